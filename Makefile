@@ -1,0 +1,44 @@
+# Every task of this project is one word here. Python 3.11 or newer with venv is all that must be there before.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PROJECT ?= deploy/projects/board
+PORT ?= 8000
+
+.PHONY: help setup serve test test-system check format bench clean
+
+help:  ## show these words
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/.done  ## make .venv with everything that development needs
+
+.venv/.done: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Framemill needs Python 3.11 or newer, this is " + sys.version)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .venv/sdk-1.4.4 pekat-vision-sdk==1.4.4
+	@touch $@
+
+serve: .venv/.done  ## run the server with the example project (PROJECT=..., PORT=...)
+	$(BIN)/framemill serve $(PROJECT) --port $(PORT)
+
+test: .venv/.done  ## run all tests that need neither root nor minutes
+	$(BIN)/pytest -m "not systemd"
+
+test-system: .venv/.done  ## boot a real systemd and run the service in it (root, debootstrap)
+	$(BIN)/pytest -m systemd
+
+check: .venv/.done  ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/.done  ## put the code into its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/.done  ## measure the running server from outside, a few minutes
+	$(BIN)/python -m bench
+
+clean:  ## drop what was made here
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,98 @@
+"""Starting the server for a measurement, and what the kernel says about all of its processes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_STOP_S = 30
+
+
+@dataclass(slots=True)
+class Measured:
+    """A server under measurement: its port, its processes' session, and how long it took to be ready."""
+
+    process: subprocess.Popen[str]
+    port: int
+    ready_s: float
+
+    def pids(self) -> list[int]:
+        """All processes of the server: they share its session."""
+        found = []
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdigit():
+                fields = _stat(int(folder.name))
+                if fields and int(fields[3]) == self.process.pid:
+                    found.append(int(folder.name))
+        return found
+
+    def cpu_s(self) -> float:
+        """User and system time of all processes so far, ended children included."""
+        return sum(sum(map(int, fields[11:15])) for pid in self.pids() if (fields := _stat(pid))) / _TICKS_PER_S
+
+    def proportional_mib(self) -> tuple[float, float]:
+        """Proportional set size of all processes: without the frame memory, and the frame memory itself."""
+        own_kib = frames_kib = 0
+        for pid in self.pids():
+            own, frames = _proportional_kib(pid)
+            own_kib += own
+            frames_kib += frames
+        return own_kib / 1024, frames_kib / 1024
+
+
+def _stat(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return []
+
+
+def _proportional_kib(pid: int) -> tuple[int, int]:
+    own = frames = 0
+    in_frames = False
+    try:
+        lines = Path(f"/proc/{pid}/smaps").read_text().splitlines()
+    except OSError:
+        return 0, 0
+    for line in lines:
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            in_frames = "memfd:framemill" in line
+        elif line.startswith("Pss:"):
+            kib = int(line.split()[1])
+            own, frames = (own, frames + kib) if in_frames else (own + kib, frames)
+    return own, frames
+
+
+@contextmanager
+def measured_server(project: Path, *arguments: str) -> Iterator[Measured]:
+    """Start `framemill serve` in a session of its own and wait until it says that it is ready."""
+    command = [sys.executable, "-m", "service.cli", "serve", str(project), "--port", "0", *arguments]
+    begun = time.monotonic()
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+    )
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        found = re.search(r":(\d+)/", line)
+        if found is None:
+            message = f"the server did not start: {' '.join(command)}"
+            raise RuntimeError(message)
+        yield Measured(process, int(found.group(1)), time.monotonic() - begun)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()

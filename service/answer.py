@@ -1,0 +1,75 @@
+"""The answer as the contract wants it: context, or picture with the context in headers or behind it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import orjson
+
+from service.wire import SlotStream
+from workers.errors import ContextTooLargeForHeader
+
+if TYPE_CHECKING:
+    import falcon
+
+    from service.counters import Counters
+    from service.params import Asked
+    from workers.reply import Reply
+
+# http.client refuses a header line over 65,536 bytes; the name, the colon and the line's end count
+_HEADER_LINE_BYTES = 65_536
+_OVERHEAD_BYTES = len("ContextBase64utf: \r\n")
+
+
+class Answering:
+    """Writes answers; a picture is sent from its slot, which is released when the client has it."""
+
+    def __init__(self, send_s: float, counters: Counters) -> None:
+        self._send_s = send_s
+        self._counters = counters
+
+    def write(
+        self, req: falcon.Request, resp: falcon.Response, asked: Asked, reply: Reply, release: Callable[[], None]
+    ) -> None:
+        """Fill `resp` from `reply`; `release` is called as soon as the slot is no longer needed.
+
+        Raises:
+            ContextTooLargeForHeader: the context was asked for in a header and does not fit one.
+        """
+        if not reply.image_bytes:
+            resp.data = bytes(reply.context)
+            resp.content_type = "application/json"
+            release()
+            return
+        resp.content_type = "image/png"
+        view = reply.picture
+        if asked.context_in_body:
+            resp.set_header("ImageLen", str(reply.image_bytes))
+            view = reply.body
+        else:
+            _set_context_headers(resp, bytes(reply.context))
+        begun = time.monotonic_ns()
+
+        def done() -> None:
+            self._counters.sent(time.monotonic_ns() - begun)
+            release()
+
+        resp.content_length = len(view)
+        resp.stream = SlotStream(req.env, view, self._send_s, done)
+
+
+def _set_context_headers(resp: falcon.Response, context: bytes) -> None:
+    encoded = base64.b64encode(context).decode("ascii")
+    plain = (context if context.isascii() else json.dumps(orjson.loads(context)).encode("ascii")).decode("ascii")
+    longest = max(len(encoded), len(plain)) + _OVERHEAD_BYTES
+    if longest > _HEADER_LINE_BYTES:
+        raise ContextTooLargeForHeader(
+            f"the context has {len(context)} bytes and does not fit an HTTP header of {_HEADER_LINE_BYTES} bytes; "
+            "ask with context_in_body to get it behind the picture"
+        )
+    resp.set_header("ContextBase64utf", encoded)
+    resp.set_header("context", plain)

@@ -1,0 +1,70 @@
+"""The WSGI application, put together from its collaborators: no reading of files or environment here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import falcon
+
+from service.analyze import Analyze, AnalyzeSegment, Desk
+from service.answer import Answering
+from service.counters import Counters
+from service.errors import on_any_error, on_framemill_error, on_http_error
+from service.health import Live, Ping, Ready, Stop, Version
+from service.keys import KeyCheck
+from service.last_image import LastImage
+from service.metrics import Metrics
+from service.panel import Panel, PanelSwitch
+from service.quarantine import Quarantine
+from service.sources import EncodedFrame, RawFrame, SegmentFrame
+from service.status import ReloadResource, Status, StatusResource
+from service.switch import ProcessResource, ProcessSwitch
+from workers.errors import FramemillError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from service.link import SupervisorLink
+    from service.settings import Settings
+    from workers.pool import Pool
+
+
+def create_app(  # noqa: PLR0917 - each collaborator is what it is called
+    pool: Pool, settings: Settings, api_key: str | None, state_dir: Path, link: SupervisorLink, project_name: str
+) -> falcon.App[falcon.Request, falcon.Response]:
+    """Make the application of one front."""
+    app = falcon.App(middleware=[KeyCheck(api_key)] if api_key else [])
+    app.add_error_handler(Exception, on_any_error)
+    app.add_error_handler(falcon.HTTPError, on_http_error)
+    app.add_error_handler(FramemillError, on_framemill_error)
+    counters = Counters(pool.row)
+    answering = Answering(settings.send_ms / 1000, counters)
+    desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"))
+    switch = ProcessSwitch(pool.control, state_dir)
+    status = Status(pool, project_name)
+    _add_vendor_routes(app, desk, settings, link)
+    app.add_route("/livez", Live())
+    app.add_route("/readyz", Ready(pool))
+    app.add_route("/metrics", Metrics(status))
+    app.add_route("/api/v1/process", ProcessResource(switch))
+    app.add_route("/api/v1/status", StatusResource(status))
+    app.add_route("/api/v1/reload", ReloadResource(link))
+    app.add_route("/", Panel(desk, status))
+    app.add_route("/process", PanelSwitch(switch))
+    return app
+
+
+def _add_vendor_routes(
+    app: falcon.App[falcon.Request, falcon.Response], desk: Desk, settings: Settings, link: SupervisorLink
+) -> None:
+    raw = Analyze(desk, RawFrame())
+    app.add_route("/analyze_image", Analyze(desk, EncodedFrame()))
+    app.add_route("/analyze_raw_image", raw)
+    app.add_route("/analyze_raw_Image", raw)  # as the API page spells it in one place
+    segment = SegmentFrame(allowed=settings.shared_memory)
+    app.add_route("/analyze_image_shared_memory", AnalyzeSegment(desk, segment))
+    app.add_route("/last_image", LastImage(desk))
+    app.add_route("/ping", Ping())
+    app.add_route("/version", Version(shared_memory=settings.shared_memory))
+    if settings.stop_key is not None:
+        app.add_route("/stop", Stop(settings.stop_key.get_secret_value(), link))

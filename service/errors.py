@@ -1,0 +1,100 @@
+"""Every error as the client sees it: one table of statuses, one form (RFC 9457 problem details).
+
+`error` and `processing` are there because the vendor's SDK parses whatever body it gets as a context.
+"""
+
+from __future__ import annotations
+
+import http
+import logging
+from typing import TYPE_CHECKING, Any
+
+import falcon
+import orjson
+
+from workers.errors import FramemillError, InternalError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_log = logging.getLogger(__name__)
+
+STATUS: Mapping[str, int] = {
+    "invalid_parameter": 400,
+    "frame_size_mismatch": 400,
+    "incomplete_body": 400,
+    "segment_invalid": 400,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "no_last_image": 404,
+    "segment_not_found": 404,
+    "body_too_slow": 408,
+    "frame_too_large": 413,
+    "image_unsupported": 415,
+    "image_invalid": 422,
+    "image_too_large": 422,
+    "server_busy": 429,
+    "frame_cancelled": 499,
+    "internal_error": 500,
+    "worker_crashed": 500,
+    "context_not_serializable": 500,
+    "reply_too_large": 500,
+    "context_too_large_for_header": 500,
+    "not_ready": 503,
+    "deadline_exceeded": 504,
+}
+
+
+def problem(status: int, code: str, detail: str) -> bytes:
+    """Return the body of an error as JSON."""
+    document = {
+        "type": f"urn:framemill:error:{code}",
+        "title": _title(status),
+        "status": status,
+        # a detail may quote what a client sent, and that may hold what JSON cannot
+        "detail": detail.encode("utf-8", "replace").decode(),
+        "code": code,
+        "error": True,
+        "processing": False,
+    }
+    return orjson.dumps(document)
+
+
+def _title(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return "Client Closed Request"
+
+
+def _write(resp: falcon.Response, status: int, code: str, detail: str) -> None:
+    resp.status = status
+    resp.data = problem(status, code, detail)
+    resp.content_type = "application/problem+json"
+    resp.stream = None
+    if status == 401:
+        resp.set_header("WWW-Authenticate", "Bearer")
+    if status in {429, 503}:
+        resp.set_header("Retry-After", "1")
+
+
+def on_framemill_error(req: falcon.Request, resp: falcon.Response, error: FramemillError, _: dict[str, Any]) -> None:
+    """Answer with one of our own errors."""
+    if error.log_traceback:
+        _log.error("%s %s: %s", req.method, req.path, error.message, exc_info=error)
+    _write(resp, STATUS.get(error.code, 500), error.code, error.message)
+
+
+def on_http_error(_: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, __: dict[str, Any]) -> None:
+    """Answer with an error of Falcon's: unknown path, method not allowed, malformed form."""
+    status = int(error.status_code)
+    for name, value in dict(error.headers or {}).items():
+        resp.set_header(name, value)
+    code = _title(status).lower().replace(" ", "_")
+    _write(resp, status, code, error.description or error.title or _title(status))
+
+
+def on_any_error(req: falcon.Request, resp: falcon.Response, error: Exception, _: dict[str, Any]) -> None:
+    """Answer a fault of ours without telling its inside."""
+    _log.error("%s %s: a fault of ours", req.method, req.path, exc_info=error)
+    _write(resp, 500, InternalError.code, "the server met a fault of its own; its log has the details")

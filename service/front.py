@@ -1,0 +1,109 @@
+"""The fronts: gunicorn, told everything by the supervisor and nothing by files or flags of its own.
+
+Started as `python -m service.front` with a handover in the environment. Each gunicorn worker becomes one front: it
+takes the slots of its number, and a front that replaces another waits until that one is really gone.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from service.app import create_app
+from service.link import SupervisorLink
+from service.settings import Settings
+from workers.dispatch import QueueDispatch
+from workers.handover import Handover
+from workers.parent import die_with_parent
+from workers.pool import Pool
+
+VARIABLE = "FRAMEMILL_FRONT"
+_THREADS_BEYOND_SLOTS = 64  # to say no, to answer health and to serve the page while all slots are taken
+
+
+class FrontPlan(BaseModel):
+    """What a front needs to know, passed as JSON in the environment (the key itself stays in its file)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    handover: Handover
+    settings: dict[str, Any]
+    listen_fd: int
+    state_dir: Path
+    project_name: str
+    api_key: str | None
+    stop_key: str | None
+    supervisor_pid: int
+
+
+class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no types
+    """gunicorn with our settings."""
+
+    def __init__(self, plan: FrontPlan) -> None:
+        self._plan = plan
+        self._settings = Settings(**{**plan.settings, "stop_key": plan.stop_key})
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set gunicorn's own settings."""
+        settings = self._settings
+        chosen = {
+            "bind": f"fd://{self._plan.listen_fd}",
+            "workers": settings.fronts,
+            "worker_class": "gthread",
+            "threads": settings.slots_per_front + _THREADS_BEYOND_SLOTS,
+            "worker_connections": 4096,
+            "keepalive": settings.keepalive_s,
+            "timeout": 30,
+            "graceful_timeout": max(1, settings.deadline_ms // 1000 + 1),
+            "http_parser": "fast",
+            "limit_request_line": 8190,
+            "control_socket_disable": True,
+            "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,  # noqa: S108 - a heartbeat file on a disk would block
+            "errorlog": "-",
+            "loglevel": "warning",
+            "accesslog": None,  # it would hold the query, and so keys
+            "proc_name": "framemill-front",
+            "certfile": str(settings.certfile) if settings.certfile else None,
+            "keyfile": str(settings.keyfile) if settings.keyfile else None,
+            "pre_fork": self._before_fork,
+            "post_fork": self._after_fork,
+            "post_worker_init": self._say_ready,
+        }
+        for name, value in chosen.items():
+            self.cfg.set(name, value)
+
+    def _before_fork(self, arbiter: Any, worker: Any) -> None:
+        """Give the coming front the number that the fewest hold; while fronts are exchanged two hold the same."""
+        held = [other.front for other in arbiter.WORKERS.values()]
+        worker.front = min(range(self._settings.fronts), key=held.count)
+
+    def _after_fork(self, _: object, worker: Any) -> None:
+        die_with_parent(worker.ppid)
+        self._front = worker.front
+
+    def _say_ready(self, worker: Any) -> None:
+        SupervisorLink(self._plan.handover.supervisor_fd).say_ready(worker.front)
+
+    def load(self) -> Any:
+        """Make the application, in the front's own process."""
+        plan = self._plan
+        dispatch = QueueDispatch(plan.handover.channel)
+        pool = Pool(plan.handover.arena, self._front, dispatch)
+        link = SupervisorLink(plan.handover.supervisor_fd)
+        return create_app(pool, self._settings, plan.api_key, plan.state_dir, link, plan.project_name)
+
+
+def main() -> None:
+    """Run the fronts until the supervisor ends them."""
+    plan = TypeAdapter(FrontPlan).validate_json(os.environ.pop(VARIABLE))
+    die_with_parent(plan.supervisor_pid)
+    Fronts(plan).run()
+
+
+if __name__ == "__main__":
+    main()

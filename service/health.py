@@ -1,0 +1,91 @@
+"""What machines ask: /ping, /version, /livez, /readyz, and /stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import falcon
+import orjson
+
+from service.keys import same_secret
+from service.params import query_values
+from workers.errors import Forbidden
+
+if TYPE_CHECKING:
+    from service.link import SupervisorLink
+    from workers.pool import Pool
+
+# the level of the vendor's REST API that we speak; its SDK sends numpy frames through shared memory from 3.18.0 on
+_CONTRACT = "3.18.0"
+_CONTRACT_WITHOUT_SHARED_MEMORY = "3.17.0"
+
+
+class Ping:
+    """Exactly 200 while the server runs; the vendor's C SDK asks with HEAD."""
+
+    def on_get(self, _: falcon.Request, resp: falcon.Response) -> None:
+        """Answer."""
+        resp.text = "pong"
+        resp.content_type = falcon.MEDIA_TEXT
+
+    on_head = on_get
+
+
+class Version:
+    """The level of the contract; our own version is in /api/v1/status."""
+
+    def __init__(self, *, shared_memory: bool) -> None:
+        self._level = _CONTRACT if shared_memory else _CONTRACT_WITHOUT_SHARED_MEMORY
+
+    def on_get(self, _: falcon.Request, resp: falcon.Response) -> None:
+        """Answer."""
+        resp.text = self._level
+        resp.content_type = falcon.MEDIA_TEXT
+
+
+class Live:
+    """/livez: this front answers. Restarting the server cures what makes this fail, and nothing else does."""
+
+    def on_get(self, _: falcon.Request, resp: falcon.Response) -> None:
+        """Answer."""
+        resp.data = orjson.dumps({"live": True})
+        resp.content_type = falcon.MEDIA_JSON
+
+
+class Ready:
+    """/readyz: a frame sent now would be inspected; if not, why not."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def on_get(self, _: falcon.Request, resp: falcon.Response) -> None:
+        """Answer 200 or 503 with the reasons."""
+        control = self._pool.control
+        reasons = []
+        if control.stopping:
+            reasons.append("the server is stopping")
+        if not control.workers_ready:
+            reasons.append("no worker is ready")
+        if not control.process_is_on:
+            reasons.append("the Process switch is off")
+        resp.status = 503 if reasons else 200
+        resp.data = orjson.dumps({"ready": not reasons, "reasons": reasons})
+        resp.content_type = falcon.MEDIA_JSON
+
+
+class Stop:
+    """/stop?key=K: ends the server, where a stop key was given at its start."""
+
+    def __init__(self, stop_key: str, link: SupervisorLink) -> None:
+        self._stop_key = stop_key
+        self._link = link
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Stop, or refuse."""
+        if not same_secret(query_values(req).get("key", ""), self._stop_key):
+            raise Forbidden("the stop key is missing or wrong")
+        self._link.ask_to_stop()
+        resp.text = "stopping"
+        resp.content_type = falcon.MEDIA_TEXT
+
+    on_head = on_get

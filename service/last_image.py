@@ -1,0 +1,44 @@
+"""GET /last_image: the frame that was analysed last, drawn again without running the flow again."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from service.params import asked, query_values
+from workers.errors import NoLastImage
+from workers.job import Job, Task
+
+if TYPE_CHECKING:
+    import falcon
+
+    from service.analyze import Desk
+
+
+class LastImage:
+    """The resource."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Answer with the kept frame as `response_type` asks."""
+        desk = self._desk
+        wanted = asked(query_values(req))
+        newest = desk.pool.control.newest_frame()
+        if newest is None:
+            raise NoLastImage("no frame has been analysed since the server started")
+        deadline_ns = time.monotonic_ns() + desk.settings.deadline_ms * 1_000_000
+        with ExitStack() as until_sent:
+            lease = until_sent.enter_context(desk.pool.lease(deadline_ns, desk.settings.queue_ms))
+            source, generation = newest
+            job = Job(task=Task.SHOW, response=wanted.response, source=source, source_generation=generation)
+            reply = lease.run(job, 0)
+            resp.set_header("Cache-Control", "no-store")
+            release = until_sent.pop_all().close
+            try:
+                desk.answering.write(req, resp, wanted, reply, release)
+            except BaseException:
+                release()
+                raise

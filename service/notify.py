@@ -1,0 +1,23 @@
+"""Telling systemd how the server is; see sd_notify(3)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+_STATES = {"ready": "READY=1\nSTATUS=inspecting frames", "stopping": "STOPPING=1", "reloading": "RELOADING=1"}
+
+
+def notify_systemd(what: str) -> None:
+    """Say "ready", "reloading" or "stopping"; does nothing where systemd did not ask."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):  # an abstract socket
+        address = "\0" + address[1:]
+    state = _STATES[what]
+    if what == "reloading":
+        state += f"\nMONOTONIC_USEC={time.monotonic_ns() // 1000}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+        sender.sendto(state.encode(), address)

@@ -1,0 +1,103 @@
+"""What a request asks for, read strictly from its query: digits are ASCII, and each parameter stands once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from workers.errors import InvalidParameter
+from workers.job import MAX_DATA_BYTES, ResponseType
+from workers.pixel_format import PixelFormat, pixel_format
+
+if TYPE_CHECKING:
+    import falcon
+
+_NUMBER = re.compile(r"[0-9]{1,5}")
+_YES = frozenset({"", "1", "true", "yes", "on"})
+_NO = frozenset({"0", "false", "no", "off"})
+_RESPONSE_TYPES = {kind.name.lower(): kind for kind in ResponseType}
+_OURS = frozenset(
+    {"width", "height", "bayer", "pixel_format", "response_type", "context_in_body", "data", "api_key", "name", "key"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How the answer shall look, and what the flow is told."""
+
+    response: ResponseType
+    context_in_body: bool
+    data: str
+
+
+def query_values(req: falcon.Request) -> Mapping[str, str]:
+    """Return our parameters of the query, decoded; unknown ones are ignored.
+
+    Raises:
+        InvalidParameter: one of ours stands twice.
+    """
+    cached: Mapping[str, str] | None = getattr(req.context, "query_values", None)
+    if cached is not None:
+        return cached
+    values: dict[str, str] = {}
+    for name, value in parse_qsl(req.query_string, keep_blank_values=True, errors="surrogateescape"):
+        if name in _OURS:
+            if name in values:
+                raise InvalidParameter(f"{name} is given twice; it was expected once")
+            values[name] = value
+    req.context.query_values = values
+    return values
+
+
+def flag(values: Mapping[str, str], name: str) -> bool:
+    """Read a flag: bare, =1 and =true are on, absent, =0 and =false are off."""
+    value = values.get(name, "0").lower()
+    if value in _YES:
+        return True
+    if value in _NO:
+        return False
+    raise InvalidParameter(f"{name}={values[name]!r} is not a flag; expected {name}, {name}=true or {name}=false")
+
+
+def asked(values: Mapping[str, str]) -> Asked:
+    """Read `response_type`, `context_in_body` and `data`; raises InvalidParameter."""
+    kind = values.get("response_type", "context")
+    if kind not in _RESPONSE_TYPES:
+        expected = ", ".join(_RESPONSE_TYPES)
+        raise InvalidParameter(f"response_type={kind!r} is unknown; expected one of {expected}")
+    data = values.get("data", "")
+    size = len(data.encode("utf-8", "surrogatepass"))
+    if size > MAX_DATA_BYTES:
+        raise InvalidParameter(f"data has {size} bytes, at most {MAX_DATA_BYTES} are accepted")
+    return Asked(_RESPONSE_TYPES[kind], flag(values, "context_in_body"), data)
+
+
+def dimension(values: Mapping[str, str], name: str) -> int:
+    """Read `width` or `height` in pixels, 1 to 65535."""
+    text = values.get(name)
+    if text is None:
+        raise InvalidParameter(f"{name} is missing; raw pixels need width and height")
+    if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= 65535:
+        raise InvalidParameter(f"{name}={text[:40]!r} is not a size; expected an integer from 1 to 65535")
+    return int(text)
+
+
+def raw_format(values: Mapping[str, str]) -> PixelFormat | None:
+    """Read `bayer` and `pixel_format`; None where the number of bytes is to tell grey, BGR and BGRA apart."""
+    named = values.get("pixel_format")
+    bayer = values.get("bayer", "0")
+    if bayer.lower() in _YES:
+        by_flag: PixelFormat | None = pixel_format("BayerRG8")
+    elif bayer.lower() in _NO:
+        by_flag = None
+    else:
+        by_flag = pixel_format(bayer)
+    if named is None:
+        return by_flag
+    by_name = pixel_format(named)
+    if by_flag is not None and by_flag != by_name:
+        raise InvalidParameter(f"pixel_format={named} and bayer={bayer} contradict each other; give one of them")
+    return by_name

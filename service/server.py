@@ -1,0 +1,110 @@
+"""Putting the server together: project, settings, socket, supervisor."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from service.front import VARIABLE, FrontPlan
+from service.notify import notify_systemd
+from service.settings import Settings, load_settings
+from service.switch import read_switch
+from workers.errors import CannotListen, ProjectInvalid
+from workers.flow.modules.code import CodeOptions
+from workers.flow.project import Project, Step, load_project
+from workers.handover import Handover
+from workers.supervisor import Exit, Supervisor
+
+
+def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, str], None]) -> Exit:
+    """Serve the project in `folder` until asked to stop; returns the exit status.
+
+    `say_ready` is told the project's name and the server's address once a frame can be inspected.
+
+    Raises:
+        ProjectInvalid, SettingsInvalid: with all mistakes.
+        CannotListen, NotEnoughMemory: the machine does not have what is asked for.
+    """
+    project = load_project(folder)
+    settings = load_settings(project.server, options)
+    _refuse_code(project, settings)
+    api_key = settings.read_api_key()
+    state_dir = _state_dir(settings, project)
+    listener = _listen(settings)
+    url = _url(settings, listener)
+
+    def front_command(handover: Handover) -> tuple[list[str], dict[str, str], tuple[int, ...]]:
+        plan = FrontPlan(
+            handover=handover,
+            settings=settings.model_dump(mode="json", exclude={"api_key", "stop_key"}),
+            listen_fd=listener.fileno(),
+            state_dir=state_dir,
+            project_name=project.name,
+            api_key=api_key,
+            stop_key=settings.stop_key.get_secret_value() if settings.stop_key else None,
+            supervisor_pid=os.getpid(),
+        )
+        environment = {**os.environ, VARIABLE: plan.model_dump_json()}
+        # gunicorn would say READY by itself, before a frame can be inspected
+        environment.pop("NOTIFY_SOCKET", None)
+        return [sys.executable, "-m", "service.front"], environment, (listener.fileno(),)
+
+    def load_again() -> Project:
+        fresh = load_project(folder)
+        _refuse_code(fresh, settings)
+        return fresh
+
+    def announce(what: str) -> None:
+        notify_systemd(what)
+        if what == "ready":
+            say_ready(project.name, url)
+
+    supervisor = Supervisor(
+        settings,
+        project,
+        front_command=front_command,
+        load_project=load_again,
+        announce=announce,
+        process_on=read_switch(state_dir),
+    )
+    return supervisor.run()
+
+
+def _refuse_code(project: Project, settings: Settings) -> None:
+    if settings.disable_code and _has_code(project.steps):
+        raise ProjectInvalid("the project has code modules, and the server was started with disable_code")
+
+
+def _has_code(steps: tuple[Step, ...]) -> bool:
+    return any(isinstance(s.options, CodeOptions) or any(map(_has_code, s.branches)) for s in steps)
+
+
+def _state_dir(settings: Settings, project: Project) -> Path:
+    """The setting, systemd's StateDirectory, or a hidden folder in the project."""
+    from_systemd = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    chosen = settings.state_dir or (Path(from_systemd) if from_systemd else project.folder / ".framemill")
+    return chosen.resolve()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        raise CannotListen(
+            f"cannot listen on {settings.host}, port {settings.port}: {error.strerror}; "
+            "choose another --host or --port, or stop what uses it"
+        ) from None
+    return listener
+
+
+def _url(settings: Settings, listener: socket.socket) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    scheme = "https" if settings.certfile else "http"
+    return f"{scheme}://{host}:{listener.getsockname()[1]}/"

@@ -1,0 +1,122 @@
+"""How a frame comes in: encoded, as raw pixels, or in a shared-memory segment of a client on this host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from service.body import Received, declared_length, is_form, receive
+from service.params import dimension, raw_format
+from service.segment import copy_segment, segment_name
+from workers.errors import Forbidden, IncompleteBody
+from workers.job import Encoding, Job
+from workers.pixel_format import PixelFormat, check_length, format_of_length
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import falcon
+
+_LOOPBACK = ("127.", "::1", "::ffff:127.")
+
+
+class Source(Protocol):
+    """One way in. `values` are the query's parameters; areas are the start of a slot's request area."""
+
+    def check(self, req: falcon.Request, values: Mapping[str, str], largest_bytes: int) -> None:
+        """Refuse what can be refused before a slot is taken and a byte is read."""
+
+    def fill(self, req: falcon.Request, values: Mapping[str, str], area: memoryview, limit_s: float) -> Received:
+        """Put the frame into `area` within `limit_s` seconds."""
+
+    def describe(self, values: Mapping[str, str], length: int) -> Job:
+        """Say what the `length` bytes are; `values` now also hold a form's fields."""
+
+
+class EncodedFrame:
+    """`/analyze_image`: a JPEG, PNG or another format that the settings name."""
+
+    def check(self, req: falcon.Request, values: Mapping[str, str], largest_bytes: int) -> None:
+        """Refuse a body that is empty or too large."""
+        del values
+        _refuse_nothing(declared_length(req, largest_bytes))
+
+    def fill(self, req: falcon.Request, values: Mapping[str, str], area: memoryview, limit_s: float) -> Received:
+        """Receive the body, or the form's part `file`."""
+        del values
+        return receive(req, area, "file", limit_s)
+
+    def describe(self, values: Mapping[str, str], length: int) -> Job:
+        """Leave the rest to the gate in the worker: no pixel is looked at here."""
+        del values, length
+        return Job(encoding=Encoding.ENCODED)
+
+
+class RawFrame:
+    """`/analyze_raw_image`: pixels whose size and format the query names, or the form."""
+
+    def check(self, req: falcon.Request, values: Mapping[str, str], largest_bytes: int) -> None:
+        """Refuse sizes and lengths that do not fit each other."""
+        length = declared_length(req, largest_bytes)
+        if not is_form(req):
+            _refuse_nothing(length)
+            _raw_format(values, length)
+
+    def fill(self, req: falcon.Request, values: Mapping[str, str], area: memoryview, limit_s: float) -> Received:
+        """Receive the body, or the form's part `array`."""
+        del values
+        return receive(req, area, "array", limit_s)
+
+    def describe(self, values: Mapping[str, str], length: int) -> Job:
+        """Name the size and the pixel format; raises FrameSizeMismatch."""
+        return _raw_job(values, length)
+
+
+class SegmentFrame:
+    """`/analyze_image_shared_memory`: raw pixels in a POSIX segment that the client made."""
+
+    def __init__(self, *, allowed: bool) -> None:
+        self._allowed = allowed
+
+    def check(self, req: falcon.Request, values: Mapping[str, str], largest_bytes: int) -> None:
+        """Refuse callers from elsewhere and names that no client of the vendor makes."""
+        del largest_bytes
+        if not self._allowed:
+            raise Forbidden("frames in shared memory are switched off on this server (shared_memory)")
+        if not req.remote_addr.startswith(_LOOPBACK):
+            raise Forbidden("frames in shared memory are accepted from this host only")
+        segment_name(values)
+        _raw_format(values, None)
+
+    def fill(self, req: falcon.Request, values: Mapping[str, str], area: memoryview, limit_s: float) -> Received:
+        """Copy the frame out of the segment; it is never mapped."""
+        del req, limit_s
+        width, height = dimension(values, "width"), dimension(values, "height")
+        return Received(copy_segment(segment_name(values), width, height, raw_format(values), area))
+
+    def describe(self, values: Mapping[str, str], length: int) -> Job:
+        """Name the size and the pixel format."""
+        return _raw_job(values, length)
+
+
+def _refuse_nothing(length: int | None) -> None:
+    if length == 0:
+        raise IncompleteBody("the body is empty; an image was expected")
+
+
+def _raw_format(values: Mapping[str, str], length: int | None) -> PixelFormat | None:
+    """Check the parameters against each other and, where it is known, the length; returns the format if known."""
+    width, height = dimension(values, "width"), dimension(values, "height")
+    named = raw_format(values)
+    if length is None:
+        return named
+    if named is None:
+        return format_of_length(length, width, height)
+    check_length(named, length, width, height)
+    return named
+
+
+def _raw_job(values: Mapping[str, str], length: int) -> Job:
+    width, height = dimension(values, "width"), dimension(values, "height")
+    found = _raw_format(values, length)
+    assert found is not None
+    return Job(encoding=Encoding.RAW, width=width, height=height, pixel_format=found.name)

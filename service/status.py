@@ -1,0 +1,90 @@
+"""The state of the server in numbers: for the page, for `/api/v1/status`, and for `/metrics`."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import falcon
+import orjson
+
+from workers.control import Control, FrontRow, WorkerRow
+
+if TYPE_CHECKING:
+    from service.link import SupervisorLink
+    from workers.pool import Pool
+
+
+class Status:
+    """Takes snapshots; all numbers are sums over all fronts."""
+
+    def __init__(self, pool: Pool, project_name: str) -> None:
+        self._pool = pool
+        self._project_name = project_name
+        self._version = version("framemill")
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the numbers of now, ready for JSON."""
+        control = self._pool.control
+        words = control.words
+        places = [row for row in control.workers if row[WorkerRow.PID]]
+        return {
+            "version": self._version,
+            "project": self._project_name,
+            "process": control.process_is_on,
+            "stopping": control.stopping,
+            "uptime_s": round((time.monotonic_ns() - words[Control.STARTED_NS]) / 1e9, 1),
+            "workers": {
+                "wanted": words[Control.WORKERS_WANTED],
+                "ready": control.workers_ready,
+                "busy": sum(1 for row in places if row[WorkerRow.BUSY]),
+                "deaths": words[Control.WORKER_DEATHS],
+                "killed_for_time": words[Control.OVERDUE_KILLS],
+            },
+            "slots": {"per_front": self._pool.slots, "free_here": self._pool.free_slots},
+            "reloads": words[Control.RELOADS],
+            "frames": {
+                "answered": control.total(FrontRow.FRAMES),
+                "ok": control.total(FrontRow.OK),
+                "nok": control.total(FrontRow.NOK),
+                "process_off": control.total(FrontRow.OFF),
+                "errors": control.total(FrontRow.ERRORS),
+                "refused": control.total(FrontRow.REFUSED),
+                "received_bytes": control.total(FrontRow.RECEIVED_BYTES),
+            },
+            "seconds": {
+                "waiting": control.total(FrontRow.WAIT_NS) / 1e9,
+                "receiving": control.total(FrontRow.RECEIVE_NS) / 1e9,
+                "decoding": control.total(FrontRow.DECODE_NS) / 1e9,
+                "flow": control.total(FrontRow.FLOW_NS) / 1e9,
+                "encoding": control.total(FrontRow.ENCODE_NS) / 1e9,
+                "sending": control.total(FrontRow.SEND_NS) / 1e9,
+            },
+        }
+
+
+class StatusResource:
+    """`GET /api/v1/status`."""
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+
+    def on_get(self, _: falcon.Request, resp: falcon.Response) -> None:
+        """Answer with a snapshot."""
+        resp.data = orjson.dumps(self._status.snapshot())
+        resp.content_type = falcon.MEDIA_JSON
+
+
+class ReloadResource:
+    """`POST /api/v1/reload`: the project is loaded anew; status counts `reloads` up once it runs."""
+
+    def __init__(self, link: SupervisorLink) -> None:
+        self._link = link
+
+    def on_post(self, _: falcon.Request, resp: falcon.Response) -> None:
+        """Pass it on."""
+        self._link.ask_to_reload()
+        resp.status = 202
+        resp.data = orjson.dumps({"reload": "asked for"})
+        resp.content_type = falcon.MEDIA_JSON

@@ -1,0 +1,139 @@
+"""Bytes between the client's socket and a slot, past gunicorn's own body and response objects.
+
+This is the one file that reaches into gunicorn (its version is pinned). What it relies on, checked at every request:
+
+* `wsgi.input` is a `gunicorn.http.body.Body` whose `reader` is a `LengthReader`: the body has a declared length and no
+  one has read from it. Its `unreader` has `take_buffered()` and `unread()`, for the bytes that came with the headers.
+* `gunicorn.socket` is a plain `socket.socket`: no TLS in between.
+* writing `b""` makes the response send its headers; after that the socket is ours until the response is over.
+
+Where that does not hold (chunked, TLS, multipart, another server) `plain_body` returns None and body.py goes the
+portable way.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from gunicorn.http.body import Body, LengthReader
+from gunicorn.http.unreader import SocketUnreader
+
+from workers.errors import BodyTooSlow, IncompleteBody
+
+_NO_LIMIT = struct.pack("ll", 0, 0)
+_HOLD_SLOT_S = 0.25  # a client that has not taken its picture by then gets it from a copy
+
+
+def _seconds(limit_s: float) -> bytes:
+    whole = int(limit_s)
+    return struct.pack("ll", whole, max(1, int((limit_s - whole) * 1e6)))
+
+
+class PlainBody:
+    """A body of declared length that still waits on a plain TCP socket."""
+
+    def __init__(self, body: Body, reader: LengthReader, connection: socket.socket) -> None:
+        self._body = body
+        self._reader = reader
+        self._connection = connection
+        self.length: int = reader.length
+
+    def receive_into(self, area: memoryview, limit_s: float) -> None:
+        """Receive the whole body to the start of `area` in at most `limit_s` seconds.
+
+        Raises:
+            IncompleteBody: the client stopped sending.
+            BodyTooSlow: time was up. After either the connection is closed: what would come next is unknown.
+        """
+        early = self._reader.unreader.take_buffered()
+        got = min(len(early), self.length)
+        area[:got] = early[:got]
+        if got < len(early):
+            self._reader.unreader.unread(early[got:])
+        self._reader.length = 0
+        self._body.failed = True
+        if got < self.length:
+            self._receive_rest(area[: self.length], got, limit_s)
+        self._body.failed = False
+
+    def _receive_rest(self, area: memoryview, got: int, limit_s: float) -> None:
+        length = len(area)
+        give_up = time.monotonic() + limit_s
+        # one call takes the whole frame: the kernel waits for the rest, and for all of it no longer than the limit
+        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _seconds(limit_s))
+        try:
+            while got < length:
+                try:
+                    received = self._connection.recv_into(area[got:], 0, 0)
+                except BlockingIOError:
+                    received = -1
+                if received == 0:
+                    raise IncompleteBody(f"the body ended after {got} of {length} bytes")
+                got += max(received, 0)
+                if got < length and time.monotonic() >= give_up:
+                    raise BodyTooSlow(f"{got} of {length} bytes came within {limit_s:g} s")
+        finally:
+            self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _NO_LIMIT)
+
+
+def plain_body(env: dict[str, Any]) -> PlainBody | None:
+    """Return the body for the short way, or None where only the portable way is right."""
+    body: Any = env.get("wsgi.input")
+    connection = env.get("gunicorn.socket")
+    if type(body) is not Body or type(connection) is not socket.socket:
+        return None
+    reader = body.reader
+    if type(reader) is not LengthReader or type(reader.unreader) is not SocketUnreader or body.buf.tell():
+        return None
+    return PlainBody(body, reader, connection)
+
+
+class SlotStream:
+    """An answer sent from the slot, as a WSGI iterable; `release` gives the slot back, once, whatever happens."""
+
+    def __init__(self, env: dict[str, Any], view: memoryview, send_s: float, release: Callable[[], None]) -> None:
+        connection = env.get("gunicorn.socket")
+        self._connection = connection if type(connection) is socket.socket else None
+        self._view = view
+        self._send_s = send_s
+        self._release: Callable[[], None] | None = release
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Send as much as the client takes at once; give the slot back and leave the rest to the server."""
+        rest = self._view
+        if self._connection is not None:
+            yield b""
+            rest = _send_some(self._connection, rest)
+            if rest:
+                self._connection.settimeout(self._send_s)
+        copied = bytes(rest)
+        self.close()
+        if copied:
+            yield copied
+
+    def close(self) -> None:
+        """Give the slot back; WSGI servers call this at the end in any case."""
+        if self._release is not None:
+            release, self._release = self._release, None
+            release()
+
+
+def _send_some(connection: socket.socket, view: memoryview) -> memoryview:
+    """Send until all is sent or the client has been slow for too long; returns what is left."""
+    poll = select.poll()
+    poll.register(connection, select.POLLOUT)
+    give_up = time.monotonic() + _HOLD_SLOT_S
+    while view:
+        left_s = give_up - time.monotonic()
+        if left_s <= 0 or not poll.poll(left_s * 1000):
+            break
+        try:
+            view = view[connection.send(view, socket.MSG_DONTWAIT) :]
+        except BlockingIOError:
+            continue
+    return view

@@ -1,0 +1,111 @@
+"""A real server for tests: `framemill serve` in a process of its own, on a free port, ended by its own id."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+_BOOT_S = 60.0
+
+
+@dataclass(slots=True)
+class Server:
+    """A running server: where it listens, its process, and what it has said on standard error so far."""
+
+    process: subprocess.Popen[str]
+    url: str
+    project: Path
+    log: list[str] = field(default_factory=list)
+    reader: threading.Thread | None = None
+
+    @property
+    def port(self) -> int:
+        """The TCP port."""
+        return int(self.url.rsplit(":", 1)[1])
+
+    def client(self, **headers: str) -> httpx.Client:
+        """A client of this server."""
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60)
+
+    def status(self) -> dict[str, Any]:
+        """What /api/v1/status says."""
+        with self.client() as client:
+            found: dict[str, Any] = client.get("/api/v1/status").raise_for_status().json()
+            return found
+
+    def stop(self) -> int:
+        """Ask it to stop and return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(60)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+            if self.reader is not None:
+                self.reader.join()
+
+
+def start_command(project: Path, *arguments: str) -> list[str]:
+    """The command that serves a project on a free port."""
+    return [sys.executable, "-m", "service.cli", "serve", str(project), "--port", "0", *arguments]
+
+
+@contextmanager
+def serving(project: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Serve `project` until the end of the block; two workers unless the arguments say otherwise."""
+    if "--workers" not in arguments:
+        arguments = (*arguments, "--workers", "2")
+    process = subprocess.Popen(
+        start_command(project, *arguments),
+        cwd=CHECKOUT,
+        env={**os.environ, **(env or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    server = Server(process, "", project)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    # its log must be read all the time, or it would block on a full pipe
+    server.reader = threading.Thread(target=lambda: server.log.extend(process.stderr), daemon=True)  # type: ignore[arg-type]
+    server.reader.start()
+    watchdog = threading.Timer(_BOOT_S, process.kill)
+    watchdog.start()
+    try:
+        line = process.stdout.readline()
+        found = re.search(r"https?://\S+?(?=/?\s)", line)
+        if found is None:
+            process.wait()
+            server.reader.join()
+            raise AssertionError(f"the server did not start: {line!r}\n{''.join(server.log)}")
+        watchdog.cancel()
+        server.url = found.group(0)
+        yield server
+    finally:
+        watchdog.cancel()
+        server.stop()
+        process.stdout.close()
+        process.stderr.close()
+
+
+def write_project(folder: Path, toml: str = "", **code: str) -> Path:
+    """Make a project in `folder`: `toml` follows `[project] name`, each keyword is a file in `code/`."""
+    (folder / "code").mkdir(parents=True, exist_ok=True)
+    (folder / "framemill.toml").write_text(f'[project]\nname = "{folder.name}"\n{toml}')
+    for name, text in code.items():
+        (folder / "code" / f"{name}.py").write_text(text)
+    return folder

@@ -1,0 +1,105 @@
+"""With a key set, nobody without it gets a frame analysed, a picture, a switch or the page; and it is in no log."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pictures import png
+from running import Server, serving, start_command, write_project
+
+KEY = "s3cret-key-ěšč"
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("guarded")
+    (folder / "key").write_text(f"{KEY}\nthis line is a comment\n")
+    with serving(write_project(folder / "p"), "--api-key-file", str(folder / "key")) as server:
+        yield server
+
+
+GUARDED = ["/analyze_image", "/analyze_raw_image", "/analyze_image_shared_memory", "/last_image", "/", "/metrics",
+           "/api/v1/status", "/api/v1/process", "/api/v1/reload", "/no-such-path"]  # fmt: skip
+OPEN = ["/ping", "/version", "/livez", "/readyz"]
+
+
+@pytest.mark.parametrize("path", GUARDED)
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+def test_without_the_key_everything_else_is_unauthorized(guarded: Server, path: str, method: str) -> None:
+    with guarded.client() as client:
+        answer = client.request(method, path)
+    assert answer.status_code == 401
+    assert answer.json()["error"] is True
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("path", OPEN)
+def test_machines_may_ask_how_the_server_is_without_a_key(guarded: Server, path: str) -> None:
+    with guarded.client() as client:
+        assert client.get(path).status_code == 200
+
+
+def _ways(key: str) -> list[tuple[dict[str, str], dict[bytes, bytes]]]:
+    return [
+        ({"api_key": key}, {}),
+        ({}, {b"Authorization": b"Bearer " + key.encode()}),
+        ({}, {b"Authorization": b"bearer " + key.encode()}),
+        ({}, {b"X-API-Key": key.encode()}),
+    ]
+
+
+@pytest.mark.parametrize("way", range(4))
+def test_the_key_is_accepted_in_each_of_its_places(guarded: Server, scene: NDArray[np.uint8], way: int) -> None:
+    query, headers = _ways(KEY)[way]
+    with httpx.Client(base_url=guarded.url) as client:
+        answer = client.post("/analyze_image", params=query, headers=headers, content=png(scene))
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("way", range(4))
+@pytest.mark.parametrize("wrong", ["-", KEY[:-1], KEY + "x", KEY.upper(), "\xff" * 20, "x" * 4000])
+def test_any_other_key_is_refused(guarded: Server, scene: NDArray[np.uint8], way: int, wrong: str) -> None:
+    query, headers = _ways(wrong)[way]
+    with httpx.Client(base_url=guarded.url) as client:
+        answer = client.post("/analyze_image", params=query, headers=headers, content=png(scene))
+    assert answer.status_code == 401
+
+
+def test_the_key_is_in_no_log_and_in_no_error(guarded: Server) -> None:
+    with guarded.client() as client:
+        said = [
+            client.post("/analyze_image", params={"api_key": KEY}, content=b"no image").text,
+            client.post("/analyze_raw_image", params={"api_key": KEY, "width": "x", "height": "y"}).text,
+            client.get("/nowhere", params={"api_key": KEY}).text,
+            client.post("/analyze_image", params=[("api_key", KEY), ("api_key", KEY)]).text,
+        ]
+    assert not any(KEY in text for text in [*said, *guarded.log])
+
+
+def test_without_a_key_set_nothing_asks_for_one(client: httpx.Client, scene: NDArray[np.uint8]) -> None:
+    assert client.post("/analyze_image?api_key=whatever", content=png(scene)).status_code == 200
+
+
+@pytest.mark.parametrize("content", [None, "", "\nsecond line\n"])
+def test_a_key_file_without_a_key_stops_the_start(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "key").write_text(content)
+    command = start_command(write_project(tmp_path / "p"), "--api-key-file", str(tmp_path / "key"))
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 3
+    assert "api_key_file" in done.stderr
+
+
+def test_the_key_may_come_as_a_systemd_credential(tmp_path: Path, scene: NDArray[np.uint8]) -> None:
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials" / "api_key").write_text("from-systemd\n")
+    env = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}
+    with serving(write_project(tmp_path / "p"), env=env) as server, server.client() as client:
+        assert client.post("/analyze_image", content=png(scene)).status_code == 401
+        assert client.post("/analyze_image?api_key=from-systemd", content=png(scene)).status_code == 200

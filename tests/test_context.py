@@ -1,0 +1,354 @@
+"""The context: whole and of the right types whatever user code did to it, and JSON or a message that names the key."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from projects import code_flow, frame, inspect
+
+from workers.errors import ContextNotSerializable
+from workers.flow.context import MAX_JSON_BYTES, complete, context_json, new_context
+from workers.flow.rectangles import complete_rectangles
+from workers.flow.run import MAX_ERRORS, Context, Run
+
+PUBLIC = {
+    "error": bool,
+    "errors": list,
+    "imageShape": dict,
+    "processing": bool,
+    "processingTime": float,
+    "completeTime": float,
+    "save": bool,
+    "production_mode": bool,
+    "result": bool,
+    "score": float,
+    "threshold": float,
+    "angle": float | None,
+    "lines": list,
+    "surfaceClasses": list,
+    "detectedRectangles": list,
+    "operatorInput": dict,
+    "globalData": dict,
+    "stdout": str,
+    "stderr": str,
+}
+
+
+def finished(**changes: Any) -> Context:
+    """Return the public context of a flow that made `changes`."""
+    context = new_context(frame(), "text")
+    context.update(changes)
+    return complete(context, Run.start(time.monotonic_ns()), 6, 8)
+
+
+def messages(context: Context) -> list[str]:
+    return [entry["message"] for entry in context["errors"]]
+
+
+def refusal(**changes: Any) -> str:
+    with pytest.raises(ContextNotSerializable) as caught:
+        context_json(finished(**changes))
+    return caught.value.message
+
+
+def completed(*rectangles: Any, module_id: int = 3) -> tuple[list[dict[str, Any]], list[str]]:
+    notes: list[str] = []
+    return complete_rectangles(rectangles, module_id, notes.append), notes
+
+
+def test_a_public_context_has_all_keys_of_the_contract_and_no_other() -> None:
+    context = json.loads(context_json(finished()))
+    assert context.keys() == PUBLIC.keys()
+    for key, kind in PUBLIC.items():
+        assert isinstance(context[key], kind), key
+    assert (context["processing"], context["production_mode"], context["result"]) == (True, True, True)
+    assert (context["error"], context["errors"], context["save"]) == (False, [], False)
+    assert context["imageShape"] == {"height": 6, "width": 8}
+
+
+def test_user_code_finds_the_inner_keys_too() -> None:
+    context = new_context(frame(), "text")
+    assert context["image"].shape == (6, 8, 3)
+    assert (context["data"], context["heatmaps"], context["exit"], context["items"]) == ("text", [], False, {})
+    assert context.keys() > PUBLIC.keys()
+    assert type(context) is dict
+
+
+def test_keys_that_user_code_removed_come_back() -> None:
+    context = new_context(frame(), "")
+    for key in [*context]:
+        if key != "result":
+            del context[key]
+    whole = complete(context, Run.start(0), 6, 8)
+    assert whole.keys() == PUBLIC.keys()
+    assert (whole["error"], whole["errors"], whole["result"]) == (False, [], True)
+
+
+def test_a_result_that_user_code_removed_is_an_error_and_never_ok() -> None:
+    whole = complete({}, Run.start(0), 6, 8)
+    assert (whole["result"], whole["error"]) == (False, True)
+    assert messages(whole) == ["context['result'] is gone, expected bool; False took its place"]
+
+
+@pytest.mark.parametrize(
+    ("key", "broken", "shown", "instead"),
+    [
+        ("result", None, "None", False),
+        ("result", "OK", "'OK'", False),
+        ("result", 2, "2", False),
+        ("result", np.array([True, True]), "a ndarray", False),
+        ("save", "no", "'no'", False),
+        ("error", [], "a list", True),
+        ("score", None, "None", 0.0),
+        ("score", float("nan"), "nan", 0.0),
+        ("score", True, "True", 0.0),
+        ("score", 10**400, "a very large int", 0.0),
+        ("score", Fraction(10**400), "a Fraction", 0.0),
+        ("threshold", np.float32("inf"), "a float32", 0.0),
+        ("angle", "left", "'left'", None),
+        ("lines", {}, "a dict", []),
+        ("surfaceClasses", None, "None", []),
+        ("detectedRectangles", np.zeros(4), "a ndarray", []),
+        ("operatorInput", [], "a list", {}),
+        ("globalData", 7, "7", {}),
+    ],
+)
+def test_a_wrong_type_is_put_right_and_told_and_the_result_is_false(
+    key: str, broken: object, shown: str, instead: object
+) -> None:
+    context = finished(**{key: broken})
+    assert context[key] == instead
+    assert (context["error"], context["result"]) == (True, False)
+    (message,) = messages(context)
+    assert message.startswith(f"context['{key}'] is {shown}, expected ")
+
+
+def test_a_list_of_errors_that_user_code_replaced_does_not_hide_an_error() -> None:
+    context = finished(errors="none")
+    assert context["error"] is True
+    assert messages(context) == ["context['errors'] is 'none', expected list; [] took its place"]
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "kept"),
+    [
+        ("result", np.bool_(False), False),
+        ("result", np.all(np.ones(3)), True),
+        ("result", 0, False),
+        ("result", np.int64(1), True),
+        ("score", np.float32(0.5), 0.5),
+        ("score", 3, 3.0),
+        ("angle", np.float64(12.5), 12.5),
+        ("lines", (1, 2), [1, 2]),
+    ],
+)
+def test_numpys_own_types_are_taken_for_what_they_stand_for(key: str, given: object, kept: object) -> None:
+    context = finished(**{key: given})
+    assert context[key] == kept
+    assert type(context[key]) is type(kept)
+    assert context["errors"] == []
+
+
+def test_what_is_the_servers_own_cannot_be_written_by_user_code() -> None:
+    context = finished(
+        processing=False, production_mode=None, processingTime="x", completeTime={}, imageShape=1, stdout=b"", stderr=7
+    )
+    assert (context["processing"], context["production_mode"]) == (True, True)
+    assert context["imageShape"] == {"height": 6, "width": 8}
+    assert (context["stdout"], context["stderr"], context["errors"]) == ("", "", [])
+    assert 0 <= context["processingTime"] <= context["completeTime"] < 60
+
+
+def test_the_complete_time_counts_from_when_the_frame_was_accepted() -> None:
+    run = Run.start(0, accepted_ns=time.monotonic_ns() - 5 * 10**9)
+    context = complete(new_context(frame(), ""), run, 6, 8)
+    assert context["completeTime"] >= 5 > context["processingTime"]
+
+
+def test_custom_keys_go_out_as_they_are() -> None:
+    custom = {"part": "A-17", "sizes": {"d": [1.5, 2]}, "none": None, "when": dt.date(2026, 1, 2)}
+    context = json.loads(context_json(finished(**custom)))
+    assert context["sizes"] == {"d": [1.5, 2]}
+    assert (context["part"], context["none"], context["when"]) == ("A-17", None, "2026-01-02")
+
+
+def test_numpy_values_become_numbers_and_lists() -> None:
+    grid = np.arange(6, dtype=np.int16).reshape(2, 3)
+    values = {
+        "scalar": np.float32(0.5),
+        "flag": np.bool_(True),
+        "grid": grid,
+        "strided": grid[:, ::2],
+        "words": np.array(["a", "b"]),
+        "none": np.array([1.0, np.nan]),
+    }
+    context = json.loads(context_json(finished(**values)))
+    assert {key: context[key] for key in values} == {
+        "scalar": 0.5,
+        "flag": True,
+        "grid": [[0, 1, 2], [3, 4, 5]],
+        "strided": [[0, 2], [3, 5]],
+        "words": ["a", "b"],
+        "none": [1.0, None],
+    }
+
+
+def test_large_integers_come_through_exactly_and_nan_becomes_null() -> None:
+    numbers = [2**42, 2**53 + 1, 2**63, 2**64 - 1, -(2**63)]
+    context = json.loads(context_json(finished(numbers=numbers, nan=float("nan"), inf=float("-inf"))))
+    assert (context["numbers"], context["nan"], context["inf"]) == (numbers, None, None)
+
+
+def test_keys_that_are_numbers_become_text() -> None:
+    assert json.loads(context_json(finished(counts={1: 3, 2: 4})))["counts"] == {"1": 3, "2": 4}
+
+
+def test_what_json_cannot_hold_is_refused_by_the_name_of_its_key() -> None:
+    itself: list[Any] = []
+    itself.append(itself)
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    assert refusal(x={"y": {1, 2}}) == "context['x']['y'] is a set: JSON has no such type"
+    assert refusal(raw=[0, b"abc"]) == "context['raw'][1] is a bytes: JSON has no such type"
+    assert refusal(where=Path("/tmp")) == "context['where'] is a PosixPath: JSON has no such type"
+    assert refusal(z=np.complex64(1)) == "context['z'] is a complex64: JSON has no such type"
+    assert refusal(z=(1, np.zeros(2, complex))) == "context['z'][1] is an array of complex128: JSON has no such type"
+    assert refusal(z=np.zeros(2, ">i4")) == "context['z'] is an array of >i4: JSON has no such type"
+    assert refusal(z=np.zeros(2, np.longdouble)) == "context['z'] is an array of float128: JSON has no such type"
+    assert refusal(n=2**64) == "context['n'] is an integer of more than 64 bits, which JSON readers do not take"
+    assert "context['text'] is text that UTF-8 cannot hold" in refusal(text="\udc80")
+    assert "the key context['\\udc80'] is text that UTF-8 cannot hold" in refusal(**{"\udc80": 1})
+    assert refusal(c={(1, 2): 3}) == "context['c'][a tuple] has a tuple as its key, expected text"
+    assert refusal(cycle=itself) == "context['cycle'][0] contains itself"
+    assert "is nested more than 250 levels deep" in refusal(deep=deep)
+
+
+def test_a_context_over_the_limit_is_refused_by_the_name_of_its_largest_part() -> None:
+    assert refusal(mask=np.ones((1024, 1024), np.uint8)).endswith(
+        f"at most {MAX_JSON_BYTES:,} are allowed; the largest part is context['mask'] with 2,099,201"
+    )
+    fits = context_json(finished(text="x" * 1000))
+    assert context_json(finished(text="x" * 1000), limit_bytes=len(fits) + 100)
+    with pytest.raises(ContextNotSerializable, match="largest part is context\\['text'\\] with 1,002"):
+        context_json(finished(text="x" * 1000), limit_bytes=len(fits) - 100)
+
+
+def test_a_rectangle_of_a_few_fields_gets_all_the_others() -> None:
+    given = {"id": 1, "x": 10, "y": 20, "width": 30, "height": 40, "classNames": [{"label": "Test", "id": 2**42 + 1}]}
+    before = json.dumps(given)
+    (rectangle,), notes = completed(given)
+    assert rectangle == {
+        "id": 1,
+        "x": 10,
+        "y": 20,
+        "width": 30,
+        "height": 40,
+        "rotate": 0.0,
+        "area": 1200.0,
+        "confidence": 1.0,
+        "classNames": [
+            {"id": 2**42 + 1, "label": "Test", "confidence": 1.0, "color": "#0072b2", "color_bgr": [178, 114, 0]}
+        ],
+        "source": {"modelId": 0, "moduleId": 3, "type": "CODE"},
+    }
+    assert notes == []
+    assert json.dumps(given) == before
+
+
+def test_a_rectangle_that_is_whole_stays_as_it_is_with_what_was_added_to_it() -> None:
+    whole = {
+        "id": 7,
+        "x": 1.5,
+        "y": 2,
+        "width": 3,
+        "height": 4,
+        "rotate": 30.0,
+        "area": 9.5,
+        "confidence": 0.25,
+        "classNames": [{"id": 1, "label": "a", "confidence": 25, "color": "#010203", "color_bgr": [3, 2, 1]}],
+        "source": {"modelId": 5, "moduleId": 6, "type": "DETECTOR"},
+        "own": {"note": "mine"},
+    }
+    rectangles, notes = completed(whole)
+    assert rectangles[0] is whole
+    assert notes == []
+
+
+def test_missing_ids_are_free_numbers() -> None:
+    box = {"x": 0, "y": 0, "width": 1, "height": 1}
+    rectangles, _ = completed({**box, "id": 4}, box, {**box, "id": 2}, box)
+    assert [rectangle["id"] for rectangle in rectangles] == [4, 5, 2, 6]
+
+
+def test_numpy_numbers_in_rectangles_become_pythons() -> None:
+    (rectangle,), _ = completed({"x": np.int32(1), "y": np.float32(2.5), "width": np.int64(3), "height": 4})
+    assert [type(rectangle[key]) for key in ("x", "y", "width")] == [int, float, int]
+    assert (rectangle["x"], rectangle["y"]) == (1, 2.5)
+
+
+def test_either_colour_of_a_class_gives_the_other() -> None:
+    names = [{"color": "#102030"}, {"color_bgr": [48, 32, 16]}, {"color_bgr": (300, -1, 0)}]
+    (rectangle,), _ = completed({"x": 0, "y": 0, "width": 1, "height": 1, "classNames": names})
+    colors = [(name["color"], name["color_bgr"]) for name in rectangle["classNames"]]
+    assert colors == [("#102030", [48, 32, 16]), ("#102030", [48, 32, 16]), ("#0000ff", [255, 0, 0])]
+
+
+def test_confidences_stand_in_for_each_other() -> None:
+    box = {"x": 0, "y": 0, "width": 1, "height": 1}
+    (one, two), _ = completed(
+        {**box, "classNames": [{"confidence": 0.5}]}, {**box, "confidence": 0.25, "classNames": [{}]}
+    )
+    assert one["confidence"] == 0.5
+    assert two["classNames"][0]["confidence"] == 0.25
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        ({"x": None}, "['x'] is None, expected a number"),
+        ({"x": "12"}, "['x'] is '12', expected a number"),
+        ({"width": float("nan")}, "['width'] is nan, expected a number"),
+        ({"height": 10**400}, "['height'] is a very large int, expected pixels of an image"),
+        ({"confidence": 10**400}, "['confidence'] is a very large int, expected a number"),
+        ({"id": 1.5}, "['id'] is 1.5, expected a whole number of 64 bits"),
+        ({"id": 2**64}, "['id'] is 18446744073709551616, expected a whole number of 64 bits"),
+        ({"classNames": [{"id": 10**5000}]}, "['classNames'][0]['id'] is a very large int, expected a whole number"),
+        ({"source": {"type": np.zeros(2)}}, "['source']['type'] is a ndarray, expected one of UNSUPERVISED,"),
+        ({"id": True}, "['id'] is True, expected a whole number of 64 bits"),
+        ({"classNames": "scratch"}, "['classNames'] is 'scratch', expected a list"),
+        ({"classNames": ["scratch"]}, "['classNames'][0] is 'scratch', expected a dict"),
+        ({"classNames": [{"label": 5}]}, "['classNames'][0]['label'] is 5, expected text"),
+        ({"classNames": [{"color": "red"}]}, "['classNames'][0]['color'] is 'red', expected #rrggbb"),
+        ({"classNames": [{"color_bgr": [1]}]}, "['classNames'][0]['color_bgr'] is a list, expected [b, g, r]"),
+        ({"source": 3}, "['source'] is 3, expected a dict"),
+        ({"source": {"type": []}}, "['source']['type'] is a list, expected one of UNSUPERVISED, SUPERVISED,"),
+    ],
+)
+def test_a_rectangle_that_makes_no_sense_is_left_out_and_told(change: dict[str, Any], note: str) -> None:
+    box = {"id": 1, "x": 0, "y": 0, "width": 1, "height": 1}
+    rectangles, notes = completed(box, {**box, **change})
+    assert len(rectangles) == 1
+    assert notes[0].startswith(f"detectedRectangles[1]{note}")
+    assert notes[0].endswith(": left out")
+
+
+def test_what_is_no_rectangle_is_left_out_and_told() -> None:
+    assert completed(5, {"x": 0, "width": 1, "height": 1})[1] == [
+        "detectedRectangles[0] is a int, expected a dict: left out",
+        "detectedRectangles[1] has no 'y': left out",
+    ]
+
+
+def test_ten_thousand_broken_rectangles_are_a_hundred_errors(tmp_path: Path) -> None:
+    source = "def main(context):\n    context['detectedRectangles'] = [0] * 10_000\n"
+    context = inspect(code_flow(tmp_path, source)).context
+    assert len(context["errors"]) == MAX_ERRORS + 1
+    assert "the rest is left out" in context["errors"][-1]["message"]

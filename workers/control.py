@@ -1,0 +1,138 @@
+"""The control page and the counters: what all processes may read at any time.
+
+Control page (words are unsigned 64-bit, native order)::
+
+    word  0  magic and version
+          1  process       1 while frames are inspected, 0 while the Process switch is off
+          2  stopping      1 from the moment the server is asked to stop
+          3  workers_ready how many workers can take a frame now                     supervisor
+          4  workers_wanted                                                          supervisor
+          5  worker_deaths since start                                               supervisor
+          6  overdue_kills workers killed because their frame passed its deadline    supervisor
+          7  started_ns    CLOCK_MONOTONIC                                           supervisor
+          8  reloads       how often the project was loaded anew                     supervisor
+
+A front's row::
+
+    word  0  pid
+          1  last_slot, 2  last_generation, 3  last_done_ns   the frame that /last_image shows
+          4  ok, 5  nok, 6  errors, 7  refused (429), 8  off (answered while the switch was off)
+          9  frames, 10 received_bytes, 11 wait_ns, 12 receive_ns, 13 decode_ns, 14 flow_ns, 15 encode_ns, 16 send_ns
+
+A worker's row::
+
+    word  0  pid, 0 while the place is empty
+          1  busy_slot + 1, 0 while idle
+          2  frames done by this process
+          3  boot_ns  time from fork to ready
+
+Each row has one writer; a front adds to its counters under its own lock.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+from workers.layout import PAGE_BYTES, ROW_BYTES
+
+if TYPE_CHECKING:
+    from workers.layout import Geometry
+
+MAGIC = int.from_bytes(b"FMCTRL\x00\x01", "little")
+
+
+class Control(enum.IntEnum):
+    """Words of the control page."""
+
+    MAGIC = 0
+    PROCESS = 1
+    STOPPING = 2
+    WORKERS_READY = 3
+    WORKERS_WANTED = 4
+    WORKER_DEATHS = 5
+    OVERDUE_KILLS = 6
+    STARTED_NS = 7
+    RELOADS = 8
+
+
+class FrontRow(enum.IntEnum):
+    """Words of a front's row."""
+
+    PID = 0
+    LAST_SLOT = 1
+    LAST_GENERATION = 2
+    LAST_DONE_NS = 3
+    OK = 4
+    NOK = 5
+    ERRORS = 6
+    REFUSED = 7
+    OFF = 8
+    FRAMES = 9
+    RECEIVED_BYTES = 10
+    WAIT_NS = 11
+    RECEIVE_NS = 12
+    DECODE_NS = 13
+    FLOW_NS = 14
+    ENCODE_NS = 15
+    SEND_NS = 16
+
+
+class WorkerRow(enum.IntEnum):
+    """Words of a worker's row."""
+
+    PID = 0
+    BUSY = 1
+    FRAMES = 2
+    BOOT_NS = 3
+
+
+class ControlPage:
+    """The control page and all rows, in `low`, a mapping that starts at offset 0 of the frame memory."""
+
+    def __init__(self, low: memoryview, geometry: Geometry) -> None:
+        self.words = low[:PAGE_BYTES].cast("Q")
+        self.fronts = [self._row(low, geometry.front_row_at(i)) for i in range(geometry.fronts)]
+        self.workers = [self._row(low, geometry.worker_row_at(i)) for i in range(geometry.workers)]
+
+    @staticmethod
+    def _row(low: memoryview, start: int) -> memoryview:
+        return low[start : start + ROW_BYTES].cast("Q")
+
+    def format(self) -> None:
+        """Make a fresh page: nothing ready yet, the Process switch on."""
+        self.words[Control.MAGIC] = MAGIC
+        self.words[Control.PROCESS] = 1
+
+    def check(self) -> None:
+        """Raise ValueError where this is not a control page of this version."""
+        if self.words[Control.MAGIC] != MAGIC:
+            msg = "the frame memory is of another version of the server"
+            raise ValueError(msg)
+
+    @property
+    def process_is_on(self) -> bool:
+        """Whether frames are inspected."""
+        return self.words[Control.PROCESS] == 1
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the server has been asked to stop."""
+        return self.words[Control.STOPPING] == 1
+
+    @property
+    def workers_ready(self) -> int:
+        """How many workers can take a frame now."""
+        return self.words[Control.WORKERS_READY]
+
+    def total(self, word: FrontRow) -> int:
+        """Sum of one counter over all fronts."""
+        return sum(row[word] for row in self.fronts)
+
+    def newest_frame(self) -> tuple[int, int] | None:
+        """Slot and generation of the frame that was answered last, by any front; None before the first."""
+        rows = [row for row in self.fronts if row[FrontRow.LAST_DONE_NS]]
+        if not rows:
+            return None
+        newest = max(rows, key=lambda row: row[FrontRow.LAST_DONE_NS])
+        return newest[FrontRow.LAST_SLOT], newest[FrontRow.LAST_GENERATION]

@@ -1,0 +1,262 @@
+"""The worker processes as the supervisor sees them: born, ready, at work, retired, dead, replaced."""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import signal
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import orjson
+
+from workers import rescue
+from workers.control import Control, WorkerRow
+from workers.slot import headers
+from workers.warm import freeze
+from workers.worker import Place, run_worker
+
+if TYPE_CHECKING:
+    from workers.arena import ArenaFile
+    from workers.channel import Channel
+    from workers.control import ControlPage
+    from workers.flow.project import Project
+    from workers.settings import PoolSettings
+
+_log = logging.getLogger(__name__)
+
+_SLOW_BOOT_NS = 30_000_000  # above this a dead worker is missed for longer than a frame: keep a spare
+_DEAF_NS = 1_000_000_000  # an idle worker that lets a frame wait for so long does not hear
+_MAX_BOOT_FAILURES = 5
+
+
+@dataclass(slots=True)
+class Member:
+    """One worker process. `report_fd` is -1 once it has said that it is ready."""
+
+    pid: int
+    pidfd: int
+    row: int
+    report_fd: int
+    lifeline_fd: int
+    project: Project
+    born_ns: int = field(default_factory=time.monotonic_ns)
+    ready: bool = False
+    at_work: bool = False
+    retired: bool = False
+    killed_for_time: bool = False
+
+
+class BootFailed(Exception):
+    """A worker could not load the project; the message is the worker's own."""
+
+
+class Crew:
+    """Keeps the wanted number of workers at work."""
+
+    def __init__(  # noqa: PLR0917 - the supervisor's own parts, in the order in which it makes them
+        self,
+        settings: PoolSettings,
+        project: Project,
+        arena: ArenaFile,
+        channel: Channel,
+        control: ControlPage,
+        low: memoryview,
+        selector: selectors.BaseSelector,
+    ) -> None:
+        self._settings = settings
+        self._project = project
+        self._arena = arena
+        self._channel = channel
+        self._control = control
+        self._headers = headers(low, arena.geometry)
+        self._lost = rescue.LostJobs(self._headers, channel)
+        self._selector = selector
+        self._members: dict[int, Member] = {}
+        self._boot_failures = 0
+        self._wants_spare = False
+        self._next_project: Project | None = None
+        self._hiring = True
+        control.words[Control.WORKERS_WANTED] = settings.workers
+        freeze()
+
+    @property
+    def size(self) -> int:
+        """How many worker processes live, spares and retired ones included."""
+        return len(self._members)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every wanted worker can take a frame."""
+        return self._control.workers_ready >= self._settings.workers
+
+    def hire(self) -> None:
+        """Fork what is missing: workers for the present project, and a spare where booting takes long."""
+        if not self._hiring:
+            return
+        wanted = self._settings.workers + (1 if self._wants_spare else 0)
+        present = sum(1 for m in self._members.values() if m.project is self._project and not m.retired)
+        for _ in range(wanted - present):
+            self._fork(self._project)
+
+    def _fork(self, project: Project) -> None:
+        taken = {m.row for m in self._members.values()}
+        row = next((r for r in range(self._settings.worker_rows) if r not in taken), None)
+        if row is None:  # the last generation is still on its way out; the next tick tries again
+            return
+        report_read, report_write = os.pipe()
+        lifeline_read, lifeline_write = os.pipe()
+        place = Place(row, report_write, lifeline_read, self._arena, self._channel, project, self._settings)
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            run_worker(place, parent)
+        os.close(report_write)
+        os.close(lifeline_read)
+        member = Member(pid, os.pidfd_open(pid), row, report_read, lifeline_write, project)
+        self._members[pid] = member
+        self._selector.register(member.pidfd, selectors.EVENT_READ, lambda: self._on_death(member))
+        self._selector.register(member.report_fd, selectors.EVENT_READ, lambda: self._on_report(member))
+
+    def _on_report(self, member: Member) -> None:
+        message = os.read(member.report_fd, 65536)
+        self._drop_report(member)
+        if member.retired:
+            return
+        report = orjson.loads(message) if message else {}
+        if "error" in report:
+            self._boot_failures += 1
+            raise BootFailed(str(report["error"]))
+        if report:
+            self._boot_failures = 0
+            member.ready = True
+            self._wants_spare = self._wants_spare or report["boot_ns"] > _SLOW_BOOT_NS
+            self._put_to_work()
+            self.hire()
+
+    def _drop_report(self, member: Member) -> None:
+        if member.report_fd >= 0:
+            self._selector.unregister(member.report_fd)
+            os.close(member.report_fd)
+            member.report_fd = -1
+
+    def _put_to_work(self) -> None:
+        """Give the go to ready members until enough are at work; on a reload, to all new ones at once."""
+        fresh = [m for m in self._members.values() if m.ready and not m.retired]
+        if self._next_project is not None:
+            arrived = [m for m in fresh if m.project is self._next_project]
+            if len(arrived) < self._settings.workers:
+                return
+            self._project, self._next_project = self._next_project, None
+            self._control.words[Control.RELOADS] += 1
+            for member in [m for m in self._members.values() if m.project is not self._project]:
+                self._retire(member)
+        for member in fresh:
+            working = sum(1 for m in self._members.values() if m.at_work and not m.retired)
+            if working >= self._settings.workers:
+                break
+            if not member.at_work and member.project is self._project:
+                member.at_work = True
+                os.write(member.lifeline_fd, b"g")
+        self._count()
+
+    def _count(self) -> None:
+        ready = sum(1 for m in self._members.values() if m.at_work and not m.retired)
+        self._control.words[Control.WORKERS_READY] = ready
+
+    def _on_death(self, member: Member) -> None:
+        _, status = os.waitpid(member.pid, 0)
+        self._selector.unregister(member.pidfd)
+        os.close(member.pidfd)
+        if member.lifeline_fd >= 0:
+            os.close(member.lifeline_fd)
+        if member.retired:
+            self._drop_report(member)
+        del self._members[member.pid]
+        row = self._control.workers[member.row]
+        row[WorkerRow.PID] = row[WorkerRow.BUSY] = 0
+        self._count()
+        by_signal = os.WIFSIGNALED(status)
+        rescue.after_death(
+            self._headers,
+            self._channel,
+            member.pid,
+            repeatable=by_signal and member.project.idempotent,
+            was_killed_for_time=member.killed_for_time,
+        )
+        if member.retired:
+            return
+        if member.report_fd >= 0:
+            self._on_stillbirth(member)
+        self._control.words[Control.WORKER_DEATHS] += 1
+        how = signal.Signals(os.WTERMSIG(status)).name if by_signal else f"exit status {os.WEXITSTATUS(status)}"
+        _log.warning("worker %d ended by %s%s", member.pid, how, "; it is replaced" if self._hiring else "")
+        self._put_to_work()
+        self.hire()
+
+    def _on_stillbirth(self, member: Member) -> None:
+        """It died before it could say why; a worker that said why has raised BootFailed already."""
+        self._on_report(member)
+        self._boot_failures += 1
+        if self._boot_failures >= _MAX_BOOT_FAILURES:
+            raise BootFailed("workers die while they load the project, without a message of their own")
+
+    def watch(self, now_ns: int) -> None:
+        """Kill what is overdue or deaf, announce what was lost. Called at every tick."""
+        for pid in rescue.overdue_owners(self._headers, now_ns):
+            member = self._members.get(pid)
+            if member is not None and not member.killed_for_time:
+                _log.warning("worker %d is killed: its frame passed its deadline", pid)
+                self._control.words[Control.OVERDUE_KILLS] += 1
+                member.killed_for_time = True
+                os.kill(pid, signal.SIGKILL)
+        longest_wait_ns = self._lost.announce_again(now_ns)
+        if longest_wait_ns > _DEAF_NS:
+            self._kill_deaf()
+        for member in self._members.values():
+            if member.report_fd >= 0 and now_ns - member.born_ns > self._settings.boot_ms * 1_000_000:
+                raise BootFailed(f"a worker did not load the project within {self._settings.boot_ms} ms (boot_ms)")
+
+    def _kill_deaf(self) -> None:
+        for member in self._members.values():
+            idle = self._control.workers[member.row][WorkerRow.BUSY] == 0
+            if member.at_work and not member.retired and idle and not member.killed_for_time:
+                _log.warning("worker %d is killed: it lets frames wait although it is idle", member.pid)
+                member.killed_for_time = True
+                os.kill(member.pid, signal.SIGKILL)
+
+    def reload(self, project: Project) -> None:
+        """Load `project` in new workers beside the present ones; these go on until all new ones are ready."""
+        self._next_project = project
+        for _ in range(self._settings.workers):
+            self._fork(project)
+
+    def give_up_reload(self) -> bool:
+        """After a failed boot: drop the new project's workers; False where it was not a reload that failed."""
+        if self._next_project is None:
+            return False
+        failed, self._next_project = self._next_project, None
+        for member in [m for m in self._members.values() if m.project is failed]:
+            self._retire(member)
+        return True
+
+    def _retire(self, member: Member) -> None:
+        """Ask one worker to finish its frame and go."""
+        if not member.retired:
+            member.retired = True
+            os.close(member.lifeline_fd)
+            member.lifeline_fd = -1
+
+    def retire_all(self) -> None:
+        """Ask all workers to finish and go; nobody replaces them."""
+        self._hiring = False
+        for member in self._members.values():
+            self._retire(member)
+
+    def kill_all(self) -> None:
+        """End all workers at once; nobody replaces them."""
+        self._hiring = False
+        for pid in self._members:
+            os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,126 @@
+"""Encoded images to pixels, strictly: a damaged file is an error, never a picture with its gaps filled in.
+
+One answer each, whatever the decoder: pixels come as they are stored, always (h, w, 3) BGR of 8 bits. EXIF
+orientation is ignored: an industrial camera is mounted, not held, and a flow's regions count in stored pixels. Alpha,
+transparency, gamma and colour profiles are ignored, 16 bits become 8 by dropping the low byte, and grey is repeated.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from workers.errors import ImageInvalid
+from workers.gate import ImageHeader, ImageLimits, inspect
+from workers.gate.bounded import bounded
+
+# Sampling of luma and of both chromas that turbojpeg, under simplejpeg, decodes; found by trying all 4,096.
+_COMMON_SAMPLINGS = frozenset(
+    {
+        *(((1, 1), (1, 1)), ((1, 2), (1, 2)), ((1, 3), (1, 3)), ((2, 1), (2, 1)), ((3, 1), (3, 1))),  # 4:4:4
+        *(((2, 1), (1, 1)), ((2, 2), (1, 2))),  # 4:2:2
+        *(((1, 2), (1, 1)), ((2, 2), (2, 1))),  # 4:4:0
+        ((2, 2), (1, 1)),  # 4:2:0
+        ((4, 1), (1, 1)),  # 4:1:1
+        ((1, 4), (1, 1)),  # 4:4:1
+    }
+)
+_STDERR = 2
+# libjpeg's warnings (jerror.h) about data that it went on with; those of cv2's copy can only be read from stderr
+_JPEG_WARNINGS = (
+    b"Corrupt JPEG data",
+    b"Premature end of JPEG file",
+    b"Inconsistent progression sequence",
+    b"Invalid SOS parameters",
+    b"Warning: unknown JFIF revision",
+    b"Unknown Adobe color transform",
+)
+
+
+def decode_image(data: memoryview, limits: ImageLimits) -> NDArray[np.uint8]:
+    """Decode the image file in `data` (flat bytes, not written to) to (h, w, 3) BGR uint8, C-contiguous.
+
+    Raises ImageUnsupported, ImageTooLarge or ImageInvalid; see `workers.gate.inspect`.
+    """
+    header = inspect(data, limits)
+    image = _DECODERS.get(header.format, _decode_with_cv2)(data, header)
+    expected = (header.height, header.width, 3)
+    if image.shape != expected:
+        msg = f"the {header.format} decodes to {image.shape}, its header says {expected}: the file is damaged"
+        raise ImageInvalid(msg)
+    return image
+
+
+def _decode_jpeg(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]:
+    if not _is_common(header.sampling):
+        return _decode_rare_jpeg(data, header)
+    try:
+        return cast("NDArray[np.uint8]", simplejpeg.decode_jpeg(data, "BGR", strict=True))
+    except ValueError as error:
+        msg = f"the JPEG is damaged: {error}"
+        raise ImageInvalid(msg) from None
+
+
+def _is_common(sampling: tuple[tuple[int, int], ...]) -> bool:
+    luma, *chromas = sampling
+    return not chromas or (len(set(chromas)) == 1 and (luma, chromas[0]) in _COMMON_SAMPLINGS)
+
+
+def _decode_rare_jpeg(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]:
+    """Decode with cv2, which fills gaps and says so on stderr only; its warning is made an error here."""
+    with _messages_of_c() as messages:
+        image = _decode_with_cv2(data, header)
+    damage = [line for line in messages if line.startswith(_JPEG_WARNINGS)]
+    if damage:
+        msg = f"the JPEG is damaged: {damage[0].decode('ascii', 'replace')}"
+        raise ImageInvalid(msg)
+    return image
+
+
+def _decode_with_cv2(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]:
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError(error.err) from None
+        msg = f"the {header.format} cannot be decoded: {error.err}"
+        raise ImageInvalid(msg) from None
+    if image is None:
+        msg = f"the {header.format}'s compressed pixels are damaged or too few"
+        raise ImageInvalid(msg)
+    return cast("NDArray[np.uint8]", image)
+
+
+def _decode_png(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]:
+    if header.kept:
+        data = memoryview(b"".join(data[start:end] for start, end in header.kept))
+    return _decode_with_cv2(bounded(data, header.raw_bytes), header)
+
+
+_DECODERS = {"jpeg": _decode_jpeg, "png": _decode_png}
+
+
+@contextmanager
+def _messages_of_c() -> Iterator[list[bytes]]:
+    """Collect the lines that C code writes to stderr; they are filled in at the end, and passed on."""
+    messages: list[bytes] = []
+    caught = os.memfd_create("framemill-messages")
+    stderr = os.dup(_STDERR)
+    os.dup2(caught, _STDERR)
+    try:
+        yield messages
+    finally:
+        os.dup2(stderr, _STDERR)
+        os.close(stderr)
+        written = os.pread(caught, 1 << 16, 0)
+        os.close(caught)
+        messages += written.splitlines()
+        os.write(_STDERR, written)

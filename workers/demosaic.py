@@ -1,0 +1,87 @@
+"""A raw frame of any pixel format as BGR::
+
+bytes --unpack.py, if over 8 bits--> 8-bit samples --OpenCV: demosaic or convert--> BGR
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from workers.pixel_format import Layout, Packing, check_length
+from workers.unpack import unpack_to_8bit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from workers.pixel_format import PixelFormat
+
+# OpenCV's four-letter names are the first two pixels of the first and of the second line, as PFNC's are. Its
+# two-letter names start at the second line and column: COLOR_BayerBG2BGR is PFNC's BayerRG (opencv 19629).
+_TO_BGR = {
+    Layout.GREY: cv2.COLOR_GRAY2BGR,
+    Layout.BAYER_RG: cv2.COLOR_BayerRGGB2BGR,
+    Layout.BAYER_GR: cv2.COLOR_BayerGRBG2BGR,
+    Layout.BAYER_GB: cv2.COLOR_BayerGBRG2BGR,
+    Layout.BAYER_BG: cv2.COLOR_BayerBGGR2BGR,
+    Layout.RGB: cv2.COLOR_RGB2BGR,
+    Layout.BGRA: cv2.COLOR_BGRA2BGR,
+}
+
+
+class Scratch:
+    """Memory kept from frame to frame, so that none pays the page faults of fresh memory, whatever malloc does.
+
+    It grows to the largest frame seen and never shrinks. One per worker; not for threads.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, NDArray[np.uint8]] = {}
+
+    def array(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Return a contiguous array, its content undefined; the next call with this `name` reuses it."""
+        size = math.prod(shape)
+        kept = self._kept.get(name)
+        if kept is None or kept.size < size:
+            kept = self._kept[name] = np.empty(size, np.uint8)
+        return kept[:size].reshape(shape)
+
+
+def raw_to_bgr(
+    pixels: NDArray[np.uint8], fmt: PixelFormat, width: int, height: int, scratch: Scratch | None
+) -> NDArray[np.uint8]:
+    """Return a raw frame as (height, width, 3), uint8, BGR, contiguous.
+
+    BGR8 comes back as a view of `pixels`, without a copy and read-only if they are. Everything else lies in
+    `scratch` and is valid until the next call with the same one; with None it is a new array. Alpha is lost.
+
+    Bayer frames are interpolated bilinearly: a pixel keeps the colour that it measured, the other two come
+    from its neighbours. The outermost lines and columns have too few; there OpenCV repeats the next inner ones.
+
+    Args:
+        pixels: 1-D, contiguous, exactly one frame; may be read-only and is never written to.
+        fmt: what the bytes are.
+        width: pixels per line, odd or even.
+        height: lines, odd or even.
+        scratch: the memory to reuse.
+
+    Raises:
+        FrameSizeMismatch: the number of bytes does not fit, or a side of a Bayer frame is under 3 px.
+        InvalidParameter: 16-bit words hold more than the format's bits.
+    """
+    check_length(fmt, pixels.size, width, height)
+    if fmt.layout is Layout.BGR:
+        return pixels.reshape(height, width, 3)
+    memory = scratch or Scratch()
+    samples = pixels
+    if fmt.packing is not Packing.BYTES:
+        samples = memory.array("samples", (width * height,))
+        unpack_to_8bit(pixels, fmt, samples)
+    channels = fmt.layout.channels
+    shape = (height, width) if channels == 1 else (height, width, channels)
+    bgr = memory.array("bgr", (height, width, 3))
+    cv2.cvtColor(samples.reshape(shape), _TO_BGR[fmt.layout], dst=bgr)
+    return bgr

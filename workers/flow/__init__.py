@@ -1,0 +1,1 @@
+"""The flow: what a project asks to be done with each frame."""

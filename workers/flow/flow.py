@@ -1,0 +1,151 @@
+"""A project's flow, prepared once in each worker process and run for every frame.
+
+image, read-only --> context --> module 1 --> module 2 --> ... --> image, heat, public context
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workers.errors import FramemillError, ProjectInvalid
+from workers.flow.context import complete, new_context
+from workers.flow.modules import code, parallel
+from workers.flow.modules.user_code import UserCode, UserCodeError
+from workers.flow.pixels import combined_heat, usable_image
+from workers.flow.run import Context, Run, Stage, run_stages
+from workers.flow.values import shown
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from workers.flow.project import Project, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What a flow made of a frame.
+
+    `image` is (h, w) grey or (h, w, 3) BGR, uint8: the very array that came in where no module put another in its
+    place. `heat` is (h, w) float32 in 0..1, or None where no module made any. `context` is public and complete.
+    """
+
+    image: NDArray[np.uint8]
+    heat: NDArray[np.float32] | None
+    context: Context
+
+
+class Flow:
+    """The modules of a project, ready to run."""
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self._stages = tuple(stages)
+
+    @classmethod
+    def prepare(cls, project: Project) -> Flow:
+        """Import user code and load references.
+
+        Raises:
+            ProjectInvalid: some of it failed; one line for each module that did, with file and line.
+        """
+        mistakes: list[str] = []
+        stages = _Preparation(project, mistakes).stages(project.steps)
+        if mistakes:
+            raise ProjectInvalid("\n".join(mistakes))
+        return cls(stages)
+
+    def run(
+        self, image: NDArray[np.uint8], *, data: str, deadline_ns: int, started_ns: int | None = None
+    ) -> Inspection:
+        """Inspect `image`, (h, w) grey or (h, w, 3) BGR, which is never written to.
+
+        `data` is the client's own text. `deadline_ns` and `started_ns`, when the frame was accepted (now, if not
+        given), are CLOCK_MONOTONIC.
+
+        Raises:
+            DeadlineExceeded: time ran out between two modules; the message names the one that did not run.
+        """
+        run = Run.start(deadline_ns, started_ns)
+        frame = image
+        if image.flags.writeable:
+            frame = image.view()
+            frame.flags.writeable = False
+        context = new_context(frame, data)
+        run_stages(self._stages, context, run)
+        final = _final_image(context, frame, run)
+        height, width = final.shape[:2]
+        heat = combined_heat(context.get("heatmaps", []), (height, width), run.note)
+        return Inspection(image if final is frame else final, heat, complete(context, run, height, width))
+
+
+def _final_image(context: Context, frame: NDArray[np.uint8], run: Run) -> NDArray[np.uint8]:
+    """Return the image of the context, or `frame` with an error noted where that is none."""
+    try:
+        return usable_image(context.get("image"))
+    except ValueError as error:
+        run.note(_blame_image(error, run))
+        return frame
+
+
+def _blame_image(error: ValueError, run: Run) -> str:
+    made = f", which {run.image_from} left there," if run.image_from else ""
+    return f"context['image']{made} {error}"
+
+
+class _Preparation:
+    """Makes stages of a project's steps and collects what is wrong with them."""
+
+    def __init__(self, project: Project, mistakes: list[str]) -> None:
+        self._project = project
+        self._code = UserCode(project.folder)
+        self._mistakes = mistakes
+
+    def stages(self, steps: Sequence[Step]) -> list[Stage]:
+        """Prepare `steps`; those that fail are left out."""
+        prepared = []
+        for step in steps:
+            try:
+                prepared.append(self._stage(step))
+            except (UserCodeError, ProjectInvalid) as error:
+                self._mistakes += [f"{step.where}: {line}" for line in str(error).splitlines()]
+        return prepared
+
+    def _stage(self, step: Step) -> Stage:
+        options = step.options
+        if isinstance(options, code.CodeOptions):
+            module = code.prepare(options, self._code, step.id)
+            return Stage(step.id, module.item["name"], module)
+        if step.branches:
+            return parallel.prepare([self.stages(branch) for branch in step.branches], step.id)
+        raise NotImplementedError
+
+
+def built_in(inspect: Callable[[Context], None]) -> Callable[[Context, Run], bool]:
+    """Wrap a module of ours: it finds what it relies on, and its refusals become entries in `errors`."""
+
+    def call(context: Context, run: Run) -> bool:
+        for key in ("detectedRectangles", "heatmaps"):
+            if type(context.get(key)) is not list:
+                context[key] = _list(key, context.get(key, ()), run)
+        try:
+            context["image"] = usable_image(context.get("image"))
+        except ValueError as error:
+            run.note(_blame_image(error, run))
+            return False
+        try:
+            inspect(context)
+        except FramemillError as error:
+            run.note(error.message, type=error.code)
+            return False
+        return True
+
+    return call
+
+
+def _list(key: str, value: object, run: Run) -> list[Any]:
+    if isinstance(value, list | tuple):
+        return list(value)
+    run.note(f"context[{key!r}] is {shown(value)}, expected a list; it was emptied")
+    return []

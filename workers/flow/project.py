@@ -1,0 +1,209 @@
+"""A project's file, `framemill.toml`, read and checked as a whole: every mistake is reported, not only the first.
+
+    [project]
+    name = "Boards, line 3"
+    idempotent = true        # a frame may be run again after its worker died; this is the default
+
+    [[flow]]                 # in the order in which they run; none is fine too
+    module = "code"
+    file = "code/check.py"
+
+    [server]                 # the server's own settings, checked elsewhere
+
+This file imports neither OpenCV nor numpy: the command line checks projects too.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from workers.errors import ProjectInvalid
+from workers.flow.modules.code import CodeOptions
+from workers.flow.modules.sources import Sources, find_file, meant
+from workers.flow.values import shown
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+FILE = "framemill.toml"
+
+
+class ParallelOptions(BaseModel):
+    """What a project says about a `parallel` block."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    module: Literal["parallel"]
+    branches: Annotated[list[list[dict[str, Any]]], Field(min_length=1, description="lists of modules")]
+
+
+class _ProjectTable(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=200, description="how people call it")]
+    idempotent: bool = True
+
+
+_MODULES: dict[str, type[BaseModel]] = {"code": CodeOptions, "parallel": ParallelOptions}
+_TABLES = ("project", "flow", "server")
+
+_Options = TypeVar("_Options", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One module of a flow, as the project file has it.
+
+    `id` counts from 1, depth first: a parallel block comes before the modules of its branches. `where` is its key path.
+    """
+
+    id: int
+    where: str
+    options: BaseModel
+    branches: tuple[tuple[Step, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project without mistakes; `folder` is absolute, `server` the table of that name as it is in the file."""
+
+    folder: Path
+    name: str
+    idempotent: bool
+    server: dict[str, Any]
+    steps: tuple[Step, ...]
+
+
+def load_project(folder: Path) -> Project:
+    """Read and check the project in `folder`.
+
+    Raises:
+        ProjectInvalid: it has mistakes; the message has a line for each, which begins with its key path.
+    """
+    tables = _tables(folder)
+    reading = _Reading(folder.resolve())
+    project = reading.project(tables)
+    if reading.mistakes:
+        raise ProjectInvalid("\n".join(" ".join(mistake.splitlines()) for mistake in reading.mistakes))
+    return project
+
+
+def _tables(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        msg = f"{folder}: there is no such folder; a project is a folder with a {FILE}"
+        raise ProjectInvalid(msg)
+    try:
+        # utf-8-sig: editors on Windows put a mark in front
+        return tomllib.loads((folder / FILE).read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError:
+        msg = f"{FILE}: there is none in {folder}"
+    except OSError as error:
+        msg = f"{FILE}: cannot be read: {error.strerror}"
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        msg = f"{FILE}: line {line} is not UTF-8"
+    except tomllib.TOMLDecodeError as error:
+        msg = f"{FILE}: {error}"
+    except RecursionError:
+        msg = f"{FILE}: is nested too deeply"
+    raise ProjectInvalid(msg)
+
+
+class _Reading:
+    """Reads the tables of one project file and collects its mistakes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.mistakes: list[str] = []
+        self._folder = folder
+        self._sources = Sources(folder)
+        self._ids = itertools.count(1)
+
+    def project(self, tables: dict[str, Any]) -> Project:
+        """Check everything; what is returned counts only if there are no mistakes."""
+        self.mistakes += [f"{key}: {_unknown(_TABLES, key)}" for key in tables if key not in _TABLES]
+        head = self._valid(_ProjectTable, tables.get("project", {}), "project")
+        server = tables.get("server", {})
+        if not isinstance(server, dict):
+            self.mistakes.append(f"server: is {shown(server)}, expected a table [server]")
+        steps = self._steps(tables.get("flow", []), "flow")
+        self.mistakes += self._sources.taken_names()
+        return Project(self._folder, head.name if head else "", bool(head and head.idempotent), server, steps)
+
+    def _steps(self, tables: object, where: str) -> tuple[Step, ...]:
+        if not isinstance(tables, list):
+            self.mistakes.append(f"{where}: is {shown(tables)}, expected tables [[{where}]], with two brackets")
+            return ()
+        steps = [self._step(table, f"{where}[{index}]") for index, table in enumerate(tables)]
+        return tuple(step for step in steps if step)
+
+    def _step(self, table: object, where: str) -> Step | None:
+        number = next(self._ids)
+        if not isinstance(table, dict):
+            self.mistakes.append(f"{where}: is {shown(table)}, expected a table with a module")
+            return None
+        name = table.get("module")
+        model = _MODULES.get(name) if isinstance(name, str) else None
+        if model is None:
+            what = "is missing" if name is None else f"there is no module {shown(name)}"
+            self.mistakes.append(f"{where}.module: {what}; known are {', '.join(_MODULES)}{meant(str(name), _MODULES)}")
+            return None
+        options = self._valid(model, table, where)
+        self._check_files(table, where)
+        branches = self._branches(table, where) if model is ParallelOptions else ()
+        return Step(number, where, options, branches) if options else None
+
+    def _branches(self, table: dict[str, Any], where: str) -> tuple[tuple[Step, ...], ...]:
+        given = table.get("branches")
+        branches: Sequence[object] = given if isinstance(given, list) else ()
+        return tuple(
+            self._steps(branch, f"{where}.branches[{index}]")
+            for index, branch in enumerate(branches)
+            if isinstance(branch, list)
+        )
+
+    def _check_files(self, table: dict[str, Any], where: str) -> None:
+        """Check the files that a module names, however wrong its other keys are."""
+        file, image = table.get("file"), table.get("image")
+        if table["module"] == "code" and isinstance(file, str) and file:
+            self.mistakes += [f"{where}.file: {mistake}" for mistake in self._sources.mistakes_of(file)]
+        if table["module"] == "reference" and isinstance(image, str) and "{" not in image:
+            try:
+                find_file(self._folder, image)
+            except ValueError as error:
+                self.mistakes.append(f"{where}.image: {error}")
+
+    def _valid(self, model: type[_Options], table: object, where: str) -> _Options | None:
+        if not isinstance(table, dict):
+            self.mistakes.append(f"{where}: is {shown(table)}, expected a table")
+            return None
+        try:
+            return model.model_validate(table)
+        except ValidationError as error:
+            self.mistakes += [_explained(detail, model, where) for detail in error.errors(include_url=False)]
+            return None
+
+
+def _explained(detail: ErrorDetails, model: type[BaseModel], where: str) -> str:
+    """Say in one line, with its key path, what pydantic found."""
+    path = where + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"])
+    key = str(detail["loc"][-1]) if detail["loc"] else ""
+    if detail["type"] == "missing":
+        field = model.model_fields.get(key)
+        return f"{path}: is missing" + (f": {field.description}" if field and field.description else "")
+    if detail["type"] == "extra_forbidden":
+        return f"{path}: {_unknown(list(model.model_fields), key)}"
+    if detail["type"] == "value_error":
+        return f"{path}: {detail['ctx']['error']}"
+    what = detail["msg"].replace("Input should", "should")
+    return f"{path}: {what[0].lower()}{what[1:]}, got {shown(detail['input'])}"
+
+
+def _unknown(known: Sequence[str], key: str) -> str:
+    return f"is unknown; known are {', '.join(known)}{meant(key, known)}"

@@ -1,0 +1,59 @@
+"""The pool without processes: the same slots, the same contract, the work done in the calling thread.
+
+For tests and for stepping through a flow with a debugger. A crash of user code is a crash of the process, and a frame
+that overruns its deadline is not cut short.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from workers.arena import create_arena, map_part
+from workers.channel import Channel, Descriptor
+from workers.control import Control, ControlPage
+from workers.flow.flow import Flow
+from workers.gate import ImageLimits
+from workers.pool import Pool
+from workers.runner import Runner, SlotMemory
+from workers.slot import Word, headers
+from workers.task import Inspector
+
+if TYPE_CHECKING:
+    from workers.flow.project import Project
+    from workers.settings import PoolSettings
+    from workers.slot import Header
+
+
+class InlinePool(Pool):
+    """A pool that needs no supervisor and no workers."""
+
+    def __init__(self, project: Project, settings: PoolSettings) -> None:
+        geometry = settings.geometry()
+        arena = create_arena(geometry)
+        low = map_part(arena, 0, geometry.requests_at, writable=True)
+        high = map_part(arena, geometry.requests_at, geometry.total_bytes, writable=False)
+        control = ControlPage(low, geometry)
+        control.format()
+        control.words[Control.WORKERS_READY] = control.words[Control.WORKERS_WANTED] = 1
+        slots = headers(low, geometry)
+        for header in slots:
+            header.format()
+        limits = ImageLimits(max_megapixels=settings.max_megapixels, formats=settings.formats)
+        inspector = Inspector(Flow.prepare(project), limits)
+        memory = SlotMemory(slots, low, high, arena)
+        channel = Channel.create(geometry.slots)
+        self._fds = (arena.fd, channel.submit_fd, channel.inbox_fd, *channel.done_fds)
+        self._runner = Runner(inspector, memory, arena.fd, channel.done_fds, control.workers[0])
+        self._turn = threading.Lock()
+        super().__init__(arena, 0, self._run_here)
+
+    def _run_here(self, header: Header) -> None:
+        with self._turn:
+            self._runner.run(Descriptor(header.index, header.words[Word.GENERATION]))
+
+    def close(self) -> None:
+        """Give the descriptors back; the memory goes with the last view of it."""
+        for fd in self._fds:
+            os.close(fd)

@@ -1,0 +1,60 @@
+"""A slot in the hands of a front, from its filling to the end of its answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from workers.errors import DeadlineExceeded, FrameTooLarge
+from workers.job import Job, Task
+from workers.reply import Reply, read_reply
+from workers.slot import Header, State, Word
+
+if TYPE_CHECKING:
+    from workers.layout import Geometry
+
+# has the job in a QUEUED slot done; returns when the slot is DONE or its deadline has passed
+Dispatch = Callable[[Header], None]
+
+
+class Lease:
+    """One slot, for one frame."""
+
+    def __init__(self, header: Header, memory: memoryview, geometry: Geometry, dispatch: Dispatch) -> None:
+        self._header = header
+        self._dispatch = dispatch
+        start = geometry.request_at(header.index)
+        self.area = memory[start : start + geometry.request_bytes]
+        start = geometry.reply_at(header.index)
+        self._reply_area = memory[start : start + geometry.reply_bytes].toreadonly()
+        self.inspected = False
+
+    @property
+    def deadline_ns(self) -> int:
+        """When the answer is due, CLOCK_MONOTONIC."""
+        return self._header.words[Word.DEADLINE_NS]
+
+    def run(self, job: Job, frame_bytes: int) -> Reply:
+        """Have the first `frame_bytes` of the area treated as `job` says, and wait for the answer.
+
+        Raises:
+            FrameTooLarge: the frame is larger than the area.
+            DeadlineExceeded: no answer came in time; the slot comes back to its front once no worker can touch it.
+            FramemillError: what the worker, or the supervisor on its behalf, said instead of an answer.
+        """
+        if frame_bytes > len(self.area):
+            raise FrameTooLarge(f"the frame has {frame_bytes} bytes, at most {len(self.area)} are accepted")
+        header, words = self._header, self._header.words
+        header.job = job.pack()
+        words[Word.REQUEST_BYTES] = frame_bytes
+        words[Word.DEATHS] = 0
+        words[Word.OUTCOME] = 0
+        words[Word.QUEUED_NS] = time.monotonic_ns()
+        header.move(State.QUEUED)
+        self._dispatch(header)
+        if header.state is not State.DONE:
+            raise DeadlineExceeded("the frame was not inspected by its deadline")
+        reply = read_reply(header, self._reply_area)
+        self.inspected = job.task is Task.INSPECT
+        return reply

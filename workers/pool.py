@@ -1,0 +1,141 @@
+"""The face of the pool: what a front does with frames.
+
+A front takes a slot (`lease`), fills its request area, and has it inspected (`run`)::
+
+    with pool.lease(deadline_ns) as lease:
+        fill(lease.area)
+        reply = lease.run(job, frame_bytes)
+
+Slots belong to fronts: a stack behind a thread lock in each, so no lock crosses processes. The slot given back last is
+taken first, because its memory is still in the processor's cache. One slot per front keeps the last frame.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from workers.arena import map_part
+from workers.claim import hold_front
+from workers.control import ControlPage, FrontRow
+from workers.errors import NoFreeSlot
+from workers.lease import Lease
+from workers.slot import Outcome, State, Word, headers
+
+if TYPE_CHECKING:
+    from workers.arena import ArenaFile
+    from workers.lease import Dispatch
+    from workers.slot import Header
+
+_LIMBO_CHECK_S = 0.005
+
+
+class Pool:
+    """One front's share of the slots."""
+
+    def __init__(self, arena: ArenaFile, front: int, dispatch: Dispatch) -> None:
+        geometry = arena.geometry
+        self._geometry = geometry
+        self._dispatch = dispatch
+        self._memory = map_part(arena, 0, geometry.total_bytes, writable=True, populate=True)
+        self.control = ControlPage(self._memory, geometry)
+        self.control.check()
+        self.request_bytes = geometry.request_bytes
+        self.row = self.control.fronts[front]
+        self.slots = geometry.slots_per_front
+        # whoever was this front before may still be on its way out
+        hold_front(arena.fd, front)
+        self.row[FrontRow.PID] = os.getpid()
+        self._returned = threading.Condition()
+        self._headers = headers(self._memory, geometry)
+        self._free: list[int] = []
+        self._limbo: set[int] = set()
+        self._kept: int | None = None
+        for slot in geometry.slots_of_front(front):
+            self._headers[slot].check()
+            self._take_over(self._headers[slot])
+
+    def _take_over(self, header: Header) -> None:
+        """Decide what the front before left in a slot: nobody but its owner or a worker can be writing there."""
+        if header.state is State.FILLING:
+            header.move(State.FREE)
+        if header.state in {State.QUEUED, State.RUNNING}:
+            header.words[Word.CANCELLED] = header.words[Word.GENERATION]
+            self._limbo.add(header.index)
+            return
+        if header.state is State.DONE:
+            header.move(State.FREE)
+        self._free.append(header.index)
+
+    @property
+    def free_slots(self) -> int:
+        """How many frames could be taken right now."""
+        with self._returned:
+            self._leave_limbo()
+            return len(self._free)
+
+    @contextmanager
+    def lease(self, deadline_ns: int, wait_ms: int) -> Iterator[Lease]:
+        """Take a slot until the end of the block.
+
+        `deadline_ns` (CLOCK_MONOTONIC) is when the frame's answer is due.
+
+        Raises:
+            NoFreeSlot: all slots stayed taken for `wait_ms`.
+        """
+        index = self._acquire(wait_ms / 1000)
+        header = self._headers[index]
+        header.move(State.FILLING)
+        header.words[Word.GENERATION] += 1
+        header.words[Word.DEADLINE_NS] = deadline_ns
+        header.words[Word.ACCEPTED_NS] = time.monotonic_ns()
+        lease = Lease(header, self._memory, self._geometry, self._dispatch)
+        try:
+            yield lease
+        finally:
+            self._release(header, keep=lease.inspected)
+
+    def _acquire(self, wait_s: float) -> int:
+        give_up = time.monotonic() + wait_s
+        with self._returned:
+            while True:
+                self._leave_limbo()
+                if self._free:
+                    return self._free.pop()
+                left_s = give_up - time.monotonic()
+                if left_s <= 0:
+                    raise NoFreeSlot("the server has as many frames as it can hold; try again shortly")
+                self._returned.wait(min(left_s, _LIMBO_CHECK_S) if self._limbo else left_s)
+
+    def _leave_limbo(self) -> None:
+        """Take back what workers have let go of since their front stopped waiting."""
+        for index in [i for i in self._limbo if self._headers[i].state is State.DONE]:
+            self._limbo.discard(index)
+            self._headers[index].move(State.FREE)
+            self._free.append(index)
+
+    def _release(self, header: Header, *, keep: bool) -> None:
+        with self._returned:
+            if header.state in {State.QUEUED, State.RUNNING}:
+                header.words[Word.CANCELLED] = header.words[Word.GENERATION]
+                self._limbo.add(header.index)
+            elif keep and header.words[Word.OUTCOME] == Outcome.ANSWERED:
+                self._keep(header)
+            else:
+                header.move(State.FREE)
+                self._free.append(header.index)
+            self._returned.notify()
+
+    def _keep(self, header: Header) -> None:
+        """Keep this frame for /last_image and free the one kept so far."""
+        if self._kept is not None:
+            self._headers[self._kept].move(State.FREE)
+            self._free.append(self._kept)
+        self._kept = header.index
+        self.row[FrontRow.LAST_SLOT] = header.index
+        self.row[FrontRow.LAST_GENERATION] = header.words[Word.GENERATION]
+        self.row[FrontRow.LAST_DONE_NS] = header.words[Word.DONE_NS]

@@ -1,0 +1,162 @@
+"""Running one slot: claim it, do its job, leave the answer, wake the front. Shared by workers and the inline pool."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import orjson
+
+from workers.channel import signal_done
+from workers.claim import claim, unlock
+from workers.control import WorkerRow
+from workers.errors import FramemillError, InternalError
+from workers.job import Job
+from workers.slot import Outcome, State, Word
+from workers.task import Answer, FrameMemory, KeptFrame
+
+if TYPE_CHECKING:
+    from workers.arena import ArenaFile
+    from workers.channel import Descriptor
+    from workers.slot import Header
+    from workers.task import Inspector
+
+_log = logging.getLogger(__name__)
+
+
+class SlotMemory:
+    """All slots as a worker sees them: request areas for reading, reply areas for writing.
+
+    `low` maps the frame memory up to the request areas, `high` maps those, read-only.
+    """
+
+    def __init__(self, headers: list[Header], low: memoryview, high: memoryview, arena: ArenaFile) -> None:
+        self.headers = headers
+        self._low = low
+        self._high = high
+        self._geometry = arena.geometry
+
+    def request(self, header: Header) -> memoryview:
+        """The frame in a slot; raises ValueError on an impossible length."""
+        length = header.words[Word.REQUEST_BYTES]
+        if length > self._geometry.request_bytes:
+            msg = f"slot {header.index}: a frame of {length} bytes in {self._geometry.request_bytes}"
+            raise ValueError(msg)
+        start = self._geometry.request_at(header.index) - self._geometry.requests_at
+        return self._high[start : start + length].toreadonly()
+
+    def reply(self, header: Header) -> memoryview:
+        """The reply area of a slot."""
+        start = self._geometry.reply_at(header.index)
+        return self._low[start : start + self._geometry.reply_bytes]
+
+
+class Runner:
+    """Runs the slots that descriptors name."""
+
+    def __init__(
+        self, inspector: Inspector, memory: SlotMemory, fd: int, done_fds: tuple[int, ...], row: memoryview
+    ) -> None:
+        self._inspector = inspector
+        self._memory = memory
+        self._fd = fd
+        self._done_fds = done_fds
+        self._row = row
+
+    def run(self, descriptor: Descriptor) -> None:
+        """Do the job that `descriptor` names, unless it is stale or somebody else has it."""
+        header = self._memory.headers[descriptor.slot]
+        if not claim(self._fd, header, descriptor.generation):
+            return
+        self._row[WorkerRow.BUSY] = header.index + 1
+        header.words[Word.STARTED_NS] = time.monotonic_ns()
+        outcome = self._skip(header) or self._answer(header)
+        header.words[Word.OUTCOME] = outcome
+        header.words[Word.DONE_NS] = time.monotonic_ns()
+        # unlocked before DONE: from then on the front may use the slot anew
+        unlock(self._fd, header.index)
+        header.move(State.DONE)
+        signal_done(self._done_fds[header.index])
+        self._row[WorkerRow.FRAMES] += 1
+        self._row[WorkerRow.BUSY] = 0
+
+    @staticmethod
+    def _skip(header: Header) -> Outcome | None:
+        words = header.words
+        if words[Word.CANCELLED] == words[Word.GENERATION]:
+            return Outcome.CANCELLED
+        if words[Word.DEADLINE_NS] <= words[Word.STARTED_NS]:
+            return Outcome.OVERDUE
+        return None
+
+    def _answer(self, header: Header) -> Outcome:
+        area = self._memory.reply(header)
+        try:
+            answer = self._inspector.answer(Job.unpack(header.job), self._frame(header, area))
+            outcome = Outcome.ANSWERED
+        except FramemillError as error:
+            answer, outcome = self._refuse(error, area), Outcome.REFUSED
+        except Exception:  # noqa: BLE001 - whatever it was, it is this frame's error and the worker goes on
+            _log.exception("a frame met a fault of ours")
+            fault = InternalError("the frame met a fault of the server; its log has the details")
+            answer, outcome = self._refuse(fault, area), Outcome.REFUSED
+        self._note(header, answer)
+        return outcome
+
+    def _frame(self, header: Header, area: memoryview) -> FrameMemory:
+        return FrameMemory(
+            request=self._memory.request(header),
+            reply=area,
+            accepted_ns=header.words[Word.ACCEPTED_NS],
+            deadline_ns=header.words[Word.DEADLINE_NS],
+            kept=self._kept,
+        )
+
+    def _kept(self, slot: int, generation: int) -> KeptFrame | None:
+        """Find the frame kept in another slot, or None where another has taken its place."""
+        if slot >= len(self._memory.headers):
+            return None
+        header = self._memory.headers[slot]
+        words = header.words
+
+        def still_there() -> bool:
+            return words[Word.GENERATION] == generation and words[Word.STATE] == State.DONE
+
+        if not still_there():
+            return None
+        return KeptFrame(
+            job=Job.unpack(header.job),
+            request=self._memory.request(header),
+            reply=self._memory.reply(header),
+            answer=Answer(*(words[word] for word in _NOTED)),
+            still_there=still_there,
+        )
+
+    @staticmethod
+    def _refuse(error: FramemillError, area: memoryview) -> Answer:
+        body = orjson.dumps({"code": error.code, "message": error.message})
+        area[: len(body)] = body
+        return Answer(json_bytes=len(body))
+
+    @staticmethod
+    def _note(header: Header, answer: Answer) -> None:
+        for word, value in zip(_NOTED, answer.words(), strict=True):
+            header.words[word] = value
+
+
+# the header words that hold an Answer, in the order of its fields
+_NOTED = (
+    Word.IMAGE_BYTES,
+    Word.JSON_BYTES,
+    Word.KEPT_AT,
+    Word.KEPT_IMAGE_BYTES,
+    Word.KEPT_HEAT_BYTES,
+    Word.FINAL_WIDTH_PX,
+    Word.FINAL_HEIGHT_PX,
+    Word.FINAL_CHANNELS,
+    Word.DECODE_NS,
+    Word.FLOW_NS,
+    Word.ENCODE_NS,
+    Word.VERDICT,
+)

@@ -1,0 +1,76 @@
+"""Settings of the pool. The server's own are in `service/settings.py`, which adds to these.
+
+Frozen and validated once; each default has its reason beside it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from workers.layout import Geometry
+
+MIB = 1 << 20
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+class PoolSettings(BaseModel):
+    """Sizes and limits of the pool of workers and its frame memory."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workers: Annotated[int, Field(ge=1, le=64, description="processes that inspect frames")] = Field(
+        default_factory=_cores  # one per core: a worker computes on one thread
+    )
+    fronts: Annotated[int, Field(ge=1, le=16, description="processes that speak HTTP")] = Field(
+        # copying bytes from the network costs about a quarter of what inspecting a frame does
+        default_factory=lambda: max(1, _cores() // 4)
+    )
+    slots: Annotated[
+        int, Field(ge=0, le=200, description="frames in the server at once; 0 for twice the workers and four")
+    ] = 0
+    max_frame_mib: Annotated[int, Field(ge=1, le=1024, description="the largest body of a request, in MiB")] = (
+        24  # 8 megapixels of BGR; a 20 megapixel camera needs 60
+    )
+    max_reply_mib: Annotated[int, Field(ge=1, le=1024, description="the largest picture with its context, in MiB")] = (
+        32  # a PNG of noise is larger than its pixels
+    )
+    deadline_ms: Annotated[int, Field(ge=10, le=600_000, description="time from a request to its answer")] = (
+        10_000  # the vendor's SDK gives up after 20 s; a line has given up long before
+    )
+    queue_ms: Annotated[
+        int, Field(ge=0, le=60_000, description="how long a request may wait for a free slot before 429")
+    ] = 250  # 64 cameras in turn on two cores take 80 ms
+    boot_ms: Annotated[int, Field(ge=100, le=3_600_000, description="time for a worker to load the project")] = (
+        60_000  # models are read from disk
+    )
+    max_megapixels: Annotated[float, Field(gt=0, le=1000, description="the largest encoded image")] = 50.0
+    formats: Annotated[frozenset[str], Field(description="encoded formats that are accepted")] = frozenset(
+        {"jpeg", "png"}  # what the decoders are tested against damaged files for
+    )
+
+    @property
+    def slots_per_front(self) -> int:
+        """How many frames one front can have in the server at once."""
+        wanted = self.slots or 2 * self.workers + 4
+        return max(2, -(-wanted // self.fronts))
+
+    @property
+    def worker_rows(self) -> int:
+        """Places for workers: while a project is loaded anew the old and the new ones live side by side."""
+        return 2 * self.workers + 2
+
+    def geometry(self) -> Geometry:
+        """Lay out the frame memory for these settings."""
+        return Geometry(
+            fronts=self.fronts,
+            workers=self.worker_rows,
+            slots_per_front=self.slots_per_front,
+            request_bytes=self.max_frame_mib * MIB,
+            reply_bytes=self.max_reply_mib * MIB,
+        )

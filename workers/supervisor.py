@@ -1,0 +1,253 @@
+"""The parent of everything: makes the frame memory, forks the workers, starts the fronts, and ends them all.
+
+::
+
+    supervisor (this file: one thread, one loop, no pixels, no HTTP)
+     |- fronts' master   a command it was given; fronts say "ready N" and "stop" through a socket
+     |- worker 0 .. N-1  forked from here, warm (crew.py)
+     '- spare            a worker that waits for its go, where booting is slow
+
+Signal handlers only note; the loop acts. To stop is to ask, to wait until one deadline, to kill, and to say how many
+of each. If the supervisor itself is killed, the kernel kills its children (PR_SET_PDEATHSIG).
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from workers.arena import create_arena, map_part
+from workers.channel import Channel
+from workers.control import Control, ControlPage
+from workers.crew import BootFailed, Crew
+from workers.errors import ProjectInvalid
+from workers.handover import Handover
+from workers.slot import headers
+
+if TYPE_CHECKING:
+    from workers.flow.project import Project
+    from workers.settings import PoolSettings
+
+_log = logging.getLogger(__name__)
+
+_TICK_S = 0.02
+_FRONT_BOOT_S = 30.0
+_WORKERS_GO_S = 2.0  # they are idle by then: only user code at exit can hold them
+
+
+def _note(number: int, frame: object) -> None:
+    """Do nothing: the number arrives at the loop through the wake-up descriptor."""
+
+
+class Exit(enum.IntEnum):
+    """Exit statuses of the server."""
+
+    STOPPED = 0
+    FAILED = 1
+    CANNOT_LOAD_PROJECT = 3
+    CANNOT_START_FRONTS = 4
+    STOPPED_BY_FORCE = 5
+
+
+class _Stage(enum.Enum):
+    RUNNING = enum.auto()
+    DRAINING = enum.auto()  # the fronts finish what they have
+    RETIRING = enum.auto()  # the workers go
+    KILLED = enum.auto()
+
+
+class Supervisor:
+    """Runs the server until it is asked to stop.
+
+    `front_command` makes the command and environment that start the fronts, from what they are to inherit;
+    `load_project` reads the project anew for a reload; `announce` is told "ready", "reloading" and "stopping".
+    """
+
+    def __init__(
+        self,
+        settings: PoolSettings,
+        project: Project,
+        *,
+        front_command: Callable[[Handover], tuple[list[str], dict[str, str], tuple[int, ...]]],
+        load_project: Callable[[], Project],
+        announce: Callable[[str], None],
+        process_on: bool = True,
+    ) -> None:
+        geometry = settings.geometry()
+        arena = create_arena(geometry)
+        low = map_part(arena, 0, geometry.replies_at, writable=True)
+        self.control = ControlPage(low, geometry)
+        self.control.format()
+        self.control.words[Control.PROCESS] = int(process_on)
+        self.control.words[Control.STARTED_NS] = time.monotonic_ns()
+        for header in headers(low, geometry):
+            header.format()
+        self._settings = settings
+        self._front_command = front_command
+        self._load_project = load_project
+        self._announce = announce
+        self._selector = selectors.DefaultSelector()
+        channel = Channel.create(geometry.slots)
+        self._crew = Crew(settings, project, arena, channel, self.control, low, self._selector)
+        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        self._handover = Handover(arena=arena, channel=channel, supervisor_fd=theirs.detach())
+        self._fronts: subprocess.Popen[bytes] | None = None
+        self._fronts_pidfd = -1
+        self._fronts_ready = 0
+        self._fronts_started = 0.0
+        self._announced = False
+        self._stage = _Stage.RUNNING
+        self._give_up_at = 0.0
+        self._status = Exit.STOPPED
+        self._asked = 0
+
+    def run(self) -> Exit:
+        """Start everything, keep it alive, end it; returns the exit status."""
+        self._listen_to_signals()
+        self._selector.register(self._ours, selectors.EVENT_READ, self._on_message)
+        self._act(self._crew.hire)
+        self._start_fronts()
+        while not self._is_over():
+            for key, _ in self._selector.select(_TICK_S):
+                self._act(key.data)
+            self._act(self._tick)
+        _log.info("stopped: %d processes were asked, %s", self._asked, self._how_it_ended())
+        return self._status
+
+    def _act(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except BootFailed as failure:
+            if self._crew.give_up_reload():
+                _log.error("the project was not reloaded, the one before goes on: %s", failure)
+                self._announce("ready")
+                return
+            _log.error("the project cannot be loaded: %s", failure)
+            self._status = Exit.CANNOT_LOAD_PROJECT
+            self._kill()
+
+    def _listen_to_signals(self) -> None:
+        reader, writer = socket.socketpair()
+        writer.setblocking(False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, _note)
+        signal.set_wakeup_fd(writer.detach())
+        acts = {
+            signal.SIGTERM: self.stop,
+            signal.SIGINT: self.stop,
+            signal.SIGHUP: self._reload,
+        }
+
+        def on_signals() -> None:
+            for number in reader.recv(64):
+                acts[signal.Signals(number)]()
+
+        self._selector.register(reader, selectors.EVENT_READ, on_signals)
+
+    def _start_fronts(self) -> None:
+        command, environment, fds = self._front_command(self._handover)
+        self._fronts_ready = 0
+        self._fronts_started = time.monotonic()
+        self._fronts = subprocess.Popen(command, env=environment, pass_fds=(*self._handover.fds, *fds), process_group=0)
+        self._fronts_pidfd = os.pidfd_open(self._fronts.pid)
+        self._selector.register(self._fronts_pidfd, selectors.EVENT_READ, self._on_fronts_ended)
+
+    def _on_fronts_ended(self) -> None:
+        assert self._fronts is not None
+        status = self._fronts.wait()
+        self._selector.unregister(self._fronts_pidfd)
+        os.close(self._fronts_pidfd)
+        self._fronts = None
+        if self._stage is _Stage.DRAINING:
+            self._retire()
+        elif self._stage is _Stage.RUNNING and not self._announced:
+            _log.error("the HTTP fronts did not start (exit status %d); their message is above", status)
+            self._status = Exit.CANNOT_START_FRONTS
+            self._kill()
+        elif self._stage is _Stage.RUNNING:
+            _log.warning("the fronts' master ended with status %d; it is started again", status)
+            self._start_fronts()
+
+    def _on_message(self) -> None:
+        message = self._ours.recv(64).decode("ascii", "replace")
+        if message.startswith("ready"):
+            self._fronts_ready += 1
+        elif message == "stop":
+            _log.info("asked to stop over HTTP")
+            self.stop()
+        elif message == "reload":
+            self._reload()
+
+    def _tick(self) -> None:
+        now_ns = time.monotonic_ns()
+        if self._stage is _Stage.KILLED:
+            return
+        self._crew.watch(now_ns)
+        if self._stage is _Stage.RUNNING:
+            self._crew.hire()
+        if not self._announced and self._fronts_ready and self._crew.complete:
+            self._announced = True
+            started_ns = self.control.words[Control.STARTED_NS]
+            _log.info("ready after %.2f s", (now_ns - started_ns) / 1e9)
+            self._announce("ready")
+        if self._stage is not _Stage.RUNNING and time.monotonic() > self._give_up_at:
+            _log.error("not everything ended in time; the rest is killed")
+            self._status = Exit.STOPPED_BY_FORCE
+            self._kill()
+        if not self._announced and time.monotonic() - self._fronts_started > _FRONT_BOOT_S and self._crew.complete:
+            _log.error("no HTTP front was ready within %d s", _FRONT_BOOT_S)
+            self._status = Exit.CANNOT_START_FRONTS
+            self._kill()
+
+    def stop(self) -> None:
+        """Ask everything to stop; asked a second time, kill it."""
+        if self._stage is not _Stage.RUNNING:
+            _log.warning("asked to stop a second time: the rest is killed")
+            self._status = Exit.STOPPED_BY_FORCE
+            self._kill()
+            return
+        self._stage = _Stage.DRAINING
+        self.control.words[Control.STOPPING] = 1
+        self._announce("stopping")
+        self._give_up_at = time.monotonic() + self._settings.deadline_ms / 1000 + _WORKERS_GO_S
+        self._asked = self._crew.size + 1
+        if self._fronts is None:
+            self._retire()
+        else:
+            self._fronts.terminate()
+
+    def _retire(self) -> None:
+        self._stage = _Stage.RETIRING
+        self._crew.retire_all()
+
+    def _kill(self) -> None:
+        self._stage = _Stage.KILLED
+        self._asked = max(self._asked, self._crew.size + (self._fronts is not None))
+        self._crew.kill_all()
+        if self._fronts is not None:
+            self._fronts.kill()
+
+    def _is_over(self) -> bool:
+        return self._stage is not _Stage.RUNNING and self._fronts is None and self._crew.size == 0
+
+    def _how_it_ended(self) -> str:
+        return "all ended by themselves" if self._stage is not _Stage.KILLED else "the rest was killed"
+
+    def _reload(self) -> None:
+        if self._stage is not _Stage.RUNNING:
+            return
+        try:
+            project = self._load_project()
+        except ProjectInvalid as error:
+            _log.error("the project was not reloaded, the one before goes on:\n%s", error)
+            return
+        self._announce("reloading")
+        self._crew.reload(project)

@@ -1,0 +1,222 @@
+"""One frame's work in a worker: decode, flow, picture, context. Knows nothing of slots, queues and processes.
+
+The answer lies in the reply area like this::
+
+    0                image_bytes      image_bytes + json_bytes      kept_at (on 64 bytes)
+    +----------------+----------------+---+-------------------------+---------------------------+
+    | PNG, if asked  | context, JSON  |   | final image, if the flow | heat, if the flow made one |
+    |                |                |   | put another in its place | (one byte a pixel, 255 = 1)|
+    +----------------+----------------+---+-------------------------+---------------------------+
+
+What lies from `kept_at` on, together with the untouched frame in the request area, lets /last_image draw any picture of
+this frame later without running user code a second time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+
+from workers.decode import decode_image
+from workers.demosaic import Scratch, raw_to_bgr
+from workers.errors import DeadlineExceeded, NoLastImage, ReplyTooLarge
+from workers.flow.context import context_json
+from workers.gate import inspect
+from workers.job import Encoding, Job, ResponseType, Task
+from workers.picture import draw
+from workers.pixel_format import check_length, pixel_format
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from workers.flow.flow import Flow, Inspection
+    from workers.gate import ImageLimits
+
+_ALIGN_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How the reply area was filled; sizes in bytes, times in nanoseconds; `verdict` is 0 none, 1 OK, 2 NOK."""
+
+    image_bytes: int = 0
+    json_bytes: int = 0
+    kept_at: int = 0
+    kept_image_bytes: int = 0
+    kept_heat_bytes: int = 0
+    final_width_px: int = 0
+    final_height_px: int = 0
+    final_channels: int = 0
+    decode_ns: int = 0
+    flow_ns: int = 0
+    encode_ns: int = 0
+    verdict: int = 0
+
+    def words(self) -> tuple[int, ...]:
+        """Return the fields in their order."""
+        return astuple(self)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFrame:
+    """A frame that was inspected before and still lies in its slot, until `still_there` says otherwise."""
+
+    job: Job
+    request: memoryview
+    reply: memoryview
+    answer: Answer
+    still_there: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameMemory:
+    """The memory of the frame at hand: `request` read-only, `reply` to be written; times are CLOCK_MONOTONIC."""
+
+    request: memoryview
+    reply: memoryview
+    accepted_ns: int
+    deadline_ns: int
+    kept: Callable[[int, int], KeptFrame | None]
+
+
+class Inspector:
+    """Does jobs with one prepared flow."""
+
+    def __init__(self, flow: Flow, limits: ImageLimits) -> None:
+        self._flow = flow
+        self._limits = limits
+        self._scratch = Scratch()
+
+    def answer(self, job: Job, memory: FrameMemory) -> Answer:
+        """Do `job` and fill the reply area; raises FramemillError where there is no answer."""
+        if job.task is Task.SHOW:
+            return self._show(job, memory)
+        if job.task is Task.MEASURE:
+            return self._measure(job, memory)
+        return self._inspect(job, memory)
+
+    def _inspect(self, job: Job, memory: FrameMemory) -> Answer:
+        begun = time.monotonic_ns()
+        image = self._decode(job, memory.request)
+        decoded = time.monotonic_ns()
+        inspection = self._flow.run(image, data=job.data, deadline_ns=memory.deadline_ns, started_ns=memory.accepted_ns)
+        inspected = time.monotonic_ns()
+        if inspected > memory.deadline_ns:
+            raise DeadlineExceeded("the frame's deadline passed during its flow")
+        rectangles = inspection.context["detectedRectangles"]
+        picture = draw(job.response, inspection.image, inspection.heat, rectangles)
+        context = context_json(inspection.context)
+        _write(memory.reply, picture, context)
+        filled = len(picture) + len(context)
+        kept = _keep(memory.reply, filled, inspection, replaced=inspection.image is not image)
+        height, width = inspection.image.shape[:2]
+        return Answer(
+            len(picture),
+            len(context),
+            *kept,
+            final_width_px=width,
+            final_height_px=height,
+            final_channels=1 if inspection.image.ndim == 2 else 3,
+            decode_ns=decoded - begun,
+            flow_ns=inspected - decoded,
+            encode_ns=time.monotonic_ns() - inspected,
+            verdict=1 if inspection.context["result"] else 2,
+        )
+
+    def _decode(self, job: Job, request: memoryview) -> NDArray[np.uint8]:
+        if job.encoding is Encoding.ENCODED:
+            image = decode_image(request, self._limits)
+        else:
+            wanted = pixel_format(job.pixel_format)
+            check_length(wanted, len(request), job.width, job.height)
+            pixels = np.frombuffer(request, np.uint8)
+            image = raw_to_bgr(pixels, wanted, job.width, job.height, self._scratch)
+        # user code gets a copy, or this view, which nobody may write to: a frame must be repeatable
+        view: NDArray[np.uint8] = image.view()
+        view.flags.writeable = False
+        return view
+
+    def _measure(self, job: Job, memory: FrameMemory) -> Answer:
+        begun = time.monotonic_ns()
+        width, height = job.width, job.height
+        if job.encoding is Encoding.ENCODED:
+            header = inspect(memory.request, self._limits)
+            width, height = header.width, header.height
+        else:
+            check_length(pixel_format(job.pixel_format), len(memory.request), width, height)
+        context = orjson.dumps(
+            {
+                "error": False,
+                "imageShape": {"height": height, "width": width},
+                "processing": False,
+                "processingTime": (time.monotonic_ns() - begun) / 1e9,
+                "save": False,
+            }
+        )
+        _write(memory.reply, b"", context)
+        return Answer(json_bytes=len(context))
+
+    def _show(self, job: Job, memory: FrameMemory) -> Answer:
+        kept = memory.kept(job.source, job.source_generation)
+        if kept is None:
+            raise NoLastImage("the last frame has just been replaced by a newer one; ask again")
+        if not kept.answer.kept_at:
+            raise NoLastImage("the last frame was too large to be kept beside its answer; raise max_reply_mib")
+        start, end = kept.answer.image_bytes, kept.answer.image_bytes + kept.answer.json_bytes
+        context = bytes(kept.reply[start:end])
+        picture = b""
+        if job.response is not ResponseType.CONTEXT:
+            rectangles: list[dict[str, Any]] = orjson.loads(context)["detectedRectangles"]
+            picture = draw(job.response, self._kept_image(kept), _kept_heat(kept), rectangles)
+        _write(memory.reply, picture, context)
+        if not kept.still_there():
+            raise NoLastImage("the last frame was replaced by a newer one while it was drawn; ask again")
+        return Answer(image_bytes=len(picture), json_bytes=len(context))
+
+    def _kept_image(self, kept: KeptFrame) -> NDArray[np.uint8]:
+        answer = kept.answer
+        if not answer.kept_image_bytes:
+            return self._decode(kept.job, kept.request)
+        stored = np.frombuffer(kept.reply, np.uint8, answer.kept_image_bytes, answer.kept_at)
+        shape = (answer.final_height_px, answer.final_width_px)
+        return stored.reshape(shape if answer.final_channels == 1 else (*shape, 3))
+
+
+def _kept_heat(kept: KeptFrame) -> NDArray[np.float32] | None:
+    answer = kept.answer
+    if not answer.kept_heat_bytes:
+        return None
+    start = answer.kept_at + answer.kept_image_bytes
+    stored = np.frombuffer(kept.reply, np.uint8, answer.kept_heat_bytes, start)
+    shape = (answer.final_height_px, answer.final_width_px)
+    return np.multiply(stored.reshape(shape), np.float32(1 / 255), dtype=np.float32)
+
+
+def _write(reply: memoryview, picture: bytes, context: bytes) -> None:
+    filled = len(picture) + len(context)
+    if filled > len(reply):
+        msg = f"the answer has {filled} bytes, {len(reply)} fit; raise max_reply_mib"
+        raise ReplyTooLarge(msg)
+    reply[: len(picture)] = picture
+    reply[len(picture) : filled] = context
+
+
+def _keep(reply: memoryview, filled: int, inspection: Inspection, *, replaced: bool) -> tuple[int, int, int]:
+    """Store what /last_image needs; returns kept_at, kept_image_bytes and kept_heat_bytes."""
+    start = -(-max(filled, 1) // _ALIGN_BYTES) * _ALIGN_BYTES
+    image_bytes = inspection.image.nbytes if replaced else 0
+    heat_bytes = inspection.heat.size if inspection.heat is not None else 0
+    if start + image_bytes + heat_bytes > len(reply):
+        return 0, 0, 0
+    if replaced:
+        target = np.frombuffer(reply, np.uint8, image_bytes, start)
+        np.copyto(target.reshape(inspection.image.shape), inspection.image)
+    if inspection.heat is not None:
+        target = np.frombuffer(reply, np.uint8, heat_bytes, start + image_bytes)
+        np.multiply(inspection.heat, 255, out=target.reshape(inspection.heat.shape), casting="unsafe")
+    return start, image_bytes, heat_bytes

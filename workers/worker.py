@@ -1,0 +1,128 @@
+"""A worker process, from its fork to its end.
+
+It loads the project, says so through its report pipe, waits for the supervisor's go, and then does jobs until its
+lifeline closes. A spare is a worker that has not been told to go yet.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+import orjson
+
+from workers.arena import map_part
+from workers.channel import Inbox
+from workers.control import ControlPage, WorkerRow
+from workers.errors import FramemillError
+from workers.flow.flow import Flow
+from workers.gate import ImageLimits
+from workers.parent import die_with_parent
+from workers.runner import Runner, SlotMemory
+from workers.slot import headers
+from workers.task import Inspector
+from workers.warm import calm_down
+
+if TYPE_CHECKING:
+    from workers.arena import ArenaFile
+    from workers.channel import Channel
+    from workers.flow.project import Project
+    from workers.settings import PoolSettings
+
+BOOT_FAILED = 3  # exit status of a worker that could not load the project
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a worker is born with: its row in the counters, its pipes, and what it shall run."""
+
+    row: int
+    report_fd: int
+    lifeline_fd: int
+    arena: ArenaFile
+    channel: Channel
+    project: Project
+    settings: PoolSettings
+
+
+def run_worker(place: Place, parent_pid: int) -> NoReturn:
+    """Live the life of a worker; called right after the fork."""
+    status = 1
+    try:
+        die_with_parent(parent_pid)
+        _start_clean(place)
+        status = _serve(place)
+    except BaseException:  # noqa: BLE001 - nothing may unwind into the supervisor's own stack
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _start_clean(place: Place) -> None:
+    """Drop what belongs to the supervisor: its signal handlers and its other descriptors."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.setpgid(0, 0)  # Ctrl-C at a terminal is for the supervisor alone
+    channel = place.channel
+    kept = sorted({0, 1, 2, place.report_fd, place.lifeline_fd, place.arena.fd, channel.inbox_fd, *channel.done_fds})
+    for low, high in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
+        os.closerange(low + 1, high)
+    os.register_at_fork(after_in_child=lambda: _close_all(kept[3:]))
+
+
+def _close_all(fds: list[int]) -> None:
+    """In a child that user code forks: it must neither take jobs nor keep a worker's pipes open."""
+    for fd in fds:
+        try:
+            os.close(fd)
+        except OSError:
+            continue
+
+
+def _serve(place: Place) -> int:
+    begun = time.monotonic_ns()
+    try:
+        runner, row = _boot(place)
+    except FramemillError as error:
+        _report(place.report_fd, {"error": error.message})
+        return BOOT_FAILED
+    except BaseException as error:  # noqa: BLE001 - user code is imported here and may raise anything
+        _report(place.report_fd, {"error": f"{type(error).__name__}: {error}\n{traceback.format_exc()}"})
+        return BOOT_FAILED
+    row[WorkerRow.BOOT_NS] = time.monotonic_ns() - begun
+    _report(place.report_fd, {"boot_ns": row[WorkerRow.BOOT_NS]})
+    if not os.read(place.lifeline_fd, 1):  # a byte is the go; the end of the pipe is the end of us
+        return 0
+    inbox = Inbox(place.channel.inbox_fd, place.lifeline_fd)
+    while (descriptor := inbox.next()) is not None:
+        runner.run(descriptor)
+    return 0
+
+
+def _boot(place: Place) -> tuple[Runner, memoryview]:
+    calm_down()
+    geometry = place.arena.geometry
+    low = map_part(place.arena, 0, geometry.requests_at, writable=True)
+    high = map_part(place.arena, geometry.requests_at, geometry.total_bytes, writable=False)
+    row = ControlPage(low, geometry).workers[place.row]
+    row[WorkerRow.PID] = os.getpid()
+    slots = headers(low, geometry)
+    settings = place.settings
+    limits = ImageLimits(max_megapixels=settings.max_megapixels, formats=settings.formats)
+    inspector = Inspector(Flow.prepare(place.project), limits)
+    memory = SlotMemory(slots, low, high, place.arena)
+    return Runner(inspector, memory, place.arena.fd, place.channel.done_fds, row), row
+
+
+def _report(fd: int, message: dict[str, int | str]) -> None:
+    os.write(fd, orjson.dumps(message))
+    os.close(fd)
