@@ -28,8 +28,8 @@ _BOARD = (40, 36, 1840, 952)  # left, top, width, height
 _FREE_FIELD = ((1160, 292), (1716, 292), (1716, 706), (1160, 706), (1100, 640), (1100, 356))
 
 _CONVEYOR: Color = (52, 48, 46)  # colours are BGR
-_LAMINATE: Color = (40, 78, 22)
-_COPPER: Color = (64, 132, 50)  # seen through the solder mask, as the laminate is
+_LAMINATE: Color = (36, 72, 20)
+_COPPER: Color = (64, 136, 50)  # seen through the solder mask, as the laminate is
 _GOLD: Color = (118, 188, 218)
 SOLDER: Color = (192, 196, 196)
 _SILK: Color = (226, 232, 230)

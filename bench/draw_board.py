@@ -148,7 +148,7 @@ SAMPLES = {
     "ok_1": (Defect(), Camera((0.6, -0.4), 1.0, seed=1)),
     "ok_2": (Defect(), Camera((-1.6, 1.2), 1.08, seed=2)),
     "open_trace": (
-        Defect(missing_copper=((1390, 390), (1404, 390), (1409, 407), (1396, 407))),
+        Defect(missing_copper=((1387, 390), (1407, 390), (1412, 407), (1393, 407))),
         Camera((0.8, 0.5), 0.97, seed=3),
     ),
     "short": (

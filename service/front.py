@@ -54,13 +54,13 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         chosen = {
             "bind": f"fd://{self._plan.listen_fd}",
             "workers": settings.fronts,
-            "worker_class": "gthread",
+            "worker_class": "service.threads.CameraThreads",
             "threads": settings.slots_per_front + _THREADS_BEYOND_SLOTS,
             "worker_connections": 4096,
             "keepalive": settings.keepalive_s,
             "timeout": 30,
             "graceful_timeout": max(1, settings.deadline_ms // 1000 + 1),
-            "http_parser": "fast",
+            "http_parser": "python",
             "limit_request_line": 8190,
             "control_socket_disable": True,
             "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,  # noqa: S108 - a heartbeat file on a disk would block

@@ -6,11 +6,12 @@ import os
 import socket
 import time
 
-_STATES = {"ready": "READY=1\nSTATUS=inspecting frames", "stopping": "STOPPING=1", "reloading": "RELOADING=1"}
+_READY = "READY=1\nSTATUS=inspecting frames"
+_STATES = {"ready": _READY, "reloading": "RELOADING=1", "reloaded": _READY, "stopping": "STOPPING=1"}
 
 
 def notify_systemd(what: str) -> None:
-    """Say "ready", "reloading" or "stopping"; does nothing where systemd did not ask."""
+    """Say "ready", "reloading", "reloaded" or "stopping"; does nothing where systemd did not ask."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return

@@ -22,6 +22,7 @@ from workers.errors import SettingsInvalid
 from workers.settings import PoolSettings
 
 _PREFIX = "FRAMEMILL_"
+_CREDENTIAL = "framemill.api_key"
 
 
 class Settings(PoolSettings, BaseSettings):
@@ -70,8 +71,9 @@ class Settings(PoolSettings, BaseSettings):
         """
         path = self.api_key_file
         credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-        if path is None and credentials and (Path(credentials) / "api_key").exists():
-            path = Path(credentials) / "api_key"
+        # systemd makes the folder accessible to the service only where it has put something in
+        if path is None and credentials and os.access(Path(credentials) / _CREDENTIAL, os.F_OK):
+            path = Path(credentials) / _CREDENTIAL
         if path is None:
             return self.api_key.get_secret_value() if self.api_key else None
         try:

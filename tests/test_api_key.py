@@ -98,7 +98,7 @@ def test_a_key_file_without_a_key_stops_the_start(tmp_path: Path, content: str |
 
 def test_the_key_may_come_as_a_systemd_credential(tmp_path: Path, scene: NDArray[np.uint8]) -> None:
     (tmp_path / "credentials").mkdir()
-    (tmp_path / "credentials" / "api_key").write_text("from-systemd\n")
+    (tmp_path / "credentials" / "framemill.api_key").write_text("from-systemd\n")
     env = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}
     with serving(write_project(tmp_path / "p"), env=env) as server, server.client() as client:
         assert client.post("/analyze_image", content=png(scene)).status_code == 401

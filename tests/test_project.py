@@ -91,7 +91,7 @@ def test_every_mistake_is_told_at_once_each_on_its_own_line(tmp_path: Path) -> N
         file = "code/check.py"
         [[flow]]
         module = "parallel"
-        branches = [[{ module = "code" }], [{ module = "code", file = "code/nothing/here.py" }]]
+        branches = [[{ module = "code" }], [{ module = "code", file = "zzz.py" }]]
         """
     )
     known = "module, file, form, readonly"
@@ -107,7 +107,7 @@ def test_every_mistake_is_told_at_once_each_on_its_own_line(tmp_path: Path) -> N
             f"flow[1].forms: is unknown; known are {known}; did you mean form?",
             "flow[2].module: is missing; known are code, parallel, reference",
             "flow[3].branches[0][0].file: is missing: Python file in the project's code/",
-            "flow[3].branches[1][0].file: code/nothing/here.py does not exist in the project",
+            "flow[3].branches[1][0].file: zzz.py does not exist in the project",
         ]
     )
 

@@ -141,7 +141,7 @@ class Runner:
 
     @staticmethod
     def _note(header: Header, answer: Answer) -> None:
-        for word, value in zip(_NOTED, answer.words(), strict=True):
+        for word, value in zip(_NOTED, answer, strict=True):
             header.words[word] = value
 
 

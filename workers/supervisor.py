@@ -68,7 +68,8 @@ class Supervisor:
     """Runs the server until it is asked to stop.
 
     `front_command` makes the command and environment that start the fronts, from what they are to inherit;
-    `load_project` reads the project anew for a reload; `announce` is told "ready", "reloading" and "stopping".
+    `load_project` reads the project anew for a reload; `announce` is told "ready", "reloading", "reloaded" and
+    "stopping".
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Supervisor:
         self._fronts_ready = 0
         self._fronts_started = 0.0
         self._announced = False
+        self._reloads = 0
         self._stage = _Stage.RUNNING
         self._give_up_at = 0.0
         self._status = Exit.STOPPED
@@ -128,7 +130,7 @@ class Supervisor:
         except BootFailed as failure:
             if self._crew.give_up_reload():
                 _log.error("the project was not reloaded, the one before goes on: %s", failure)
-                self._announce("ready")
+                self._announce("reloaded")
                 return
             _log.error("the project cannot be loaded: %s", failure)
             self._status = Exit.CANNOT_LOAD_PROJECT
@@ -198,6 +200,10 @@ class Supervisor:
             started_ns = self.control.words[Control.STARTED_NS]
             _log.info("ready after %.2f s", (now_ns - started_ns) / 1e9)
             self._announce("ready")
+        if self._reloads != self.control.words[Control.RELOADS]:
+            self._reloads = self.control.words[Control.RELOADS]
+            _log.info("the project was reloaded")
+            self._announce("reloaded")
         if self._stage is not _Stage.RUNNING and time.monotonic() > self._give_up_at:
             _log.error("not everything ended in time; the rest is killed")
             self._status = Exit.STOPPED_BY_FORCE

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from workers.errors import FramemillError, ProjectInvalid
 from workers.flow.context import complete, new_context
-from workers.flow.modules import code, parallel
+from workers.flow.modules import code, parallel, reference
 from workers.flow.modules.user_code import UserCode, UserCodeError
 from workers.flow.pixels import combined_heat, usable_image
 from workers.flow.run import Context, Run, Stage, run_stages
@@ -117,31 +117,46 @@ class _Preparation:
         if isinstance(options, code.CodeOptions):
             module = code.prepare(options, self._code, step.id)
             return Stage(step.id, module.item["name"], module)
-        if step.branches:
-            return parallel.prepare([self.stages(branch) for branch in step.branches], step.id)
-        raise NotImplementedError
+        if isinstance(options, reference.ReferenceOptions):
+            return Stage(step.id, options.name, built_in(reference.prepare(options, self._project.folder, step.id)))
+        return parallel.prepare([self.stages(branch) for branch in step.branches], step.id)
 
 
 def built_in(inspect: Callable[[Context], None]) -> Callable[[Context, Run], bool]:
-    """Wrap a module of ours: it finds what it relies on, and its refusals become entries in `errors`."""
+    """Wrap a module of ours: it finds what it relies on, and fails where it refuses or puts something into `errors`."""
 
     def call(context: Context, run: Run) -> bool:
-        for key in ("detectedRectangles", "heatmaps"):
-            if type(context.get(key)) is not list:
-                context[key] = _list(key, context.get(key, ()), run)
-        try:
-            context["image"] = usable_image(context.get("image"))
-        except ValueError as error:
-            run.note(_blame_image(error, run))
+        if not _usable(context, run):
             return False
+        others = context["errors"]
+        told: list[dict[str, Any]] = []
+        context["errors"] = told
         try:
             inspect(context)
         except FramemillError as error:
-            run.note(error.message, type=error.code)
-            return False
-        return True
+            told.append({"message": error.message, "type": error.code})
+        context["errors"] = others
+        for entry in told:
+            run.note(**entry)
+        return not told
 
     return call
+
+
+def _usable(context: Context, run: Run) -> bool:
+    """Put right what user code may have left for a module of ours; False where there is no image or no data."""
+    for key in ("detectedRectangles", "heatmaps", "errors"):
+        if type(context.get(key)) is not list:
+            context[key] = _list(key, context.get(key, ()), run)
+    if not isinstance(context.get("data"), str):
+        run.note(f"context['data'] is {shown(context.get('data'))}, expected text")
+        return False
+    try:
+        context["image"] = usable_image(context.get("image"))
+    except ValueError as error:
+        run.note(_blame_image(error, run))
+        return False
+    return True
 
 
 def _list(key: str, value: object, run: Run) -> list[Any]:

@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workers.errors import ProjectInvalid
 from workers.flow.modules.code import CodeOptions
+from workers.flow.modules.reference_options import DATA, ReferenceOptions
 from workers.flow.modules.sources import Sources, find_file, meant
 from workers.flow.values import shown
 
@@ -51,7 +52,11 @@ class _ProjectTable(BaseModel):
     idempotent: bool = True
 
 
-_MODULES: dict[str, type[BaseModel]] = {"code": CodeOptions, "parallel": ParallelOptions}
+_MODULES: dict[str, type[BaseModel]] = {
+    "code": CodeOptions,
+    "parallel": ParallelOptions,
+    "reference": ReferenceOptions,
+}
 _TABLES = ("project", "flow", "server")
 
 _Options = TypeVar("_Options", bound=BaseModel)
@@ -173,7 +178,8 @@ class _Reading:
         file, image = table.get("file"), table.get("image")
         if table["module"] == "code" and isinstance(file, str) and file:
             self.mistakes += [f"{where}.file: {mistake}" for mistake in self._sources.mistakes_of(file)]
-        if table["module"] == "reference" and isinstance(image, str) and "{" not in image:
+        judged = any(mistake.startswith(f"{where}.image:") for mistake in self.mistakes)
+        if table["module"] == "reference" and isinstance(image, str) and DATA not in image and not judged:
             try:
                 find_file(self._folder, image)
             except ValueError as error:

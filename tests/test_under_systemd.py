@@ -1,0 +1,149 @@
+"""The unit in a real systemd: ready when a frame can be inspected, reloaded, restarted after a crash, stopped in order.
+
+Boots a Debian tree in namespaces of its own; needs root and debootstrap: `make test-system`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from running import CHECKOUT
+from test_processes_die import until
+
+pytestmark = [pytest.mark.systemd, pytest.mark.timeout(900)]
+
+BOOT = CHECKOUT.parent / "shared" / "tools" / "boot-systemd"
+LAUNCHER = "#!/opt/framemill/bin/python\nfrom service.cli import main\nmain()\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A booted systemd; `pid` is its first process, seen from here."""
+
+    pid: str
+    tree: Path
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """Run a command inside and return what it printed."""
+        done = subprocess.run(
+            ["bash", str(BOOT), "run", self.pid, *command], capture_output=True, text=True, check=False, timeout=180
+        )
+        assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}{self.journal()}"
+        return done.stdout
+
+    def journal(self) -> str:
+        """What the service has said; never fails."""
+        command = ["bash", str(BOOT), "run", self.pid, "journalctl", "-u", "framemill", "--no-pager", "-n", "60"]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+    def post(self, image: str, *query: str) -> dict[str, object]:
+        """Post a picture of the example project from inside; returns the context."""
+        url = "http://127.0.0.1:8000/analyze_image?" + "&".join(query)
+        path = f"@/etc/framemill/project/samples/{image}"
+        found: dict[str, object] = json.loads(self.run("curl", "-s", "--data-binary", path, url))
+        return found
+
+    def state(self, what: str) -> str:
+        """One property of the unit."""
+        return self.run("systemctl", "show", "-P", what, "framemill").strip()
+
+
+def _install(tree: Path, wheels: Path) -> None:
+    """Install the project into the tree as README.md says, but from outside: inside there is no network."""
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "wheel", "--no-deps", "-w", str(wheels), str(CHECKOUT)], check=True)
+    subprocess.run(["chroot", str(tree), "python3", "-m", "venv", "--without-pip", "/opt/framemill"], check=True)
+    found = subprocess.run(
+        ["chroot", str(tree), "/opt/framemill/bin/python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    version = found.stdout.strip()
+    target = tree / "opt/framemill/lib" / f"python{version}" / "site-packages"
+    options = ["--only-binary=:all:", "--python-version", version, "--target", str(target)]
+    constraints = ["-c", str(CHECKOUT / "constraints.txt")]
+    subprocess.run([*pip, "install", *options, *constraints, *map(str, wheels.glob("*.whl"))], check=True)
+    launcher = tree / "opt/framemill/bin/framemill"
+    launcher.write_text(LAUNCHER)
+    launcher.chmod(0o755)
+    shutil.copytree(CHECKOUT / "deploy/projects/board", tree / "etc/framemill/project")
+    (tree / "etc/framemill/environment").write_text("FRAMEMILL_WORKERS=2\nFRAMEMILL_SLOTS=4\n")
+    shutil.copy(CHECKOUT / "deploy/systemd/framemill.service", tree / "etc/systemd/system/")
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    if os.geteuid() != 0 or not shutil.which("debootstrap") or not BOOT.exists():
+        pytest.skip(f"booting a systemd needs root, debootstrap and {BOOT}")
+    tree = tmp_path_factory.mktemp("systemd") / "tree"
+    subprocess.run(["bash", str(BOOT), "make", str(tree)], check=True)
+    _install(tree, tmp_path_factory.mktemp("wheels"))
+    done = subprocess.run(["bash", str(BOOT), "start", str(tree)], check=True, capture_output=True, text=True)
+    booted = Machine(done.stdout.split()[0], tree)
+    yield booted
+    subprocess.run(["bash", str(BOOT), "stop", booted.pid], check=False)
+    shutil.rmtree(tree, ignore_errors=True)
+
+
+def test_started_means_that_a_frame_is_inspected_at_once(machine: Machine) -> None:
+    machine.run("systemctl", "start", "framemill")  # returns when the server has said that it is ready
+    assert machine.post("ok_1.jpg")["result"] is True
+    assert machine.post("short.jpg")["result"] is False
+    assert machine.state("StatusText") == "inspecting frames"
+
+
+def test_the_server_is_not_root_and_keeps_its_state_where_systemd_says(machine: Machine) -> None:
+    pid = machine.state("MainPID")
+    assert machine.run("ps", "-o", "user=", "-p", pid).strip() not in {"root", "0"}
+    machine.run("curl", "-sf", "-X", "PUT", "-d", '{"process": false}', "http://127.0.0.1:8000/api/v1/process")
+    assert json.loads(machine.run("cat", "/var/lib/framemill/process.json")) == {"process": False}
+    machine.run("curl", "-sf", "-X", "PUT", "-d", '{"process": true}', "http://127.0.0.1:8000/api/v1/process")
+
+
+def test_a_reload_takes_a_changed_project_over_without_a_new_process(machine: Machine) -> None:
+    pid = machine.state("MainPID")
+    code = machine.tree / "etc/framemill/project/code/check.py"
+    code.write_text(
+        code.read_text().replace("def main(", "SEEN = 41\n\n\ndef main(", 1) + "\n    context['seen'] = SEEN\n"
+    )
+    machine.run("systemctl", "reload", "framemill")
+    until(lambda: machine.post("ok_1.jpg").get("seen") == 41)
+    assert machine.state("MainPID") == pid
+    assert machine.state("ActiveState") == "active"
+
+
+def test_after_a_crash_of_the_supervisor_systemd_starts_it_anew(machine: Machine) -> None:
+    pid = machine.state("MainPID")
+    machine.run("kill", "-KILL", pid)
+    until(lambda: machine.state("MainPID") not in {pid, "0"} and machine.state("ActiveState") == "active")
+    assert machine.post("ok_1.jpg")["result"] is True
+    assert machine.state("NRestarts") == "1"
+
+
+def test_stopping_is_orderly(machine: Machine) -> None:
+    machine.run("systemctl", "stop", "framemill")
+    assert machine.state("Result") == "success"
+    assert machine.state("ExecMainStatus") == "0"
+    assert "all ended by themselves" in machine.journal()
+    assert not machine.run("pgrep", "-f", "framemill", check=False).strip()
+
+
+def test_a_project_with_mistakes_fails_once_with_its_mistake_in_the_journal(machine: Machine) -> None:
+    toml = machine.tree / "etc/framemill/project/framemill.toml"
+    good = toml.read_text()
+    toml.write_text(good.replace("references/board.png", "references/bord.png"))
+    machine.run("systemctl", "start", "framemill", check=False)
+    assert machine.state("ActiveState") == "failed"
+    assert machine.state("ExecMainStatus") == "3"
+    assert "references/bord.png" in machine.journal()
+    toml.write_text(good)
+    machine.run("systemctl", "reset-failed", "framemill")
