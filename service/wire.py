@@ -69,7 +69,7 @@ class PlainBody:
         try:
             while got < length:
                 try:
-                    received = self._connection.recv_into(area[got:], 0, 0)
+                    received = self._connection.recv_into(area[got:], 0, socket.MSG_WAITALL)
                 except BlockingIOError:
                     received = -1
                 if received == 0:

@@ -156,12 +156,13 @@ def test_a_frame_that_overruns_its_deadline_is_an_error_and_its_worker_is_replac
 
 
 def test_a_worker_that_does_not_hear_is_replaced_and_its_frames_are_not_lost(server: Server) -> None:
-    pids = {post(server, "none").json()["pid"] for _ in range(50)}
+    pids = _at_work(server, "before")
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     assert post(server, "none:x").json()["token"] == "x"
+    until(lambda: all(_is_gone(pid) for pid in pids))  # with or without a frame that waits for them
     until(lambda: whole(server))
-    assert not pids & {post(server, "none").json()["pid"] for _ in range(50)}
+    assert not pids & _at_work(server, "after")
 
 
 def _children(pid: int) -> list[int]:
@@ -335,3 +336,31 @@ def test_a_full_server_says_so_at_once_and_recovers(tmp_path: Path) -> None:
         until(lambda: whole(server))
         assert post(server, "none:x").status_code == 200
         assert server.status()["frames"]["refused"] == 1
+
+
+def _at_work(server: Server, token: str) -> set[int]:
+    """The two workers that take frames: each is given one that waits."""
+    with ThreadPoolExecutor(2) as cameras:
+        answers = [cameras.submit(post, server, f"wait:{token}") for _ in range(2)]
+        gate = server.project / "code" / token
+        until(lambda: len(pids_of(gate)) == 2)
+        gate.touch()
+        return {answer.result().json()["pid"] for answer in answers}
+
+
+def test_a_project_that_loads_slowly_keeps_a_worker_in_reserve(tmp_path: Path) -> None:
+    slow = "import time\ntime.sleep(0.3)\n" + FAULT
+    project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/fault.py"\n', fault=slow)
+    with serving(project) as server:
+
+        def workers() -> set[int]:
+            return set(_children(server.process.pid)) - {_fronts_master(server)}
+
+        until(lambda: len(workers()) == 3)
+        first = workers()
+        victim = _at_work(server, "before").pop()
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: server.status()["workers"]["deaths"] == 1 and whole(server))
+        # the one in reserve had been there, loaded, before the death
+        assert _at_work(server, "after") == first - {victim}
+        until(lambda: len(workers()) == 3)

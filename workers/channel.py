@@ -18,10 +18,12 @@ import os
 import select
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 _DESCRIPTOR = struct.Struct("<4sIQ")
 _MAGIC = b"FMJ1"
+_BEAT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +103,13 @@ def queue_is_empty(inbox_fd: int) -> bool:
 class Inbox:
     """A worker's end: waits for a descriptor, or for the end of the supervisor's patience.
 
+    `beat` is called at least every second while it waits: so the supervisor can tell an idle worker from a stuck one.
     The `lifeline` is a pipe whose other end only the supervisor holds. Its closing is the message to stop: the kernel
     sends it whatever ends the supervisor, and user code cannot mask it as it could a signal.
     """
 
-    def __init__(self, inbox_fd: int, lifeline_fd: int) -> None:
+    def __init__(self, inbox_fd: int, lifeline_fd: int, beat: Callable[[], None]) -> None:
+        self._beat = beat
         self._inbox_fd = inbox_fd
         self._lifeline_fd = lifeline_fd
         self._epoll = select.epoll()
@@ -116,9 +120,12 @@ class Inbox:
     def next(self) -> Descriptor | None:
         """Wait for the next job; None when this worker is asked to stop."""
         while True:
-            for fd, _ in self._epoll.poll():
-                if fd == self._lifeline_fd:
-                    return None
+            ready = self._epoll.poll(_BEAT_S)
+            self._beat()
+            if not ready:
+                continue
+            if any(fd == self._lifeline_fd for fd, _ in ready):
+                return None
             try:
                 packed = os.read(self._inbox_fd, _DESCRIPTOR.size + 1)
             except BlockingIOError:

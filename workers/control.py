@@ -25,6 +25,7 @@ A worker's row::
           1  busy_slot + 1, 0 while idle
           2  frames done by this process
           3  boot_ns  time from fork to ready
+          4  heard_ns when it last looked for a job, CLOCK_MONOTONIC
 
 Each row has one writer; a front adds to its counters under its own lock.
 """
@@ -85,6 +86,7 @@ class WorkerRow(enum.IntEnum):
     BUSY = 1
     FRAMES = 2
     BOOT_NS = 3
+    HEARD_NS = 4
 
 
 class ControlPage:

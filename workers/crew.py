@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 
 _SLOW_BOOT_NS = 30_000_000  # above this a dead worker is missed for longer than a frame: keep a spare
 _DEAF_NS = 1_000_000_000  # an idle worker that lets a frame wait for so long does not hear
+_SILENT_NS = 5_000_000_000  # an idle worker looks for a job every second
 _MAX_BOOT_FAILURES = 5
 
 
@@ -44,9 +45,14 @@ class Member:
     project: Project
     born_ns: int = field(default_factory=time.monotonic_ns)
     ready: bool = False
-    at_work: bool = False
+    went_ns: int = 0  # when it was told to go
     retired: bool = False
     killed_for_time: bool = False
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it takes frames: it has been told to go and not to stop."""
+        return self.went_ns > 0 and not self.retired
 
 
 class BootFailed(Exception):
@@ -154,16 +160,16 @@ class Crew:
             for member in [m for m in self._members.values() if m.project is not self._project]:
                 self._retire(member)
         for member in fresh:
-            working = sum(1 for m in self._members.values() if m.at_work and not m.retired)
+            working = sum(1 for m in self._members.values() if m.at_work)
             if working >= self._settings.workers:
                 break
             if not member.at_work and member.project is self._project:
-                member.at_work = True
+                member.went_ns = time.monotonic_ns()
                 os.write(member.lifeline_fd, b"g")
         self._count()
 
     def _count(self) -> None:
-        ready = sum(1 for m in self._members.values() if m.at_work and not m.retired)
+        ready = sum(1 for m in self._members.values() if m.at_work)
         self._control.words[Control.WORKERS_READY] = ready
 
     def _on_death(self, member: Member) -> None:
@@ -208,24 +214,23 @@ class Crew:
         for pid in rescue.overdue_owners(self._headers, now_ns):
             member = self._members.get(pid)
             if member is not None and not member.killed_for_time:
-                _log.warning("worker %d is killed: its frame passed its deadline", pid)
                 self._control.words[Control.OVERDUE_KILLS] += 1
-                member.killed_for_time = True
-                os.kill(pid, signal.SIGKILL)
+                self._kill(member, "its frame passed its deadline")
         longest_wait_ns = self._lost.announce_again(now_ns)
-        if longest_wait_ns > _DEAF_NS:
-            self._kill_deaf()
+        for member in [m for m in self._members.values() if m.at_work and not m.killed_for_time]:
+            row = self._control.workers[member.row]
+            silent_ns = now_ns - max(row[WorkerRow.HEARD_NS], member.went_ns)
+            if not row[WorkerRow.BUSY] and (longest_wait_ns > _DEAF_NS or silent_ns > _SILENT_NS):
+                self._kill(member, "it is idle and does not look for frames")
         for member in self._members.values():
             if member.report_fd >= 0 and now_ns - member.born_ns > self._settings.boot_ms * 1_000_000:
                 raise BootFailed(f"a worker did not load the project within {self._settings.boot_ms} ms (boot_ms)")
 
-    def _kill_deaf(self) -> None:
-        for member in self._members.values():
-            idle = self._control.workers[member.row][WorkerRow.BUSY] == 0
-            if member.at_work and not member.retired and idle and not member.killed_for_time:
-                _log.warning("worker %d is killed: it lets frames wait although it is idle", member.pid)
-                member.killed_for_time = True
-                os.kill(member.pid, signal.SIGKILL)
+    @staticmethod
+    def _kill(member: Member, why: str) -> None:
+        _log.warning("worker %d is killed: %s", member.pid, why)
+        member.killed_for_time = True
+        os.kill(member.pid, signal.SIGKILL)
 
     def reload(self, project: Project) -> None:
         """Load `project` in new workers beside the present ones; these go on until all new ones are ready."""

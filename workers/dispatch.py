@@ -24,7 +24,6 @@ class QueueDispatch:
         """See Dispatch in lease.py."""
         words = header.words
         done_fd = self._channel.done_fds[header.index]
-        forget_done(done_fd)
         submit(self._channel.submit_fd, Descriptor(header.index, words[Word.GENERATION]))
         waiter = select.poll()
         waiter.register(done_fd, select.POLLIN)

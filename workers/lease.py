@@ -4,31 +4,46 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Self
 
 from workers.errors import DeadlineExceeded, FrameTooLarge
 from workers.job import Job, Task
 from workers.reply import Reply, read_reply
 from workers.slot import Header, State, Word
 
-if TYPE_CHECKING:
-    from workers.layout import Geometry
-
 # has the job in a QUEUED slot done; returns when the slot is DONE or its deadline has passed
 Dispatch = Callable[[Header], None]
 
 
 class Lease:
-    """One slot, for one frame."""
+    """One slot, for one frame, until the end of a `with` block.
 
-    def __init__(self, header: Header, memory: memoryview, geometry: Geometry, dispatch: Dispatch) -> None:
+    `areas` are the slot's request and reply area; `release` takes the slot back and is told whether it holds a frame
+    that was inspected.
+    """
+
+    __slots__ = ("_dispatch", "_header", "_inspected", "_release", "_reply_area", "area")
+
+    def __init__(
+        self,
+        header: Header,
+        areas: tuple[memoryview, memoryview],
+        dispatch: Dispatch,
+        release: Callable[[Header, bool], None],
+    ) -> None:
+        self.area, self._reply_area = areas
         self._header = header
         self._dispatch = dispatch
-        start = geometry.request_at(header.index)
-        self.area = memory[start : start + geometry.request_bytes]
-        start = geometry.reply_at(header.index)
-        self._reply_area = memory[start : start + geometry.reply_bytes].toreadonly()
-        self.inspected = False
+        self._release = release
+        self._inspected = False
+
+    def __enter__(self) -> Self:
+        """Hold the slot."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give it back."""
+        self._release(self._header, self._inspected)
 
     @property
     def deadline_ns(self) -> int:
@@ -56,5 +71,5 @@ class Lease:
         if header.state is not State.DONE:
             raise DeadlineExceeded("the frame was not inspected by its deadline")
         reply = read_reply(header, self._reply_area)
-        self.inspected = job.task is Task.INSPECT
+        self._inspected = job.task is Task.INSPECT
         return reply

@@ -21,7 +21,7 @@ from __future__ import annotations
 import difflib
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from workers.errors import FrameSizeMismatch, InvalidParameter
@@ -46,7 +46,9 @@ class Layout(enum.Enum):
     @property
     def channels(self) -> int:
         """Samples per pixel: 1, 3 or 4."""
-        return {Layout.RGB: 3, Layout.BGR: 3, Layout.BGRA: 4}.get(self, 1)
+        if self is Layout.BGRA:
+            return 4
+        return 3 if self in {Layout.RGB, Layout.BGR} else 1
 
     @property
     def is_bayer(self) -> bool:
@@ -65,20 +67,28 @@ class Packing(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class PixelFormat:
-    """One format. `name` is PFNC's; `bits` (8, 10, 12 or 16) is what counts of a sample."""
+    """One format. `name` is PFNC's; `bits` (8, 10, 12 or 16) is what counts of a sample.
+
+    `pixel_bits` is what a pixel takes in the frame, all its samples together.
+    """
 
     name: str
     layout: Layout
     bits: int
     packing: Packing
+    pixel_bits: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Work out once what every frame asks for."""
+        stored = {Packing.BYTES: 8, Packing.WORDS_LE: 16, Packing.LSB: self.bits, Packing.GIGE: 12}
+        object.__setattr__(self, "pixel_bits", self.layout.channels * stored[self.packing])
 
     def frame_bytes(self, width: int, height: int) -> int:
         """Return the bytes of a frame of `width` x `height` px: all its bits, rounded up once, at the end.
 
         In a "Packed" format a sample takes 12 bits, also the last one of an odd number.
         """
-        stored = {Packing.BYTES: 8, Packing.WORDS_LE: 16, Packing.LSB: self.bits, Packing.GIGE: 12}
-        return (width * height * self.layout.channels * stored[self.packing] + 7) // 8
+        return (width * height * self.pixel_bits + 7) // 8
 
 
 _COLOUR = {"RGB8": Layout.RGB, "BGR8": Layout.BGR, "BGRa8": Layout.BGRA}
@@ -110,6 +120,7 @@ def _all_formats() -> dict[str, PixelFormat]:
 FORMATS: Mapping[str, PixelFormat] = MappingProxyType(_all_formats())
 """Every format by its PFNC name; the colour ones by their GigE Vision 1 name too (`BGR8Packed` is BGR8)."""
 
+_BY_CHANNELS = {1: FORMATS["Mono8"], 3: FORMATS["BGR8"], 4: FORMATS["BGRa8"]}
 _BY_LOWER_NAME = {name.lower(): known for name, known in FORMATS.items()}
 
 
@@ -142,13 +153,14 @@ def format_of_length(length_bytes: int, width: int, height: int) -> PixelFormat:
         FrameSizeMismatch: it is none of the three.
     """
     _check_size(width, height)
-    grey, bgr, bgra = (FORMATS[name].frame_bytes(width, height) for name in ("Mono8", "BGR8", "BGRa8"))
-    names = {grey: "Mono8", bgr: "BGR8", bgra: "BGRa8"}
-    if length_bytes not in names:
+    grey = width * height
+    found = _BY_CHANNELS.get(length_bytes // grey) if length_bytes % grey == 0 else None
+    if found is None:
         raise FrameSizeMismatch(
-            f"expected {grey} (grey), {bgr} (BGR) or {bgra} (BGRA) bytes for {width}x{height}, got {length_bytes}"
+            f"expected {grey} (grey), {3 * grey} (BGR) or {4 * grey} (BGRA) bytes for {width}x{height}, "
+            f"got {length_bytes}"
         )
-    return FORMATS[names[length_bytes]]
+    return found
 
 
 def check_length(fmt: PixelFormat, length_bytes: int, width: int, height: int) -> None:

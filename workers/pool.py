@@ -15,8 +15,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from workers.arena import map_part
@@ -52,6 +50,7 @@ class Pool:
         self.row[FrontRow.PID] = os.getpid()
         self._returned = threading.Condition()
         self._headers = headers(self._memory, geometry)
+        self._areas = [self._areas_of(slot) for slot in range(geometry.slots)]
         self._free: list[int] = []
         self._limbo: set[int] = set()
         self._kept: int | None = None
@@ -71,6 +70,14 @@ class Pool:
             header.move(State.FREE)
         self._free.append(header.index)
 
+    def _areas_of(self, slot: int) -> tuple[memoryview, memoryview]:
+        """The request area, to be filled, and the reply area, to be read."""
+        request, reply = self._geometry.request_at(slot), self._geometry.reply_at(slot)
+        return (
+            self._memory[request : request + self._geometry.request_bytes],
+            self._memory[reply : reply + self._geometry.reply_bytes].toreadonly(),
+        )
+
     @property
     def free_slots(self) -> int:
         """How many frames could be taken right now."""
@@ -78,9 +85,8 @@ class Pool:
             self._leave_limbo()
             return len(self._free)
 
-    @contextmanager
-    def lease(self, deadline_ns: int, wait_ms: int) -> Iterator[Lease]:
-        """Take a slot until the end of the block.
+    def lease(self, deadline_ns: int, wait_ms: int) -> Lease:
+        """Take a slot; the lease is a context manager that gives it back.
 
         `deadline_ns` (CLOCK_MONOTONIC) is when the frame's answer is due.
 
@@ -93,11 +99,7 @@ class Pool:
         header.words[Word.GENERATION] += 1
         header.words[Word.DEADLINE_NS] = deadline_ns
         header.words[Word.ACCEPTED_NS] = time.monotonic_ns()
-        lease = Lease(header, self._memory, self._geometry, self._dispatch)
-        try:
-            yield lease
-        finally:
-            self._release(header, keep=lease.inspected)
+        return Lease(header, self._areas[index], self._dispatch, self._release)
 
     def _acquire(self, wait_s: float) -> int:
         give_up = time.monotonic() + wait_s
@@ -118,7 +120,7 @@ class Pool:
             self._headers[index].move(State.FREE)
             self._free.append(index)
 
-    def _release(self, header: Header, *, keep: bool) -> None:
+    def _release(self, header: Header, keep: bool) -> None:
         with self._returned:
             if header.state in {State.QUEUED, State.RUNNING}:
                 header.words[Word.CANCELLED] = header.words[Word.GENERATION]

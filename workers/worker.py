@@ -102,7 +102,12 @@ def _serve(place: Place) -> int:
     _report(place.report_fd, {"boot_ns": row[WorkerRow.BOOT_NS]})
     if not os.read(place.lifeline_fd, 1):  # a byte is the go; the end of the pipe is the end of us
         return 0
-    inbox = Inbox(place.channel.inbox_fd, place.lifeline_fd)
+
+    def beat() -> None:
+        row[WorkerRow.HEARD_NS] = time.monotonic_ns()
+
+    beat()
+    inbox = Inbox(place.channel.inbox_fd, place.lifeline_fd, beat)
     while (descriptor := inbox.next()) is not None:
         runner.run(descriptor)
     return 0

@@ -44,18 +44,25 @@ class Alignment:
             self._x, self._y = x, y
             self._along_x = cast("_Field", cv2.Scharr(self._golden, cv2.CV_32F, 1, 0, scale=1 / 32))
             self._along_y = cast("_Field", cv2.Scharr(self._golden, cv2.CV_32F, 0, 1, scale=1 / 32))
+            self._brightness = _mean_and_contrast(self._golden)
             self._whole = self._solver((1, 1))
             self._blocks = self._solver(self._grid)
 
     def shifts(self, frame: NDArray[np.uint8]) -> Shifts:
-        """Return the shift of each block of `frame`, (h, w) uint8, as bright as the golden plane."""
+        """Return the shift of each block of `frame`, (h, w) uint8."""
         if not self._seeks:
             return np.zeros((*self._grid, 2), np.intp)
-        small = _shrunk(frame)
+        small = self._normalised(_shrunk(frame))
         shifts = np.tile(self._clipped(self._step(small, self._whole)), (*self._grid, 1))
         for _ in range(_BLOCK_ROUNDS):
             shifts = self._clipped(shifts + self._step(self._moved_back(small, shifts), self._blocks))
         return np.rint(shifts * _SCALE).astype(np.intp)
+
+    def _normalised(self, frame: _Field) -> _Field:
+        """Return `frame` with the mean and the contrast of the golden plane, roughly as bright: enough to align."""
+        (mean, contrast), (golden_mean, golden_contrast) = _mean_and_contrast(frame), self._brightness
+        gain = golden_contrast / contrast
+        return cast("_Field", cv2.addWeighted(frame, gain, frame, 0.0, golden_mean - gain * mean))
 
     def _solver(self, grid: tuple[int, int]) -> _Field:
         """Return the inverse of each cell's gradient matrix, (rows, columns, 2, 2)."""
@@ -82,6 +89,12 @@ class Alignment:
 
     def _clipped(self, shifts: _Field) -> _Field:
         return np.clip(shifts, -self._limit, self._limit)
+
+
+def _mean_and_contrast(plane: _Field) -> tuple[float, float]:
+    """Return mean and standard deviation, in levels; the second is 1 at least, to divide by."""
+    mean, contrast = cv2.meanStdDev(plane)
+    return float(mean[0][0]), max(1.0, float(contrast[0][0]))
 
 
 def _means(one: _Field, other: _Field, grid: tuple[int, ...]) -> _Field:

@@ -1,73 +1,64 @@
-"""How bright a frame is against its golden image: one gain and one offset, found where both are flat.
+"""How bright a frame is against its golden image: one gain and one offset, from where the golden image is flat.
 
-Only points whose whole neighbourhood is flat in the golden image count, so that a shifted edge says nothing. The line
-goes through two medians, of the dark points and of the bright ones: up to half of either may be defects. (The same
-thought as Tukey's resistant line, "Exploratory Data Analysis", 1977, chapter 10, with thirds of the range.)
+The two lie on each other already. Only points with a flat neighbourhood count, so that a jittering edge says nothing.
+They are split into dark, middle and bright by thirds of their range, and the line goes through two medians, of the
+dark and of the bright: a defect matters only once it fills half of either. (The same thought as Tukey's resistant
+line, "Exploratory Data Analysis", 1977, chapter 10.)
 """
 
 from __future__ import annotations
+
+from math import isqrt
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_STRIDE_PX = 8  # 30,000 points of a 1920x1024 frame: enough for a median, and read in a tenth of a millisecond
-_FLAT_LEVELS = 16  # noise and JPEG move a flat surface by less
+Plane = NDArray[np.uint8]  # (h, w)
+
+_POINTS = 16_384  # enough for medians, and looked at in a third of a millisecond
 _MIN_POINTS = 64
-_MIN_SPAN_LEVELS = 32  # with less contrast, gain and offset cannot be told apart
+_FLAT_LEVELS = 16  # noise and JPEG move a flat surface by less
+_TAIL = 0.02  # of the points at either end do not count for the range: dust and glare
+_MIN_RANGE_LEVELS = 32  # with less contrast, gain and offset cannot be told apart
 
 
-class Brightness:
-    """Maps one plane of a frame, (h, w) uint8, to the brightness of the golden plane that it was made from."""
+def gain_and_offset(frame: Plane, golden: Plane, span: tuple[Plane, Plane], limit: float) -> tuple[float, float]:
+    """Return gain and offset of `frame` = gain * `golden` + offset.
 
-    def __init__(self, golden: NDArray[np.uint8], reach_px: int, limit: float) -> None:
-        """Choose the points to look at.
-
-        Args:
-            golden: (h, w) uint8.
-            reach_px: how far the content of a frame may lie beside that of `golden`.
-            limit: largest deviation of the gain from 1, and of the offset in parts of 255; both ways.
-        """
-        points = golden[::_STRIDE_PX, ::_STRIDE_PX]
-        flat = _flat(golden, reach_px)[::_STRIDE_PX, ::_STRIDE_PX]
-        if np.count_nonzero(flat) < _MIN_POINTS:
-            flat = np.ones_like(flat)
-        low, high = (float(level) for level in np.percentile(points[flat], (2, 98)))
-        third = (high - low) / 3
-        self._limit = limit
-        self._has_contrast = high - low >= _MIN_SPAN_LEVELS
-        self._dark = flat & (points <= low + third)
-        self._bright = flat & (points >= high - third)
-        self._golden_dark, self._golden_bright = self._medians(golden)
-
-    def normalise(self, frame: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
-        """Write `frame`, (h, w) uint8, to `out` as bright as the golden plane, to the nearest level."""
-        gain, offset = self._gain_and_offset(frame)
-        # the one saturating linear function of OpenCV that is vectorised: the second term has weight 0
-        cv2.addWeighted(frame, 1 / gain, frame, 0.0, -offset / gain, dst=out)
-
-    def _gain_and_offset(self, frame: NDArray[np.uint8]) -> tuple[float, float]:
-        """Return gain and offset of `frame` = gain * golden + offset, within the limits."""
-        dark, bright = self._medians(frame)
-        gain = 1.0
-        if self._has_contrast:
-            gain = (bright - dark) / (self._golden_bright - self._golden_dark)
-        gain = min(max(gain, 1 / (1 + self._limit)), 1 + self._limit)
-        offset = (dark + bright - gain * (self._golden_dark + self._golden_bright)) / 2
-        return gain, min(max(offset, -255 * self._limit), 255 * self._limit)
-
-    def _medians(self, plane: NDArray[np.uint8]) -> tuple[float, float]:
-        points = plane[::_STRIDE_PX, ::_STRIDE_PX]
-        return _median(points[self._dark]), _median(points[self._bright])
+    Args:
+        frame: the plane to judge.
+        golden: the golden plane, aligned with it.
+        span: the darkest and the brightest golden level in the neighbourhood of each pixel.
+        limit: in parts of 1: how far the gain may be from 1, and the dark and the bright from their golden levels in
+            parts of 255. What a frame has beyond that stays different.
+    """
+    stride = max(1, isqrt(frame.size // _POINTS))
+    levels, golden_levels, darkest, brightest = (plane[::stride, ::stride] for plane in (frame, golden, *span))
+    flat = brightest - darkest <= _FLAT_LEVELS
+    if np.count_nonzero(flat) < _MIN_POINTS:
+        flat = np.ones_like(flat)
+    levels, golden_levels = levels[flat], golden_levels[flat]
+    low, high = _level(golden_levels, _TAIL), _level(golden_levels, 1 - _TAIL)
+    third = (high - low) / 3
+    ends = (golden_levels <= low + third, golden_levels >= high - third)
+    golden_dark, golden_bright = (_level(golden_levels[end], 0.5) for end in ends)
+    dark, bright = (
+        min(max(_level(levels[end], 0.5), level - 255 * limit), level + 255 * limit)
+        for end, level in zip(ends, (golden_dark, golden_bright), strict=True)
+    )
+    gain = (bright - dark) / (golden_bright - golden_dark) if high - low >= _MIN_RANGE_LEVELS else 1.0
+    gain = min(max(gain, 1 / (1 + limit)), 1 + limit)
+    return gain, (dark + bright - gain * (golden_dark + golden_bright)) / 2
 
 
-def _flat(golden: NDArray[np.uint8], reach_px: int) -> NDArray[np.bool_]:
-    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * reach_px + 1, 2 * reach_px + 1))
-    span = cv2.subtract(cv2.dilate(golden, kernel), cv2.erode(golden, kernel))
-    return span <= _FLAT_LEVELS
+def normalise(frame: Plane, gain: float, offset: float, out: Plane) -> None:
+    """Write `frame` to `out` as bright as the golden plane, to the nearest level."""
+    # the one saturating linear function of OpenCV that is vectorised: the second term has weight 0
+    cv2.addWeighted(frame, 1 / gain, frame, 0.0, -offset / gain, dst=out)
 
 
-def _median(levels: NDArray[np.uint8]) -> float:
-    """Return the upper median, by counting: several times faster than sorting."""
-    below = np.cumsum(np.bincount(levels, minlength=256))
-    return float(np.searchsorted(below, levels.size // 2, side="right"))
+def _level(levels: NDArray[np.uint8], share: float) -> float:
+    """Return the level up to which `share` of `levels` lie: by counting, several times faster than sorting."""
+    up_to = np.cumsum(np.bincount(levels, minlength=256))
+    return float(np.searchsorted(up_to, share * levels.size))

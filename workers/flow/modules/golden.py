@@ -1,12 +1,14 @@
 """One golden image, made ready so that a frame can be compared with it in a few milliseconds.
 
-    frame -> planes -> as bright as golden -> shift of each block -> beyond the envelope? -> heat
+    frame -> planes -> shift of each block -> golden moved by it -> frame as bright as that -> differences -> heat
 
-The envelope is the darkest and the brightest golden level within the edge jitter: an edge that moved by less stays
-inside it. What lies beyond is a difference. Nothing is known of what lies beyond the golden image's border, so there
-everything fits; the outermost pixels, as many as the jitter, are not inspected.
+The darkest and the brightest golden level within the edge jitter are the envelope of a pixel: an edge that moved by
+less stays inside. What leaves it is a difference. That alone would miss a gap in a trace as thin as the jitter, since
+what lies beside such a trace is in its envelope; so the golden image must not leave the frame's envelope either.
+Nothing is known of what lies beyond the golden image's border: as much of a frame as may come from there is blind.
 
-A golden image in grey is compared in grey, one in colour in all three planes: the greatest difference counts.
+A golden image in grey is compared in grey. One in colour is compared in luma and both chromas, and the greatest
+difference counts; not in blue, green and red, where what JPEG does to the chromas would show almost twice as strong.
 """
 
 from __future__ import annotations
@@ -19,10 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.flow.modules.align import Alignment, Shifts
-from workers.flow.modules.brightness import Brightness
+from workers.flow.modules.brightness import Plane, gain_and_offset, normalise
 from workers.flow.modules.reference_options import ReferenceOptions
-
-Plane = NDArray[np.uint8]  # (h, w)
 
 _VOTE_PX = 3  # heat is a mean over 3x3: what is one pixel wide can have a third of it at most
 HEAT_THRESHOLD = 128  # of 255: all nine pixels differ by the contrast, or half of them by twice as much
@@ -31,15 +31,17 @@ HEAT_THRESHOLD = 128  # of 255: all nine pixels differ by the contrast, or half 
 class Scratch:
     """Planes that are written anew for each frame: fresh memory would cost more than the arithmetic.
 
-    `brighter` and `darker` are by how many levels a frame is beyond the tolerance, `heat` what follows from both,
-    0..255. One comparison at a time may use it.
+    `brighter`, `darker` and `tinted` (in either chroma) are by how many levels a frame is beyond the edge jitter,
+    `heat` is what follows from the greatest of them, 0..255. One comparison at a time may use it.
     """
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self.shape = shape
-        self.normal = [np.empty(shape, np.uint8) for _ in range(3)]
-        self.moved, self.darkest, self.brightest, self.part = (np.empty(shape, np.uint8) for _ in range(4))
-        self.brighter, self.darker, self.heat = (np.empty(shape, np.uint8) for _ in range(3))
+        # what is never written to costs no memory: a grey golden image does not use all of this
+        self.colour = np.empty((*shape, 3), np.uint8)
+        self.planes = _planes_of(shape, 3)
+        self.moved, self.normal, self.darkest, self.brightest, self.part = _planes_of(shape, 5)
+        self.brighter, self.darker, self.tinted, self.heat = _planes_of(shape, 4)
 
 
 class Golden:
@@ -53,45 +55,43 @@ class Golden:
         # the vote takes the last pixel of the jitter
         self._radius_px = options.edge_jitter_px - 1
         self._heat_per_level = 255 / (2 * options.contrast_levels)
-        planes = self._planes(image)
+        planes = self._planes(image, Scratch(self.shape))
         margins = (self._margin_px,) * 4
         self._goldens = [cast("Plane", cv2.copyMakeBorder(plane, *margins, cv2.BORDER_REPLICATE)) for plane in planes]
-        reach_px = options.edge_jitter_px + options.shift_px
-        self._brightness = [Brightness(plane, reach_px, options.brightness_percent / 100) for plane in planes]
-        self._alignment = Alignment(_sharpest(planes), options.shift_px)
+        self._brightness_limit = options.brightness_percent / 100
+        self._alignment = Alignment(planes[0], options.shift_px)
         self.n_bytes = sum(golden.nbytes for golden in self._goldens) + self._alignment.n_bytes
 
     def compare(self, frame: NDArray[np.uint8], scratch: Scratch) -> None:
         """Fill `scratch` with what differs; `frame` is (h, w) grey or (h, w, 3) BGR uint8, of our own shape."""
-        planes = self._planes(frame)
-        normal = scratch.normal[: len(planes)]
-        for plane, brightness, out in zip(planes, self._brightness, normal, strict=True):
-            brightness.normalise(plane, out)
-        shifts = self._alignment.shifts(_sharpest(normal))
-        scratch.brighter.fill(0)
-        scratch.darker.fill(0)
-        for plane, golden in zip(normal, self._goldens, strict=True):
+        planes = self._planes(frame, scratch)
+        shifts = self._alignment.shifts(planes[0])
+        for difference in (scratch.brighter, scratch.darker, scratch.tinted):
+            difference.fill(0)
+        for number, (plane, golden) in enumerate(zip(planes, self._goldens, strict=True)):
             self._move(golden, shifts, scratch.moved)
-            self._add_differences(plane, scratch)
-        cv2.max(scratch.brighter, scratch.darker, dst=scratch.part)
+            above, below = (scratch.tinted, scratch.tinted) if number else (scratch.brighter, scratch.darker)
+            self._add_differences(plane, scratch, above, below)
+        cv2.max(cv2.max(scratch.brighter, scratch.darker, dst=scratch.part), scratch.tinted, dst=scratch.part)
         self._blind_border(shifts, scratch.part)
         cv2.convertScaleAbs(scratch.part, alpha=self._heat_per_level, dst=scratch.part)
         cv2.blur(scratch.part, (_VOTE_PX, _VOTE_PX), dst=scratch.heat)
 
-    def _add_differences(self, plane: Plane, scratch: Scratch) -> None:
+    def _add_differences(self, plane: Plane, scratch: Scratch, above: Plane, below: Plane) -> None:
         """Add what the frame has and the golden image lacks within the jitter, then the same the other way round."""
+        golden, span, normal = scratch.moved, (scratch.darkest, scratch.brightest), scratch.normal
+        self._envelope(golden, *span)
+        normalise(plane, *gain_and_offset(plane, golden, span, self._brightness_limit), normal)
+        _add_beyond(normal, span, above, below, scratch.part)
+        self._envelope(normal, *span)
+        _add_beyond(golden, span, below, above, scratch.part)
+
+    def _envelope(self, plane: Plane, darkest: Plane, brightest: Plane) -> None:
+        """Write the darkest and the brightest level within the jitter of each pixel."""
         size = 2 * self._radius_px + 1
         kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (size, size))
-        for around, at, lighter, darker in (
-            (scratch.moved, plane, scratch.brighter, scratch.darker),
-            (plane, scratch.moved, scratch.darker, scratch.brighter),
-        ):
-            cv2.dilate(around, kernel, dst=scratch.brightest)
-            cv2.erode(around, kernel, dst=scratch.darkest)
-            cv2.subtract(at, scratch.brightest, dst=scratch.part)
-            cv2.max(scratch.part, lighter, dst=lighter)
-            cv2.subtract(scratch.darkest, at, dst=scratch.part)
-            cv2.max(scratch.part, darker, dst=darker)
+        cv2.erode(plane, kernel, dst=darkest)
+        cv2.dilate(plane, kernel, dst=brightest)
 
     def _move(self, golden: Plane, shifts: Shifts, out: Plane) -> None:
         """Write `golden` to `out` with each block where the frame has it."""
@@ -114,16 +114,30 @@ class Golden:
         differences[:, : blind + max(0, int(shifts[:, 0, 0].max()))] = 0
         differences[:, width - blind + min(0, int(shifts[:, -1, 0].min())) :] = 0
 
-    def _planes(self, image: NDArray[np.uint8]) -> list[Plane]:
-        """Return the planes of an image that count: one of grey, or those of blue, green and red."""
+    def _planes(self, image: NDArray[np.uint8], scratch: Scratch) -> list[Plane]:
+        """Return the planes of an image that count: grey alone, or luma and both chromas."""
         if not self._is_grey:
-            return [image] * 3 if image.ndim == 2 else list(cast("tuple[Plane, ...]", cv2.split(image)))
-        return [image if image.ndim == 2 else cast("Plane", cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))]
+            colour = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+            cv2.cvtColor(colour, cv2.COLOR_BGR2YCrCb, dst=scratch.colour)
+            cv2.split(scratch.colour, scratch.planes)
+            return scratch.planes
+        if image.ndim == 2:
+            return [image]
+        cv2.cvtColor(image, cv2.COLOR_BGR2GRAY, dst=scratch.planes[0])
+        return scratch.planes[:1]
 
 
-def _sharpest(planes: list[Plane]) -> Plane:
-    """Return the plane to align by: green, of which a Bayer camera has the most."""
-    return planes[len(planes) // 2]
+def _planes_of(shape: tuple[int, int], count: int) -> list[Plane]:
+    return [np.empty(shape, np.uint8) for _ in range(count)]
+
+
+def _add_beyond(plane: Plane, span: tuple[Plane, Plane], above: Plane, below: Plane, part: Plane) -> None:
+    """Raise `above` and `below` to the levels by which `plane` leaves the darkest and brightest of `span`."""
+    darkest, brightest = span
+    cv2.subtract(plane, brightest, dst=part)
+    cv2.max(part, above, dst=above)
+    cv2.subtract(darkest, plane, dst=part)
+    cv2.max(part, below, dst=below)
 
 
 def _has_no_colour(image: NDArray[np.uint8]) -> bool:

@@ -20,7 +20,7 @@ from workers.flow.values import shown
 from workers.gate import ImageLimits
 
 _MAX_KEPT = 64
-_MAX_KEPT_BYTES = 256 << 20  # of each worker; some 50 grey images of 1920x1024, or 17 in colour
+_MAX_KEPT_BYTES = 256 << 20  # of each worker; some 55 grey images of 1920x1024, or 30 in colour
 
 
 class GoldenError(Exception):

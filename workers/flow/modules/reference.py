@@ -4,9 +4,9 @@
     module = "reference"
     image = "references/{data}.png"      # or a fixed file; {data} is the data of the request
 
-It tells the operator where the frame is `brighter` or `darker` than the golden image, or `different` where it is both,
-or of another colour. What an edge jitter or a change of brightness explains is no difference: see
-`reference_options.py` for how much that is. Heat is 0 where nothing differs; 0.5 is the threshold of the verdict.
+It tells the operator where the frame is `brighter` or `darker` than the golden image, or `tinted`: of another colour;
+or `different`, where it is none of these clearly. What an edge jitter or a change of brightness explains is no
+difference: `reference_options.py` says how much that is. Heat is 0 where nothing differs and 0.5 at the threshold.
 """
 
 from __future__ import annotations
@@ -29,15 +29,16 @@ __all__ = ["ReferenceOptions", "prepare"]
 
 _THRESHOLD = HEAT_THRESHOLD / 255
 _AIR_PX = 4  # so that the drawn lines do not cover a small defect
-_MOSTLY = 2 / 3  # of a defect's pixels must be brighter, or darker, for it to be called that
+_CLEARLY = 2  # times as much of the one as of the other
 
-# Heat as it is shown, for levels of 0..255: squared below the threshold, so that noise, at up to 0.8 of it, is not seen.
+# Heat for levels of 0..255: squared below the threshold. Pictures show it from 0.36, so noise is not seen in them.
 _SHOWN = np.arange(256, dtype=np.float32) / 255
 _SHOWN[:HEAT_THRESHOLD] *= _SHOWN[:HEAT_THRESHOLD] / _THRESHOLD
 
 _BRIGHTER: dict[str, Any] = {"id": 1, "label": "brighter", "color": "#56b4e9", "color_bgr": [233, 180, 86]}
 _DARKER: dict[str, Any] = {"id": 2, "label": "darker", "color": "#e69f00", "color_bgr": [0, 159, 230]}
-_DIFFERENT: dict[str, Any] = {"id": 3, "label": "different", "color": "#cc79a7", "color_bgr": [167, 121, 204]}
+_TINTED: dict[str, Any] = {"id": 3, "label": "tinted", "color": "#cc79a7", "color_bgr": [167, 121, 204]}
+_DIFFERENT: dict[str, Any] = {"id": 4, "label": "different", "color": "#f0e442", "color_bgr": [66, 228, 240]}
 
 
 def prepare(options: ReferenceOptions, project: Path, module_id: int) -> Callable[[dict[str, Any]], None]:
@@ -114,9 +115,13 @@ class _Reference:
 
 
 def _kind(blob: Blob) -> dict[str, Any]:
-    if blob.brighter >= _MOSTLY:
+    """Name what is there to see: colour only where brightness hardly changed."""
+    brighter, darker = blob.brighter, blob.darker
+    if blob.tinted > _CLEARLY * max(brighter, darker):
+        return _TINTED
+    if brighter > _CLEARLY * darker:
         return _BRIGHTER
-    return _DARKER if blob.brighter <= 1 - _MOSTLY else _DIFFERENT
+    return _DARKER if darker > _CLEARLY * brighter else _DIFFERENT
 
 
 def _check_shape(image: NDArray[np.uint8], golden: Golden) -> None:

@@ -39,7 +39,7 @@ class ReferenceOptions(BaseModel):
     ] = 6
     contrast_levels: Annotated[
         int, Field(ge=4, le=127, description="grey levels of 255 by which a defect differs from the golden image")
-    ] = 40
+    ] = 32
     brightness_percent: Annotated[
         int, Field(ge=0, le=100, description="how much brighter or darker than the golden image a good frame may be")
     ] = 30
