@@ -55,7 +55,7 @@ def test_check_names_every_mistake_of_project_and_settings_at_once(tmp_path: Pat
 
 def test_check_and_serve_name_wrong_settings_with_where_they_came_from(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", "[server]\nworkers = 0\nprot = 1\n")
-    env = {"FRAMEMILL_DEADLINE_MS": "soon", "FRAMEMILL_TYPO": "1"}
+    env = {"FRAMEMILL_DEADLINE_MS": "soon", "FRAMEMILL_TYPO": "1", "FRAMEMILL_FORMATS": "png,gif"}
     for done in (
         framemill("check", str(project), env=env),
         framemill("serve", str(project), "--port", "99999", env=env),
@@ -64,6 +64,7 @@ def test_check_and_serve_name_wrong_settings_with_where_they_came_from(tmp_path:
         assert "[server] workers" in done.stderr
         assert "[server] prot: there is no such setting" in done.stderr
         assert "FRAMEMILL_DEADLINE_MS" in done.stderr
+        assert "FRAMEMILL_FORMATS" in done.stderr
         assert "FRAMEMILL_TYPO: there is no such setting" in done.stderr
     assert "--port" in done.stderr
 

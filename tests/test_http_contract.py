@@ -8,14 +8,16 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import cv2
 import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pictures import decoded, png, segment
-from running import Server
+from running import Server, serving, write_project
 
 CONTEXT_KEYS = {
     "error": bool,
@@ -281,3 +283,21 @@ def test_an_answer_that_is_read_late_is_whole(server: Server) -> None:
         for _ in range(12):
             other.post("/analyze_raw_image?width=1920&height=1024", content=bytes(noise.nbytes))
         np.testing.assert_array_equal(decoded(answer.read()), noise)
+
+
+@pytest.mark.parametrize(("suffix", "magic"), [(".bmp", b"BM"), (".tiff", b"II"), (".webp", b"RIFF")])
+def test_other_formats_are_unsupported_until_the_settings_name_them(
+    client: httpx.Client, tmp_path: Path, scene: NDArray[np.uint8], suffix: str, magic: bytes
+) -> None:
+    options = [cv2.IMWRITE_WEBP_QUALITY, 101] if suffix == ".webp" else []  # above 100 is lossless
+    body = cv2.imencode(suffix, scene, options)[1].tobytes()
+    assert body.startswith(magic)
+    answer = client.post("/analyze_image", content=body)
+    assert answer.status_code == 415
+    assert suffix[1:] in answer.json()["detail"]
+    env = {"FRAMEMILL_FORMATS": f"png, {suffix[1:]}"}
+    with serving(write_project(tmp_path / "p"), env=env) as server, server.client() as other:
+        answer = other.post("/analyze_image?response_type=image", content=body)
+        np.testing.assert_array_equal(decoded(answer.content), scene)
+        jpeg = cv2.imencode(".jpg", scene)[1].tobytes()
+        assert other.post("/analyze_image", content=jpeg).status_code == 415

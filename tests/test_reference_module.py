@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -194,10 +195,13 @@ def test_a_board_whose_halves_moved_apart_is_good(board: Module) -> None:
     assert [r for r in context["detectedRectangles"] if not 230 < r["x"] + r["width"] / 2 < 282] == []
 
 
-def test_without_alignment_edges_may_be_off_by_the_jitter_alone(tmp_path: Path) -> None:
-    module = _module(_project(tmp_path, board=_board()), shift_px=0)
-    assert _judge(module, _shifted(_board(), 3, 0))["result"] is True
-    assert _judge(module, _shifted(_board(), 6, 0))["result"] is False
+@pytest.mark.parametrize("shift", [(3, 0), (-3, 0), (0, 3), (0, -3)])
+def test_without_alignment_edges_may_be_off_by_the_jitter_alone(tmp_path: Path, shift: tuple[int, int]) -> None:
+    # without the text, whose strokes are thinner than the jitter
+    golden = _board()[:470].copy()
+    module = _module(_project(tmp_path, board=golden), shift_px=0)
+    assert _judge(module, _shifted(golden, *shift))["result"] is True
+    assert _judge(module, _shifted(golden, 2 * shift[0], 2 * shift[1]))["result"] is False
 
 
 def test_a_board_far_darker_than_allowed_is_bad(tmp_path: Path) -> None:
@@ -391,7 +395,16 @@ def test_a_link_out_of_the_project_is_not_followed(tmp_path: Path) -> None:
     _project(tmp_path, secret=_board())
     module = _module(_project(inside, board=_board()))
     (inside / "secret.png").symlink_to(tmp_path / "secret.png")
-    assert "outside of the project" in _refused(_judge(module, _board(), "secret"))
+    assert "no golden image 'secret.png'" in _refused(_judge(module, _board(), "secret"))
+
+
+def test_what_is_no_file_is_no_golden_image(tmp_path: Path) -> None:
+    module = _module(_project(tmp_path, board=_board()))
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    for data in ("folder", "loop", "pipe"):
+        assert "that can be read" in _refused(_judge(module, _board(), data))
 
 
 def test_a_damaged_golden_image_is_an_error_of_that_frame(tmp_path: Path) -> None:

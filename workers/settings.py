@@ -6,13 +6,22 @@ Frozen and validated once; each default has its reason beside it.
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_settings import NoDecode
 
 from workers.layout import Geometry
 
 MIB = 1 << 20
+
+
+Format = Literal["jpeg", "png", "bmp", "tiff", "webp"]
+
+
+def _split(value: object) -> object:
+    """Take `jpeg,png` apart: an environment variable is one text."""
+    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
 
 def _cores() -> int:
@@ -50,7 +59,9 @@ class PoolSettings(BaseModel):
         60_000  # models are read from disk
     )
     max_megapixels: Annotated[float, Field(gt=0, le=1000, description="the largest encoded image")] = 50.0
-    formats: Annotated[frozenset[str], Field(description="encoded formats that are accepted")] = frozenset(
+    formats: Annotated[
+        frozenset[Format], NoDecode, BeforeValidator(_split), Field(description="encoded formats that are accepted")
+    ] = frozenset(
         {"jpeg", "png"}  # what the decoders are tested against damaged files for
     )
 

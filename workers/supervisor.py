@@ -195,7 +195,7 @@ class Supervisor:
         self._crew.watch(now_ns)
         if self._stage is _Stage.RUNNING:
             self._crew.hire()
-        if not self._announced and self._fronts_ready and self._crew.complete:
+        if not self._announced and self._fronts_ready >= self._settings.fronts and self._crew.complete:
             self._announced = True
             started_ns = self.control.words[Control.STARTED_NS]
             _log.info("ready after %.2f s", (now_ns - started_ns) / 1e9)

@@ -41,6 +41,8 @@ def serve(project: Path | None, **options: Any) -> None:
     All other settings: in the project's [server] table, or as FRAMEMILL_<NAME> in the environment.
     """
     logging.basicConfig(format="framemill %(levelname)s: %(message)s", level=logging.INFO, stream=sys.stderr)
+    if project is None and not _EXAMPLE.is_dir():
+        raise click.UsageError("name a PROJECT; the example project comes with the repository, not with the package")
     # imported here: the libraries that are warmed up for the workers take a while, and --help should not
     from service.server import run_server  # noqa: PLC0415
 

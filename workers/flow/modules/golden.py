@@ -5,6 +5,7 @@
 The darkest and the brightest golden level within the edge jitter are the envelope of a pixel: an edge that moved by
 less stays inside. What leaves it is a difference. That alone would miss a gap in a trace as thin as the jitter, since
 what lies beside such a trace is in its envelope; so the golden image must not leave the frame's envelope either.
+(By that, structures thinner than the jitter may be off by their own width only.) Last, the pixels of each 3x3 vote.
 Nothing is known of what lies beyond the golden image's border: as much of a frame as may come from there is blind.
 
 A golden image in grey is compared in grey. One in colour is compared in luma and both chromas, and the greatest
@@ -24,7 +25,7 @@ from workers.flow.modules.align import Alignment, Shifts
 from workers.flow.modules.brightness import Plane, gain_and_offset, normalise
 from workers.flow.modules.reference_options import ReferenceOptions
 
-_VOTE_PX = 3  # heat is a mean over 3x3: what is one pixel wide can have a third of it at most
+_VOTE_PX = 3  # heat is a mean over 3x3: a line one pixel wide has a third of it at most
 HEAT_THRESHOLD = 128  # of 255: all nine pixels differ by the contrast, or half of them by twice as much
 
 
@@ -41,6 +42,7 @@ class Scratch:
         self.colour = np.empty((*shape, 3), np.uint8)
         self.planes = _planes_of(shape, 3)
         self.moved, self.normal, self.darkest, self.brightest, self.part = _planes_of(shape, 5)
+        self.more, self.less = _planes_of(shape, 2)
         self.brighter, self.darker, self.tinted, self.heat = _planes_of(shape, 4)
 
 
@@ -66,25 +68,27 @@ class Golden:
         """Fill `scratch` with what differs; `frame` is (h, w) grey or (h, w, 3) BGR uint8, of our own shape."""
         planes = self._planes(frame, scratch)
         shifts = self._alignment.shifts(planes[0])
-        for difference in (scratch.brighter, scratch.darker, scratch.tinted):
+        for difference in (scratch.brighter, scratch.darker, scratch.tinted, scratch.more, scratch.less):
             difference.fill(0)
         for number, (plane, golden) in enumerate(zip(planes, self._goldens, strict=True)):
             self._move(golden, shifts, scratch.moved)
             above, below = (scratch.tinted, scratch.tinted) if number else (scratch.brighter, scratch.darker)
             self._add_differences(plane, scratch, above, below)
-        cv2.max(cv2.max(scratch.brighter, scratch.darker, dst=scratch.part), scratch.tinted, dst=scratch.part)
-        self._blind_border(shifts, scratch.part)
-        cv2.convertScaleAbs(scratch.part, alpha=self._heat_per_level, dst=scratch.part)
-        cv2.blur(scratch.part, (_VOTE_PX, _VOTE_PX), dst=scratch.heat)
+        # each votes for itself: an edge off by the jitter leaves a line one pixel wide in both, side by side
+        for one_sided, heat in ((scratch.more, scratch.heat), (scratch.less, scratch.part)):
+            self._blind_border(shifts, one_sided)
+            cv2.convertScaleAbs(one_sided, alpha=self._heat_per_level, dst=one_sided)
+            cv2.blur(one_sided, (_VOTE_PX, _VOTE_PX), dst=heat)
+        cv2.max(scratch.heat, scratch.part, dst=scratch.heat)
 
     def _add_differences(self, plane: Plane, scratch: Scratch, above: Plane, below: Plane) -> None:
         """Add what the frame has and the golden image lacks within the jitter, then the same the other way round."""
         golden, span, normal = scratch.moved, (scratch.darkest, scratch.brightest), scratch.normal
         self._envelope(golden, *span)
         normalise(plane, *gain_and_offset(plane, golden, span, self._brightness_limit), normal)
-        _add_beyond(normal, span, above, below, scratch.part)
+        _add_beyond(normal, span, (above, below, scratch.more), scratch.part)
         self._envelope(normal, *span)
-        _add_beyond(golden, span, below, above, scratch.part)
+        _add_beyond(golden, span, (below, above, scratch.less), scratch.part)
 
     def _envelope(self, plane: Plane, darkest: Plane, brightest: Plane) -> None:
         """Write the darkest and the brightest level within the jitter of each pixel."""
@@ -131,13 +135,14 @@ def _planes_of(shape: tuple[int, int], count: int) -> list[Plane]:
     return [np.empty(shape, np.uint8) for _ in range(count)]
 
 
-def _add_beyond(plane: Plane, span: tuple[Plane, Plane], above: Plane, below: Plane, part: Plane) -> None:
-    """Raise `above` and `below` to the levels by which `plane` leaves the darkest and brightest of `span`."""
+def _add_beyond(plane: Plane, span: tuple[Plane, Plane], raised: tuple[Plane, Plane, Plane], part: Plane) -> None:
+    """Raise three planes to the levels by which `plane` is above the brightest, below the darkest, or either."""
     darkest, brightest = span
-    cv2.subtract(plane, brightest, dst=part)
-    cv2.max(part, above, dst=above)
-    cv2.subtract(darkest, plane, dst=part)
-    cv2.max(part, below, dst=below)
+    above, below, either = raised
+    for higher, lower, found in ((plane, brightest, above), (darkest, plane, below)):
+        cv2.subtract(higher, lower, dst=part)
+        cv2.max(part, found, dst=found)
+        cv2.max(part, either, dst=either)
 
 
 def _has_no_colour(image: NDArray[np.uint8]) -> bool:
