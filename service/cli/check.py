@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import click
-from workers.flow.project import load_project
 
 from service.settings import load_settings
 from workers.errors import ProjectInvalid, SettingsInvalid
+from workers.flow.project import load_project
 
 _MISTAKES = 3
 
