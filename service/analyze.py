@@ -68,12 +68,7 @@ class Desk:
             job = self._job(source, values, wanted, received)
             reply = self._run(lease, job, received.length)
             self.counters.answered(reply, received.length, taken - begun, filled - taken)
-            release = until_sent.pop_all().close
-            try:
-                self.answering.write(req, resp, wanted, reply, release)
-            except BaseException:
-                release()
-                raise
+            self.answering.write(req, resp, wanted, reply, until_sent)
 
     def _await_worker(self) -> None:
         """Bear with workers that are just being replaced: that takes milliseconds."""
@@ -106,25 +101,17 @@ class Analyze:
         self._source = source
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Analyse the frame in the body."""
+        """Analyse the frame that the request brings or names."""
         self._desk.handle(req, resp, self._source)
 
-    on_put = on_post
+
+class AnalyzeUpload(Analyze):
+    """The same for frames in the body, which may come in more ways."""
+
+    on_put = Analyze.on_post
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Analyse the frame in a form; some clients send one with GET."""
         if not is_form(req):
             raise falcon.HTTPMethodNotAllowed(["POST", "PUT"])
-        self._desk.handle(req, resp, self._source)
-
-
-class AnalyzeSegment:
-    """The resource behind `analyze_image_shared_memory`: its frame is not in the body."""
-
-    def __init__(self, desk: Desk, source: Source) -> None:
-        self._desk = desk
-        self._source = source
-
-    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Analyse the frame in the named segment."""
-        self._desk.handle(req, resp, self._source)
+        self.on_post(req, resp)

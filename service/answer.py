@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import orjson
@@ -14,6 +13,8 @@ from service.wire import SlotStream
 from workers.errors import ContextTooLargeForHeader
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
+
     import falcon
 
     from service.counters import Counters
@@ -33,9 +34,9 @@ class Answering:
         self._counters = counters
 
     def write(
-        self, req: falcon.Request, resp: falcon.Response, asked: Asked, reply: Reply, release: Callable[[], None]
+        self, req: falcon.Request, resp: falcon.Response, asked: Asked, reply: Reply, until_sent: ExitStack
     ) -> None:
-        """Fill `resp` from `reply`; `release` is called as soon as the slot is no longer needed.
+        """Fill `resp` from `reply`; what `until_sent` holds is given back as soon as the slot is no longer needed.
 
         Raises:
             ContextTooLargeForHeader: the context was asked for in a header and does not fit one.
@@ -43,7 +44,6 @@ class Answering:
         if not reply.image_bytes:
             resp.data = bytes(reply.context)
             resp.content_type = "application/json"
-            release()
             return
         resp.content_type = "image/png"
         view = reply.picture
@@ -53,6 +53,7 @@ class Answering:
         else:
             _set_context_headers(resp, bytes(reply.context))
         begun = time.monotonic_ns()
+        release = until_sent.pop_all().close
 
         def done() -> None:
             self._counters.sent(time.monotonic_ns() - begun)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import falcon
 
-from service.analyze import Analyze, AnalyzeSegment, Desk
+from service.analyze import Analyze, AnalyzeUpload, Desk
 from service.answer import Answering
 from service.counters import Counters
 from service.errors import on_any_error, on_framemill_error, on_http_error
@@ -57,12 +57,12 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
 def _add_vendor_routes(
     app: falcon.App[falcon.Request, falcon.Response], desk: Desk, settings: Settings, link: SupervisorLink
 ) -> None:
-    raw = Analyze(desk, RawFrame())
-    app.add_route("/analyze_image", Analyze(desk, EncodedFrame()))
+    raw = AnalyzeUpload(desk, RawFrame())
+    app.add_route("/analyze_image", AnalyzeUpload(desk, EncodedFrame()))
     app.add_route("/analyze_raw_image", raw)
     app.add_route("/analyze_raw_Image", raw)  # as the API page spells it in one place
     segment = SegmentFrame(allowed=settings.shared_memory)
-    app.add_route("/analyze_image_shared_memory", AnalyzeSegment(desk, segment))
+    app.add_route("/analyze_image_shared_memory", Analyze(desk, segment))
     app.add_route("/last_image", LastImage(desk))
     app.add_route("/ping", Ping())
     app.add_route("/version", Version(shared_memory=settings.shared_memory))

@@ -85,13 +85,18 @@ def on_framemill_error(req: falcon.Request, resp: falcon.Response, error: Framem
     _write(resp, STATUS.get(error.code, 500), error.code, error.message)
 
 
-def on_http_error(_: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, __: dict[str, Any]) -> None:
+def on_http_error(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _: dict[str, Any]) -> None:
     """Answer with an error of Falcon's: unknown path, method not allowed, malformed form."""
     status = int(error.status_code)
-    for name, value in dict(error.headers or {}).items():
+    headers = dict(error.headers or {})
+    for name, value in headers.items():
         resp.set_header(name, value)
-    code = _title(status).lower().replace(" ", "_")
-    _write(resp, status, code, error.description or error.title or _title(status))
+    detail = error.description or error.title or _title(status)
+    if status == 404:
+        detail = f"there is nothing at {req.path}"
+    elif status == 405:
+        detail = f"{req.method} is not possible at {req.path}; expected {headers.get('Allow', 'another method')}"
+    _write(resp, status, _title(status).lower().replace(" ", "_"), detail)
 
 
 def on_any_error(req: falcon.Request, resp: falcon.Response, error: Exception, _: dict[str, Any]) -> None:

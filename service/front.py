@@ -1,32 +1,34 @@
 """The fronts: gunicorn, told everything by the supervisor and nothing by files or flags of its own.
 
-Started as `python -m service.front` with a handover in the environment. Each gunicorn worker becomes one front: it
-takes the slots of its number, and a front that replaces another waits until that one is really gone.
+Started as `python -m service.front FD` with its plan in the file of that number. Each gunicorn worker becomes one front:
+it takes the slots of its number, and a front that replaces another waits until that one is really gone.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict
 
 from service.app import create_app
 from service.link import SupervisorLink
 from service.settings import Settings
+from service.spelling import spell_headers
 from workers.dispatch import QueueDispatch
 from workers.handover import Handover
 from workers.parent import die_with_parent
 from workers.pool import Pool
 
-VARIABLE = "FRAMEMILL_FRONT"
+_PLAN_BYTES = 1 << 20
 _THREADS_BEYOND_SLOTS = 64  # to say no, to answer health and to serve the page while all slots are taken
 
 
 class FrontPlan(BaseModel):
-    """What a front needs to know, passed as JSON in the environment (the key itself stays in its file)."""
+    """What a front needs to know, passed as JSON."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -95,12 +97,13 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         dispatch = QueueDispatch(plan.handover.channel)
         pool = Pool(plan.handover.arena, self._front, dispatch)
         link = SupervisorLink(plan.handover.supervisor_fd)
-        return create_app(pool, self._settings, plan.api_key, plan.state_dir, link, plan.project_name)
+        app = create_app(pool, self._settings, plan.api_key, plan.state_dir, link, plan.project_name)
+        return spell_headers(app)
 
 
 def main() -> None:
     """Run the fronts until the supervisor ends them."""
-    plan = TypeAdapter(FrontPlan).validate_json(os.environ.pop(VARIABLE))
+    plan = FrontPlan.model_validate_json(os.pread(int(sys.argv[1]), _PLAN_BYTES, 0))
     die_with_parent(plan.supervisor_pid)
     Fronts(plan).run()
 

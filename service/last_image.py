@@ -36,9 +36,4 @@ class LastImage:
             job = Job(task=Task.SHOW, response=wanted.response, source=source, source_generation=generation)
             reply = lease.run(job, 0)
             resp.set_header("Cache-Control", "no-store")
-            release = until_sent.pop_all().close
-            try:
-                desk.answering.write(req, resp, wanted, reply, release)
-            except BaseException:
-                release()
-                raise
+            desk.answering.write(req, resp, wanted, reply, until_sent)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from service.front import VARIABLE, FrontPlan
+from service.front import FrontPlan
 from service.notify import notify_systemd
 from service.settings import Settings, load_settings
 from service.switch import read_switch
@@ -37,8 +37,8 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
     listener = _listen(settings)
     url = _url(settings, listener)
 
-    def front_command(handover: Handover) -> tuple[list[str], dict[str, str], tuple[int, ...]]:
-        plan = FrontPlan(
+    def plan(handover: Handover) -> FrontPlan:
+        return FrontPlan(
             handover=handover,
             settings=settings.model_dump(mode="json", exclude={"api_key", "stop_key"}),
             listen_fd=listener.fileno(),
@@ -48,10 +48,6 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
             stop_key=settings.stop_key.get_secret_value() if settings.stop_key else None,
             supervisor_pid=os.getpid(),
         )
-        environment = {**os.environ, VARIABLE: plan.model_dump_json()}
-        # gunicorn would say READY by itself, before a frame can be inspected
-        environment.pop("NOTIFY_SOCKET", None)
-        return [sys.executable, "-m", "service.front"], environment, (listener.fileno(),)
 
     def load_again() -> Project:
         fresh = load_project(folder)
@@ -66,12 +62,30 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
     supervisor = Supervisor(
         settings,
         project,
-        front_command=front_command,
+        front_command=_FrontStart(plan, listener),
         load_project=load_again,
         announce=announce,
         process_on=read_switch(state_dir),
     )
     return supervisor.run()
+
+
+class _FrontStart:
+    """Says how the fronts are started; their plan, which holds keys, is handed over in memory that has no name."""
+
+    def __init__(self, make_plan: Callable[[Handover], FrontPlan], listener: socket.socket) -> None:
+        self._make_plan = make_plan
+        self._listener = listener
+        self._plan_fd = -1
+
+    def __call__(self, handover: Handover) -> tuple[list[str], dict[str, str], tuple[int, ...]]:
+        if self._plan_fd < 0:
+            self._plan_fd = os.memfd_create("framemill-plan")
+            os.write(self._plan_fd, self._make_plan(handover).model_dump_json().encode())
+        # gunicorn would say READY by itself, before a frame can be inspected
+        environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
+        command = [sys.executable, "-m", "service.front", str(self._plan_fd)]
+        return command, environment, (self._listener.fileno(), self._plan_fd)
 
 
 def _refuse_code(project: Project, settings: Settings) -> None:

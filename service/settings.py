@@ -96,7 +96,7 @@ def _environment() -> dict[str, Any]:
 
 
 # how the supervisor and the command line tell our own processes where things are: not settings
-_INTERNAL = {"FRAMEMILL_FRONT", "FRAMEMILL_URL", "FRAMEMILL_PYTHON"}
+_INTERNAL = {"FRAMEMILL_URL", "FRAMEMILL_PYTHON"}
 
 
 def load_settings(server_table: dict[str, Any], command_line: dict[str, Any]) -> Settings:

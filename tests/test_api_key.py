@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from faults import children_of
 from numpy.typing import NDArray
 from pictures import png
 from running import Server, serving, start_command, write_project
@@ -80,6 +81,15 @@ def test_the_key_is_in_no_log_and_in_no_error(guarded: Server) -> None:
             client.post("/analyze_image", params=[("api_key", KEY), ("api_key", KEY)]).text,
         ]
     assert not any(KEY in text for text in [*said, *guarded.log])
+
+
+def test_the_key_is_in_no_environment_and_on_no_command_line(guarded: Server) -> None:
+    found = children_of(guarded.process.pid)
+    found += [child for pid in found for child in children_of(pid)]
+    assert len(found) >= 4
+    for pid in [guarded.process.pid, *found]:
+        for table in ("environ", "cmdline"):
+            assert KEY.encode() not in Path(f"/proc/{pid}/{table}").read_bytes()
 
 
 def test_without_a_key_set_nothing_asks_for_one(client: httpx.Client, scene: NDArray[np.uint8]) -> None:

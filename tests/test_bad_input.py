@@ -152,6 +152,9 @@ def test_wrong_paths_and_methods_are_problems_too(client: httpx.Client, method: 
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["error"] is True
+    assert path in answer.json()["detail"]
+    if status == 405:
+        assert answer.headers["Allow"]
 
 
 @pytest.mark.parametrize(

@@ -227,6 +227,19 @@ def test_requests_on_one_connection_are_answered_in_order(server: Server, scene:
             assert json.loads(reader.read(length))["seen"]["data"] == str(i)
 
 
+@pytest.mark.parametrize(("query", "name"), [("", b"ContextBase64utf: "), ("&context_in_body", b"ImageLen: ")])
+def test_header_names_are_spelled_as_in_the_contract(
+    server: Server, scene: NDArray[np.uint8], query: str, name: bytes
+) -> None:
+    body = scene.tobytes()
+    path = f"/analyze_raw_image?width=64&height=48&response_type=image{query}"
+    head = f"POST {path} HTTP/1.1\r\nHost: camera\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    with _speak(server, head.encode() + body) as connection, connection.makefile("rb") as reader:
+        lines = reader.read().partition(b"\r\n\r\n")[0].split(b"\r\n")
+    assert sum(line.startswith(name) for line in lines) == 1
+    assert b"Content-Type: image/png" in lines
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_ping_is_exactly_200(client: httpx.Client, method: str) -> None:
     assert client.request(method, "/ping").status_code == 200

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from faults import until
 from running import CHECKOUT
-from test_processes_die import until
 
 pytestmark = [pytest.mark.systemd, pytest.mark.timeout(900)]
 

@@ -90,7 +90,7 @@ class _Reference:
         context["detectedRectangles"].extend(
             self._rectangle(blob, number, golden.shape) for number, blob in enumerate(blobs, first_id)
         )
-        context["score"] = float(_SHOWN[heat.max()])
+        context["score"] = round(float(_SHOWN[heat.max()]), 4)
         context["threshold"] = _THRESHOLD
         context["result"] = not blobs
 

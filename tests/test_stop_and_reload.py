@@ -1,0 +1,114 @@
+"""Stopping and reloading: frames in flight are finished, and a broken project changes nothing."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from faults import (
+    GIVE_UP_S,
+    begin,
+    faulty,
+    post,
+    until,
+    whole,
+)
+from running import Server, serving, write_project
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with serving(faulty(tmp_path / "faulty"), env={"FRAMEMILL_DEADLINE_MS": "5000"}) as running:
+        yield running
+
+
+def test_a_server_that_is_asked_to_stop_finishes_its_frames_first(server: Server) -> None:
+    thread, answers, gate = begin(server, "go")
+    with server.client() as client:
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: "the server is stopping" in client.get("/readyz").text)
+        gate.touch()
+    thread.join()
+    assert answers[0].status_code == 200
+    assert server.process.wait(GIVE_UP_S) == 0
+    server.stop()
+    assert any("all ended by themselves" in line for line in server.log)
+
+
+def test_asked_a_second_time_it_stops_at_once(server: Server) -> None:
+    def post_in_vain() -> None:
+        with pytest.raises(httpx.TransportError):
+            post(server, "wait:never")
+
+    thread = threading.Thread(target=post_in_vain)
+    thread.start()
+    with server.client() as client:
+        until(lambda: client.get("/api/v1/status").json()["workers"]["busy"] == 1)
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: "the server is stopping" in client.get("/readyz").text)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(GIVE_UP_S) == 5
+    thread.join()
+
+
+def test_stop_over_http_ends_the_server(tmp_path: Path) -> None:
+    with serving(faulty(tmp_path / "p"), "--stop-key", "open-sesame") as server:
+        with server.client() as client:
+            assert client.get("/stop?key=open-sesame").status_code == 200
+        assert server.process.wait(GIVE_UP_S) == 0
+
+
+def test_without_a_stop_key_there_is_no_stop(server: Server) -> None:
+    with server.client() as client:
+        assert client.get("/stop?key=").status_code == 404
+
+
+def _version(number: int) -> str:
+    return f"def main(context):\n    context['version'] = {number}\n"
+
+
+def test_a_reload_brings_new_code_and_loses_nothing(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/v.py"\n', v=_version(1))
+    with serving(project) as server, ThreadPoolExecutor(4) as cameras:
+        seen: list[int] = []
+        over = threading.Event()
+
+        def camera() -> None:
+            while not over.is_set():
+                seen.append(post(server, "").json()["version"])
+
+        running = [cameras.submit(camera) for _ in range(4)]
+        until(lambda: seen)
+        for number in range(2, 6):
+            (project / "code" / "v.py").write_text(_version(number))
+            server.process.send_signal(signal.SIGHUP)
+            until(lambda number=number: server.status()["reloads"] == number - 1)  # type: ignore[misc]
+            until(lambda number=number: seen and seen[-1] == number)  # type: ignore[misc]
+        over.set()
+        for one in running:
+            one.result()
+        assert set(seen) == {1, 2, 3, 4, 5}
+        assert server.status()["workers"]["deaths"] == 0
+
+
+@pytest.mark.parametrize(
+    "broken", ["this is not python", "import no_such_library\ndef main(context): pass\n"], ids=["syntax", "import"]
+)
+def test_a_reload_of_a_broken_project_changes_nothing(tmp_path: Path, broken: str) -> None:
+    project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/v.py"\n', v=_version(1))
+    with serving(project) as server:
+        (project / "code" / "v.py").write_text(broken)
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: any("the project was not reloaded" in line for line in server.log))
+        for _ in range(20):
+            assert post(server, "").json()["version"] == 1
+        (project / "code" / "v.py").write_text(_version(2))
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: server.status()["reloads"] == 1)
+        assert post(server, "").json()["version"] == 2
+        until(lambda: whole(server))
