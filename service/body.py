@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import falcon
 from falcon.media.multipart import MultipartForm
 
-from service.wire import plain_body
+from service.wire import bounded_reads, plain_body
 from workers.errors import BodyTooSlow, FrameTooLarge, IncompleteBody, InvalidParameter
 
 if TYPE_CHECKING:
@@ -54,12 +54,18 @@ def receive(req: falcon.Request, area: memoryview, part: str, limit_s: float) ->
         FrameTooLarge, IncompleteBody, BodyTooSlow, InvalidParameter
     """
     give_up = time.monotonic() + limit_s
-    if is_form(req):
-        return _receive_form(req, area, part, give_up)
-    body = plain_body(req.env)
+    body = None if is_form(req) else plain_body(req.env)
     if body is not None:
         body.receive_into(area, limit_s)
         return Received(body.length)
+    try:
+        with bounded_reads(req.env, limit_s):
+            return _receive_form(req, area, part, give_up) if is_form(req) else _receive_stream(req, area, give_up)
+    except TimeoutError:
+        raise BodyTooSlow(f"nothing more of the body came within {limit_s:g} s") from None
+
+
+def _receive_stream(req: falcon.Request, area: memoryview, give_up: float) -> Received:
     # a chunked body ends where its chunks end, another where its length says
     stream = req.stream if req.content_length is None else req.bounded_stream
     length = _pour(stream, area, give_up)
@@ -74,6 +80,8 @@ def _pour(stream: Readable, area: memoryview, give_up: float) -> int:
     while True:
         try:
             piece = stream.read(min(_STEP_BYTES, len(area) - filled + 1))
+        except TimeoutError:
+            raise
         except (OSError, ValueError) as error:
             raise IncompleteBody(f"the body broke off after {filled} bytes: {error}") from None
         if not piece:

@@ -1,7 +1,7 @@
 """The fronts: gunicorn, told everything by the supervisor and nothing by files or flags of its own.
 
-Started as `python -m service.front FD` with its plan in the file of that number. Each gunicorn worker becomes one front:
-it takes the slots of its number, and a front that replaces another waits until that one is really gone.
+Started as `python -m service.front FD` with its plan in the file of that number. Each gunicorn worker becomes one
+front: it takes the slots of its number, and a front that replaces another waits until that one is really gone.
 """
 
 from __future__ import annotations

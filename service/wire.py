@@ -18,6 +18,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from gunicorn.http.body import Body, LengthReader
@@ -91,6 +92,20 @@ def plain_body(env: dict[str, Any]) -> PlainBody | None:
     if type(reader) is not LengthReader or type(reader.unreader) is not SocketUnreader or body.buf.tell():
         return None
     return PlainBody(body, reader, connection)
+
+
+@contextmanager
+def bounded_reads(env: dict[str, Any], limit_s: float) -> Iterator[None]:
+    """Let no single read from the client's socket wait longer than `limit_s`, TLS or not: TimeoutError then."""
+    connection = env.get("gunicorn.socket")
+    if connection is None:  # another server, with limits of its own
+        yield
+        return
+    connection.settimeout(limit_s)
+    try:
+        yield
+    finally:
+        connection.settimeout(None)
 
 
 class SlotStream:

@@ -127,6 +127,31 @@ def test_a_body_that_ends_early_is_never_analysed(server: Server, sent: int) -> 
     assert after["errors"] == before["errors"] + 1
 
 
+STALLS = {
+    "length": b"Content-Length: 9216\r\n\r\n" + bytes(5000),
+    "chunked": b"Transfer-Encoding: chunked\r\n\r\n1000\r\n" + bytes(0x1000) + b"\r\n1000\r\n",
+    "form": (
+        b"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 9999\r\n\r\n"
+        b'--b\r\nContent-Disposition: form-data; name="array"\r\n\r\n' + bytes(3000)
+    ),
+}
+
+
+@pytest.mark.parametrize("form", STALLS)
+def test_a_body_that_stalls_is_given_up_and_its_slot_comes_back(tmp_path: Path, form: str) -> None:
+    with serving(write_project(tmp_path / "p"), env={"FRAMEMILL_BODY_MS": "300"}) as server:
+        head = b"POST /analyze_raw_image?width=64&height=48 HTTP/1.1\r\nHost: camera\r\n"
+        with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
+            connection.sendall(head + STALLS[form])
+            answer = b""
+            while piece := connection.recv(65536):  # the server closes: it cannot know what would come next
+                answer += piece
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert b"body_too_slow" in answer
+        slots = server.status()["slots"]
+        assert slots["free_here"] >= slots["per_front"]
+
+
 def test_clients_that_go_away_in_the_middle_cost_nothing(server: Server) -> None:
     head = b"POST /analyze_raw_image?width=64&height=48 HTTP/1.1\r\nHost: c\r\nContent-Length: 9216\r\n\r\n"
     for sent in range(0, 9216, 300):

@@ -163,15 +163,21 @@ class Inspector:
             raise NoLastImage("the last frame has just been replaced by a newer one; ask again")
         if not kept.answer.kept_at:
             raise NoLastImage("the last frame was too large to be kept beside its answer; raise max_reply_mib")
+        try:
+            return self._draw_again(job, kept, memory.reply)
+        finally:
+            # whatever went wrong above, if the frame was replaced meanwhile then that is why
+            if not kept.still_there():
+                raise NoLastImage("the last frame was replaced by a newer one while it was drawn; ask again")
+
+    def _draw_again(self, job: Job, kept: KeptFrame, reply: memoryview) -> Answer:
         start, end = kept.answer.image_bytes, kept.answer.image_bytes + kept.answer.json_bytes
         context = bytes(kept.reply[start:end])
         picture = b""
         if job.response is not ResponseType.CONTEXT:
             rectangles: list[dict[str, Any]] = orjson.loads(context)["detectedRectangles"]
             picture = draw(job.response, self._kept_image(kept), _kept_heat(kept), rectangles)
-        _write(memory.reply, picture, context)
-        if not kept.still_there():
-            raise NoLastImage("the last frame was replaced by a newer one while it was drawn; ask again")
+        _write(reply, picture, context)
         return Answer(image_bytes=len(picture), json_bytes=len(context))
 
     def _kept_image(self, kept: KeptFrame) -> NDArray[np.uint8]:
