@@ -48,6 +48,6 @@ def explain(answer: httpx.Response) -> str:
 
 
 def fail(status: int, message: str) -> NoReturn:
-    """End the command."""
-    click.echo(f"framemill: {message}", err=True)
+    """End the command; print, unlike click's echo, goes above a progress bar that is on the screen."""
+    print(f"framemill: {message}", file=sys.stderr)
     sys.exit(status)

@@ -103,7 +103,7 @@ def send(
         for path in _with_progress(files):
             sent = _send_one(client, path, query, folder)
             counts[sent.verdict] = counts.get(sent.verdict, 0) + 1
-            click.echo(_json_line(sent) if as_json else sent.line())
+            print(_json_line(sent) if as_json else sent.line(), flush=True)
     if len(files) > 1:
         summary = ", ".join(f"{counts[name]} {name}" for name in ("OK", "NOK", "OFF", "ERROR") if name in counts)
         click.echo(f"{len(files)} frames: {summary}", err=True)
@@ -130,7 +130,8 @@ def _with_progress(files: list[Path]) -> Iterator[Path]:
         yield from files
         return
     columns = (TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    # lines printed on the same terminal must go above the bar, those for a file must not
+    with Progress(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as progress:
         yield from progress.track(files)
 
 
