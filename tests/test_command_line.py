@@ -108,6 +108,15 @@ def test_code_that_cannot_be_loaded_ends_the_start_with_its_line(tmp_path: Path,
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("end", ["os._exit(9)", "os.kill(os.getpid(), 11)"])
+def test_code_that_ends_its_worker_while_it_is_loaded_ends_the_start(tmp_path: Path, end: str) -> None:
+    code = f"import os\n{end}\ndef main(context): pass\n"
+    project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/c.py"\n', c=code)
+    done = framemill("serve", str(project), "--port", "0")
+    assert done.returncode == 3
+    assert "workers die while they load the project" in done.stderr
+
+
 def _send(server: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
     return framemill("send", *arguments, env={"FRAMEMILL_URL": server.url})
 

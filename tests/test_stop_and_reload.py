@@ -97,7 +97,14 @@ def test_a_reload_brings_new_code_and_loses_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", ["this is not python", "import no_such_library\ndef main(context): pass\n"], ids=["syntax", "import"]
+    "broken",
+    [
+        "this is not python",
+        "import no_such_library\ndef main(context): pass\n",
+        "import os\nos._exit(9)\ndef main(context): pass\n",
+        "import os\nos.kill(os.getpid(), 9)\ndef main(context): pass\n",
+    ],
+    ids=["syntax", "import", "exit", "crash"],
 )
 def test_a_reload_of_a_broken_project_changes_nothing(tmp_path: Path, broken: str) -> None:
     project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/v.py"\n', v=_version(1))
@@ -112,3 +119,17 @@ def test_a_reload_of_a_broken_project_changes_nothing(tmp_path: Path, broken: st
         until(lambda: server.status()["reloads"] == 1)
         assert post(server, "").json()["version"] == 2
         until(lambda: whole(server))
+
+
+def test_many_reloads_in_a_row_end_with_the_last_one(tmp_path: Path) -> None:
+    slow = "import time\ntime.sleep(0.2)\n"
+    project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/v.py"\n', v=slow + _version(1))
+    with serving(project) as server:
+        for number in range(2, 9):
+            (project / "code" / "v.py").write_text(slow + _version(number))
+            server.process.send_signal(signal.SIGHUP)
+            assert post(server, "").status_code == 200
+        until(lambda: post(server, "").json()["version"] == 8)
+        until(lambda: whole(server))
+        assert {post(server, "").json()["version"] for _ in range(30)} == {8}
+        assert server.status()["workers"]["deaths"] == 0

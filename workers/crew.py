@@ -99,13 +99,17 @@ class Crew:
         return self._control.workers_ready >= self._settings.workers
 
     def hire(self) -> None:
-        """Fork what is missing: workers for the present project, and a spare where booting takes long."""
+        """Fork what is missing: workers for the present project and the next, and a spare where booting takes long."""
         if not self._hiring:
             return
-        wanted = self._settings.workers + (1 if self._wants_spare else 0)
-        present = sum(1 for m in self._members.values() if m.project is self._project and not m.retired)
+        self._fill(self._project, self._settings.workers + (1 if self._wants_spare else 0))
+        if self._next_project is not None:
+            self._fill(self._next_project, self._settings.workers)
+
+    def _fill(self, project: Project, wanted: int) -> None:
+        present = sum(1 for m in self._members.values() if m.project is project and not m.retired)
         for _ in range(wanted - present):
-            self._fork(self._project)
+            self._fork(project)
 
     def _fork(self, project: Project) -> None:
         taken = {m.row for m in self._members.values()}
@@ -194,7 +198,7 @@ class Crew:
         )
         if member.retired:
             return
-        if member.report_fd >= 0:
+        if not member.ready:
             self._on_stillbirth(member)
         self._control.words[Control.WORKER_DEATHS] += 1
         how = signal.Signals(os.WTERMSIG(status)).name if by_signal else f"exit status {os.WEXITSTATUS(status)}"
@@ -204,9 +208,10 @@ class Crew:
 
     def _on_stillbirth(self, member: Member) -> None:
         """It died before it could say why; a worker that said why has raised BootFailed already."""
-        self._on_report(member)
+        if member.report_fd >= 0:
+            self._on_report(member)
         self._boot_failures += 1
-        if self._boot_failures >= _MAX_BOOT_FAILURES:
+        if self._boot_failures >= _MAX_BOOT_FAILURES or member.project is self._next_project:
             raise BootFailed("workers die while they load the project, without a message of their own")
 
     def watch(self, now_ns: int) -> None:
@@ -234,9 +239,9 @@ class Crew:
 
     def reload(self, project: Project) -> None:
         """Load `project` in new workers beside the present ones; these go on until all new ones are ready."""
+        self.give_up_reload()
         self._next_project = project
-        for _ in range(self._settings.workers):
-            self._fork(project)
+        self.hire()
 
     def give_up_reload(self) -> bool:
         """After a failed boot: drop the new project's workers; False where it was not a reload that failed."""

@@ -40,6 +40,7 @@ _log = logging.getLogger(__name__)
 
 _TICK_S = 0.02
 _FRONT_BOOT_S = 30.0
+_RESTART_PAUSE_S = 2.0  # fronts that end at once are not started in a loop
 _WORKERS_GO_S = 2.0  # they are idle by then: only user code at exit can hold them
 
 
@@ -104,6 +105,7 @@ class Supervisor:
         self._fronts_pidfd = -1
         self._fronts_ready = 0
         self._fronts_started = 0.0
+        self._restart_fronts_at = 0.0
         self._announced = False
         self._reloads = 0
         self._stage = _Stage.RUNNING
@@ -176,7 +178,8 @@ class Supervisor:
             self._kill()
         elif self._stage is _Stage.RUNNING:
             _log.warning("the fronts' master ended with status %d; it is started again", status)
-            self._start_fronts()
+            lived_s = time.monotonic() - self._fronts_started
+            self._restart_fronts_at = time.monotonic() + (_RESTART_PAUSE_S if lived_s < _RESTART_PAUSE_S else 0)
 
     def _on_message(self) -> None:
         message = self._ours.recv(64).decode("ascii", "replace")
@@ -195,6 +198,8 @@ class Supervisor:
         self._crew.watch(now_ns)
         if self._stage is _Stage.RUNNING:
             self._crew.hire()
+            if self._fronts is None and time.monotonic() >= self._restart_fronts_at:
+                self._start_fronts()
         if not self._announced and self._fronts_ready >= self._settings.fronts and self._crew.complete:
             self._announced = True
             started_ns = self.control.words[Control.STARTED_NS]
