@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 
 from bench.load import Load, run_load
-from bench.server import Measured, measured_server
+from bench.server import Measured, bare_receiver, measured_server
 
 _WIDTH_PX, _HEIGHT_PX = 1920, 1024
 _SECONDS = 5.0
@@ -74,23 +74,32 @@ def _start(project: Path) -> dict[str, float]:
 def _loads(project: Path) -> dict[str, dict[str, float]]:
     _say(f"\n{_WIDTH_PX}x{_HEIGHT_PX}, {_CONNECTIONS} connections, {_ROUNDS} interleaved rounds of {_SECONDS:g} s, "
          "medians; the sender shares the machine")  # fmt: skip
+    rounds: dict[str, list[tuple[Load, float]]] = {}
+    with measured_server(project, "--workers", "2") as server, bare_receiver(project) as receiver:
+        targets = {"framemill": server} | ({"bare C receiver": receiver} if receiver else {})
+        if receiver is None:
+            _say("no C compiler: the bare receiver is left out")
+        for seconds, counts in ((1.0, False), *((_SECONDS, True) for _ in range(_ROUNDS))):
+            for scenario in _SCENARIOS:
+                for name, target in targets.items():
+                    measured = _measure(target, scenario, seconds)
+                    if counts:
+                        rounds.setdefault(f"{scenario}, {name}", []).append(measured)
     _say("| scenario | frames/s | server CPU ms/frame | p50 ms | p99 ms | errors |\n|---|---|---|---|---|---|")
-    rounds: dict[str, list[tuple[Load, float]]] = {name: [] for name in _SCENARIOS}
-    with measured_server(project, "--workers", "2") as server:
-        for name in _SCENARIOS:
-            _measure(server, name, seconds=1)
-        for _ in range(_ROUNDS):
-            for name in _SCENARIOS:
-                rounds[name].append(_measure(server, name, _SECONDS))
-    return {name: _row(name, measured) for name, measured in rounds.items()}
+    rows = {name: _row(name, measured) for name, measured in rounds.items()}
+    for scenario in _SCENARIOS if receiver else ():
+        pairs = zip(rounds[f"{scenario}, framemill"], rounds[f"{scenario}, bare C receiver"], strict=True)
+        ratio = statistics.median(ours.per_s / bare.per_s for (ours, _), (bare, _) in pairs)
+        _say(f"{scenario}: {ratio:.2f} of the bare receiver's frames/s (median of pairs)")
+    return rows
 
 
-def _measure(server: Measured, name: str, seconds: float) -> tuple[Load, float]:
-    query, channels = _SCENARIOS[name]
+def _measure(target: Measured, scenario: str, seconds: float) -> tuple[Load, float]:
+    query, channels = _SCENARIOS[scenario]
     path = f"/analyze_raw_image?width={_WIDTH_PX}&height={_HEIGHT_PX}{query}"
-    before_s = server.cpu_s()
-    load = run_load(server.port, path, _WIDTH_PX * _HEIGHT_PX * channels, _CONNECTIONS, seconds)
-    return load, 1e3 * (server.cpu_s() - before_s) / max(load.frames, 1)
+    before_s = target.cpu_s()
+    load = run_load(target.port, path, _WIDTH_PX * _HEIGHT_PX * channels, _CONNECTIONS, seconds)
+    return load, 1e3 * (target.cpu_s() - before_s) / max(load.frames, 1)
 
 
 def _row(name: str, rounds: list[tuple[Load, float]]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -70,6 +71,26 @@ def _proportional_kib(pid: int) -> tuple[int, int]:
             kib = int(line.split()[1])
             own, frames = (own, frames + kib) if in_frames else (own + kib, frames)
     return own, frames
+
+
+@contextmanager
+def bare_receiver(folder: Path) -> Iterator[Measured | None]:
+    """Build the program in receiver.c in `folder` and run it; None where there is no C compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        yield None
+        return
+    program = folder / "receiver"
+    source = Path(__file__).with_name("receiver.c")
+    subprocess.run([compiler, "-O2", "-pthread", "-o", str(program), str(source)], check=True)
+    process = subprocess.Popen([str(program)], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout is not None
+    try:
+        yield Measured(process, int(process.stdout.readline()), 0.0)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 @contextmanager
