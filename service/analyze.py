@@ -81,7 +81,7 @@ class Desk:
     def _job(self, source: Source, values: Mapping[str, str], wanted: Asked, received: Received) -> Job:
         if not received.length:
             raise IncompleteBody("the body is empty; an image was expected")
-        job = source.describe({**values, **received.fields}, received.length)
+        job = source.describe({**values, **received.fields} if received.fields else values, received.length)
         task = Task.INSPECT if self.pool.control.process_is_on else Task.MEASURE
         return replace(job, task=task, response=wanted.response, data=wanted.data)
 

@@ -78,6 +78,8 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         }
         for name, value in chosen.items():
             self.cfg.set(name, value)
+        # gunicorn asks for settings dozens of times per request, through a search each time; found first they are free
+        self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
 
     def _before_fork(self, arbiter: Any, worker: Any) -> None:
         """Give the coming front the number that the fewest hold; while fronts are exchanged two hold the same."""

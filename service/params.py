@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
@@ -39,17 +41,18 @@ def query_values(req: falcon.Request) -> Mapping[str, str]:
     Raises:
         InvalidParameter: one of ours stands twice.
     """
-    cached: Mapping[str, str] | None = getattr(req.context, "query_values", None)
-    if cached is not None:
-        return cached
+    return _values(req.query_string)
+
+
+@functools.lru_cache(256)  # a camera asks the same with each frame
+def _values(query: str) -> Mapping[str, str]:
     values: dict[str, str] = {}
-    for name, value in parse_qsl(req.query_string, keep_blank_values=True, errors="surrogateescape"):
+    for name, value in parse_qsl(query, keep_blank_values=True, errors="surrogateescape"):
         if name in _OURS:
             if name in values:
                 raise InvalidParameter(f"{name} is given twice; it was expected once")
             values[name] = value
-    req.context.query_values = values
-    return values
+    return MappingProxyType(values)
 
 
 def flag(values: Mapping[str, str], name: str) -> bool:

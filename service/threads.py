@@ -7,18 +7,28 @@ interpreter's lock. Here the thread that answered waits for the next request its
 
 from __future__ import annotations
 
+import functools
 import select
 import threading
+import time
 from typing import Any
 
 from gunicorn import util
 from gunicorn.http import wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
+import service.heads  # noqa: F401 - from here on gunicorn recognises heads
+
 _STEP_MS = 100  # how soon a waiting thread sees that the front is to stop
 _STEPS = 20
 _SHORT_BYTES = 65_536
 _SPARE_THREADS = 32  # never waiting for a camera: for new connections, health and the page
+
+
+@functools.lru_cache(2)
+def _date(now_s: int) -> str:
+    """The time of a response; it has whole seconds."""
+    return str(util.http_date(now_s))
 
 
 class OneWrite(wsgi.Response):  # type: ignore[misc]  # gunicorn publishes no types
@@ -27,13 +37,19 @@ class OneWrite(wsgi.Response):  # type: ignore[misc]  # gunicorn publishes no ty
     def write(self, arg: bytes) -> None:
         """See WSGI's write callable."""
         whole = self.response_length == len(arg) and 0 < len(arg) <= _SHORT_BYTES
-        if self.headers_sent or self.chunked or self._omits_body or not whole:
+        if self.headers_sent or self.chunked or self._omits_body or self.upgrade or not whole:
             super().write(arg)
             return
-        lines = self.default_headers() + [f"{name}: {value}\r\n" for name, value in self.headers]
+        connection = "close" if self.should_close() else "keep-alive"
+        major, minor = self.req.version
+        head = (
+            f"HTTP/{major}.{minor} {self.status}\r\nServer: {self.version}\r\nDate: {_date(int(time.time()))}\r\n"
+            f"Connection: {connection}\r\n"
+        )
+        lines = "".join([f"{name}: {value}\r\n" for name, value in self.headers])
         self.headers_sent: bool = True
         self.sent: int = len(arg)
-        util.write(self.sock, "".join([*lines, "\r\n"]).encode("latin-1") + arg)
+        util.write(self.sock, f"{head}{lines}\r\n".encode("latin-1") + arg)
 
 
 # wsgi.create makes whatever stands under this name
