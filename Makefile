@@ -16,7 +16,7 @@ setup: .venv/.done  ## make .venv with everything that development needs
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Framemill needs Python 3.11 or newer, this is " + sys.version)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .venv/sdk-1.4.4 pekat-vision-sdk==1.4.4
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv/sdk-1.4.4 pekat-vision-sdk==1.4.4
 	@touch $@
 
 serve: .venv/.done  ## run the server with the example project (PROJECT=..., PORT=...)
