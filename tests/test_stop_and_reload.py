@@ -30,6 +30,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def test_a_server_that_is_asked_to_stop_finishes_its_frames_first(server: Server) -> None:
     thread, answers, gate = begin(server, "go")
     with server.client() as client:
+        assert client.get("/livez").status_code == 200  # this connection is open; a stopping server accepts no new one
         server.process.send_signal(signal.SIGTERM)
         until(lambda: "the server is stopping" in client.get("/readyz").text)
         gate.touch()
