@@ -1,57 +1,20 @@
-"""What a client sees: endpoints, parameters, responses. The wire itself, against a real server."""
+"""What a client sees of an analysis: parameters and responses, on the wire of a real server."""
 
 from __future__ import annotations
 
 import base64
 import http.client
 import json
-import socket
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import cv2
 import httpx
 import numpy as np
 import pytest
+from contract import CONTEXT_KEYS, NEVER, checked, raw, speak
 from numpy.typing import NDArray
-from pictures import decoded, png, segment
-from running import Server, serving, write_project
-
-CONTEXT_KEYS = {
-    "error": bool,
-    "errors": list,
-    "imageShape": dict,
-    "processing": bool,
-    "processingTime": float,
-    "completeTime": float,
-    "save": bool,
-    "production_mode": bool,
-    "result": bool,
-    "score": float,
-    "threshold": float,
-    "lines": list,
-    "surfaceClasses": list,
-    "detectedRectangles": list,
-    "operatorInput": dict,
-    "globalData": dict,
-    "stdout": str,
-    "stderr": str,
-}
-NEVER = {"image", "heatmaps", "exit", "data", "items"}
-
-
-def raw(image: NDArray[np.uint8]) -> tuple[str, bytes]:
-    height, width = image.shape[:2]
-    return f"/analyze_raw_image?width={width}&height={height}", image.tobytes()
-
-
-def checked(answer: httpx.Response) -> dict[str, Any]:
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == "application/json"
-    context: dict[str, Any] = answer.json()
-    return context
+from pictures import decoded, png
+from running import Server
 
 
 def test_a_context_has_every_key_of_the_contract_and_none_of_the_private_ones(
@@ -191,19 +154,13 @@ def test_a_chunked_body_is_put_together(client: httpx.Client, scene: NDArray[np.
     assert checked(answer)["seen"]["sum"] == int(scene.sum())
 
 
-def _speak(server: Server, request: bytes) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", server.port), 30)
-    connection.sendall(request)
-    return connection
-
-
 def test_expect_100_continue_is_answered_before_the_body_is_sent(server: Server, scene: NDArray[np.uint8]) -> None:
     body = scene.tobytes()
     head = (
         "POST /analyze_raw_image?width=64&height=48 HTTP/1.1\r\nHost: camera\r\nExpect: 100-continue\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
-    with _speak(server, head.encode()) as connection:
+    with speak(server, head.encode()) as connection:
         assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")  # no byte of the body has been sent yet
         connection.sendall(body)
         answer = http.client.HTTPResponse(connection)
@@ -216,7 +173,7 @@ def test_requests_on_one_connection_are_answered_in_order(server: Server, scene:
     body = scene.tobytes()
     one = "POST /analyze_raw_image?width=64&height=48&data={} HTTP/1.1\r\nHost: camera\r\nContent-Length: {}\r\n\r\n"
     together = b"".join(one.format(i, len(body)).encode() + body for i in range(5))
-    with _speak(server, together) as connection:
+    with speak(server, together) as connection:
         reader = connection.makefile("rb")
         for i in range(5):
             assert reader.readline().startswith(b"HTTP/1.1 200")
@@ -234,83 +191,7 @@ def test_header_names_are_spelled_as_in_the_contract(
     body = scene.tobytes()
     path = f"/analyze_raw_image?width=64&height=48&response_type=image{query}"
     head = f"POST {path} HTTP/1.1\r\nHost: camera\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
-    with _speak(server, head.encode() + body) as connection, connection.makefile("rb") as reader:
+    with speak(server, head.encode() + body) as connection, connection.makefile("rb") as reader:
         lines = reader.read().partition(b"\r\n\r\n")[0].split(b"\r\n")
     assert sum(line.startswith(name) for line in lines) == 1
     assert b"Content-Type: image/png" in lines
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_ping_is_exactly_200(client: httpx.Client, method: str) -> None:
-    assert client.request(method, "/ping").status_code == 200
-
-
-def test_version_is_the_level_of_the_contract_in_plain_text(client: httpx.Client) -> None:
-    answer = client.get("/version")
-    assert answer.text == "3.18.0"
-    assert answer.headers["content-type"].startswith("text/plain")
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_stop_with_a_wrong_key_is_forbidden(client: httpx.Client, method: str) -> None:
-    assert client.request(method, "/stop", params={"key": "wrong"}).status_code == 403
-    assert client.request(method, "/stop").status_code == 403
-    assert client.get("/ping").status_code == 200
-
-
-@pytest.mark.parametrize("kind", ["context", "image", "annotated_image", "heatmap"])
-def test_the_last_image_is_shown_again(client: httpx.Client, scene: NDArray[np.uint8], kind: str) -> None:
-    sent = checked(client.post("/analyze_image", params={"data": f"last {kind}"}, content=png(scene)))
-    for _ in range(3):
-        answer = client.get("/last_image", params={"response_type": kind, "context_in_body": ""})
-        assert answer.status_code == 200
-        length = int(answer.headers.get("ImageLen", 0))
-        assert json.loads(answer.content[length:]) == sent
-        if kind in {"image", "annotated_image"}:
-            np.testing.assert_array_equal(decoded(answer.content[:length]), scene)
-
-
-def test_a_frame_in_shared_memory_is_read_and_left_alone(client: httpx.Client, scene: NDArray[np.uint8]) -> None:
-    with segment(scene.tobytes()) as name:
-        url = f"/analyze_image_shared_memory?width=64&height=48&name={name}"
-        for _ in range(3):
-            assert checked(client.post(url))["seen"]["sum"] == int(scene.sum())
-
-
-def test_an_answer_that_is_read_late_is_whole(server: Server) -> None:
-    noise = np.random.default_rng(1).integers(0, 256, (1024, 1920, 3), np.uint8)
-    head = (
-        "POST /analyze_raw_image?width=1920&height=1024&response_type=image HTTP/1.1\r\nHost: camera\r\n"
-        f"Content-Length: {noise.nbytes}\r\n\r\n"
-    )
-    with _speak(server, head.encode() + noise.tobytes()) as connection, server.client() as other:
-        answer = http.client.HTTPResponse(connection)
-        answer.begin()
-        # nobody reads the picture, and yet all places come back: the rest was copied out of the slot
-        give_up = time.monotonic() + 30
-        while (
-            other.get("/api/v1/status").json()["slots"]["free_here"]
-            < other.get("/api/v1/status").json()["slots"]["per_front"]
-        ):
-            assert time.monotonic() < give_up
-        for _ in range(12):
-            other.post("/analyze_raw_image?width=1920&height=1024", content=bytes(noise.nbytes))
-        np.testing.assert_array_equal(decoded(answer.read()), noise)
-
-
-@pytest.mark.parametrize(("suffix", "magic"), [(".bmp", b"BM"), (".tiff", b"II"), (".webp", b"RIFF")])
-def test_other_formats_are_unsupported_until_the_settings_name_them(
-    client: httpx.Client, tmp_path: Path, scene: NDArray[np.uint8], suffix: str, magic: bytes
-) -> None:
-    options = [cv2.IMWRITE_WEBP_QUALITY, 101] if suffix == ".webp" else []  # above 100 is lossless
-    body = cv2.imencode(suffix, scene, options)[1].tobytes()
-    assert body.startswith(magic)
-    answer = client.post("/analyze_image", content=body)
-    assert answer.status_code == 415
-    assert suffix[1:] in answer.json()["detail"]
-    env = {"FRAMEMILL_FORMATS": f"png, {suffix[1:]}"}
-    with serving(write_project(tmp_path / "p"), env=env) as server, server.client() as other:
-        answer = other.post("/analyze_image?response_type=image", content=body)
-        np.testing.assert_array_equal(decoded(answer.content), scene)
-        jpeg = cv2.imencode(".jpg", scene)[1].tobytes()
-        assert other.post("/analyze_image", content=jpeg).status_code == 415
