@@ -11,33 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from contract import CONTEXT_KEYS
 from projects import frame
 
 from workers.errors import ContextNotSerializable
 from workers.flow.context import MAX_JSON_BYTES, complete, context_json, new_context
 from workers.flow.run import Context, Run
 
-PUBLIC = {
-    "error": bool,
-    "errors": list,
-    "imageShape": dict,
-    "processing": bool,
-    "processingTime": float,
-    "completeTime": float,
-    "save": bool,
-    "production_mode": bool,
-    "result": bool,
-    "score": float,
-    "threshold": float,
-    "angle": float | None,
-    "lines": list,
-    "surfaceClasses": list,
-    "detectedRectangles": list,
-    "operatorInput": dict,
-    "globalData": dict,
-    "stdout": str,
-    "stderr": str,
-}
+PUBLIC: dict[str, Any] = {**CONTEXT_KEYS, "angle": float | None}
 
 
 def finished(**changes: Any) -> Context:

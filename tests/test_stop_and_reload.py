@@ -13,6 +13,7 @@ import pytest
 from faults import (
     GIVE_UP_S,
     begin,
+    children_of,
     faulty,
     post,
     until,
@@ -120,6 +121,17 @@ def test_a_reload_of_a_broken_project_changes_nothing(tmp_path: Path, broken: st
         until(lambda: server.status()["reloads"] == 1)
         assert post(server, "").json()["version"] == 2
         until(lambda: whole(server))
+
+
+def test_a_reload_that_never_ends_is_given_up_and_leaves_nobody_behind(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/v.py"\n', v=_version(1))
+    with serving(project, env={"FRAMEMILL_BOOT_MS": "1000"}) as server:
+        before = set(children_of(server.process.pid))
+        (project / "code" / "v.py").write_text("import time\ntime.sleep(1000)\n" + _version(2))
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: any("did not load the project within 1000 ms" in line for line in server.log))
+        until(lambda: set(children_of(server.process.pid)) == before)
+        assert post(server, "").json()["version"] == 1
 
 
 def test_many_reloads_in_a_row_end_with_the_last_one(tmp_path: Path) -> None:

@@ -229,6 +229,9 @@ class Crew:
                 self._kill(member, "it is idle and does not look for frames")
         for member in self._members.values():
             if member.report_fd >= 0 and now_ns - member.born_ns > self._settings.boot_ms * 1_000_000:
+                os.kill(member.pid, signal.SIGKILL)  # it does not look at its lifeline while it loads
+                if member.retired:
+                    continue
                 raise BootFailed(f"a worker did not load the project within {self._settings.boot_ms} ms (boot_ms)")
 
     @staticmethod

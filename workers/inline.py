@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 from workers.arena import create_arena, map_part
 from workers.channel import Channel, Descriptor
 from workers.control import Control, ControlPage
-from workers.flow.flow import Flow
-from workers.gate import ImageLimits
 from workers.pool import Pool
 from workers.runner import Runner, SlotMemory
 from workers.slot import Word, headers
@@ -40,8 +38,7 @@ class InlinePool(Pool):
         slots = headers(low, geometry)
         for header in slots:
             header.format()
-        limits = ImageLimits(max_megapixels=settings.max_megapixels, formats=settings.formats)
-        inspector = Inspector(Flow.prepare(project), limits)
+        inspector = Inspector.prepare(project, settings)
         memory = SlotMemory(slots, low, high, arena)
         channel = Channel.create(geometry.slots)
         self._fds = (arena.fd, channel.submit_fd, channel.inbox_fd, *channel.done_fds)

@@ -27,7 +27,8 @@ from workers.decode import decode_image
 from workers.demosaic import Scratch, raw_to_bgr
 from workers.errors import DeadlineExceeded, NoLastImage, ReplyTooLarge
 from workers.flow.context import context_json
-from workers.gate import inspect
+from workers.flow.flow import Flow
+from workers.gate import ImageLimits, inspect
 from workers.job import Encoding, Job, ResponseType, Task
 from workers.picture import draw
 from workers.pixel_format import check_length, pixel_format
@@ -35,8 +36,9 @@ from workers.pixel_format import check_length, pixel_format
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from workers.flow.flow import Flow, Inspection
-    from workers.gate import ImageLimits
+    from workers.flow.flow import Inspection
+    from workers.flow.project import Project
+    from workers.settings import PoolSettings
 
 _ALIGN_BYTES = 64
 
@@ -87,6 +89,12 @@ class Inspector:
         self._flow = flow
         self._limits = limits
         self._scratch = Scratch()
+
+    @classmethod
+    def prepare(cls, project: Project, settings: PoolSettings) -> Inspector:
+        """Load a project's flow in this process; raises ProjectInvalid."""
+        limits = ImageLimits(max_megapixels=settings.max_megapixels, formats=settings.formats)
+        return cls(Flow.prepare(project), limits)
 
     def answer(self, job: Job, memory: FrameMemory) -> Answer:
         """Do `job` and fill the reply area; raises FramemillError where there is no answer."""

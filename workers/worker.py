@@ -20,8 +20,6 @@ from workers.arena import map_part
 from workers.channel import Inbox
 from workers.control import ControlPage, WorkerRow
 from workers.errors import FramemillError
-from workers.flow.flow import Flow
-from workers.gate import ImageLimits
 from workers.parent import die_with_parent
 from workers.runner import Runner, SlotMemory
 from workers.slot import headers
@@ -121,9 +119,7 @@ def _boot(place: Place) -> tuple[Runner, memoryview]:
     row = ControlPage(low, geometry).workers[place.row]
     row[WorkerRow.PID] = os.getpid()
     slots = headers(low, geometry)
-    settings = place.settings
-    limits = ImageLimits(max_megapixels=settings.max_megapixels, formats=settings.formats)
-    inspector = Inspector(Flow.prepare(place.project), limits)
+    inspector = Inspector.prepare(place.project, place.settings)
     memory = SlotMemory(slots, low, high, place.arena)
     return Runner(inspector, memory, place.arena.fd, place.channel.done_fds, row), row
 
