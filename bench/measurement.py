@@ -1,0 +1,74 @@
+"""One measured run, and the file that holds those of a whole bench.
+
+Rows are flat and raw: medians, ratios, tables and plots are made from them (tables.py, plots.py), never stored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+OURS = "framemill"
+RECEIVER = "bare C receiver"
+PLAIN_LOOP = "plain loop"
+STAGES = ("receive", "wait", "decode", "flow", "encode", "send")
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One run against one server; times in milliseconds.
+
+    `suite` is the table it belongs to: compare (servers side by side), cameras, size, workers (one thing varied),
+    pool (against inline), memory (over many frames), takt (open loop). `server` is OURS, RECEIVER, PLAIN_LOOP or the
+    name of a peer. `cpu_ms` is user and system time of all the server's processes per frame; `memory_mib` their
+    proportional set size; `stages_ms` where a frame's time went by the server's own count, by STAGES.
+    `paused` counts, among the `late` ones, frames during which an idle process saw the machine pause too.
+    """
+
+    suite: str
+    scenario: str
+    server: str
+    round: int
+    cameras: int
+    workers: int
+    width_px: int
+    height_px: int
+    frames: int
+    errors: int
+    seconds: float
+    per_s: float
+    cpu_ms: float
+    p50_ms: float
+    p99_ms: float
+    p999_ms: float
+    longest_ms: float
+    memory_mib: float = 0.0
+    late: int = 0
+    paused: int = 0
+    stages_ms: dict[str, float] = field(default_factory=dict)
+    first_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """All of a bench: the machine, the versions measured, single figures (`facts`, units in their names), and rows."""
+
+    machine: dict[str, str | int]
+    made: str
+    commit: str
+    versions: dict[str, str]
+    facts: dict[str, float]
+    rows: Sequence[Measurement]
+
+    def write(self, file: Path) -> None:
+        """Write as JSON."""
+        file.write_text(json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def read(cls, file: Path) -> Results:
+        """Read what `write` wrote."""
+        found: dict[str, Any] = json.loads(file.read_text())
+        return cls(**{**found, "rows": [Measurement(**row) for row in found["rows"]]})
