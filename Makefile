@@ -5,7 +5,7 @@ BIN := .venv/bin
 PROJECT ?= deploy/projects/board
 PORT ?= 8000
 
-.PHONY: help setup serve test test-system check format bench clean
+.PHONY: help setup serve test test-system check format bench bench-full clean
 
 help:  ## show these words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,7 +15,7 @@ setup: .venv/.done  ## make .venv with everything that development needs
 .venv/.done: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Framemill needs Python 3.11 or newer, this is " + sys.version)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv/sdk-1.4.4 pekat-vision-sdk==1.4.4
 	@touch $@
 
@@ -37,8 +37,11 @@ format: .venv/.done  ## put the code into its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/.done  ## measure the running server from outside, a few minutes
+bench: .venv/.done  ## measure the running server from outside, some minutes on an idle machine
 	$(BIN)/python -m bench
+
+bench-full: .venv/.done  ## the same beside all peers, in all sizes, over 200,000 frames: up to an hour
+	$(BIN)/python -m bench --full
 
 clean:  ## drop what was made here
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

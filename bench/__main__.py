@@ -1,145 +1,121 @@
-"""`make bench`: what the server does on this machine, in a few minutes. Prints a table and writes it to results/."""
+"""`make bench`, `make bench-full`: measure, print what was found, keep it in results/: JSON, Markdown, plots."""
 
 from __future__ import annotations
 
-import json
 import os
-import platform
-import signal
-import statistics
+import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-import httpx
+import click
 
-from bench.load import Load, run_load
-from bench.server import Measured, bare_receiver, measured_server
+from bench import endurance, facts, suites
+from bench.machine import commit, machine, versions
+from bench.measurement import Measurement, Results
+from bench.peer import PEERS, PeerUnavailable, install
+from bench.peer import versions as peer_versions
+from bench.plots import draw
+from bench.tables import markdown
 
-_WIDTH_PX, _HEIGHT_PX = 1920, 1024
-_SECONDS = 5.0
-_ROUNDS = 5
-_CONNECTIONS = 4
-_KILLS = 30
-_SCENARIOS = {
-    "raw BGR": ("", 3),
-    "BayerRG8": ("&bayer", 1),
-}
 _RESULTS = Path(__file__).parent / "results"
+_SUITES = ("facts", "compare", "pool", "cameras", "size", "workers", "takt", "memory")
+_QUICK_PEERS = ("Falcon on gunicorn",)
+_CAMERA_PEERS = 3
 
 
-def main() -> None:
-    """Measure and print."""
+@click.command()
+@click.option("--full", is_flag=True, help="all peers, all sizes, 200,000 frames: up to an hour")
+@click.option("--smallest", is_flag=True, help="one short run of the first scenario: only to see that all this works")
+@click.option("--only", multiple=True, type=click.Choice(_SUITES), help="these suites; may be given more than once")
+@click.option("--peer", "peers", multiple=True, type=click.Choice(tuple(PEERS)), help="these peers, and no others")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=_RESULTS, help="where results go")
+def main(*, full: bool, smallest: bool, only: tuple[str, ...], peers: tuple[str, ...], out: Path) -> None:
+    """Measure the server on this machine, which should do nothing else meanwhile."""
+    begun_s = time.monotonic()
+    chosen = tuple(peers) or (tuple(PEERS) if full else _QUICK_PEERS)
+    plan = _Plan(full, only or _SUITES, () if smallest else _installed(chosen))
+    rows: list[Measurement] = []
     with tempfile.TemporaryDirectory() as folder:
-        project = Path(folder)
-        (project / "framemill.toml").write_text('[project]\nname = "bench"\n')
-        _say(f"machine: {_machine()}")
-        results = {
-            "machine": _machine(),
-            "start": _start(project),
-            "load": _loads(project),
-            "recovery": _kills(project),
+        for row in plan.smallest() if smallest else plan.rows(Path(folder)):
+            rows.append(row)
+            _say(f"{time.monotonic() - begun_s:6.0f} s  {_line(row)}")
+    found = {} if smallest else plan.facts()
+    used = versions() | {name: value for peer in plan.peers for name, value in peer_versions(peer).items()}
+    made = datetime.now().astimezone()
+    results = Results(machine(), made.isoformat(timespec="seconds"), commit(), used, found, rows)
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / f"{made:%Y-%m-%d-%H%M%S}.json"
+    results.write(file)
+    pictures = file.with_suffix("")
+    pictures.mkdir()
+    links = "".join(f"\n![{plot.stem}]({pictures.name}/{plot.name})\n" for plot in draw(results, pictures))
+    text = markdown(results) + links
+    file.with_suffix(".md").write_text(text)
+    _say(f"\n{text}\nwritten to {file}, {file.with_suffix('.md').name} and {pictures.name}/")
+    sys.exit(1 if any(row.errors for row in rows if row.server == "framemill") else 0)
+
+
+class _Plan:
+    """Which suites run, how long."""
+
+    def __init__(self, full: bool, only: tuple[str, ...], peers: tuple[str, ...]) -> None:
+        self._full = full
+        self._only = only
+        self.peers = peers
+
+    def rows(self, folder: Path) -> Iterator[Measurement]:
+        """Run the suites that are asked for."""
+        full, cores = self._full, len(os.sched_getaffinity(0))
+        made: dict[str, Callable[[], Iterator[Measurement]]] = {
+            "compare": lambda: suites.compare(folder, self.peers, 5 if full else 3, 3.0),
+            "pool": lambda: suites.pool(9 if full else 5, 2.0),
+            "cameras": lambda: suites.cameras(self.peers[:_CAMERA_PEERS], 3 if full else 1, 3.0),
+            "size": lambda: suites.sizes(folder, 3 if full else 1, 3.0),
+            "workers": lambda: suites.workers(3 if full else 1, 3.0, cores),
+            "takt": lambda: endurance.takt(10_000 if full else 2_000),
+            "memory": lambda: endurance.memory(200_000 if full else 10_000),
         }
-    _RESULTS.mkdir(exist_ok=True)
-    file = _RESULTS / f"{datetime.now().astimezone():%Y-%m-%d-%H%M%S}.json"
-    file.write_text(json.dumps(results, indent=2) + "\n")
-    _say(f"\nwritten to {file}")
+        for name, run in made.items():
+            if name in self._only:
+                yield from run()
+
+    def facts(self) -> dict[str, float]:
+        """Measure the single figures."""
+        if "facts" not in self._only:
+            return {}
+        return facts.start() | facts.recovery(30 if self._full else 10)
+
+    @staticmethod
+    def smallest() -> Iterator[Measurement]:
+        """Run the pool suite once, briefly."""
+        return suites.pool(1, 0.5)
+
+
+def _installed(peers: tuple[str, ...]) -> tuple[str, ...]:
+    ready = []
+    for peer in peers:
+        try:
+            install(peer)
+            ready.append(peer)
+        except PeerUnavailable as error:
+            _say(f"left out: {peer}: {error}")
+    return tuple(ready)
+
+
+def _line(row: Measurement) -> str:
+    wrong = f"  {row.errors} ERRORS, the first: {row.first_error}" if row.errors else ""
+    size = f"{row.width_px}x{row.height_px}"
+    return (
+        f"{row.suite:8} {row.scenario:13} {row.server:22} {size:9} {row.cameras:2} cameras {row.workers} workers "
+        f"{row.per_s:7.0f}/s  p50 {row.p50_ms:6.2f} p99 {row.p99_ms:6.2f} ms  CPU {row.cpu_ms:5.2f} ms{wrong}"
+    )
 
 
 def _say(line: str) -> None:
     print(line, flush=True)
-
-
-def _machine() -> dict[str, str | int]:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    model = models[0] if models else platform.machine()
-    return {"processor": model, "cores": len(os.sched_getaffinity(0)), "kernel": platform.release(),
-            "python": platform.python_version()}  # fmt: skip
-
-
-def _start(project: Path) -> dict[str, float]:
-    ready, own, frames = [], 0.0, 0.0
-    for _ in range(_ROUNDS):
-        with measured_server(project, "--workers", "2") as server:
-            ready.append(server.ready_s)
-            own, frames = server.proportional_mib()
-    found = {"ready_s": statistics.median(ready), "own_mib": own, "frame_memory_mib": frames}
-    _say(f"\nready after {found['ready_s']:.2f} s (target 2), {own:.0f} MiB proportional beyond the frame memory, "
-         f"two workers, idle (target 250); frame memory touched: {frames:.0f} MiB")  # fmt: skip
-    return found
-
-
-def _loads(project: Path) -> dict[str, dict[str, float]]:
-    _say(f"\n{_WIDTH_PX}x{_HEIGHT_PX}, {_CONNECTIONS} connections, {_ROUNDS} interleaved rounds of {_SECONDS:g} s, "
-         "medians; the sender shares the machine")  # fmt: skip
-    rounds: dict[str, list[tuple[Load, float]]] = {}
-    with measured_server(project, "--workers", "2") as server, bare_receiver(project) as receiver:
-        targets = {"framemill": server} | ({"bare C receiver": receiver} if receiver else {})
-        if receiver is None:
-            _say("no C compiler: the bare receiver is left out")
-        for seconds, counts in ((1.0, False), *((_SECONDS, True) for _ in range(_ROUNDS))):
-            for scenario in _SCENARIOS:
-                for name, target in targets.items():
-                    measured = _measure(target, scenario, seconds)
-                    if counts:
-                        rounds.setdefault(f"{scenario}, {name}", []).append(measured)
-    _say("| scenario | frames/s | server CPU ms/frame | p50 ms | p99 ms | errors |\n|---|---|---|---|---|---|")
-    rows = {name: _row(name, measured) for name, measured in rounds.items()}
-    for scenario in _SCENARIOS if receiver else ():
-        pairs = zip(rounds[f"{scenario}, framemill"], rounds[f"{scenario}, bare C receiver"], strict=True)
-        ratio = statistics.median(ours.per_s / bare.per_s for (ours, _), (bare, _) in pairs)
-        _say(f"{scenario}: {ratio:.2f} of the bare receiver's frames/s (median of pairs)")
-    return rows
-
-
-def _measure(target: Measured, scenario: str, seconds: float) -> tuple[Load, float]:
-    query, channels = _SCENARIOS[scenario]
-    path = f"/analyze_raw_image?width={_WIDTH_PX}&height={_HEIGHT_PX}{query}"
-    before_s = target.cpu_s()
-    load = run_load(target.port, path, _WIDTH_PX * _HEIGHT_PX * channels, _CONNECTIONS, seconds)
-    return load, 1e3 * (target.cpu_s() - before_s) / max(load.frames, 1)
-
-
-def _row(name: str, rounds: list[tuple[Load, float]]) -> dict[str, float]:
-    row = {
-        "frames_per_s": statistics.median(load.per_s for load, _ in rounds),
-        "cpu_ms_per_frame": statistics.median(cpu for _, cpu in rounds),
-        "p50_ms": statistics.median(load.p50_ms for load, _ in rounds),
-        "p99_ms": statistics.median(load.p99_ms for load, _ in rounds),
-        "errors": sum(load.errors for load, _ in rounds),
-    }
-    _say(f"| {name} | {row['frames_per_s']:.0f} | {row['cpu_ms_per_frame']:.2f} | {row['p50_ms']:.2f} | "
-         f"{row['p99_ms']:.2f} | {row['errors']} |")  # fmt: skip
-    return row
-
-
-def _kills(project: Path) -> dict[str, float]:
-    times_ms = []
-    with measured_server(project, "--workers", "2") as server, httpx.Client() as client:
-        url = f"http://127.0.0.1:{server.port}/api/v1/status"
-        for _ in range(_KILLS):
-            victim = _a_worker(server)
-            deaths = client.get(url).json()["workers"]["deaths"]
-            begun = time.monotonic()
-            os.kill(victim, signal.SIGKILL)
-            while True:
-                workers = client.get(url).json()["workers"]
-                if workers["deaths"] > deaths and workers["ready"] == workers["wanted"]:
-                    break
-            times_ms.append(1e3 * (time.monotonic() - begun))
-    found = {"median_ms": statistics.median(times_ms), "longest_ms": max(times_ms)}
-    _say(f"\nfrom SIGKILL of a worker to full capacity, seen over HTTP: median {found['median_ms']:.1f} ms, "
-         f"longest of {_KILLS} {found['longest_ms']:.1f} ms (50 is good)")  # fmt: skip
-    return found
-
-
-def _a_worker(server: Measured) -> int:
-    """A child of the supervisor that is not the fronts' master."""
-    pid = server.process.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return next(int(c) for c in children if b"service.front" not in Path(f"/proc/{c}/cmdline").read_bytes())
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.cameras import Shot
+from workers.camera_frames import bayer_rg8
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
 _REAL = _CHECKOUT.parent / "shared" / "data" / "pcb" / "00_reference.png"
@@ -79,14 +80,6 @@ def marked(image: Image, mark: int) -> Image:
         value = 255 * (mark >> (_BITS - 1 - bit) & 1)
         copy[:_BLOCK_PX, bit * _BLOCK_PX : (bit + 1) * _BLOCK_PX] = value
     return copy
-
-
-def bayer_rg8(image: Image) -> Image:
-    """Return what a camera with a BayerRG8 sensor would have sent: (height, width), uint8."""
-    mosaic = image[..., 1].copy()
-    mosaic[0::2, 0::2] = image[0::2, 0::2, 2]
-    mosaic[1::2, 1::2] = image[1::2, 1::2, 0]
-    return mosaic
 
 
 @contextmanager

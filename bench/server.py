@@ -20,21 +20,34 @@ _STOP_S = 30
 
 @dataclass(slots=True)
 class Measured:
-    """A server under measurement: its port, its processes' session, and how long it took to be ready."""
+    """A server under measurement: its port, its processes, and how long it took to be ready.
+
+    `mark` is a line NAME=VALUE that was put into its environment: by it processes are found that have left its session
+    and lost their parents.
+    """
 
     process: subprocess.Popen[str]
     port: int
     ready_s: float
+    mark: str = ""
 
     def pids(self) -> list[int]:
-        """All processes of the server: they share its session."""
-        found = []
-        for folder in Path("/proc").iterdir():
-            if folder.name.isdigit():
-                fields = _stat(int(folder.name))
-                if fields and int(fields[3]) == self.process.pid:
-                    found.append(int(folder.name))
-        return found
+        """All processes of the server: of its session, with its mark, or begun by one of those."""
+        stats = {int(entry.name): _stat(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+        children: dict[int, list[int]] = {}
+        waiting = []
+        for pid, fields in stats.items():
+            if fields:
+                children.setdefault(int(fields[1]), []).append(pid)
+                if int(fields[3]) == self.process.pid or (self.mark and self.mark in _environment(pid)):
+                    waiting.append(pid)
+        found: set[int] = set()
+        while waiting:
+            pid = waiting.pop()
+            if pid not in found:
+                found.add(pid)
+                waiting += children.get(pid, [])
+        return sorted(found)
 
     def cpu_s(self) -> float:
         """User and system time of all processes so far, ended children included."""
@@ -53,6 +66,13 @@ class Measured:
 def _stat(pid: int) -> list[str]:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return []
+
+
+def _environment(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_text(errors="replace").split("\0")
     except OSError:
         return []
 
@@ -94,12 +114,17 @@ def bare_receiver(folder: Path) -> Iterator[Measured | None]:
 
 
 @contextmanager
-def measured_server(project: Path, *arguments: str) -> Iterator[Measured]:
+def measured_server(project: Path, *arguments: str, env: dict[str, str] | None = None) -> Iterator[Measured]:
     """Start `framemill serve` in a session of its own and wait until it says that it is ready."""
     command = [sys.executable, "-m", "service.cli", "serve", str(project), "--port", "0", *arguments]
     begun = time.monotonic()
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+        command,
+        env={**os.environ, **(env or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout is not None
     try:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import falcon
 
-from service.body import is_form
+from service.body import is_form, receive
 from service.params import asked, query_values
+from service.repeat import remember
 from workers.errors import FramemillError, IncompleteBody, NotReady, WorkerCrashed
 from workers.job import Job, Task
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from service.answer import Answering
-    from service.body import Received
+    from service.body import Bring, Received
     from service.counters import Counters
     from service.params import Asked
     from service.quarantine import Quarantine
@@ -33,6 +35,33 @@ if TYPE_CHECKING:
 
 
 _REPLACEMENT_S = 0.002
+_KNOWN_JOBS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a request asks for, apart from its frame."""
+
+    source: Source
+    values: Mapping[str, str]
+    asked: Asked
+    jobs: dict[tuple[int, Task], Job] = field(default_factory=dict)  # by the frame's length: a camera's are all alike
+
+    def job(self, received: Received, task: Task) -> Job:
+        """Say what the workers are to do with the frame that came."""
+        if received.fields:
+            return self._describe({**self.values, **received.fields}, received.length, task)
+        known = self.jobs.get((received.length, task))
+        if known is None:
+            known = self._describe(self.values, received.length, task)
+            # files differ in length from frame to frame, raw frames do not
+            if len(self.jobs) < _KNOWN_JOBS:
+                self.jobs[received.length, task] = known
+        return known
+
+    def _describe(self, values: Mapping[str, str], length: int, task: Task) -> Job:
+        job = self.source.describe(values, length)
+        return replace(job, task=task, response=self.asked.response, data=self.asked.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,28 +76,42 @@ class Desk:
 
     def handle(self, req: falcon.Request, resp: falcon.Response, source: Source) -> None:
         """Take a slot, fill it, have it inspected, and answer."""
+        begun_ns = time.monotonic_ns()
         try:
-            self._handle(req, resp, source)
+            values = query_values(req)
+            wish = Wish(source, values, asked(values))
+            source.check(req, values, self.pool.request_bytes)
+            self._await_worker()
+            with ExitStack() as until_sent:
+                reply = self._inspect(wish, partial(receive, req), until_sent, begun_ns)
+                if not reply.image_bytes and not is_form(req):
+                    remember(req.env, partial(self.again, wish))
+                self.answering.write(req, resp, wish.asked, reply, until_sent)
         except FramemillError as error:
             self.counters.failed(error)
             raise
 
-    def _handle(self, req: falcon.Request, resp: falcon.Response, source: Source) -> None:
-        begun = time.monotonic_ns()
-        values = query_values(req)
-        wanted = asked(values)
-        source.check(req, values, self.pool.request_bytes)
-        self._await_worker()
-        with ExitStack() as until_sent:
-            deadline_ns = begun + self.settings.deadline_ms * 1_000_000
-            lease = until_sent.enter_context(self.pool.lease(deadline_ns, self.settings.queue_ms))
-            taken = time.monotonic_ns()
-            received = source.fill(req, values, lease.area, self.settings.body_ms / 1000)
-            filled = time.monotonic_ns()
-            job = self._job(source, values, wanted, received)
-            reply = self._run(lease, job, received.length)
-            self.counters.answered(reply, received.length, taken - begun, filled - taken)
-            self.answering.write(req, resp, wanted, reply, until_sent)
+    def again(self, wish: Wish, bring: Bring) -> bytes | None:
+        """Do once more what was done before, for the next frame of the same camera; see repeat.Again."""
+        begun_ns = time.monotonic_ns()
+        if not self.pool.control.workers_ready:
+            return None
+        try:
+            with ExitStack() as until_sent:
+                return bytes(self._inspect(wish, bring, until_sent, begun_ns).context)
+        except FramemillError as error:
+            self.counters.failed(error)
+            raise
+
+    def _inspect(self, wish: Wish, bring: Bring, until_sent: ExitStack, begun_ns: int) -> Reply:
+        deadline_ns = begun_ns + self.settings.deadline_ms * 1_000_000
+        lease = until_sent.enter_context(self.pool.lease(deadline_ns, self.settings.queue_ms))
+        taken_ns = time.monotonic_ns()
+        received = wish.source.fill(bring, wish.values, lease.area, self.settings.body_ms / 1000)
+        filled_ns = time.monotonic_ns()
+        reply = self._run(lease, self._job(wish, received), received.length)
+        self.counters.answered(reply, received.length, taken_ns - begun_ns, filled_ns - taken_ns)
+        return reply
 
     def _await_worker(self) -> None:
         """Bear with workers that are just being replaced: that takes milliseconds."""
@@ -78,12 +121,10 @@ class Desk:
                 raise NotReady("no worker is ready to inspect a frame; the server is starting, stopping or in trouble")
             time.sleep(_REPLACEMENT_S)
 
-    def _job(self, source: Source, values: Mapping[str, str], wanted: Asked, received: Received) -> Job:
+    def _job(self, wish: Wish, received: Received) -> Job:
         if not received.length:
             raise IncompleteBody("the body is empty; an image was expected")
-        job = source.describe({**values, **received.fields} if received.fields else values, received.length)
-        task = Task.INSPECT if self.pool.control.process_is_on else Task.MEASURE
-        return replace(job, task=task, response=wanted.response, data=wanted.data)
+        return wish.job(received, Task.INSPECT if self.pool.control.process_is_on else Task.MEASURE)
 
     def _run(self, lease: Lease, job: Job, length: int) -> Reply:
         try:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import falcon
 from falcon.media.multipart import MultipartForm
 
 from service.wire import bounded_reads, plain_body
 from workers.errors import BodyTooSlow, FrameTooLarge, IncompleteBody, InvalidParameter
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _STEP_BYTES = 1 << 20
 _FIELD_BYTES = 4096
@@ -32,6 +30,10 @@ class Received:
 
     length: int
     fields: Mapping[str, str] = field(default_factory=dict)
+
+
+# gets the frame to the start of an area within a time in seconds; in a form it is the part of the given name
+Bring = Callable[[memoryview, str, float], Received]
 
 
 def declared_length(req: falcon.Request, largest: int) -> int | None:

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 _ANSWER_S = 60
+_CONNECT_S = 0.2
 _RECONNECT_S = 0.05
 _TEXT_BYTES = 65_536
 
@@ -214,7 +215,8 @@ def _receive(connection: socket.socket) -> tuple[bytes, int]:
 
 
 def _run(plan: Plan, shots: Sequence[_Ready]) -> Load:
-    begin_s = time.monotonic()
+    # a line's cameras are connected before its first part comes
+    begin_s = time.monotonic() + (_CONNECT_S if plan.takt_ms else 0)
     cameras = [_Camera(plan, shots, number, begin_s) for number in range(plan.cameras)]
     threads = [threading.Thread(target=camera.run) for camera in cameras]
     for thread in threads:

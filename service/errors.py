@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _log = logging.getLogger(__name__)
+_FAULT = "the server met a fault of its own; its log has the details"
 
 STATUS: Mapping[str, int] = {
     "invalid_parameter": 400,
@@ -67,15 +68,31 @@ def _title(status: int) -> str:
         return "Client Closed Request"
 
 
+def _problem_headers(status: int) -> list[tuple[str, str]]:
+    headers = [("Content-Type", "application/problem+json")]
+    if status == 401:
+        headers.append(("WWW-Authenticate", "Bearer"))
+    if status in {429, 503}:
+        headers.append(("Retry-After", "1"))
+    return headers
+
+
 def _write(resp: falcon.Response, status: int, code: str, detail: str) -> None:
     resp.status = status
     resp.data = problem(status, code, detail)
-    resp.content_type = "application/problem+json"
     resp.stream = None
-    if status == 401:
-        resp.set_header("WWW-Authenticate", "Bearer")
-    if status in {429, 503}:
-        resp.set_header("Retry-After", "1")
+    resp.set_headers(_problem_headers(status))
+
+
+def answer_to(error: Exception) -> tuple[str, list[tuple[str, str]], bytes]:
+    """Return status line, headers and body for an error that no framework handles; a fault of ours keeps its inside."""
+    if not isinstance(error, FramemillError):
+        _log.error("a fault of ours", exc_info=error)
+        error = InternalError(_FAULT)
+    elif error.log_traceback:
+        _log.error("%s", error.message, exc_info=error)
+    status = STATUS.get(error.code, 500)
+    return f"{status} {_title(status)}", _problem_headers(status), problem(status, error.code, error.message)
 
 
 def on_framemill_error(req: falcon.Request, resp: falcon.Response, error: FramemillError, _: dict[str, Any]) -> None:
@@ -102,4 +119,4 @@ def on_http_error(req: falcon.Request, resp: falcon.Response, error: falcon.HTTP
 def on_any_error(req: falcon.Request, resp: falcon.Response, error: Exception, _: dict[str, Any]) -> None:
     """Answer a fault of ours without telling its inside."""
     _log.error("%s %s: a fault of ours", req.method, req.path, exc_info=error)
-    _write(resp, 500, InternalError.code, "the server met a fault of its own; its log has the details")
+    _write(resp, 500, InternalError.code, _FAULT)

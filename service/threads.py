@@ -7,28 +7,22 @@ interpreter's lock. Here the thread that answered waits for the next request its
 
 from __future__ import annotations
 
-import functools
 import select
 import threading
-import time
 from typing import Any
 
 from gunicorn import util
 from gunicorn.http import wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
-import service.heads  # noqa: F401 - from here on gunicorn recognises heads
+import service.heads  # noqa: F401 - from here on gunicorn notes heads
+from service.repeat import answer_again
+from service.wire import response_head
 
 _STEP_MS = 100  # how soon a waiting thread sees that the front is to stop
 _STEPS = 20
 _SHORT_BYTES = 65_536
 _SPARE_THREADS = 32  # never waiting for a camera: for new connections, health and the page
-
-
-@functools.lru_cache(2)
-def _date(now_s: int) -> str:
-    """The time of a response; it has whole seconds."""
-    return str(util.http_date(now_s))
 
 
 class OneWrite(wsgi.Response):  # type: ignore[misc]  # gunicorn publishes no types
@@ -40,16 +34,11 @@ class OneWrite(wsgi.Response):  # type: ignore[misc]  # gunicorn publishes no ty
         if self.headers_sent or self.chunked or self._omits_body or self.upgrade or not whole:
             super().write(arg)
             return
-        connection = "close" if self.should_close() else "keep-alive"
         major, minor = self.req.version
-        head = (
-            f"HTTP/{major}.{minor} {self.status}\r\nServer: {self.version}\r\nDate: {_date(int(time.time()))}\r\n"
-            f"Connection: {connection}\r\n"
-        )
-        lines = "".join([f"{name}: {value}\r\n" for name, value in self.headers])
+        head = response_head(f"{major}.{minor}", self.status, self.headers, keep=not self.should_close())
         self.headers_sent: bool = True
         self.sent: int = len(arg)
-        util.write(self.sock, f"{head}{lines}\r\n".encode("latin-1") + arg)
+        util.write(self.sock, head + arg)
 
 
 # wsgi.create makes whatever stands under this name
@@ -67,10 +56,15 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
     def handle(self, conn: Any) -> Any:
         """Answer requests until the connection pauses, closes, or its thread is needed elsewhere."""
         while True:
-            result = super().handle(conn)
+            result = answer_again(conn.parser.unreader, conn.sock) if self._may_repeat(conn) else None
+            if result is None:
+                result = super().handle(conn)
             # False is closed; gunicorn's own mark for "no data yet" is neither
             if result is not True or conn.is_http2 or not self._next_request_comes(conn):
                 return result
+
+    def _may_repeat(self, conn: Any) -> bool:
+        return bool(self.alive and conn.initialized and not conn.is_http2)
 
     def _next_request_comes(self, conn: Any) -> bool:
         if conn.parser.unreader.buf.tell():  # it came together with the one before

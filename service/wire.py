@@ -13,14 +13,16 @@ portable way.
 
 from __future__ import annotations
 
+import functools
 import select
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from gunicorn import SERVER, util
 from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.unreader import SocketUnreader
 
@@ -43,6 +45,7 @@ class PlainBody:
         self._reader = reader
         self._connection = connection
         self.length: int = reader.length
+        self.unreader: SocketUnreader = reader.unreader
 
     def receive_into(self, area: memoryview, limit_s: float) -> None:
         """Receive the whole body to the start of `area` in at most `limit_s` seconds.
@@ -59,27 +62,29 @@ class PlainBody:
         self._reader.length = 0
         self._body.failed = True
         if got < self.length:
-            self._receive_rest(area[: self.length], got, limit_s)
+            receive_rest(self._connection, area[: self.length], got, limit_s)
         self._body.failed = False
 
-    def _receive_rest(self, area: memoryview, got: int, limit_s: float) -> None:
-        length = len(area)
-        give_up = time.monotonic() + limit_s
-        # one call takes the whole frame: the kernel waits for the rest, and for all of it no longer than the limit
-        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _seconds(limit_s))
-        try:
-            while got < length:
-                try:
-                    received = self._connection.recv_into(area[got:], 0, socket.MSG_WAITALL)
-                except BlockingIOError:
-                    received = -1
-                if received == 0:
-                    raise IncompleteBody(f"the body ended after {got} of {length} bytes")
-                got += max(received, 0)
-                if got < length and time.monotonic() >= give_up:
-                    raise BodyTooSlow(f"{got} of {length} bytes came within {limit_s:g} s")
-        finally:
-            self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _NO_LIMIT)
+
+def receive_rest(connection: socket.socket, area: memoryview, got: int, limit_s: float) -> None:
+    """Fill `area`, whose first `got` bytes are there, from a blocking `connection`; raises as `receive_into` does."""
+    length = len(area)
+    give_up = time.monotonic() + limit_s
+    # one call takes the whole frame: the kernel waits for the rest, and for all of it no longer than the limit
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _seconds(limit_s))
+    try:
+        while got < length:
+            try:
+                received = connection.recv_into(area[got:], 0, socket.MSG_WAITALL)
+            except BlockingIOError:
+                received = -1
+            if received == 0:
+                raise IncompleteBody(f"the body ended after {got} of {length} bytes")
+            got += max(received, 0)
+            if got < length and time.monotonic() >= give_up:
+                raise BodyTooSlow(f"{got} of {length} bytes came within {limit_s:g} s")
+    finally:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _NO_LIMIT)
 
 
 def plain_body(env: dict[str, Any]) -> PlainBody | None:
@@ -92,6 +97,21 @@ def plain_body(env: dict[str, Any]) -> PlainBody | None:
     if type(reader) is not LengthReader or type(reader.unreader) is not SocketUnreader or body.buf.tell():
         return None
     return PlainBody(body, reader, connection)
+
+
+@functools.lru_cache(2)
+def _date(now_s: int) -> str:
+    """The time of a response; it has whole seconds."""
+    return str(util.http_date(now_s))
+
+
+def response_head(version: str, status: str, headers: Iterable[tuple[str, str]], *, keep: bool) -> bytes:
+    """Return the head of a response as gunicorn would write it; `version` is that of HTTP, as "1.1"."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    return (
+        f"HTTP/{version} {status}\r\nServer: {SERVER}\r\nDate: {_date(int(time.time()))}\r\n"
+        f"Connection: {'keep-alive' if keep else 'close'}\r\n{lines}\r\n"
+    ).encode("latin-1")
 
 
 @contextmanager

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.demosaic import Scratch, raw_to_bgr
+from workers.demosaic import raw_to_bgr
 from workers.errors import FrameSizeMismatch, InvalidParameter
 from workers.pixel_format import FORMATS, Layout, Packing, PixelFormat
+from workers.scratch import Scratch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -239,3 +240,11 @@ def test_frames_of_all_formats_and_sizes_through_one_scratch_do_not_mix() -> Non
     for turn, name in enumerate(order.tolist()):
         scene = _scene(turn % 4)
         np.testing.assert_array_equal(_shown(scene, FORMATS[name], scratch), _shown(scene, FORMATS[name]))
+
+
+def test_memory_of_ordinary_frames_is_kept_and_that_of_huge_ones_is_not() -> None:
+    scratch = Scratch()
+    assert np.shares_memory(scratch.array("a", (100, 100, 3)), scratch.array("a", (50, 50, 3)))
+    assert not np.shares_memory(scratch.array("a", (10, 10)), scratch.array("b", (10, 10)))
+    huge = (5000, 5000, 3)
+    assert not np.shares_memory(scratch.array("a", huge), scratch.array("a", huge))

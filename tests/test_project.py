@@ -97,7 +97,7 @@ def test_every_mistake_is_told_at_once_each_on_its_own_line(tmp_path: Path) -> N
     known = "module, file, form, readonly"
     assert sorted(mistakes(tmp_path)) == sorted(
         [
-            "colour: is unknown; known are project, flow, server",
+            "colour: is unknown; known are project, frame, flow, server",
             "project.name: is missing: how people call it",
             "project.nam: is unknown; known are name, idempotent; did you mean name?",
             "project.idempotent: should be a valid boolean, got 'yes'",
@@ -126,7 +126,7 @@ def test_every_mistake_is_told_at_once_each_on_its_own_line(tmp_path: Path) -> N
             HEAD + "[[flow]]\nmodule = 'parallel'\nbranches = []",
             "flow[0].branches: list should have at least 1 item after validation, not 0, got a list",
         ),
-        ('"a\\nb" = 1\n' + HEAD, "a b: is unknown; known are project, flow, server"),
+        ('"a\\nb" = 1\n' + HEAD, "a b: is unknown; known are project, frame, flow, server"),
     ],
 )
 def test_what_is_wrong_with_the_file_is_told(tmp_path: Path, text: str, expected: str) -> None:

@@ -18,8 +18,11 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from workers.errors import ImageInvalid
+from workers.flow.frame_form import WHOLE, FrameForm
 from workers.gate import ImageHeader, ImageLimits, inspect
 from workers.gate.bounded import bounded
+from workers.reduce import in_form
+from workers.scratch import Scratch
 
 # Sampling of luma and of both chromas that turbojpeg, under simplejpeg, decodes; found by trying all 4,096.
 _COMMON_SAMPLINGS = frozenset(
@@ -44,28 +47,46 @@ _JPEG_WARNINGS = (
 )
 
 
-def decode_image(data: memoryview, limits: ImageLimits) -> NDArray[np.uint8]:
-    """Decode the image file in `data` (flat bytes, not written to) to (h, w, 3) BGR uint8, C-contiguous.
+def decode_image(
+    data: memoryview, limits: ImageLimits, scratch: Scratch | None = None, form: FrameForm = WHOLE
+) -> NDArray[np.uint8]:
+    """Decode the image file in `data` (flat bytes, not written to) to (h, w, 3) BGR uint8, C-contiguous, or to `form`.
+
+    A JPEG is decoded to grey and to a fraction of its size directly: libjpeg then leaves out the colours, and
+    computes smaller blocks from the same coefficients. The image may lie in `scratch` and is valid until the next call
+    with the same one; with None it is a new array.
 
     Raises ImageUnsupported, ImageTooLarge or ImageInvalid; see `workers.gate.inspect`.
     """
     header = inspect(data, limits)
-    image = _DECODERS.get(header.format, _decode_with_cv2)(data, header)
-    expected = (header.height, header.width, 3)
+    memory = scratch or Scratch()
+    if header.format == "jpeg" and _is_common(header.sampling):
+        return _decode_jpeg(data, header, memory, form)
+    image = _OTHER_DECODERS.get(header.format, _decode_with_cv2)(data, header)
+    _check_shape(image, (header.height, header.width, 3), header)
+    return in_form(image, form, memory)
+
+
+def _check_shape(image: NDArray[np.uint8], expected: tuple[int, ...], header: ImageHeader) -> None:
     if image.shape != expected:
         msg = f"the {header.format} decodes to {image.shape}, its header says {expected}: the file is damaged"
         raise ImageInvalid(msg)
-    return image
 
 
-def _decode_jpeg(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]:
-    if not _is_common(header.sampling):
-        return _decode_rare_jpeg(data, header)
+def _decode_jpeg(data: memoryview, header: ImageHeader, memory: Scratch, form: FrameForm) -> NDArray[np.uint8]:
+    width, height = form.size_px(header.width, header.height)
+    expected = (height, width, 1 if form.grey else 3)
+    colours = "GRAY" if form.grey else "BGR"
+    target = memory.array("bgr", expected)
     try:
-        return cast("NDArray[np.uint8]", simplejpeg.decode_jpeg(data, "BGR", strict=True))
+        image = simplejpeg.decode_jpeg(
+            data, colours, min_height=height, min_width=width, min_factor=form.reduce, strict=True, buffer=target
+        )
     except ValueError as error:
         msg = f"the JPEG is damaged: {error}"
         raise ImageInvalid(msg) from None
+    _check_shape(image, expected, header)
+    return cast("NDArray[np.uint8]", image[..., 0] if form.grey else image)
 
 
 def _is_common(sampling: tuple[tuple[int, int], ...]) -> bool:
@@ -105,7 +126,7 @@ def _decode_png(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]:
     return _decode_with_cv2(bounded(data, header.raw_bytes), header)
 
 
-_DECODERS = {"jpeg": _decode_jpeg, "png": _decode_png}
+_OTHER_DECODERS = {"jpeg": _decode_rare_jpeg, "png": _decode_png}
 
 
 @contextmanager

@@ -5,13 +5,13 @@ bytes --unpack.py, if over 8 bits--> 8-bit samples --OpenCV: demosaic or convert
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from workers.pixel_format import Layout, Packing, check_length
+from workers.scratch import Scratch
 from workers.unpack import unpack_to_8bit
 
 if TYPE_CHECKING:
@@ -32,22 +32,30 @@ _TO_BGR = {
 }
 
 
-class Scratch:
-    """Memory kept from frame to frame, so that none pays the page faults of fresh memory, whatever malloc does.
+_TO_GREY = {
+    Layout.BGR: cv2.COLOR_BGR2GRAY,
+    Layout.BAYER_RG: cv2.COLOR_BayerRGGB2GRAY,
+    Layout.BAYER_GR: cv2.COLOR_BayerGRBG2GRAY,
+    Layout.BAYER_GB: cv2.COLOR_BayerGBRG2GRAY,
+    Layout.BAYER_BG: cv2.COLOR_BayerBGGR2GRAY,
+    Layout.RGB: cv2.COLOR_RGB2GRAY,
+    Layout.BGRA: cv2.COLOR_BGRA2GRAY,
+}
 
-    It grows to the largest frame seen and never shrinks. One per worker; not for threads.
+
+def raw_to_grey(
+    pixels: NDArray[np.uint8], fmt: PixelFormat, width: int, height: int, scratch: Scratch | None
+) -> NDArray[np.uint8]:
+    """Return a raw frame's brightness (ITU-R BT.601 luma) as (height, width), uint8, contiguous; else as `raw_to_bgr`.
+
+    Mono8 comes back as a view of `pixels`, without a copy.
     """
-
-    def __init__(self) -> None:
-        self._kept: dict[str, NDArray[np.uint8]] = {}
-
-    def array(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """Return a contiguous array, its content undefined; the next call with this `name` reuses it."""
-        size = math.prod(shape)
-        kept = self._kept.get(name)
-        if kept is None or kept.size < size:
-            kept = self._kept[name] = np.empty(size, np.uint8)
-        return kept[:size].reshape(shape)
+    samples, memory = _samples(pixels, fmt, width, height, scratch)
+    if fmt.layout is Layout.GREY:
+        return samples.reshape(height, width)
+    grey = memory.array("grey", (height, width))
+    cv2.cvtColor(samples, _TO_GREY[fmt.layout], dst=grey)
+    return grey
 
 
 def raw_to_bgr(
@@ -72,16 +80,23 @@ def raw_to_bgr(
         FrameSizeMismatch: the number of bytes does not fit, or a side of a Bayer frame is under 3 px.
         InvalidParameter: 16-bit words hold more than the format's bits.
     """
-    check_length(fmt, pixels.size, width, height)
+    samples, memory = _samples(pixels, fmt, width, height, scratch)
     if fmt.layout is Layout.BGR:
-        return pixels.reshape(height, width, 3)
+        return samples
+    bgr = memory.array("bgr", (height, width, 3))
+    cv2.cvtColor(samples, _TO_BGR[fmt.layout], dst=bgr)
+    return bgr
+
+
+def _samples(
+    pixels: NDArray[np.uint8], fmt: PixelFormat, width: int, height: int, scratch: Scratch | None
+) -> tuple[NDArray[np.uint8], Scratch]:
+    """Return the frame's 8-bit samples in its own layout: `pixels` themselves where they are such already."""
+    check_length(fmt, pixels.size, width, height)
     memory = scratch or Scratch()
     samples = pixels
     if fmt.packing is not Packing.BYTES:
         samples = memory.array("samples", (width * height,))
         unpack_to_8bit(pixels, fmt, samples)
     channels = fmt.layout.channels
-    shape = (height, width) if channels == 1 else (height, width, channels)
-    bgr = memory.array("bgr", (height, width, 3))
-    cv2.cvtColor(samples.reshape(shape), _TO_BGR[fmt.layout], dst=bgr)
-    return bgr
+    return samples.reshape((height, width) if channels == 1 else (height, width, channels)), memory

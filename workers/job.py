@@ -20,6 +20,7 @@ Little endian::
 from __future__ import annotations
 
 import enum
+import functools
 import struct
 from dataclasses import dataclass
 
@@ -96,26 +97,31 @@ class Job:
     @classmethod
     def unpack(cls, packed: memoryview) -> Job:
         """Read a packed job; raises ValueError where it is not one of this version."""
-        if len(packed) < _FIXED.size:
-            msg = f"a job has at least {_FIXED.size} bytes, got {len(packed)}"
-            raise ValueError(msg)
-        magic, version, task, encoding, response, _, *numbers, name, length = _FIXED.unpack_from(packed)
-        if (magic, version) != (_MAGIC, _VERSION):
-            msg = f"a job starts with {_MAGIC!r} and version {_VERSION}, got {magic!r} and {version}"
-            raise ValueError(msg)
-        if _FIXED.size + length != len(packed):
-            msg = f"the job says {length} bytes of data, {len(packed) - _FIXED.size} are there"
-            raise ValueError(msg)
-        width, height, source, source_generation = numbers
-        data = bytes(packed[_FIXED.size :]).decode("utf-8", "surrogatepass")
-        return cls(
-            task=Task(task),
-            encoding=Encoding(encoding),
-            response=ResponseType(response),
-            width=width,
-            height=height,
-            pixel_format=name.rstrip(b"\0").decode("ascii"),
-            data=data,
-            source=source,
-            source_generation=source_generation,
-        )
+        return _unpacked(bytes(packed))
+
+
+@functools.lru_cache(64)  # a camera asks the same with each frame, and a job is frozen
+def _unpacked(packed: bytes) -> Job:
+    if len(packed) < _FIXED.size:
+        msg = f"a job has at least {_FIXED.size} bytes, got {len(packed)}"
+        raise ValueError(msg)
+    magic, version, task, encoding, response, _, *numbers, name, length = _FIXED.unpack_from(packed)
+    if (magic, version) != (_MAGIC, _VERSION):
+        msg = f"a job starts with {_MAGIC!r} and version {_VERSION}, got {magic!r} and {version}"
+        raise ValueError(msg)
+    if _FIXED.size + length != len(packed):
+        msg = f"the job says {length} bytes of data, {len(packed) - _FIXED.size} are there"
+        raise ValueError(msg)
+    width, height, source, source_generation = numbers
+    data = packed[_FIXED.size :].decode("utf-8", "surrogatepass")
+    return Job(
+        task=Task(task),
+        encoding=Encoding(encoding),
+        response=ResponseType(response),
+        width=width,
+        height=height,
+        pixel_format=name.rstrip(b"\0").decode("ascii"),
+        data=data,
+        source=source,
+        source_generation=source_generation,
+    )

@@ -33,23 +33,27 @@ class SlotMemory:
 
     def __init__(self, headers: list[Header], low: memoryview, high: memoryview, arena: ArenaFile) -> None:
         self.headers = headers
-        self._low = low
-        self._high = high
-        self._geometry = arena.geometry
+        geometry = arena.geometry
+        self._request_bytes = geometry.request_bytes
+        self._requests = [
+            high[at : at + geometry.request_bytes].toreadonly()
+            for at in (geometry.request_at(header.index) - geometry.requests_at for header in headers)
+        ]
+        self._replies = [
+            low[at : at + geometry.reply_bytes] for at in (geometry.reply_at(header.index) for header in headers)
+        ]
 
     def request(self, header: Header) -> memoryview:
         """The frame in a slot; raises ValueError on an impossible length."""
         length = header.words[Word.REQUEST_BYTES]
-        if length > self._geometry.request_bytes:
-            msg = f"slot {header.index}: a frame of {length} bytes in {self._geometry.request_bytes}"
+        if length > self._request_bytes:
+            msg = f"slot {header.index}: a frame of {length} bytes in {self._request_bytes}"
             raise ValueError(msg)
-        start = self._geometry.request_at(header.index) - self._geometry.requests_at
-        return self._high[start : start + length].toreadonly()
+        return self._requests[header.index][:length]
 
     def reply(self, header: Header) -> memoryview:
         """The reply area of a slot."""
-        start = self._geometry.reply_at(header.index)
-        return self._low[start : start + self._geometry.reply_bytes]
+        return self._replies[header.index]
 
 
 class Runner:

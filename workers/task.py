@@ -24,7 +24,7 @@ import numpy as np
 import orjson
 
 from workers.decode import decode_image
-from workers.demosaic import Scratch, raw_to_bgr
+from workers.demosaic import raw_to_bgr, raw_to_grey
 from workers.errors import DeadlineExceeded, NoLastImage, ReplyTooLarge
 from workers.flow.context import context_json
 from workers.flow.flow import Flow
@@ -32,11 +32,14 @@ from workers.gate import ImageLimits, inspect
 from workers.job import Encoding, Job, ResponseType, Task
 from workers.picture import draw
 from workers.pixel_format import check_length, pixel_format
+from workers.reduce import in_form
+from workers.scratch import Scratch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from workers.flow.flow import Inspection
+    from workers.flow.frame_form import FrameForm
     from workers.flow.project import Project
     from workers.settings import PoolSettings
 
@@ -85,8 +88,9 @@ class FrameMemory:
 class Inspector:
     """Does jobs with one prepared flow."""
 
-    def __init__(self, flow: Flow, limits: ImageLimits) -> None:
+    def __init__(self, flow: Flow, form: FrameForm, limits: ImageLimits) -> None:
         self._flow = flow
+        self._form = form
         self._limits = limits
         self._scratch = Scratch()
 
@@ -94,7 +98,7 @@ class Inspector:
     def prepare(cls, project: Project, settings: PoolSettings) -> Inspector:
         """Load a project's flow in this process; raises ProjectInvalid."""
         limits = ImageLimits(max_megapixels=settings.max_megapixels, formats=settings.formats)
-        return cls(Flow.prepare(project), limits)
+        return cls(Flow.prepare(project), project.frame, limits)
 
     def answer(self, job: Job, memory: FrameMemory) -> Answer:
         """Do `job` and fill the reply area; raises FramemillError where there is no answer."""
@@ -134,12 +138,13 @@ class Inspector:
 
     def _decode(self, job: Job, request: memoryview) -> NDArray[np.uint8]:
         if job.encoding is Encoding.ENCODED:
-            image = decode_image(request, self._limits)
+            image = decode_image(request, self._limits, self._scratch, self._form)
         else:
             wanted = pixel_format(job.pixel_format)
             check_length(wanted, len(request), job.width, job.height)
             pixels = np.frombuffer(request, np.uint8)
-            image = raw_to_bgr(pixels, wanted, job.width, job.height, self._scratch)
+            convert = raw_to_grey if self._form.grey else raw_to_bgr
+            image = in_form(convert(pixels, wanted, job.width, job.height, self._scratch), self._form, self._scratch)
         # user code gets a copy, or this view, which nobody may write to: a frame must be repeatable
         view: NDArray[np.uint8] = image.view()
         view.flags.writeable = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from service.cli.bench import bench
 from service.cli.check import check
 from service.cli.process import process
 from service.cli.reload import reload
@@ -20,11 +21,13 @@ def main() -> None:
     Example:
       framemill serve deploy/projects/board
       framemill send part.jpg
+      framemill bench deploy/projects/board part.jpg
 
-    Exit statuses: 0 done (send: all parts OK), 1 failed, 2 wrong use, 3 the project or the settings have mistakes,
-    4 the server could not start or cannot be reached, 5 it was ended by force, 6 a part is NOK.
+    Exit statuses: 0 done (send: all parts OK), 1 failed (bench: not one camera is sustained), 2 wrong use, 3 the
+    project or the settings have mistakes, 4 the server could not start or cannot be reached, 5 it was ended by force,
+    6 a part is NOK, 130 bench was interrupted.
     """
 
 
-for command in (serve, check, process, reload, send):
+for command in (serve, check, process, reload, send, bench):
     main.add_command(command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from service.cli.client import UNREACHABLE, connect, explain, fail, server_options
+from service.cli.images import image_files
 
 _NOK = 6
 _FAILED = 1
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 _MANY = 10  # fewer files than this are done before a bar could be read
 
 
@@ -92,7 +92,7 @@ def send(
 
     Exit status 0 when every part is OK, 6 when one is NOK, 1 when one could not be analysed.
     """
-    files = list(_files(images))
+    files = list(image_files(images))
     query = {"context_in_body": "1", "response_type": picture if folder else "context"}
     if data is not None:
         query["data"] = data
@@ -108,19 +108,6 @@ def send(
         summary = ", ".join(f"{counts[name]} {name}" for name in ("OK", "NOK", "OFF", "ERROR") if name in counts)
         click.echo(f"{len(files)} frames: {summary}", err=True)
     sys.exit(_FAILED if counts.get("ERROR") else _NOK if counts.get("NOK") else 0)
-
-
-def _files(images: Iterable[Path]) -> Iterator[Path]:
-    for image in images:
-        if image.is_dir():
-            inside = sorted(p for p in image.iterdir() if p.suffix.lower() in _SUFFIXES)
-            if not inside:
-                fail(_FAILED, f"{image} has no images in it ({', '.join(sorted(_SUFFIXES))})")
-            yield from inside
-        elif image.exists():
-            yield image
-        else:
-            fail(_FAILED, f"{image} does not exist")
 
 
 def _with_progress(files: list[Path]) -> Iterator[Path]:

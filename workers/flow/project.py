@@ -4,6 +4,9 @@
     name = "Boards, line 3"
     idempotent = true        # a frame may be run again after its worker died; this is the default
 
+    [frame]                  # how the flow wants its frames, see frame_form.py; left out: BGR, whole
+    grey = true
+
     [[flow]]                 # in the order in which they run; none is fine too
     module = "code"
     file = "code/check.py"
@@ -25,6 +28,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workers.errors import ProjectInvalid
+from workers.flow.frame_form import WHOLE, FrameForm
 from workers.flow.modules.code import CodeOptions
 from workers.flow.modules.reference_options import DATA, ReferenceOptions
 from workers.flow.modules.sources import Sources, find_file, meant
@@ -57,7 +61,7 @@ _MODULES: dict[str, type[BaseModel]] = {
     "parallel": ParallelOptions,
     "reference": ReferenceOptions,
 }
-_TABLES = ("project", "flow", "server")
+_TABLES = ("project", "frame", "flow", "server")
 
 _Options = TypeVar("_Options", bound=BaseModel)
 
@@ -84,6 +88,7 @@ class Project:
     idempotent: bool
     server: dict[str, Any]
     steps: tuple[Step, ...]
+    frame: FrameForm = WHOLE
 
 
 def load_project(folder: Path) -> Project:
@@ -134,12 +139,14 @@ class _Reading:
         """Check everything; what is returned counts only if there are no mistakes."""
         self.mistakes += [f"{key}: {_unknown(_TABLES, key)}" for key in tables if key not in _TABLES]
         head = self._valid(_ProjectTable, tables.get("project", {}), "project")
+        frame = self._valid(FrameForm, tables.get("frame", {}), "frame") or WHOLE
         server = tables.get("server", {})
         if not isinstance(server, dict):
             self.mistakes.append(f"server: is {shown(server)}, expected a table [server]")
         steps = self._steps(tables.get("flow", []), "flow")
         self.mistakes += self._sources.taken_names()
-        return Project(self._folder, head.name if head else "", bool(head and head.idempotent), server, steps)
+        name, idempotent = (head.name, head.idempotent) if head else ("", False)
+        return Project(self._folder, name, idempotent, server, steps, frame)
 
     def _steps(self, tables: object, where: str) -> tuple[Step, ...]:
         if not isinstance(tables, list):

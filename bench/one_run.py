@@ -1,0 +1,82 @@
+"""One run: cameras against one server, with what the kernel and the server say about it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import httpx
+
+from bench.frames import SCENARIOS
+from bench.limit import run_loops
+from bench.measurement import OURS, PLAIN_LOOP, STAGES, Measurement
+from service.cameras import Plan, Shot, run_cameras
+
+if TYPE_CHECKING:
+    from bench.server import Measured
+
+_STATUS_NAMES = {
+    "receive": "receiving",
+    "wait": "waiting",
+    "decode": "decoding",
+    "flow": "flow",
+    "encode": "encoding",
+    "send": "sending",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What is measured: the table it belongs to, the frames, and how they come."""
+
+    suite: str
+    scenario: str
+    round: int = 0
+    cameras: int = 4
+    workers: int = 2
+    width_px: int = 1920
+    height_px: int = 1024
+    seconds: float = 3.0
+    takt_ms: float = 0.0
+    late_ms: float = 0.0
+
+
+def run_against(name: str, server: Measured, setup: Setup, shots: Sequence[Shot]) -> Measurement:
+    """Load `server` as `setup` says, after a short warm-up with the same frames."""
+    plan = Plan(server.port, setup.cameras, setup.seconds, setup.takt_ms, setup.late_ms)
+    run_cameras(replace(plan, seconds=min(0.5, setup.seconds)), shots)
+    stages_before = _stages_s(server) if name == OURS else {}
+    before_s = server.cpu_s()
+    load = run_cameras(plan, shots)
+    cpu_s = server.cpu_s() - before_s
+    frames = max(1, load.frames)
+    stages = {}
+    if stages_before:
+        after = _stages_s(server)
+        stages = {stage: 1e3 * (after[stage] - stages_before[stage]) / frames for stage in STAGES}
+    return Measurement(
+        suite=setup.suite, scenario=setup.scenario, server=name, round=setup.round, cameras=setup.cameras,
+        workers=setup.workers, width_px=setup.width_px, height_px=setup.height_px, frames=load.frames,
+        errors=load.errors, seconds=load.seconds, per_s=load.per_s, cpu_ms=1e3 * cpu_s / frames, p50_ms=load.p50_ms,
+        p99_ms=load.p99_ms, p999_ms=load.p999_ms, longest_ms=load.longest_ms, memory_mib=sum(server.proportional_mib()),
+        stages_ms=stages, first_error=load.first_error,
+    )  # fmt: skip
+
+
+def run_plain_loop(setup: Setup) -> Measurement:
+    """Run the same job without a server; it has no latency of its own."""
+    assert setup.scenario in SCENARIOS
+    loop = run_loops(setup.scenario, setup.workers, setup.seconds, setup.width_px, setup.height_px)
+    return Measurement(
+        suite=setup.suite, scenario=setup.scenario, server=PLAIN_LOOP, round=setup.round, cameras=setup.cameras,
+        workers=setup.workers, width_px=setup.width_px, height_px=setup.height_px, frames=loop.frames, errors=0,
+        seconds=setup.seconds, per_s=loop.per_s, cpu_ms=1e3 * loop.cpu_s / max(1, loop.frames), p50_ms=math.nan,
+        p99_ms=math.nan, p999_ms=math.nan, longest_ms=math.nan,
+    )  # fmt: skip
+
+
+def _stages_s(server: Measured) -> dict[str, float]:
+    answer = httpx.get(f"http://127.0.0.1:{server.port}/api/v1/status").raise_for_status().json()["seconds"]
+    return {stage: answer[name] for stage, name in _STATUS_NAMES.items()}

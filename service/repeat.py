@@ -1,0 +1,101 @@
+"""A camera says the same with each frame, so all but the first are answered without being understood anew.
+
+What a request asks for is a pure function of its head, of settings that do not change and of its peer. So once a
+request was answered with a context, its connection remembers the head, byte for byte, with what it asked for. The next
+request with these very bytes goes from the socket to the pool and back: no parser, no WSGI, no routing. Whatever is not
+plain (another head, no worker ready, a server that stops) goes the ordinary way, and what was read is given back.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from gunicorn import util
+
+from service.body import Bring, Received
+from service.errors import answer_to
+from service.heads import last_head
+from service.wire import plain_body, receive_rest, response_head
+
+_log = logging.getLogger(__name__)
+
+# has a frame inspected; returns its context, or None where the ordinary way must be taken and nothing was read
+Again = Callable[[Bring], bytes | None]
+
+
+class _Known(NamedTuple):
+    head: bytes
+    body_bytes: int
+    again: Again
+
+
+def remember(env: dict[str, Any], again: Again) -> None:
+    """Let the connection of a request answer the same request again by `again`, where its bytes are within reach."""
+    body = plain_body(env)
+    if body is None or "HTTP_EXPECT" in env or env["SERVER_PROTOCOL"] != "HTTP/1.1":
+        return
+    head = last_head(body.unreader)
+    if head is not None:
+        body.unreader.repeat = _Known(head, int(env.get("CONTENT_LENGTH", "0")), again)
+
+
+def answer_again(unreader: Any, connection: socket.socket) -> bool | None:
+    """Answer the next request if it is known: True to keep the connection, False to close it, None if it is not known.
+
+    May wait for the first bytes of that request; whatever was read is given back where the answer is None.
+    """
+    known: _Known | None = getattr(unreader, "repeat", None)
+    if known is None:
+        return None
+    connection.setblocking(True)
+    try:
+        first = unreader.read()
+        early = memoryview(first)[len(known.head) :]
+        if not first.startswith(known.head) or len(early) > known.body_bytes:
+            unreader.unread(first)
+            return None
+        answer = _answer(known, _Frame(connection, early, known.body_bytes))
+        if answer is None:
+            unreader.unread(first)
+            return None
+        whole, keep = answer
+        util.write(connection, whole)
+    except OSError as error:
+        _log.debug("a camera went away: %s", error)
+        return False
+    return keep
+
+
+class _Frame:
+    """The body of a request whose head is known; `arrived` once it is in the slot."""
+
+    def __init__(self, connection: socket.socket, early: memoryview, length: int) -> None:
+        self._connection = connection
+        self._early = early
+        self._length = length
+        self.arrived = not length
+
+    def bring(self, area: memoryview, _part: str, limit_s: float) -> Received:
+        """See body.Bring."""
+        got = len(self._early)
+        area[:got] = self._early
+        receive_rest(self._connection, area[: self._length], got, limit_s)
+        self.arrived = True
+        return Received(self._length)
+
+
+def _answer(known: _Known, frame: _Frame) -> tuple[bytes, bool] | None:
+    """Return the response, and whether the connection goes on after it."""
+    try:
+        context = known.again(frame.bring)
+    except Exception as error:  # noqa: BLE001 - whatever it was, this frame's client gets an answer
+        status, headers, body = answer_to(error)
+    else:
+        if context is None:
+            return None
+        status, headers, body = "200 OK", [("Content-Type", "application/json")], context
+    head = response_head("1.1", status, [*headers, ("Content-Length", str(len(body)))], keep=frame.arrived)
+    return head + body, frame.arrived
