@@ -21,7 +21,7 @@ from service.cameras import Shot
 from workers.camera_frames import bayer_rg8
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
-_REAL = _CHECKOUT.parent / "shared" / "data" / "pcb" / "00_reference.png"
+_REAL = _CHECKOUT.parent / "shared" / "data" / "pcb" / "00_test.jpg"
 _DRAWN = _CHECKOUT / "deploy" / "projects" / "board" / "references" / "board.png"
 _BLOCK_PX = 16
 _BITS = 16
@@ -83,14 +83,17 @@ def marked(image: Image, mark: int) -> Image:
 
 
 @contextmanager
-def shots(scenario: Scenario, width_px: int = 1920, height_px: int = 1024) -> Iterator[Sequence[Shot]]:
-    """Make the frames of a scenario; segments in shared memory live until the end of the block."""
+def shots(
+    scenario: Scenario, width_px: int = 1920, height_px: int = 1024, cameras: int = _SHOTS
+) -> Iterator[Sequence[Shot]]:
+    """Make the frames of a scenario; segments in shared memory, one a camera, live until the end of the block."""
     image = board(width_px, height_px)
     made: list[Shot] = []
     segments: list[Path] = []
     tail: memoryview | None = None  # the frames of a camera differ little: one body in the cache, but for the mark
     try:
-        for mark in range(_FIRST_MARK, _FIRST_MARK + _SHOTS):
+        count = min(cameras, _SHOTS) if scenario.form == "shared" else _SHOTS
+        for mark in range(_FIRST_MARK, _FIRST_MARK + count):
             frame = marked(image, mark)
             expects = f'"mark":{mark}'.encode()
             segment = ""

@@ -111,7 +111,7 @@ def pool(rounds: int, seconds: float) -> Iterator[Measurement]:
 
 def _in_turn(servers: dict[str, Measured], setup: Setup) -> Iterator[Measurement]:
     """Load one server after another; who begins changes from round to round."""
-    with shots(SCENARIOS[setup.scenario], setup.width_px, setup.height_px) as made:
+    with shots(SCENARIOS[setup.scenario], setup.width_px, setup.height_px, setup.cameras) as made:
         names = list(servers)
         for name in names if setup.round % 2 == 0 else reversed(names):
             # a receiver or a peer knows no shared memory

@@ -50,7 +50,8 @@ def answer_again(unreader: Any, connection: socket.socket) -> bool | None:
     known: _Known | None = getattr(unreader, "repeat", None)
     if known is None:
         return None
-    connection.setblocking(True)
+    if connection.gettimeout() is not None:  # gunicorn's main thread has had it
+        connection.setblocking(True)
     try:
         first = unreader.read()
         early = memoryview(first)[len(known.head) :]

@@ -12,13 +12,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from workers.errors import InternalError
-from workers.png import encode_png
+from workers.png import encode_png as encode_rgb
 
 SHAPES = [(1, 1), (1, 1, 3), (1, 700), (700, 1, 3), (3, 5), (7, 13, 3), (64, 64), (118, 960, 3), (600, 801)]
 
 
 def noise(shape: tuple[int, ...]) -> NDArray[np.uint8]:
     return np.random.default_rng(5).integers(0, 256, shape, dtype=np.uint8)
+
+
+def encode_png(image: NDArray[np.uint8]) -> bytes:
+    """Encode what is in OpenCV's order."""
+    return encode_rgb(image[..., ::-1] if image.ndim == 3 else image)
 
 
 def read_by_opencv(png: bytes, flags: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from workers.job import ResponseType
 from workers.png import encode_png
-from workers.render import annotate, heatmap
+from workers.render import annotate, as_rgb, heatmap
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ def draw(
     `image` is (h, w) grey or (h, w, 3) BGR, `heat` (h, w) in 0..1; the picture has the image's size.
     """
     if response is ResponseType.IMAGE:
-        return encode_png(image)
+        return encode_png(image if image.ndim == 2 else as_rgb(image))
     if response is ResponseType.ANNOTATED_IMAGE:
         return encode_png(annotate(image, heat, rectangles))
     if response is ResponseType.HEATMAP:

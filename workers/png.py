@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def encode_png(image: NDArray[np.uint8]) -> bytes:
-    """Encode `image`, (h, w) grey or (h, w, 3) BGR, without loss; it may be read-only or a view with gaps.
+    """Encode `image`, (h, w) grey or (h, w, 3) RGB, without loss; it may be read-only or a view with gaps.
 
     Raises InternalError for any other shape or type, and for an image without pixels.
     """
@@ -30,8 +30,7 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
     if image.ndim == 2:
         return _encode_grey(image)
     if image.ndim == 3 and image.shape[2] == 3:
-        # the conversion is the only copy: fpng reads the array where it lies
-        return bytes(fpng_ext.encode_ndarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)))
+        return bytes(fpng_ext.encode_ndarray(np.ascontiguousarray(image)))
     msg = f"a PNG is made of (h, w) grey or (h, w, 3) BGR, this image has shape {image.shape}"
     raise InternalError(msg)
 

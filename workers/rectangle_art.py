@@ -44,7 +44,7 @@ class Pen:
 
 
 def draw_rectangles(picture: NDArray[np.uint8], rectangles: Sequence[Mapping[str, Any]]) -> None:
-    """Draw `rectangles` into `picture`, (h, w, 3) uint8 BGR; what has no place is left out, nothing raises.
+    """Draw `rectangles` into `picture`, (h, w, 3) uint8 RGB; what has no place is left out, nothing raises.
 
     The fields that are read, and what stands in for missing ones: `workers/rectangle_look.py`.
     """
@@ -64,7 +64,7 @@ def draw_rectangles(picture: NDArray[np.uint8], rectangles: Sequence[Mapping[str
 
 def _outline(picture: NDArray[np.uint8], look: Look, pen: Pen) -> None:
     line_type = cv2.LINE_8 if look.upright else cv2.LINE_AA
-    strokes = [(look.color_bgr, pen.line_px)]
+    strokes = [(look.color_bgr[::-1], pen.line_px)]
     if pen.line_px > 1:  # a dark or light rim, so that the colour stands out from any background
         strokes.insert(0, (_ink_on(look.color_bgr), pen.line_px + 2))
     for color, width_px in strokes:
@@ -82,7 +82,7 @@ def _tag(picture: NDArray[np.uint8], look: Look, pen: Pen, places: _Places) -> N
         return
     left, top = corner
     ink = _ink_on(look.color_bgr)
-    cv2.rectangle(picture, (left, top, width, height), look.color_bgr, cv2.FILLED)
+    cv2.rectangle(picture, (left, top, width, height), look.color_bgr[::-1], cv2.FILLED)
     # capital letters are 0.7 of the font's size high: they stand in the middle of the tag
     baseline = top + (height + round(pen.text_px * 0.7)) // 2
     cv2.putText(picture, text, (left + margin, baseline), ink, _font(), pen.text_px, _WEIGHT)

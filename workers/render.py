@@ -1,5 +1,7 @@
 """The pictures of an inspected frame: the heat alone, and the frame with heat and rectangles on it.
 
+They are in RGB, as PNG is: the copy that a drawing needs and the change of order are one step.
+
 Both are drawn as PEKAT VISION draws them, measured on the vendor's own files: the heatmap is black with 204 *
 heat in its red channel, the annotated image is the frame blended with pure red, the heat being the weight of
 the red. Heat below 0.36 is drawn in neither. Rectangles lie on top.
@@ -8,7 +10,7 @@ the red. Heat below 0.36 is drawn in neither. Rectangles lie on top.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 FAINTEST_HEAT = np.float32(0.36)
 _RED_AT_FULL_HEAT = np.float32(204)
-_RED_BGR = (0, 0, 255)
+_RED = (255, 0, 0)
 
 # Tiles keep a few hot spots cheap wherever they are, and a frame that is hot all over bounded: 1920x1024
 # takes about 2 ms with ten spots and 12 ms all hot; gathering the hot pixels takes 1 ms and 95 ms.
@@ -29,7 +31,7 @@ _TILE_PX = 128
 
 
 def heatmap(heat: NDArray[np.float32] | None, height: int, width: int) -> NDArray[np.uint8]:
-    """Draw `heat` on black: (height, width, 3) uint8 BGR, red = 204 * heat, all black without heat.
+    """Draw `heat` on black: (height, width, 3) uint8 RGB, red = 204 * heat, all black without heat.
 
     `heat` is (height, width) in 0..1; what is above counts as 1, what is not a number as 0.
     """
@@ -37,7 +39,7 @@ def heatmap(heat: NDArray[np.float32] | None, height: int, width: int) -> NDArra
     if heat is not None:
         _check_size(heat, height, width)
         for tile in _hot_tiles(heat):
-            picture[tile][..., 2] = np.rint(_visible(heat[tile]) * _RED_AT_FULL_HEAT)
+            picture[tile][..., 0] = np.rint(_visible(heat[tile]) * _RED_AT_FULL_HEAT)
     return picture
 
 
@@ -46,15 +48,13 @@ def annotate(
     heat: NDArray[np.float32] | None,
     rectangles: Sequence[Mapping[str, Any]],
 ) -> NDArray[np.uint8]:
-    """Draw `heat` and `rectangles` over `image`: a new (h, w, 3) uint8 BGR array, the same where they are not.
+    """Draw `heat` and `rectangles` over `image`: a new (h, w, 3) uint8 RGB array, the same where they are not.
 
     `image` is (h, w) grey or (h, w, 3) BGR and may be read-only; `heat` is (h, w) as for `heatmap`;
     `rectangles` are those of the context, of which every field but the position may be missing (see
     `workers/rectangle_art.py`).
     """
-    picture = as_bgr(image)
-    if picture is image:
-        picture = image.copy()
+    picture = as_rgb(image)
     if heat is not None:
         _check_size(heat, *image.shape[:2])
         _blend_red(picture, heat)
@@ -62,11 +62,10 @@ def annotate(
     return picture
 
 
-def as_bgr(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return `image`, (h, w) grey or (h, w, 3) BGR, as (h, w, 3) BGR: itself where it is so already."""
-    if image.ndim == 3:
-        return image
-    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
+def as_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return `image`, (h, w) grey or (h, w, 3) BGR, as a new (h, w, 3) array in RGB, the order of PNG."""
+    code = cv2.COLOR_BGR2RGB if image.ndim == 3 else cv2.COLOR_GRAY2RGB
+    return cast("NDArray[np.uint8]", cv2.cvtColor(image, code))
 
 
 def _check_size(heat: NDArray[np.float32], height: int, width: int) -> None:
@@ -82,7 +81,7 @@ def _visible(heat: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _blend_red(picture: NDArray[np.uint8], heat: NDArray[np.float32]) -> None:
-    red = np.full((_TILE_PX, _TILE_PX, 3), _RED_BGR, np.uint8)
+    red = np.full((_TILE_PX, _TILE_PX, 3), _RED, np.uint8)
     for tile in _hot_tiles(heat):
         target, weight = picture[tile], _visible(heat[tile])
         rows, columns = weight.shape

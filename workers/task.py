@@ -141,7 +141,6 @@ class Inspector:
             image = decode_image(request, self._limits, self._scratch, self._form)
         else:
             wanted = pixel_format(job.pixel_format)
-            check_length(wanted, len(request), job.width, job.height)
             pixels = np.frombuffer(request, np.uint8)
             convert = raw_to_grey if self._form.grey else raw_to_bgr
             image = in_form(convert(pixels, wanted, job.width, job.height, self._scratch), self._form, self._scratch)
