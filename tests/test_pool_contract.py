@@ -126,6 +126,40 @@ def test_when_all_slots_are_taken_the_next_is_refused(pool: Pool) -> None:
     run(pool, 1)
 
 
+def test_slots_go_to_those_who_wait_in_their_order(pool: Pool) -> None:
+    leases = [pool.lease(soon(), 0) for _ in range(SETTINGS.slots_per_front + 1)]
+    came: list[int] = []
+
+    def wait(number: int) -> None:
+        with pool.lease(soon(), 30_000):
+            came.append(number)
+
+    waiting = [threading.Thread(target=wait, args=(number,)) for number in range(6)]
+    for count, thread in enumerate(waiting, 1):
+        thread.start()
+        while len(pool._waiting) < count:
+            pass
+    with pytest.raises(NoFreeSlot), pool.lease(soon(), 0):
+        pass
+    leases[0].__exit__(None, None, None)  # from now on it goes from hand to hand
+    for thread in waiting:
+        thread.join()
+    assert came == list(range(6))
+    for lease in leases[1:]:
+        lease.__exit__(None, None, None)
+    assert pool.free_slots == len(leases)
+
+
+def test_who_gives_up_waiting_leaves_nothing_behind(pool: Pool) -> None:
+    leases = [pool.lease(soon(), 0) for _ in range(SETTINGS.slots_per_front + 1)]
+    with pytest.raises(NoFreeSlot), pool.lease(soon(), 30):
+        pass
+    for lease in leases:
+        lease.__exit__(None, None, None)
+    assert pool.free_slots == len(leases)
+    run(pool, 1)
+
+
 def test_who_waits_for_a_slot_gets_the_one_that_comes_back(pool: Pool) -> None:
     leases = [pool.lease(soon(), 0) for _ in range(SETTINGS.slots_per_front + 1)]
     for lease in leases:

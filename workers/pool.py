@@ -7,7 +7,8 @@ A front takes a slot (`lease`), fills its request area, and has it inspected (`r
         reply = lease.run(job, frame_bytes)
 
 Slots belong to fronts: a stack behind a thread lock in each, so no lock crosses processes. The slot given back last is
-taken first, because its memory is still in the processor's cache. One slot per front keeps the last frame.
+taken first, because its memory is still in the processor's cache; threads that wait for one get it in their order. One
+slot per front keeps the last frame.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from workers.arena import map_part
@@ -30,6 +32,28 @@ if TYPE_CHECKING:
     from workers.slot import Header
 
 _LIMBO_CHECK_S = 0.005
+
+
+class _Turn:
+    """A thread's place in the queue for a slot."""
+
+    def __init__(self) -> None:
+        self.slot: int | None = None
+        self._closed = threading.Lock()
+        self._closed.acquire()
+
+    def give(self, slot: int) -> None:
+        """Let the thread have `slot`."""
+        self.slot = slot
+        self._closed.release()
+
+    def came(self, within_s: float) -> bool:
+        """Wait for it."""
+        return self._closed.acquire(timeout=max(0.0, within_s))
+
+
+def _none_free() -> NoFreeSlot:
+    return NoFreeSlot("the server has as many frames as it can hold; try again shortly")
 
 
 class Pool:
@@ -48,10 +72,11 @@ class Pool:
         # whoever was this front before may still be on its way out
         hold_front(arena.fd, front)
         self.row[FrontRow.PID] = os.getpid()
-        self._returned = threading.Condition()
+        self._lock = threading.Lock()
         self._headers = headers(self._memory, geometry)
         self._areas = [self._areas_of(slot) for slot in range(geometry.slots)]
         self._free: list[int] = []
+        self._waiting: deque[_Turn] = deque()
         self._limbo: set[int] = set()
         self._kept: int | None = None
         for slot in geometry.slots_of_front(front):
@@ -81,7 +106,7 @@ class Pool:
     @property
     def free_slots(self) -> int:
         """How many frames could be taken right now."""
-        with self._returned:
+        with self._lock:
             self._leave_limbo()
             return len(self._free)
 
@@ -102,16 +127,29 @@ class Pool:
         return Lease(header, self._areas[index], self._dispatch, self._release)
 
     def _acquire(self, wait_s: float) -> int:
+        with self._lock:
+            self._leave_limbo()
+            if self._free and not self._waiting:
+                return self._free.pop()
+            if wait_s <= 0:
+                raise _none_free()
+            turn = _Turn()
+            self._waiting.append(turn)
         give_up = time.monotonic() + wait_s
-        with self._returned:
-            while True:
+        while not turn.came(min(give_up - time.monotonic(), _LIMBO_CHECK_S if self._limbo else wait_s)):
+            with self._lock:
                 self._leave_limbo()
-                if self._free:
-                    return self._free.pop()
-                left_s = give_up - time.monotonic()
-                if left_s <= 0:
-                    raise NoFreeSlot("the server has as many frames as it can hold; try again shortly")
-                self._returned.wait(min(left_s, _LIMBO_CHECK_S) if self._limbo else left_s)
+                self._hand_out()
+                if turn.slot is None and time.monotonic() >= give_up:
+                    self._waiting.remove(turn)
+                    raise _none_free()
+        assert turn.slot is not None
+        return turn.slot
+
+    def _hand_out(self) -> None:
+        """Give free slots to those who have waited longest: a newcomer that overtook them could do so for ever."""
+        while self._free and self._waiting:
+            self._waiting.popleft().give(self._free.pop())
 
     def _leave_limbo(self) -> None:
         """Take back what workers have let go of since their front stopped waiting."""
@@ -121,7 +159,7 @@ class Pool:
             self._free.append(index)
 
     def _release(self, header: Header, keep: bool) -> None:
-        with self._returned:
+        with self._lock:
             if header.state in {State.QUEUED, State.RUNNING}:
                 header.words[Word.CANCELLED] = header.words[Word.GENERATION]
                 self._limbo.add(header.index)
@@ -130,7 +168,7 @@ class Pool:
             else:
                 header.move(State.FREE)
                 self._free.append(header.index)
-            self._returned.notify()
+            self._hand_out()
 
     def _keep(self, header: Header) -> None:
         """Keep this frame for /last_image and free the one kept so far."""
