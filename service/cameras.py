@@ -153,6 +153,7 @@ class _Camera:
                     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     connection.settimeout(None)
                     self._stream(connection)
+                    return
             except _Closing:
                 continue
             except OSError as error:
