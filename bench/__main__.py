@@ -70,10 +70,12 @@ class _Plan:
         """Run the suites that are asked for."""
         full, cores = self._full, len(os.sched_getaffinity(0))
         made: dict[str, Callable[[], Iterator[Measurement]]] = {
-            "compare": lambda: suites.compare(folder, self.peers, 5 if full else 3, 3.0),
+            "compare": lambda: suites.compare(folder, self.peers, 4 if full else 3, 3.0),
             "pool": lambda: suites.pool(9 if full else 5, 2.0),
-            "cameras": lambda: suites.cameras(self.peers[:_CAMERA_PEERS], 3 if full else 1, 3.0),
-            "size": lambda: suites.sizes(folder, 3 if full else 1, 3.0),
+            "cameras": lambda: suites.cameras(
+                folder, self.peers[:_CAMERA_PEERS], 2 if full else 1, 3.0 if full else 2.0
+            ),
+            "size": lambda: suites.sizes(folder, 2 if full else 1, 3.0),
             "workers": lambda: suites.workers(3 if full else 1, 3.0, cores),
             "takt": lambda: endurance.takt(10_000 if full else 2_000),
             "memory": lambda: endurance.memory(200_000 if full else 10_000),

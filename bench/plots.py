@@ -75,7 +75,7 @@ _STYLES = (
     _Style(_BLACK, "X", (0, (8, 2))),
     _Style(_GREY, "*", (0, (2, 2))),
 )
-_STAGE_COLOURS = dict(zip(STAGES, (_SKY, _PALE, _ORANGE, _BLUE, _GREEN, _PURPLE), strict=True))
+_STAGE_COLOURS = dict(zip(STAGES, (_SKY, _PALE, _ORANGE, _BLUE, _VERMILION, _PURPLE), strict=True))
 
 
 def draw(results: Results, folder: Path) -> list[Path]:
@@ -117,7 +117,7 @@ def _p99_by_cameras(rows: Sequence[Measurement]) -> Figure | None:
 
 
 def _rate_by_size(rows: Sequence[Measurement]) -> Figure | None:
-    pixels = [row for row in rows if SCENARIOS[row.scenario].form in _BYTES_PER_PIXEL]
+    pixels = [row for row in rows if row.suite == "size" and SCENARIOS[row.scenario].form in _BYTES_PER_PIXEL]
     panels = [
         _Panel("Frames", "frames/s", _by_scenario(rows, "size", _megapixels, lambda row: row.per_s), True),
         _Panel("Pixel data", "MB/s", _by_scenario(pixels, "size", _megapixels, _mb_per_s)),
@@ -178,8 +178,7 @@ def _by_cameras(rows: Sequence[Measurement], value: Value) -> dict[str, list[_Li
         lines = [
             _line(name, styles[name], own, lambda row: row.cameras, value) for name, own in by_server(chosen).items()
         ]
-        if lines:
-            panels[scenario] = lines
+        panels[scenario] = lines
     return panels
 
 
@@ -190,7 +189,8 @@ def _by_scenario(rows: Sequence[Measurement], suite: str, x: Value, y: Value) ->
 
 
 def _line(name: str, style: _Style, rows: Sequence[Measurement], x: Value, y: Value) -> _Line:
-    return _Line(name, style, [(x(one), y(one)) for one in map(middle, by_setup(rows).values())])
+    points = [(x(one), y(one)) for one in map(middle, by_setup(rows).values())]
+    return _Line(name, style, [point for point in points if point[1] > 0])
 
 
 def _megapixels(row: Measurement) -> float:
@@ -208,8 +208,9 @@ def _titled(title: str, width_in: float, height_in: float) -> Figure:
 
 
 def _page(title: str, wanted: Sequence[_Panel], x_name: str) -> Figure | None:
-    """Return the panels that have lines, side by side; None if none has."""
-    panels = [panel for panel in wanted if panel.lines]
+    """Return the panels that have lines, side by side; None if none has. A server without right answers has none."""
+    known = [panel._replace(lines=[line for line in panel.lines if line.points]) for panel in wanted]
+    panels = [panel for panel in known if panel.lines]
     if not panels:
         return None
     figure = _titled(title, 14 if len(panels) > 1 else 9, 5.6)
@@ -233,7 +234,7 @@ def _plot(axis: Axes, panel: _Panel, x_name: str) -> None:
     axis.set_xlabel(x_name)
     axis.set_ylabel(panel.unit)
     axis.set_xscale("log", base=2)
-    _ticks(axis.xaxis, FixedLocator(sorted({x for line in panel.lines for x, _ in line.points})), "{:.2g}")
+    _ticks(axis.xaxis, FixedLocator(sorted({x for line in panel.lines for x, _ in line.points})), "{:.3g}")
     if panel.logarithmic:
         axis.set_yscale("log")
         _ticks(axis.yaxis, LogLocator(subs=(1, 2, 5)), "{:,.6g}")

@@ -60,10 +60,13 @@ def compare(folder: Path, peers: Sequence[str], rounds: int, seconds: float) -> 
                     yield from _in_turn({OURS: ours, peer: theirs}, Setup("compare", scenario, number, seconds=seconds))
 
 
-def cameras(peers: Sequence[str], rounds: int, seconds: float) -> Iterator[Measurement]:
-    """Rate and latency against the number of cameras."""
+def cameras(folder: Path, peers: Sequence[str], rounds: int, seconds: float) -> Iterator[Measurement]:
+    """Rate and latency against the number of cameras; the bare receiver shows what the machine and the cameras add."""
     with ExitStack() as until_done:
         servers = {OURS: until_done.enter_context(measured_server(TRIVIAL, "--workers", "2"))}
+        receiver = until_done.enter_context(bare_receiver(folder))
+        if receiver:
+            servers[RECEIVER] = receiver
         for peer in peers:
             try:
                 servers[peer] = until_done.enter_context(running_peer(peer, 2, 1920, 1024))

@@ -149,11 +149,12 @@ def _same(rows: Sequence[Measurement]) -> str:
     """What all rows have in common."""
     sizes = {f"{row.width_px}x{row.height_px}" for row in rows}
     cameras, workers = {row.cameras for row in rows}, {row.workers for row in rows}
+    rounds = [len({row.round for row in own}) for own in by_server(rows).values()]
     words = [
         *(sizes if len(sizes) == 1 else ()),
         *(f"cameras: {count}" for count in cameras if len(cameras) == 1),
         *(f"workers: {count}" for count in workers if len(workers) == 1),
-        f"rounds: {len({row.round for row in rows})}",
+        f"rounds: {' to '.join(str(count) for count in sorted({min(rounds), max(rounds)}))}",
         f"seconds a round: {number(median(row.seconds for row in rows))}",
     ]
     return ", ".join(words)

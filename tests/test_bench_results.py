@@ -127,6 +127,14 @@ def test_plots_are_pictures(tmp_path: Path) -> None:
         assert image.std() > 5
 
 
+def test_a_server_without_a_right_answer_and_a_suite_of_another_job_break_no_plot(tmp_path: Path) -> None:
+    failed: dict[str, Any] = {"per_s": 0.0, "p99_ms": 0.0, "errors": 100}
+    rows = [row("cameras", "raw BGR", name, 0, 100, cameras=cameras) for name in (OURS, "mosec") for cameras in (1, 64)]
+    rows = [replace(one, **failed) if one.server == "mosec" else one for one in rows]
+    files = draw(results(*rows, row("memory", "mixed", OURS, 0, 100)), tmp_path)
+    assert [file.name for file in files] == ["rate-by-cameras.png", "p99-by-cameras.png"]
+
+
 def _compare(old: Path, new: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bench.compare", str(old), str(new)]
     return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
