@@ -208,7 +208,7 @@ def _titled(title: str, width_in: float, height_in: float) -> Figure:
 
 
 def _page(title: str, wanted: Sequence[_Panel], x_name: str) -> Figure | None:
-    """Return the panels that have lines, side by side; None if none has. A server without right answers has none."""
+    """Return the panels that have lines, side by side; None if none has. Without right answers there is no line."""
     known = [panel._replace(lines=[line for line in panel.lines if line.points]) for panel in wanted]
     panels = [panel for panel in known if panel.lines]
     if not panels:
