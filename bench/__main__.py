@@ -88,7 +88,7 @@ class _Plan:
         """Measure the single figures."""
         if "facts" not in self._only:
             return {}
-        return facts.start() | facts.recovery(30 if self._full else 10)
+        return facts.start() | facts.recovery(30 if self._full else 10) | facts.decoding() | facts.copying()
 
     @staticmethod
     def smallest() -> Iterator[Measurement]:

@@ -1,4 +1,4 @@
-"""Single figures: how soon the server is ready, how much memory it needs, how soon it recovers."""
+"""Single figures: how soon the server is ready and recovers, what memory it needs, what single steps cost."""
 
 from __future__ import annotations
 
@@ -6,14 +6,24 @@ import os
 import signal
 import statistics
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import cv2
 import httpx
+import numpy as np
 
+from bench.frames import SCENARIOS, shots
 from bench.server import Measured, measured_server
 from bench.suites import TRIVIAL
+from workers.decode import decode_image
+from workers.flow.frame_form import WHOLE, FrameForm
+from workers.gate import ImageLimits
+from workers.scratch import Scratch
 
 _STARTS = 5
+_TRIES = 60
 
 
 def start() -> dict[str, float]:
@@ -42,6 +52,39 @@ def recovery(kills: int) -> dict[str, float]:
                     break
             times_ms.append(1e3 * (time.monotonic() - begun_s))
     return {"recovery_median_ms": statistics.median(times_ms), "recovery_longest_ms": max(times_ms)}
+
+
+def decoding() -> dict[str, float]:
+    """Time of one JPEG in this process: OpenCV's decoder, ours, and ours in the forms that a flow may ask for."""
+    cv2.setNumThreads(1)
+    with shots(SCENARIOS["JPEG"]) as made:
+        file = memoryview(made[0].body[0])
+    pixels, limits, scratch = np.frombuffer(file, np.uint8), ImageLimits(50, frozenset({"jpeg"})), Scratch()
+    forms = {"whole": WHOLE, "half": FrameForm(reduce=2), "grey": FrameForm(grey=True)}
+    ways: dict[str, Callable[[], object]] = {"jpeg_imdecode_ms": lambda: cv2.imdecode(pixels, cv2.IMREAD_COLOR)}
+    ways |= {f"jpeg_{name}_ms": partial(decode_image, file, limits, scratch, form) for name, form in forms.items()}
+    return _medians_ms(ways)
+
+
+def copying() -> dict[str, float]:
+    """Time to copy one raw frame out of a client's segment, the way that a truncated segment cannot kill (preadv)."""
+    with shots(SCENARIOS["shared memory"], cameras=1) as made:
+        segment = Path("/dev/shm") / made[0].path.partition("name=")[2].partition("&")[0]
+        fd, slot = os.open(segment, os.O_RDONLY), memoryview(bytearray(segment.stat().st_size))
+        found = _medians_ms({"segment_copy_ms": lambda: os.preadv(fd, [slot], 0)})
+        os.close(fd)
+    return found
+
+
+def _medians_ms(ways: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """Run all ways in turn, many times; the median of each."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(_TRIES):
+        for name, run in ways.items():
+            begun_s = time.perf_counter()
+            run()
+            times[name].append(1e3 * (time.perf_counter() - begun_s))
+    return {name: statistics.median(found) for name, found in times.items()}
 
 
 def _a_worker(server: Measured) -> int:

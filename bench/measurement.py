@@ -6,6 +6,7 @@ Rows are flat and raw: medians, ratios, tables and plots are made from them (tab
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,9 +24,10 @@ class Measurement:
 
     `suite` is the table it belongs to: compare (servers side by side), cameras, size, workers (one thing varied),
     pool (against inline), memory (over many frames), takt (open loop). `server` is OURS, RECEIVER, PLAIN_LOOP or the
-    name of a peer. `cpu_ms` is user and system time of all the server's processes per frame; `memory_mib` their
-    proportional set size; `stages_ms` where a frame's time went by the server's own count, by STAGES.
-    `paused` counts, among the `late` ones, frames during which an idle process saw the machine pause too.
+    name of a peer. A time that a server cannot have is NaN. `cpu_ms` is user and system time of all the server's
+    processes per frame; `memory_mib` their proportional set size; `stages_ms` where a frame's time went by the server's
+    own count, by STAGES. `paused` counts, among the `late` ones, frames during which an idle process saw the machine
+    pause too.
     """
 
     suite: str
@@ -64,11 +66,18 @@ class Results:
     rows: Sequence[Measurement]
 
     def write(self, file: Path) -> None:
-        """Write as JSON."""
-        file.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        """Write as JSON; what has no figure is null."""
+        found = asdict(self)
+        found["rows"] = [{name: _or_null(value) for name, value in row.items()} for row in found["rows"]]
+        file.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
 
     @classmethod
     def read(cls, file: Path) -> Results:
         """Read what `write` wrote."""
         found: dict[str, Any] = json.loads(file.read_text())
-        return cls(**{**found, "rows": [Measurement(**row) for row in found["rows"]]})
+        rows = [{name: math.nan if value is None else value for name, value in row.items()} for row in found["rows"]]
+        return cls(**{**found, "rows": [Measurement(**row) for row in rows]})
+
+
+def _or_null(value: object) -> object:
+    return None if isinstance(value, float) and math.isnan(value) else value

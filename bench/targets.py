@@ -85,12 +85,12 @@ def middle(rows: Sequence[Measurement]) -> Measurement:
 
 
 def best_peer(rows: Sequence[Measurement], suite: str, scenario: str, cameras: int | None = None) -> str | None:
-    """Return the peer with the highest median rate; None if no peer was measured."""
-    rates: dict[str, list[float]] = {}
-    for row in rows:
-        if (row.suite, row.scenario) == (suite, scenario) and cameras in {None, row.cameras} and is_peer(row.server):
-            rates.setdefault(row.server, []).append(row.per_s)
-    return max(rates, key=lambda server: statistics.median(rates[server])) if rates else None
+    """Return the peer that comes nearest to our rate, pair by pair; None if no peer was measured."""
+    ours = Pick(suite, scenario, OURS, cameras)
+    peers = {row.server for row in rows if (row.suite, row.scenario) == (suite, scenario) and is_peer(row.server)}
+    leads = {peer: ratio(rows, ours, Pick(suite, scenario, peer, cameras)) for peer in peers}
+    known = {peer: lead for peer, lead in leads.items() if lead is not None}
+    return min(known, key=lambda peer: known[peer]) if known else None
 
 
 def is_peer(server: str) -> bool:

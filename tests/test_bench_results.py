@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -57,6 +59,12 @@ def test_results_come_back_as_they_were_written(tmp_path: Path) -> None:
     made = results(*drifting(), facts={"ready_s": 1.5})
     made.write(tmp_path / "r.json")
     assert Results.read(tmp_path / "r.json") == made
+
+
+def test_what_has_no_figure_is_null_in_the_file(tmp_path: Path) -> None:
+    results(row("compare", "raw BGR", PLAIN_LOOP, 0, 1.0, p50_ms=math.nan)).write(tmp_path / "r.json")
+    assert json.loads((tmp_path / "r.json").read_text())["rows"][0]["p50_ms"] is None
+    assert math.isnan(Results.read(tmp_path / "r.json").rows[0].p50_ms)
 
 
 def test_ratios_are_those_of_pairs_whatever_the_machine_does_between_rounds() -> None:
