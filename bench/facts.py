@@ -59,7 +59,11 @@ def decoding() -> dict[str, float]:
     cv2.setNumThreads(1)
     with shots(SCENARIOS["JPEG"]) as made:
         file = memoryview(made[0].body[0])
-    pixels, limits, scratch = np.frombuffer(file, np.uint8), ImageLimits(50, frozenset({"jpeg"})), Scratch()
+    pixels, limits, scratch = (
+        np.frombuffer(file, np.uint8),
+        ImageLimits(max_megapixels=50, formats=frozenset({"jpeg"})),
+        Scratch(),
+    )
     forms = {"whole": WHOLE, "half": FrameForm(reduce=2), "grey": FrameForm(grey=True)}
     ways: dict[str, Callable[[], object]] = {"jpeg_imdecode_ms": lambda: cv2.imdecode(pixels, cv2.IMREAD_COLOR)}
     ways |= {f"jpeg_{name}_ms": partial(decode_image, file, limits, scratch, form) for name, form in forms.items()}

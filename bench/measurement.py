@@ -75,9 +75,12 @@ class Results:
     def read(cls, file: Path) -> Results:
         """Read what `write` wrote."""
         found: dict[str, Any] = json.loads(file.read_text())
-        rows = [{name: math.nan if value is None else value for name, value in row.items()} for row in found["rows"]]
-        return cls(**{**found, "rows": [Measurement(**row) for row in rows]})
+        return cls(**{**found, "rows": [Measurement(**_from_null(row)) for row in found["rows"]]})
 
 
 def _or_null(value: object) -> object:
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _from_null(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: math.nan if value is None else value for name, value in row.items()}
