@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import time
@@ -13,12 +12,13 @@ from pathlib import Path
 import click
 
 from bench import endurance, facts, suites
-from bench.machine import commit, machine, versions
 from bench.measurement import Measurement, Results
 from bench.peer import PEERS, PeerUnavailable, install
 from bench.peer import versions as peer_versions
 from bench.plots import draw
 from bench.tables import markdown
+from bench.versions import commit, versions
+from service.machine import cores, machine
 
 _RESULTS = Path(__file__).parent / "results"
 _SUITES = ("facts", "compare", "pool", "cameras", "size", "workers", "takt", "memory")
@@ -68,7 +68,7 @@ class _Plan:
 
     def rows(self, folder: Path) -> Iterator[Measurement]:
         """Run the suites that are asked for."""
-        full, cores = self._full, len(os.sched_getaffinity(0))
+        full = self._full
         made: dict[str, Callable[[], Iterator[Measurement]]] = {
             "compare": lambda: suites.compare(folder, self.peers, 4 if full else 3, 3.0),
             "pool": lambda: suites.pool(9 if full else 5, 2.0),
@@ -76,7 +76,7 @@ class _Plan:
                 folder, self.peers[:_CAMERA_PEERS], 2 if full else 1, 3.0 if full else 2.0
             ),
             "size": lambda: suites.sizes(folder, 2 if full else 1, 3.0),
-            "workers": lambda: suites.workers(3 if full else 1, 3.0, cores),
+            "workers": lambda: suites.workers(3 if full else 1, 3.0, cores()),
             "takt": lambda: endurance.takt(10_000 if full else 2_000),
             "memory": lambda: endurance.memory(200_000 if full else 10_000),
         }

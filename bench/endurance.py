@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.frames import SCENARIOS, shots
 from bench.measurement import OURS, Measurement
-from bench.one_run import Setup, run_against
+from bench.one_run import Setup, row_of, run_against
 from bench.server import measured_server
 from bench.suites import TRIVIAL
 from bench.witness import watched_machine
@@ -40,23 +40,16 @@ def memory(most_frames: int) -> Iterator[Measurement]:
 
 def takt(frames: int) -> Iterator[Measurement]:
     """Eight cameras at 25 frames/s, a flow of 3 ms: what is later than a takt, and was the machine itself away then?"""
-    setup = Setup("takt", "BayerRG8", cameras=_LINE_CAMERAS, takt_ms=_LINE_TAKT_MS, late_ms=_LINE_TAKT_MS)
-    seconds = frames / _LINE_CAMERAS * _LINE_TAKT_MS / 1e3
+    setup = Setup("takt", "BayerRG8", cameras=_LINE_CAMERAS, seconds=frames / _LINE_CAMERAS * _LINE_TAKT_MS / 1e3)
     with measured_server(_THREE_MS, "--workers", "2") as server, shots(SCENARIOS[setup.scenario]) as made:
         run_cameras(Plan(server.port, _LINE_CAMERAS, 2.0, _LINE_TAKT_MS), made)
         before_s = server.cpu_s()
         with watched_machine() as pauses:
-            load = run_cameras(Plan(server.port, _LINE_CAMERAS, seconds, _LINE_TAKT_MS, _LINE_TAKT_MS), made)
+            load = run_cameras(Plan(server.port, setup.cameras, setup.seconds, _LINE_TAKT_MS, _LINE_TAKT_MS), made)
         cpu_s = server.cpu_s() - before_s
         excused = sum(
             1
             for due_s, took_ms in load.late
             if any(begun_s < due_s + took_ms / 1e3 and ended_s > due_s for begun_s, ended_s in pauses)
         )
-        yield Measurement(
-            suite="takt", scenario="BayerRG8", server=OURS, round=0, cameras=_LINE_CAMERAS, workers=2, width_px=1920,
-            height_px=1024, frames=load.frames, errors=load.errors, seconds=load.seconds, per_s=load.per_s,
-            cpu_ms=1e3 * cpu_s / max(1, load.frames), p50_ms=load.p50_ms, p99_ms=load.p99_ms, p999_ms=load.p999_ms,
-            longest_ms=load.longest_ms, memory_mib=sum(server.proportional_mib()), late=len(load.late),
-            paused=excused, first_error=load.first_error,
-        )  # fmt: skip
+        yield replace(row_of(OURS, server, setup, load, cpu_s), late=len(load.late), paused=excused)

@@ -16,6 +16,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.frames import SCENARIOS, shots
+
 _PEERS = Path(__file__).parent / "peers"
 
 
@@ -48,8 +50,6 @@ def run_loops(scenario: str, processes: int, seconds: float, width_px: int, heig
 
 def main(scenario: str, seconds: float, width_px: int, height_px: int) -> None:
     """Loop over the frames of a scenario, say what was done."""
-    from bench.frames import SCENARIOS, shots  # noqa: PLC0415 - the parent process needs no OpenCV for this module
-
     sys.path.insert(0, str(_PEERS))
     job = importlib.import_module("job")
     wanted = SCENARIOS[scenario]

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from bench.frames import SCENARIOS
 from bench.limit import run_loops
 from bench.measurement import OURS, PLAIN_LOOP, RECEIVER, STAGES, Measurement
 from service.cameras import Plan, Shot, run_cameras
 
 if TYPE_CHECKING:
     from bench.server import Measured
+    from service.cameras import Load
 
 _STATUS_NAMES = {
     "receive": "receiving",
@@ -39,37 +39,38 @@ class Setup:
     width_px: int = 1920
     height_px: int = 1024
     seconds: float = 3.0
-    takt_ms: float = 0.0
-    late_ms: float = 0.0
 
 
 def run_against(name: str, server: Measured, setup: Setup, shots: Sequence[Shot]) -> Measurement:
     """Load `server` as `setup` says, after a short warm-up with the same frames."""
     if name == RECEIVER:  # it looks at no frame, so its answers have no mark
         shots = [replace(shot, expects=b"") for shot in shots]
-    plan = Plan(server.port, setup.cameras, setup.seconds, setup.takt_ms, setup.late_ms)
+    plan = Plan(server.port, setup.cameras, setup.seconds)
     run_cameras(replace(plan, seconds=min(0.5, setup.seconds)), shots)
     stages_before = _stages_s(server) if name == OURS else {}
     before_s = server.cpu_s()
     load = run_cameras(plan, shots)
     cpu_s = server.cpu_s() - before_s
-    frames = max(1, load.frames)
     stages = {}
     if stages_before:
         after = _stages_s(server)
-        stages = {stage: 1e3 * (after[stage] - stages_before[stage]) / frames for stage in STAGES}
+        stages = {stage: 1e3 * (after[stage] - stages_before[stage]) / max(1, load.frames) for stage in STAGES}
+    return replace(row_of(name, server, setup, load, cpu_s), stages_ms=stages)
+
+
+def row_of(name: str, server: Measured, setup: Setup, load: Load, cpu_s: float) -> Measurement:
+    """Return what the cameras saw of a server that used `cpu_s` seconds meanwhile, as a row."""
     return Measurement(
         suite=setup.suite, scenario=setup.scenario, server=name, round=setup.round, cameras=setup.cameras,
         workers=setup.workers, width_px=setup.width_px, height_px=setup.height_px, frames=load.frames,
-        errors=load.errors, seconds=load.seconds, per_s=load.per_s, cpu_ms=1e3 * cpu_s / frames, p50_ms=load.p50_ms,
-        p99_ms=load.p99_ms, p999_ms=load.p999_ms, longest_ms=load.longest_ms, memory_mib=sum(server.proportional_mib()),
-        stages_ms=stages, first_error=load.first_error,
+        errors=load.errors, seconds=load.seconds, per_s=load.per_s, cpu_ms=1e3 * cpu_s / max(1, load.frames),
+        p50_ms=load.p50_ms, p99_ms=load.p99_ms, p999_ms=load.p999_ms, longest_ms=load.longest_ms,
+        memory_mib=sum(server.proportional_mib()), first_error=load.first_error,
     )  # fmt: skip
 
 
 def run_plain_loop(setup: Setup) -> Measurement:
     """Run the same job without a server; it has no latency of its own."""
-    assert setup.scenario in SCENARIOS
     loop = run_loops(setup.scenario, setup.workers, setup.seconds, setup.width_px, setup.height_px)
     return Measurement(
         suite=setup.suite, scenario=setup.scenario, server=PLAIN_LOOP, round=setup.round, cameras=setup.cameras,

@@ -23,6 +23,7 @@ import numpy as np
 
 from bench.frames import marked
 from bench.server import Measured
+from service.trial import stat_fields
 
 _FOLDER = Path(__file__).parent / "peers"
 _FILES = {
@@ -180,8 +181,5 @@ def _left(server: Measured, started: dict[int, str]) -> list[int]:
 
 def _begun(pid: int) -> str:
     """Return when a process began, in ticks since the machine did; nothing of one that has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    except OSError:
-        return ""
-    return "" if fields[0] == "Z" else fields[19]
+    fields = stat_fields(pid)
+    return fields[19] if fields and fields[0] != "Z" else ""

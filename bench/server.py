@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -14,8 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-_STOP_S = 30
+from service.trial import cpu_s, processes, stat_fields, stop
 
 
 @dataclass(slots=True)
@@ -33,14 +31,12 @@ class Measured:
 
     def pids(self) -> list[int]:
         """All processes of the server: of its session, with its mark, or begun by one of those."""
-        stats = {int(entry.name): _stat(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
         children: dict[int, list[int]] = {}
         waiting = []
-        for pid, fields in stats.items():
-            if fields:
-                children.setdefault(int(fields[1]), []).append(pid)
-                if int(fields[3]) == self.process.pid or (self.mark and self.mark in _environment(pid)):
-                    waiting.append(pid)
+        for pid, fields in processes().items():
+            children.setdefault(int(fields[1]), []).append(pid)
+            if int(fields[3]) == self.process.pid or (self.mark and self.mark in _environment(pid)):
+                waiting.append(pid)
         found: set[int] = set()
         while waiting:
             pid = waiting.pop()
@@ -51,7 +47,7 @@ class Measured:
 
     def cpu_s(self) -> float:
         """User and system time of all processes so far, ended children included."""
-        return sum(sum(map(int, fields[11:15])) for pid in self.pids() if (fields := _stat(pid))) / _TICKS_PER_S
+        return sum(cpu_s(stat_fields(pid)) for pid in self.pids())
 
     def proportional_mib(self) -> tuple[float, float]:
         """Proportional set size of all processes: without the frame memory, and the frame memory itself."""
@@ -61,13 +57,6 @@ class Measured:
             own_kib += own
             frames_kib += frames
         return own_kib / 1024, frames_kib / 1024
-
-
-def _stat(pid: int) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    except OSError:
-        return []
 
 
 def _environment(pid: int) -> list[str]:
@@ -135,10 +124,4 @@ def measured_server(project: Path, *arguments: str, env: dict[str, str] | None =
             raise RuntimeError(message)
         yield Measured(process, int(found.group(1)), time.monotonic() - begun)
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
+        stop(process)

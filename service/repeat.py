@@ -18,7 +18,7 @@ from gunicorn import util
 from service.body import Bring, Received
 from service.errors import answer_to
 from service.heads import last_head
-from service.wire import plain_body, receive_rest, response_head
+from service.wire import fill, plain_body, response_head
 
 _log = logging.getLogger(__name__)
 
@@ -55,10 +55,9 @@ def answer_again(unreader: Any, connection: socket.socket) -> bool | None:
     try:
         first = unreader.read()
         early = memoryview(first)[len(known.head) :]
-        if not first.startswith(known.head) or len(early) > known.body_bytes:
-            unreader.unread(first)
-            return None
-        answer = _answer(known, _Frame(connection, early, known.body_bytes))
+        answer = None
+        if first.startswith(known.head) and len(early) <= known.body_bytes:
+            answer = _answer(known, _Frame(connection, early, known.body_bytes))
         if answer is None:
             unreader.unread(first)
             return None
@@ -81,9 +80,7 @@ class _Frame:
 
     def bring(self, area: memoryview, _part: str, limit_s: float) -> Received:
         """See body.Bring."""
-        got = len(self._early)
-        area[:got] = self._early
-        receive_rest(self._connection, area[: self._length], got, limit_s)
+        fill(area[: self._length], self._early, self._connection, limit_s)
         self.arrived = True
         return Received(self._length)
 

@@ -109,17 +109,8 @@ class TrialServer:
         return self.log.read_text("utf-8", "replace")[-_LAST_WORDS_BYTES:].strip()
 
     def _cpu_s(self) -> float:
-        """User and system time of all its processes so far, ended children included; see proc_pid_stat(5)."""
-        total = 0
-        for folder in Path("/proc").iterdir():
-            if folder.name.isdigit():
-                try:
-                    fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
-                except OSError:  # it ended just now
-                    continue
-                if int(fields[3]) == self.process.pid:
-                    total += sum(map(int, fields[11:15]))
-        return total / _TICKS_PER_S
+        """User and system time of all its processes so far."""
+        return sum(cpu_s(fields) for fields in processes().values() if int(fields[3]) == self.process.pid)
 
 
 def _children_s() -> float:
@@ -172,10 +163,30 @@ def trial_server(project: Path, *arguments: str) -> Iterator[TrialServer]:
                 raise ServerEnded(process.wait(), server.last_words())
             yield server
         finally:
-            _stop(process)
+            stop(process)
 
 
-def _stop(process: subprocess.Popen[str]) -> None:
+def stat_fields(pid: int) -> list[str]:
+    """Return the fields of proc_pid_stat(5) behind the name, state first; none of a process that is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return []
+
+
+def processes() -> dict[int, list[str]]:
+    """Return the `stat_fields` of all processes by their ids."""
+    numbers = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return {number: fields for number in numbers if (fields := stat_fields(number))}
+
+
+def cpu_s(fields: list[str]) -> float:
+    """Return user and system time by these fields, ended children included, in seconds."""
+    return sum(map(int, fields[11:15])) / _TICKS_PER_S
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """Ask a server to end, and make it end if it does not."""
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(_STOP_S)

@@ -55,20 +55,20 @@ class PlainBody:
             BodyTooSlow: time was up. After either the connection is closed: what would come next is unknown.
         """
         early = self._reader.unreader.take_buffered()
-        got = min(len(early), self.length)
-        area[:got] = early[:got]
-        if got < len(early):
-            self._reader.unreader.unread(early[got:])
+        if len(early) > self.length:
+            self._reader.unreader.unread(early[self.length :])
         self._reader.length = 0
         self._body.failed = True
-        if got < self.length:
-            receive_rest(self._connection, area[: self.length], got, limit_s)
+        fill(area[: self.length], memoryview(early)[: self.length], self._connection, limit_s)
         self._body.failed = False
 
 
-def receive_rest(connection: socket.socket, area: memoryview, got: int, limit_s: float) -> None:
-    """Fill `area`, whose first `got` bytes are there, from a blocking `connection`; raises as `receive_into` does."""
-    length = len(area)
+def fill(area: memoryview, early: memoryview, connection: socket.socket, limit_s: float) -> None:
+    """Fill `area` with bytes that came early, and the rest from a blocking `connection`; raises as `receive_into`."""
+    got, length = len(early), len(area)
+    area[:got] = early
+    if got == length:
+        return
     give_up = time.monotonic() + limit_s
     # one call takes the whole frame: the kernel waits for the rest, and for all of it no longer than the limit
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _seconds(limit_s))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
-from running import Server, write_project
+import pytest
+from running import Server, serving, write_project
 
 FAULT = """
 import os, pathlib, signal, time
@@ -51,6 +52,13 @@ def until(condition: Callable[[], Any]) -> Any:
 
 def faulty(folder: Path, toml: str = "") -> Path:
     return write_project(folder, f'{toml}\n[[flow]]\nmodule = "code"\nfile = "code/fault.py"\n', fault=FAULT)
+
+
+@pytest.fixture(name="server")
+def faulty_server(tmp_path: Path) -> Iterator[Server]:
+    """A server of its own for each test of the file that imports this, with the project above."""
+    with serving(faulty(tmp_path / "faulty"), env={"FRAMEMILL_DEADLINE_MS": "5000"}) as running:
+        yield running
 
 
 def post(server: Server, data: str) -> httpx.Response:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from children import processes_pool
+from faults import until
 from running import write_project
 
 from workers.errors import (
@@ -137,8 +138,7 @@ def test_slots_go_to_those_who_wait_in_their_order(pool: Pool) -> None:
     waiting = [threading.Thread(target=wait, args=(number,)) for number in range(6)]
     for count, thread in enumerate(waiting, 1):
         thread.start()
-        while len(pool._waiting) < count:
-            pass
+        until(lambda count=count: len(pool._waiting) == count)  # type: ignore[misc]  # bound now, not when called
     with pytest.raises(NoFreeSlot), pool.lease(soon(), 0):
         pass
     leases[0].__exit__(None, None, None)  # from now on it goes from hand to hand

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from faults import (
     begin,
     children_of,
     faulty,
+    faulty_server,  # noqa: F401 - the fixture `server` of this file
     fronts_master,
     is_gone,
     pids_of,
@@ -27,12 +27,6 @@ from faults import (
     whole,
 )
 from running import Server, serving, write_project
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with serving(faulty(tmp_path / "faulty"), env={"FRAMEMILL_DEADLINE_MS": "5000"}) as running:
-        yield running
 
 
 def test_a_frame_whose_worker_is_killed_is_done_once_more_and_nobody_else_notices(server: Server) -> None:

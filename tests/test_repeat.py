@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from faults import until
 from gunicorn.http.unreader import SocketUnreader
 from pictures import png
 from running import Server, serving, write_project
@@ -207,8 +208,7 @@ def test_a_camera_for_which_there_is_no_slot_is_told_so(tmp_path: Path) -> None:
         assert answer(line)[0] == 200
         for other in (first, second):
             other.sendall(HEAD % b"slow" + frame(1))
-        while server.status()["workers"]["busy"] < 2:
-            pass
+        until(lambda: server.status()["workers"]["busy"] == 2)
         line.sendall(HEAD % b"a" + frame(1))
         status, headers, problem = answer(line)
         assert (status, problem["code"], headers["retry-after"]) == (429, "server_busy", "1")

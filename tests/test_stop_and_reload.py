@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,17 +14,12 @@ from faults import (
     begin,
     children_of,
     faulty,
+    faulty_server,  # noqa: F401 - the fixture `server` of this file
     post,
     until,
     whole,
 )
 from running import Server, serving, write_project
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with serving(faulty(tmp_path / "faulty"), env={"FRAMEMILL_DEADLINE_MS": "5000"}) as running:
-        yield running
 
 
 def test_a_server_that_is_asked_to_stop_finishes_its_frames_first(server: Server) -> None:

@@ -52,7 +52,7 @@ def raw_to_grey(
     """
     samples, memory = _samples(pixels, fmt, width, height, scratch)
     if fmt.layout is Layout.GREY:
-        return samples.reshape(height, width)
+        return samples
     grey = memory.array("grey", (height, width))
     cv2.cvtColor(samples, _TO_GREY[fmt.layout], dst=grey)
     return grey

@@ -31,7 +31,7 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
         return _encode_grey(image)
     if image.ndim == 3 and image.shape[2] == 3:
         return bytes(fpng_ext.encode_ndarray(np.ascontiguousarray(image)))
-    msg = f"a PNG is made of (h, w) grey or (h, w, 3) BGR, this image has shape {image.shape}"
+    msg = f"a PNG is made of (h, w) grey or (h, w, 3) RGB, this image has shape {image.shape}"
     raise InternalError(msg)
 
 

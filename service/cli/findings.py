@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
-import platform
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
+
+from service.machine import cores, machine
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -61,7 +60,7 @@ def summary(line: Line, found: Found) -> list[str]:
             f"The cameras of this measurement kept {found.sustained.cameras_cores:.2f} cores of this machine busy "
             "themselves; on a line they do not."
         )
-    if line.load_average > _BUSY * _cores():
+    if line.load_average > _BUSY * cores():
         said.append(
             f"Other programs were busy here too (load average {line.load_average:.1f} before the start): "
             "measure again without them."
@@ -88,7 +87,7 @@ def document(line: Line, found: Found) -> str:
         "alone": asdict(found.alone),
         "steps": [asdict(step) for step in found.steps],
         "ceiling": asdict(found.ceiling),
-        "machine": {**_machine(), "load_average_before": line.load_average},
+        "machine": {**machine(), "load_average_before": line.load_average},
     }
     return orjson.dumps(content, option=orjson.OPT_INDENT_2).decode()
 
@@ -130,19 +129,3 @@ def _load_words(step: Step, line: Line) -> str:
 
 def _cameras(number: int) -> str:
     return f"{number} camera{'s' if number > 1 else ''}"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
-def _machine() -> dict[str, str | int]:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return {
-        "processor": models[0] if models else platform.machine(),
-        "cores": _cores(),
-        "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / (1 << 30)),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-    }
