@@ -16,6 +16,7 @@ from service.cameras import Plan, run_cameras
 
 _THREE_MS = Path(__file__).parent / "three_ms"
 _LINE_CAMERAS = 8
+_LINE_WARM_UP_S = 2.0
 _LINE_TAKT_MS = 40.0
 _MIXED = ("BayerRG8", "shared memory", "raw BGR", "JPEG")
 
@@ -42,10 +43,10 @@ def takt(frames: int) -> Iterator[Measurement]:
     """Eight cameras at 25 frames/s, a flow of 3 ms: what is later than a takt, and was the machine itself away then?"""
     setup = Setup("takt", "BayerRG8", cameras=_LINE_CAMERAS, seconds=frames / _LINE_CAMERAS * _LINE_TAKT_MS / 1e3)
     with measured_server(_THREE_MS, "--workers", "2") as server, shots(SCENARIOS[setup.scenario]) as made:
-        run_cameras(Plan(server.port, _LINE_CAMERAS, 2.0, _LINE_TAKT_MS), made)
+        plan = Plan(server.port, setup.cameras, setup.seconds, _LINE_TAKT_MS, _LINE_TAKT_MS, _LINE_WARM_UP_S)
         before_s = server.cpu_s()
         with watched_machine() as pauses:
-            load = run_cameras(Plan(server.port, setup.cameras, setup.seconds, _LINE_TAKT_MS, _LINE_TAKT_MS), made)
+            load = run_cameras(plan, made)
         cpu_s = server.cpu_s() - before_s
         excused = sum(
             1

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bench.server import Measured
     from service.cameras import Load
 
+_WARM_UP_S = 0.5
 _STATUS_NAMES = {
     "receive": "receiving",
     "wait": "waiting",
@@ -42,11 +43,10 @@ class Setup:
 
 
 def run_against(name: str, server: Measured, setup: Setup, shots: Sequence[Shot]) -> Measurement:
-    """Load `server` as `setup` says, after a short warm-up with the same frames."""
+    """Load `server` as `setup` says, after a short warm-up of its connections."""
     if name == RECEIVER:  # it looks at no frame, so its answers have no mark
         shots = [replace(shot, expects=b"") for shot in shots]
-    plan = Plan(server.port, setup.cameras, setup.seconds)
-    run_cameras(replace(plan, seconds=min(0.5, setup.seconds)), shots)
+    plan = Plan(server.port, setup.cameras, setup.seconds, warm_s=min(_WARM_UP_S, setup.seconds))
     stages_before = _stages_s(server) if name == OURS else {}
     before_s = server.cpu_s()
     load = run_cameras(plan, shots)
@@ -54,7 +54,7 @@ def run_against(name: str, server: Measured, setup: Setup, shots: Sequence[Shot]
     stages = {}
     if stages_before:
         after = _stages_s(server)
-        stages = {stage: 1e3 * (after[stage] - stages_before[stage]) / max(1, load.frames) for stage in STAGES}
+        stages = {stage: 1e3 * (after[stage] - stages_before[stage]) / max(1, load.all_frames) for stage in STAGES}
     return replace(row_of(name, server, setup, load, cpu_s), stages_ms=stages)
 
 
@@ -63,7 +63,7 @@ def row_of(name: str, server: Measured, setup: Setup, load: Load, cpu_s: float) 
     return Measurement(
         suite=setup.suite, scenario=setup.scenario, server=name, round=setup.round, cameras=setup.cameras,
         workers=setup.workers, width_px=setup.width_px, height_px=setup.height_px, frames=load.frames,
-        errors=load.errors, seconds=load.seconds, per_s=load.per_s, cpu_ms=1e3 * cpu_s / max(1, load.frames),
+        errors=load.errors, seconds=load.seconds, per_s=load.per_s, cpu_ms=1e3 * cpu_s / max(1, load.all_frames),
         p50_ms=load.p50_ms, p99_ms=load.p99_ms, p999_ms=load.p999_ms, longest_ms=load.longest_ms,
         memory_mib=sum(server.proportional_mib()), first_error=load.first_error,
     )  # fmt: skip

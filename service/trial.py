@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from service.cameras import Load, Plan, Shot, run_cameras
@@ -81,8 +81,7 @@ class TrialServer:
         Raises:
             ServerEnded: the server is gone.
         """
-        plan = Plan(self.port, cameras, seconds, takt_ms)
-        run_cameras(replace(plan, seconds=_WARM_UP * seconds), shots)
+        plan = Plan(self.port, cameras, seconds, takt_ms, warm_s=_WARM_UP * seconds)
         server_s, cameras_s = self._cpu_s(), _children_s()
         load = run_cameras(plan, shots)
         server_s, cameras_s = self._cpu_s() - server_s, _children_s() - cameras_s
@@ -99,8 +98,8 @@ class TrialServer:
             errors=load.errors,
             refused=load.refused,
             first_error=load.first_error,
-            server_cores=server_s / load.seconds,
-            cameras_cores=cameras_s / load.seconds,
+            server_cores=server_s / (load.seconds + plan.warm_s),
+            cameras_cores=cameras_s / (load.seconds + plan.warm_s),
             why=_why_failed(load, plan),
         )
 
