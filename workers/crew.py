@@ -241,7 +241,8 @@ class Crew:
         for member in [m for m in self._members.values() if m.at_work and not m.killed_for_time]:
             row = self._control.workers[member.row]
             silent_ns = now_ns - max(row[WorkerRow.HEARD_NS], member.went_ns)
-            if not row[WorkerRow.BUSY] and (longest_wait_ns > _DEAF_NS or silent_ns > _SILENT_NS):
+            deaf = longest_wait_ns > _DEAF_NS and not row[WorkerRow.BUSY]
+            if (deaf or silent_ns > _SILENT_NS) and not rescue.runs_a_frame(self._headers, member.pid):
                 self._kill(member, "it is idle and does not look for frames")
         for member in self._members.values():
             if member.report_fd >= 0 and now_ns - member.born_ns > self._settings.boot_ms * 1_000_000:

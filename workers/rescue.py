@@ -26,6 +26,11 @@ def end(channel: Channel, header: Header, outcome: Outcome) -> None:
     signal_done(channel.done_fds[header.index])
 
 
+def runs_a_frame(headers: Iterable[Header], pid: int) -> bool:
+    """Whether the process is at a frame; what it says of itself may be old, if it hangs just behind one."""
+    return any(h.words[Word.STATE] == State.RUNNING and h.words[Word.OWNER_PID] == pid for h in headers)
+
+
 def overdue_owners(headers: Iterable[Header], now_ns: int) -> set[int]:
     """Process ids of the workers that run a frame past its deadline."""
     late = set()

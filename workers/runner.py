@@ -78,6 +78,8 @@ class Runner:
         outcome = self._skip(header) or self._answer(header)
         header.words[Word.OUTCOME] = outcome
         header.words[Word.DONE_NS] = time.monotonic_ns()
+        # a frame's time is no silence
+        self._row[WorkerRow.HEARD_NS] = header.words[Word.DONE_NS]
         # unlocked before DONE: from then on the front may use the slot anew
         unlock(self._fd, header.index)
         header.move(State.DONE)
