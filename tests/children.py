@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import select
 import signal
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from workers.channel import Channel
 from workers.dispatch import QueueDispatch
@@ -52,8 +54,39 @@ def processes_pool(project: Path, settings: PoolSettings) -> Iterator[Pool]:
         ours.close()
 
 
+def _die_once_at(step: str, folder: Path) -> None:
+    """Let one of the workers to be forked end by SIGKILL at `step`: MODULE:FUNCTION:before or :after."""
+    module_name, function, when = step.split(":")
+    module = importlib.import_module(module_name)
+    owner: Any = module
+    *path, name = function.split(".")
+    for part in path:
+        owner = getattr(owner, part)
+    real = owner.__dict__[name]
+    plain = real.__func__ if isinstance(real, staticmethod) else real
+
+    def die() -> None:
+        try:
+            (folder / "died").touch(exist_ok=False)
+        except FileExistsError:
+            return
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def wrapped(*args: Any, **named: Any) -> Any:
+        if when == "before":
+            die()
+        result = plain(*args, **named)
+        die()
+        return result
+
+    setattr(owner, name, staticmethod(wrapped) if isinstance(real, staticmethod) else wrapped)
+
+
 def _supervise(project: Path, settings: PoolSettings, link: socket.socket) -> int:
     from workers.supervisor import Supervisor  # noqa: PLC0415 - the test that imports this file must not fork
+
+    if step := os.environ.get("DIE_AT"):
+        _die_once_at(step, project)
 
     def front_command(handover: Handover) -> tuple[list[str], dict[str, str], tuple[int, ...]]:
         socket.send_fds(link, [handover.model_dump_json().encode()], list(handover.fds))

@@ -69,6 +69,9 @@ def after_death(headers: Sequence[Header], channel: Channel, death: Death) -> in
         # it may have died between taking a descriptor and claiming its slot
         if header.state is State.QUEUED:
             announce(channel, header)
+        # or between ending a frame and telling its front
+        elif header.state is State.DONE and header.words[Word.OWNER_PID] == death.pid:
+            signal_done(channel.done_fds[header.index])
     return crashed
 
 
