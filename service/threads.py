@@ -15,6 +15,7 @@ from gunicorn import util
 from gunicorn.http import wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
+import service.chunks  # from here on gunicorn bounds chunked bodies
 import service.heads  # noqa: F401 - from here on gunicorn notes heads
 from service.repeat import answer_again
 from service.wire import response_head
