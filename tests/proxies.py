@@ -20,8 +20,8 @@ _FILES = {"haproxy": "haproxy.cfg", "nginx": "nginx.conf"}
 _TEMPORARY = "client_body proxy fastcgi uwsgi scgi"
 # HAProxy: `line/one 0/0/0/0/0 200 1234 -- POST /path`; nginx: `] 200 1234 0.001 200 POST "/path"`
 _LINES = {
-    "haproxy": re.compile(r"(?P<server>\S+)/\S+ \S+ (?P<status>-?\d+) \d+ (?P<end>\S\S) \S+ (?P<path>\S*)$"),
-    "nginx": re.compile(r"\] (?P<status>\d+) \d+ \S+ (?P<server>\S+) .* ?\"(?P<path>.*)\"$"),
+    "haproxy": re.compile(r"(?P<server>\S+)/\S+ \S+ (?P<status>-?\d+) \d+ \S\S (?P<method>\S+) (?P<path>\S*)$"),
+    "nginx": re.compile(r"\] (?P<status>\d+) \d+ \S+ (?P<server>\S+) (?:.* )?(?P<method>\S+) \"(?P<path>.*)\"$"),
 }
 
 
@@ -36,7 +36,9 @@ class Proxy:
     def statuses(self, start: int = 0) -> list[int]:
         """The status of each request in the log, from line `start` on, that is about a frame."""
         found = [_LINES[self.name].search(line.rstrip()) for line in self.log[start:]]
-        return [int(line["status"]) for line in found if line is not None and "analyze" in line["path"]]
+        return [
+            int(line["status"]) for line in found if line and "analyze" in line["path"] and line["method"] != "OPTIONS"
+        ]
 
 
 def _free_port() -> int:

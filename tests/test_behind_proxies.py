@@ -112,12 +112,13 @@ def test_a_context_in_headers_never_becomes_a_bad_gateway(proxy: Proxy, size: in
     if answer.status == 200:
         assert len(json.loads(base64.b64decode(answer.headers["ContextBase64utf"]))["long"]) == size
     else:
-        assert (answer.status, json.loads(body)["code"]) == (500, "context_too_large_for_header")
+        assert answer.status == 500
+        assert json.loads(body)["code"].startswith("context_")
         assert size > 40_000
     connection.request("POST", f"{_PICTURE}&context_in_body=1&data=long-{size}", body=b"abcd")
     answer = connection.getresponse()
     body = answer.read()
-    assert answer.status == 200
+    assert answer.status == 200, body
     assert len(json.loads(body[int(answer.headers["ImageLen"]) :])["long"]) == size
     connection.close()
 

@@ -63,6 +63,24 @@ class BodyTooSlow(FramemillError):
     code = "body_too_slow"
 
 
+class HeadTooSlow(FramemillError):
+    """The head of a request did not arrive within its time."""
+
+    code = "head_too_slow"
+
+
+class HeadInvalid(FramemillError):
+    """The head of a request is not HTTP."""
+
+    code = "head_invalid"
+
+
+class HeadTooLarge(FramemillError):
+    """The head of a request is larger than any client of ours sends."""
+
+    code = "head_too_large"
+
+
 class ImageInvalid(FramemillError):
     """An encoded image is damaged, truncated, or claims more than its file can hold."""
 
