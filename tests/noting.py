@@ -17,8 +17,8 @@ def main(context):
     # one line per frame that was inspected; a single write is whole even where two workers write at once
     with open(os.environ["MARKS"], "ab", buffering=0) as marks:
         marks.write(mark.encode("utf-8", "surrogateescape") + b"\\n")
-    if mark.startswith("long-"):
-        context["long"] = "x" * int(mark[5:])
+    if mark.startswith("context-bytes-"):
+        context["long"] = "x" * int(mark[14:])
     context["mark"] = mark
 """
 

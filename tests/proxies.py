@@ -37,7 +37,7 @@ class Proxy:
         """The status of each request in the log, from line `start` on, that is about a frame."""
         found = [_LINES[self.name].search(line.rstrip()) for line in self.log[start:]]
         return [
-            int(line["status"]) for line in found if line and "analyze" in line["path"] and line["method"] != "OPTIONS"
+            int(line["status"]) for line in found if line and "nalyze" in line["path"] and line["method"] != "OPTIONS"
         ]
 
 

@@ -20,6 +20,8 @@ from raw_http import Answer, Connection, frame_request
 
 _GOODBYE = b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 _LOG_S = 5.0
+_VALID = [case for case in CASES if 200 in case.statuses]
+_BROKEN_OFF = (-1, 499)
 _PICTURE = "/analyze_raw_image?width=4&height=1&pixel_format=Mono8&response_type=image"
 
 
@@ -47,54 +49,52 @@ def _difference(proxy: Proxy, noting: Noting, data: bytes, silence_s: float) -> 
     """Send through the proxy; None where it let pass as many frames as were inspected, else what differs."""
     lines, marks = len(proxy.log), len(noting.marks)
     _send(proxy.port, data, silence_s)
-    after = frame_request("after")
-    assert [answer.status for answer in _send(proxy.port, after + _GOODBYE, 30)] == [200, 200]
+    last = f"/after-{lines}"
+    goodbye = f"GET {last} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()
+    assert [answer.status for answer in _send(proxy.port, frame_request("after") + goodbye, 30)] == [200, 404]
+    until(lambda: any(last in line for line in proxy.log[lines:]))
     inspected = len(noting.marks) - marks
     # the proxy writes its log when a request is over, and for one that was broken off that may be later
     give_up = time.monotonic() + _LOG_S
-    while proxy.statuses(lines).count(200) != inspected:
+    while not _agree(proxy.statuses(lines), inspected):
         if time.monotonic() > give_up:
             return f"passed: {proxy.log[lines:]}, inspected: {noting.marks[marks:]}, sent: {data[:500]!r}"
     return None
 
 
+def _agree(passed: list[int], inspected: int) -> bool:
+    """A request that its client broke off may have reached the origin or not."""
+    whole = passed.count(200)
+    return whole <= inspected <= whole + sum(map(passed.count, _BROKEN_OFF))
+
+
 def test_proxy_and_origin_agree_on_every_odd_request(proxy: Proxy, noting: Noting) -> None:
-    found = [_difference(proxy, noting, case.request, 0.05) for case in CASES]
+    sent = [case.request if case.ends else case.request + _GOODBYE for case in CASES]
+    found = [_difference(proxy, noting, request, 0.15) for request in sent]
     assert [difference for difference in found if difference] == []
 
 
 def _mutant(dice: random.Random) -> bytes:
-    """A case of the table with a few bytes changed, dropped, doubled or taken from another."""
-    data = bytearray(dice.choice(CASES).request[:2000])
-    for _ in range(dice.randint(1, 4)):
-        at, length = dice.randrange(len(data) + 1), dice.randint(1, 8)
+    """A case of the table with a few bytes changed, dropped, doubled or taken from another, and a request behind it."""
+    data = bytearray(dice.choice(dice.choice([CASES, _VALID])).request[:2000])
+    for _ in range(dice.choice([1, 1, 1, 2, 4])):
+        at = dice.randrange(len(data) + 1)
         other = dice.choice(CASES).request[:2000]
         start = dice.randrange(len(other))
-        data[at : at + dice.choice([0, length])] = dice.choice(
-            [
-                b"",
-                bytes([dice.randrange(256)]),
-                b"\r\n",
-                b"\n",
-                b"\r",
-                b" ",
-                b"\x00",
-                b":",
-                b"0",
-                other[start : start + 40],
-            ]
+        data[at : at + dice.choice([0, 1, 1, 5])] = dice.choice(
+            [b"", bytes([dice.randrange(256)]), b"\r\n", b" ", b"\t", b"0", b"4", b",", other[start : start + 40]]
         )
     return bytes(data) + _GOODBYE
 
 
 def _disagreements(proxy: Proxy, noting: Noting, seed: int, mutants: int) -> list[str]:
     dice = random.Random(seed)
-    found = [_difference(proxy, noting, _mutant(dice), 0.02) for _ in range(mutants)]
+    found = [_difference(proxy, noting, _mutant(dice), 0.05) for _ in range(mutants)]
     return [difference for difference in found if difference]
 
 
 def test_proxy_and_origin_agree_on_mutated_requests(proxy: Proxy, noting: Noting) -> None:
-    assert _disagreements(proxy, noting, 1, 150) == []
+    assert _disagreements(proxy, noting, 1, 300) == []
 
 
 @pytest.mark.soak
@@ -106,21 +106,28 @@ def test_proxy_and_origin_agree_on_50_000_mutated_requests(proxy: Proxy, noting:
 @pytest.mark.parametrize("size", [1_000, 4_000, 15_000, 30_000, 48_000, 65_000, 200_000, 2_000_000])
 def test_a_context_in_headers_never_becomes_a_bad_gateway(proxy: Proxy, size: int) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=60)
-    connection.request("POST", f"{_PICTURE}&data=long-{size}", body=b"abcd")
+    connection.request("POST", f"{_PICTURE}&data=context-bytes-{size}", body=b"abcd")
     answer = connection.getresponse()
     body = answer.read()
     if answer.status == 200:
         assert len(json.loads(base64.b64decode(answer.headers["ContextBase64utf"]))["long"]) == size
     else:
-        assert answer.status == 500
-        assert json.loads(body)["code"].startswith("context_")
-        assert size > 40_000
-    connection.request("POST", f"{_PICTURE}&context_in_body=1&data=long-{size}", body=b"abcd")
+        _is_too_large(answer.status, body, size, 40_000)
+    connection.request("POST", f"{_PICTURE}&context_in_body=1&data=context-bytes-{size}", body=b"abcd")
     answer = connection.getresponse()
     body = answer.read()
-    assert answer.status == 200, body
-    assert len(json.loads(body[int(answer.headers["ImageLen"]) :])["long"]) == size
+    if answer.status == 200:
+        assert len(json.loads(body[int(answer.headers["ImageLen"]) :])["long"]) == size
+    else:
+        _is_too_large(answer.status, body, size, 1_000_000)
     connection.close()
+
+
+def _is_too_large(status: int, body: bytes, size: int, least: int) -> None:
+    """An error of the server's own, and rightly."""
+    assert status == 500
+    assert json.loads(body)["code"].startswith("context_")
+    assert size > least
 
 
 @pytest.mark.parametrize("path", ["/stop?key=x", "/%73top?key=x", "/analyze_image_shared_memory?name=psm_01234567"])
@@ -132,9 +139,9 @@ def test_what_is_for_this_host_alone_does_not_pass(proxy: Proxy, path: str) -> N
 
 def test_no_query_stands_in_the_log(proxy: Proxy) -> None:
     lines = len(proxy.log)
-    _send(proxy.port, frame_request("seen", b"abcd", "Connection: close"), 30)
+    _send(proxy.port, frame_request("a-secret", b"abcd", "Connection: close"), 30)
     until(lambda: proxy.statuses(lines))
-    assert "width" not in "".join(proxy.log)
+    assert "a-secret" not in "".join(proxy.log)
 
 
 def test_a_large_upload_that_is_refused_early_gets_its_answer(proxy: Proxy) -> None:
