@@ -7,6 +7,7 @@ front: it takes the slots of its number, and a front that replaces another waits
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from workers.errors import FramemillError
 
 _PLAN_BYTES = 1 << 20
+_CONNECTIONS = 4096
+_OWN_DESCRIPTORS = 256  # one a slot, the frame memory, sockets to ourselves
 _THREADS_BEYOND_SLOTS = LONGEST_LINE + 64  # to say no, to answer health and to serve the page while all slots are taken
 
 
@@ -63,7 +66,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
             "workers": settings.fronts,
             "worker_class": "service.threads.CameraThreads",
             "threads": settings.slots_per_front + _THREADS_BEYOND_SLOTS,
-            "worker_connections": 4096,
+            "worker_connections": _CONNECTIONS,
             "keepalive": settings.keepalive_s,
             "timeout": 30,
             "graceful_timeout": max(1, settings.deadline_ms // 1000 + 1),
@@ -129,6 +132,13 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         )
 
 
+def _allow_descriptors(wanted: int) -> None:
+    """Raise the soft limit, which is 1,024 in most places, as far as the hard one lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+
+
 def _keep_to_ourselves(_: object) -> None:
     """Ignore signals that would change how many fronts there are: the frame memory is laid out for their number."""
     for number in (signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR2, signal.SIGWINCH):
@@ -138,6 +148,7 @@ def _keep_to_ourselves(_: object) -> None:
 def main() -> None:
     """Run the fronts until the supervisor ends them."""
     plan = FrontPlan.model_validate_json(os.pread(int(sys.argv[1]), _PLAN_BYTES, 0))
+    _allow_descriptors(_CONNECTIONS + _OWN_DESCRIPTORS)
     die_with_parent(plan.supervisor_pid)
     Fronts(plan).run()
 

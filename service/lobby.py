@@ -17,9 +17,11 @@ farewell   the client to close, so that it can read    `_FAREWELL_S`; what it st
 
 from __future__ import annotations
 
+import math
 import re
 import selectors
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,6 +38,7 @@ from workers.errors import (
     HeadTooSlow,
     IncompleteBody,
     NoFreeSlot,
+    NotReady,
 )
 
 _LONGEST_HEAD_BYTES = 65_536
@@ -88,6 +91,7 @@ class Lobby:
         self._refused = refused
         self._guests: dict[Any, _Guest] = {}
         self._gathered_bytes = 0
+        self._leave_by_s = math.inf
         self._scratch = memoryview(bytearray(_MOST_READ_BYTES))
 
     def await_head(self, conn: Any) -> None:
@@ -130,20 +134,31 @@ class Lobby:
                 self._refuse(guest, guest.too_late)
 
     def make_room(self) -> None:
-        """Close the connection that has been idle for longest."""
-        for guest in self._guests.values():
-            if guest.idle:
-                self._dismiss(guest)
-                return
+        """Close the connection that has been idle for longest, or the one that has been here for longest."""
+        everybody = self._guests.values()
+        longest = next((guest for guest in everybody if guest.idle), None) or next(iter(everybody), None)
+        if longest is not None:
+            self._dismiss(longest)
 
     def hurry(self, until_s: float) -> None:
-        """Let nobody who has not begun a request stay beyond `until_s`."""
+        """Let nobody who has not begun a request stay beyond `until_s` (CLOCK_MONOTONIC)."""
+        self._leave_by_s = until_s
         for guest in self._guests.values():
             if guest.idle:
                 guest.until_s = min(guest.until_s, until_s)
 
+    def end(self) -> None:
+        """Send everybody away; who has begun a request is told why."""
+        for guest in list(self._guests.values()):
+            if guest.too_late is None:
+                self._dismiss(guest)
+            else:
+                self._refuse(guest, NotReady("the server has stopped"))
+
     def _receive(self, guest: _Guest) -> None:
         guest.conn.sock.setblocking(False)
+        if guest.idle:
+            guest.until_s = min(guest.until_s, self._leave_by_s)
         self._guests[guest.conn] = guest
         self._poller.register(guest.conn.sock, selectors.EVENT_READ, lambda _: guest.on_readable(guest))
 
@@ -160,11 +175,11 @@ class Lobby:
         conn.close()
         self._left()
 
-    def _read(self, guest: _Guest, at_most: int) -> int:
+    def _read(self, guest: _Guest, at_most: int, *flags: int) -> int:
         """Receive into the scratch memory; -1 where nothing came yet, 0 at the end."""
         try:
-            return int(guest.conn.sock.recv_into(self._scratch, min(at_most, _MOST_READ_BYTES)))
-        except BlockingIOError:
+            return int(guest.conn.sock.recv_into(self._scratch, min(at_most, _MOST_READ_BYTES), *flags))
+        except (BlockingIOError, ssl.SSLWantReadError):
             return -1
         except OSError:
             return 0
@@ -213,7 +228,9 @@ class Lobby:
             self._go_on(guest.conn)
 
     def _drop_more(self, guest: _Guest) -> None:
-        received = self._read(guest, _MOST_READ_BYTES)
+        # TLS knows no flags; without it the kernel throws the bytes away and copies none
+        flags = () if isinstance(guest.conn.sock, ssl.SSLSocket) else (socket.MSG_TRUNC,)
+        received = self._read(guest, _MOST_READ_BYTES, *flags)
         guest.dropped_bytes += max(received, 0)
         if received == 0 or guest.dropped_bytes > _FAREWELL_BYTES:
             self._dismiss(guest)

@@ -14,6 +14,7 @@ import selectors
 import socket
 import threading
 import time
+from functools import partial
 from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
@@ -94,6 +95,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
             for listener in self.sockets:
                 shut(listener)
         self._turn_until(begun_s + self.cfg.graceful_timeout)
+        self._lobby.end()
 
     def _turn_until(self, end_s: float) -> None:
         while self.nr_conns and time.monotonic() < end_s:
@@ -124,11 +126,17 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         self.nr_conns += 1
         conn = TConn(self.cfg, client, address, listener.getsockname())
         if self.cfg.is_ssl:
-            self.enqueue_req(conn)
+            self._await_handshake(conn)
         else:
             conn.init()
             self._lobby.await_head(conn)
         return True
+
+    def _await_handshake(self, conn: Any) -> None:
+        """Let a TLS client that has not said anything wait without a thread."""
+        conn.timeout = time.monotonic() + _HEAD_S
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def _count_out(self) -> None:
         self.nr_conns -= 1
