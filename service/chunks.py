@@ -32,6 +32,7 @@ class BoundedChunks(ChunkedReader):  # type: ignore[misc]  # gunicorn publishes 
 
     def __init__(self, req: Any, unreader: Any) -> None:
         super().__init__(req, unreader)
+        self.unreader = unreader
         self.limit_trailer_section: int = min(self.limit_trailer_section, _TRAILER_BYTES)
         self._chunks = 0
         self._body_bytes = 0
