@@ -33,7 +33,18 @@ class Noting:
     @property
     def marks(self) -> list[str]:
         """The marks of all frames inspected so far, in that order."""
-        return self.path.read_text("utf-8", "surrogateescape").split("\n")[:-1]
+        return self.since(0)
+
+    @property
+    def noted_bytes(self) -> int:
+        """How much has been noted: a place to read on from."""
+        return self.path.stat().st_size
+
+    def since(self, place: int) -> list[str]:
+        """The marks noted since `noted_bytes` was `place`."""
+        with self.path.open("rb") as file:
+            file.seek(place)
+            return file.read().decode("utf-8", "surrogateescape").split("\n")[:-1]
 
 
 @pytest.fixture(scope="module")

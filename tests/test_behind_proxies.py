@@ -47,18 +47,18 @@ def _send(port: int, data: bytes, silence_s: float) -> list[Answer]:
 
 def _difference(proxy: Proxy, noting: Noting, data: bytes, silence_s: float) -> str | None:
     """Send through the proxy; None where it let pass as many frames as were inspected, else what differs."""
-    lines, marks = len(proxy.log), len(noting.marks)
+    lines, place = len(proxy.log), noting.noted_bytes
     _send(proxy.port, data, silence_s)
     last = f"/after-{lines}"
     goodbye = f"GET {last} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()
     assert [answer.status for answer in _send(proxy.port, frame_request("after") + goodbye, 30)] == [200, 404]
     until(lambda: any(last in line for line in proxy.log[lines:]))
-    inspected = len(noting.marks) - marks
+    inspected = len(noting.since(place))
     # the proxy writes its log when a request is over, and for one that was broken off that may be later
     give_up = time.monotonic() + _LOG_S
     while not _agree(proxy.statuses(lines), inspected):
         if time.monotonic() > give_up:
-            return f"passed: {proxy.log[lines:]}, inspected: {noting.marks[marks:]}, sent: {data[:500]!r}"
+            return f"passed: {proxy.log[lines:]}, inspected: {noting.since(place)}, sent: {data[:500]!r}"
     return None
 
 
