@@ -232,6 +232,10 @@ class SlotStream:
             release, self._release = self._release, None
             release()
 
+    def __del__(self) -> None:
+        """Give the slot back where the server met a fault before it asked for the answer, and so never closes it."""
+        self.close()
+
 
 def _send_some(connection: socket.socket, view: memoryview) -> memoryview:
     """Send until all is sent or the client has been slow for too long; returns what is left."""

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from raw_http import Answer, Connection
 from running import Server
 
+from service.wire import SlotStream
+
 _HEADERS = {b"server", b"date", b"connection", b"content-type", b"content-length", b"contextbase64utf", b"context"}
 _RAW = "/analyze_raw_image?width=2&height=2&pixel_format=Mono8"
 
@@ -57,10 +59,18 @@ _texts = st.one_of(
 @example(b"\r\nX-Evil: 1\r\n\r\n")
 @example("\U0001f600".encode() * 200)
 @example(b"\xff\xfe")
+@example(b"\x7f")
 @example(b"\xed\xa0\x80")
 @example(b"x" * 1_000_000)
 def test_any_data_comes_back_exactly_or_is_refused(server: Server, data: bytes) -> None:
     _check(server, data)
+
+
+def test_an_answer_that_is_never_sent_gives_its_slot_back() -> None:
+    given_back: list[bool] = []
+    answer = SlotStream({}, memoryview(b""), 1.0, lambda: given_back.append(True))
+    del answer
+    assert given_back == [True]
 
 
 @pytest.mark.soak
