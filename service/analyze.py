@@ -16,7 +16,8 @@ import falcon
 from service.body import RequestBody, is_form
 from service.params import asked, query_values
 from service.repeat import remember
-from workers.errors import FramemillError, IncompleteBody, InvalidParameter, NotReady, WorkerCrashed
+from workers.breaker import may_pass
+from workers.errors import FlowBroken, FramemillError, IncompleteBody, InvalidParameter, NotReady, WorkerCrashed
 from workers.job import Job, Task
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Desk:
     def again(self, wish: Wish, bring: Bring) -> bytes | None:
         """Do once more what was done before, for the next frame of the same camera; see repeat.Again."""
         begun_ns = time.monotonic_ns()
-        if not self.pool.control.workers_ready:
+        if not self.pool.control.takes_frames:
             return None
         try:
             with ExitStack() as until_sent:
@@ -126,6 +127,8 @@ class Desk:
 
     def _await_worker(self) -> None:
         """Bear with workers that are just being replaced: that takes milliseconds."""
+        if not may_pass(self.pool.control):
+            raise FlowBroken("the project ended the workers that inspected its frames; it is tried again now and then")
         give_up = time.monotonic() + self.settings.queue_ms / 1000
         while not self.pool.control.workers_ready:
             if time.monotonic() > give_up:

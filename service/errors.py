@@ -42,9 +42,11 @@ STATUS: Mapping[str, int] = {
     "frame_cancelled": 499,
     "internal_error": 500,
     "worker_crashed": 500,
+    "out_of_memory": 500,
     "context_not_serializable": 500,
     "reply_too_large": 500,
     "context_too_large_for_header": 500,
+    "flow_broken": 503,
     "not_ready": 503,
     "deadline_exceeded": 504,
 }

@@ -135,6 +135,18 @@ class WorkerCrashed(FramemillError):
     code = "worker_crashed"
 
 
+class OutOfMemory(FramemillError):
+    """The kernel ended the worker that inspected the frame, because memory ran out."""
+
+    code = "out_of_memory"
+
+
+class FlowBroken(FramemillError):
+    """The flow ended its workers again and again; frames are refused for a while."""
+
+    code = "flow_broken"
+
+
 class FrameCancelled(FramemillError):
     """Nobody waits for this frame any more."""
 
