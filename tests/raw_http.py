@@ -12,6 +12,7 @@ from typing import Any, Self
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 _LIMIT_S = 60
+_BIND_ADDRESS_NO_PORT = 24  # linux/in.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,11 @@ class Answer:
 class Connection:
     """A client that sends what it is told and reads whole answers."""
 
-    def __init__(self, port: int, *, receive_bytes: int = 0) -> None:
+    def __init__(self, port: int, *, receive_bytes: int = 0, source: str = "127.0.0.1") -> None:
         self.sock = socket.socket()
+        # the port is chosen when connecting: then only the pair of both ends must be free
+        self.sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+        self.sock.bind((source, 0))
         if receive_bytes:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.sock.settimeout(_LIMIT_S)

@@ -38,9 +38,13 @@ def _all_free(server: Server) -> bool:
 
 @contextmanager
 def _clients(server: Server, count: int, sent: bytes, *, receive_bytes: int = 0) -> Iterator[list[Connection]]:
-    """So many connections that have sent this."""
+    """So many connections that have sent this, from another address than the good cameras'."""
+    source = "127.0.0.2"
     with ExitStack() as stack:
-        clients = [stack.enter_context(Connection(server.port, receive_bytes=receive_bytes)) for _ in range(count)]
+        clients = [
+            stack.enter_context(Connection(server.port, receive_bytes=receive_bytes, source=source))
+            for _ in range(count)
+        ]
         for client in clients:
             client.send(sent)
         yield clients
