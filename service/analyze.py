@@ -17,7 +17,7 @@ from service.body import RequestBody, is_form
 from service.params import asked, query_values
 from service.repeat import remember
 from workers.breaker import may_pass
-from workers.errors import FlowBroken, FramemillError, IncompleteBody, NotReady, WorkerCrashed
+from workers.errors import FlowBroken, FramemillError, IncompleteBody, InvalidParameter, NotReady, WorkerCrashed
 from workers.job import Job, Task
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Wish:
     def job(self, received: Received, task: Task) -> Job:
         """Say what the workers are to do with the frame that came."""
         if received.fields:
+            for name in self.values.keys() & received.fields.keys():
+                raise InvalidParameter(f"{name} is given in the query and in the form; it was expected once")
             return self._describe({**self.values, **received.fields}, received.length, task)
         known = self.jobs.get((received.length, task))
         if known is None:

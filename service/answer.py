@@ -66,6 +66,7 @@ class Answering:
 def _set_context_headers(resp: falcon.Response, context: bytes) -> None:
     encoded = base64.b64encode(context).decode("ascii")
     plain = (context if context.isascii() else json.dumps(orjson.loads(context)).encode("ascii")).decode("ascii")
+    plain = plain.replace("\x7f", "\\u007f")  # JSON may hold it as it is, a header may not
     longest = max(len(encoded), len(plain)) + _OVERHEAD_BYTES
     if longest > _HEADER_LINE_BYTES:
         raise ContextTooLargeForHeader(

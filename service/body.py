@@ -150,10 +150,18 @@ class RequestBody:
                     raise InvalidParameter(f"the form has two parts named {part!r}; one was expected")
                 frame = _pour(piece.stream, self._largest_bytes, give_up)
             elif piece.name is not None:
-                fields[piece.name] = piece.stream.read(_FIELD_BYTES).decode("utf-8", "replace")
+                _add_field(fields, piece.name, piece.stream.read(_FIELD_BYTES + 1))
         if frame is None:
             raise InvalidParameter(f"the form has no part named {part!r}")
         return frame, fields
+
+
+def _add_field(fields: dict[str, str], name: str, value: bytes) -> None:
+    if name in fields:
+        raise InvalidParameter(f"{name[:40]} is given twice; it was expected once")
+    if len(value) > _FIELD_BYTES:
+        raise InvalidParameter(f"{name[:40]} has more than {_FIELD_BYTES} bytes")
+    fields[name] = value.decode("utf-8", "replace")
 
 
 def _pour(stream: Readable, largest_bytes: int, give_up: float) -> bytearray:

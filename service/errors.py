@@ -24,6 +24,7 @@ STATUS: Mapping[str, int] = {
     "invalid_parameter": 400,
     "frame_size_mismatch": 400,
     "incomplete_body": 400,
+    "body_invalid": 400,
     "head_invalid": 400,
     "segment_invalid": 400,
     "unauthorized": 401,

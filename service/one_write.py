@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from gunicorn import util
 from gunicorn.http import wsgi
-from gunicorn.http.body import ChunkedReader, LengthReader
+from gunicorn.http.body import LengthReader
 
+from service.chunks import BoundedChunks
 from service.wire import response_head
 
 _SHORT_BYTES = 65_536
@@ -44,7 +45,7 @@ class OneWrite(wsgi.Response):  # type: ignore[misc]  # gunicorn publishes no ty
         elif type(reader) is LengthReader:
             if reader.length > len(reader.unreader.buf.getvalue()):
                 self.force_close()
-        elif type(reader) is ChunkedReader and reader.parser is not None:
+        elif type(reader) is BoundedChunks and reader.parser is not None:
             self.force_close()
 
 

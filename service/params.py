@@ -37,6 +37,7 @@ _OURS = frozenset(
         "key",
     }
 )
+_SPELLED_STRICTLY = _OURS - {"api_key", "name", "key"}  # without one of these nothing is done anyway
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def query_values(req: falcon.Request) -> Mapping[str, str]:
     """Return our parameters of the query, decoded; unknown ones are ignored.
 
     Raises:
-        InvalidParameter: one of ours stands twice.
+        InvalidParameter: one of ours stands twice, or in another spelling (`Width`, `width[]`).
     """
     return _values(req.query_string)
 
@@ -66,6 +67,9 @@ def _values(query: str) -> Mapping[str, str]:
             if name in values:
                 raise InvalidParameter(f"{name} is given twice; it was expected once")
             values[name] = value
+        elif (meant := name.partition("[")[0].strip().lower()) in _SPELLED_STRICTLY:
+            # passed over it would leave a default in its place, and nobody would know
+            raise InvalidParameter(f"{name[:40]!r} is not a parameter; expected {meant}")
     return MappingProxyType(values)
 
 
@@ -86,7 +90,11 @@ def asked(values: Mapping[str, str]) -> Asked:
         expected = ", ".join(_RESPONSE_TYPES)
         raise InvalidParameter(f"response_type={kind!r} is unknown; expected one of {expected}")
     data = values.get("data", "")
-    size = len(data.encode("utf-8", "surrogatepass"))
+    try:
+        size = len(data.encode())
+    except UnicodeEncodeError:
+        # no JSON could give it back as it came
+        raise InvalidParameter("data is not UTF-8") from None
     if size > MAX_DATA_BYTES:
         raise InvalidParameter(f"data has {size} bytes, at most {MAX_DATA_BYTES} are accepted")
     return Asked(_RESPONSE_TYPES[kind], flag(values, "context_in_body"), data, _deadline_ms(values))

@@ -178,15 +178,28 @@ def response_head(version: str, status: str, headers: Iterable[tuple[str, str]],
 
 @contextmanager
 def bounded_reads(env: dict[str, Any], limit_s: float) -> Iterator[None]:
-    """Let no single read from the client's socket wait longer than `limit_s`, TLS or not: TimeoutError then."""
+    """Let all reads of the body together wait no longer than `limit_s`, TLS or not: TimeoutError then."""
     connection = env.get("gunicorn.socket")
     if connection is None:  # another server, with limits of its own
         yield
         return
-    connection.settimeout(limit_s)
+    unreader = env["wsgi.input"].reader.unreader
+    receive = unreader.chunk
+    give_up = time.monotonic() + limit_s
+
+    def receive_in_time(size_hint: int | None = None) -> bytes:
+        left_s = give_up - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        connection.settimeout(left_s)
+        data: bytes = receive(size_hint)
+        return data
+
+    unreader.chunk = receive_in_time
     try:
         yield
     finally:
+        del unreader.chunk
         connection.settimeout(None)
 
 
@@ -218,6 +231,10 @@ class SlotStream:
         if self._release is not None:
             release, self._release = self._release, None
             release()
+
+    def __del__(self) -> None:
+        """Give the slot back where the server met a fault before it asked for the answer, and so never closes it."""
+        self.close()
 
 
 def _send_some(connection: socket.socket, view: memoryview) -> memoryview:

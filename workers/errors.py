@@ -51,6 +51,12 @@ class IncompleteBody(FramemillError):
     code = "incomplete_body"
 
 
+class BodyInvalid(FramemillError):
+    """The body is not framed as HTTP wants it, or in a way that costs far more than its bytes."""
+
+    code = "body_invalid"
+
+
 class BodyTooSlow(FramemillError):
     """The body did not arrive within its time."""
 
