@@ -40,7 +40,7 @@ class InlineFront(Fronts):
         """Make the application, in the front's own process."""
         pool = InlinePool(load_project(self._project), self._settings)
         link = SupervisorLink(self._plan.handover.supervisor_fd)
-        return spell_headers(create_app(pool, self._settings, None, self._plan.state_dir, link, "inline"))
+        return spell_headers(create_app(pool, self._settings, self._access, self._plan.state_dir, link, "inline"))
 
 
 def main(project: Path) -> None:

@@ -7,6 +7,7 @@ front: it takes the slots of its number, and a front that replaces another waits
 from __future__ import annotations
 
 import os
+import ssl
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from gunicorn.app.base import BaseApplication
 from pydantic import BaseModel, ConfigDict
 
 from service.app import create_app
+from service.keys import Access
 from service.link import SupervisorLink
 from service.settings import Settings
 from service.spelling import spell_headers
@@ -48,6 +50,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
     def __init__(self, plan: FrontPlan) -> None:
         self._plan = plan
         self._settings = Settings(**{**plan.settings, "stop_key": plan.stop_key})
+        self._access = Access.of(self._settings, plan.api_key)
         super().__init__()
 
     def load_config(self) -> None:
@@ -56,7 +59,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         chosen = {
             "bind": f"fd://{self._plan.listen_fd}",
             "workers": settings.fronts,
-            "worker_class": "service.threads.CameraThreads",
+            "worker_class": "service.malformed.DiscreetThreads",
             "threads": settings.slots_per_front + _THREADS_BEYOND_SLOTS,
             "worker_connections": 4096,
             "keepalive": settings.keepalive_s,
@@ -72,6 +75,8 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
             "proc_name": "framemill-front",
             "certfile": str(settings.certfile) if settings.certfile else None,
             "keyfile": str(settings.keyfile) if settings.keyfile else None,
+            "ca_certs": str(settings.client_ca_file) if settings.client_ca_file else None,
+            "cert_reqs": ssl.CERT_REQUIRED if settings.client_ca_file else ssl.CERT_NONE,
             "pre_fork": self._before_fork,
             "post_fork": self._after_fork,
             "post_worker_init": self._say_ready,
@@ -99,7 +104,8 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         dispatch = QueueDispatch(plan.handover.channel)
         pool = Pool(plan.handover.arena, self._front, dispatch)
         link = SupervisorLink(plan.handover.supervisor_fd)
-        app = create_app(pool, self._settings, plan.api_key, plan.state_dir, link, plan.project_name)
+        self._access.begin()
+        app = create_app(pool, self._settings, self._access, plan.state_dir, link, plan.project_name)
         return spell_headers(app)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from service.entrance import check_entrance
 from service.front import FrontPlan
 from service.notify import notify_systemd
 from service.settings import Settings, load_settings
@@ -32,7 +33,7 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
     project = load_project(folder)
     settings = load_settings(project.server, options)
     _refuse_code(project, settings)
-    api_key = settings.read_api_key()
+    api_key = check_entrance(settings)
     state_dir = _state_dir(settings, project)
     listener = _listen(settings)
     url = _url(settings, listener)
