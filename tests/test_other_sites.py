@@ -162,9 +162,8 @@ def test_stop_is_for_this_machine_only(address: str, local: bool) -> None:
     assert _is_local(falcon.Request(environ)) is local
 
 
-@pytest.mark.parametrize(("setting", "headers"), [("false", {}), ("true", {"X-Forwarded-For": "10.0.0.9"})])
-def test_stop_stops(tmp_path: Path, setting: str, headers: dict[str, str]) -> None:
-    env = {"FRAMEMILL_STOP_FROM_ANYWHERE": setting, "FRAMEMILL_STOP_KEY": "k"}
+def test_stop_from_anywhere_is_a_setting(tmp_path: Path) -> None:
+    env = {"FRAMEMILL_STOP_FROM_ANYWHERE": "true", "FRAMEMILL_STOP_KEY": "k"}
     with serving(write_project(tmp_path / "p"), env=env) as server, server.client() as client:
-        assert client.get("/stop?key=k", headers=headers).status_code == 200
+        assert client.get("/stop?key=k", headers={"X-Forwarded-For": "10.0.0.9"}).status_code == 200
         assert server.process.wait(60) == 0
