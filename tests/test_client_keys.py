@@ -22,7 +22,10 @@ from numpy.typing import NDArray
 from pictures import png
 from running import Server, serving, start_command, write_project
 
+from service.entrance import check_entrance
 from service.key_file import Word
+from service.settings import load_settings
+from workers.errors import SettingsInvalid
 
 SCOPES: tuple[Word, ...] = ("analyze", "operate", "admin")
 
@@ -186,14 +189,13 @@ def test_all_mistakes_of_keys_and_certificates_end_the_start_together(tmp_path: 
         ("#" * 70_000, 0o600, "more than 65536 bytes"),
     ],
 )
-def test_a_file_that_cannot_be_trusted_ends_the_start(tmp_path: Path, text: str | None, mode: int, words: str) -> None:
+def test_a_file_that_cannot_be_trusted_is_a_mistake(tmp_path: Path, text: str | None, mode: int, words: str) -> None:
     file = tmp_path / "keys.toml"
     if text is not None:
         file.write_text(text)
         file.chmod(mode)
-    done = _start(tmp_path, "--keys-file", str(file))
-    assert done.returncode == 3
-    assert words in done.stderr
+    with pytest.raises(SettingsInvalid, match=words):
+        check_entrance(load_settings({}, {"keys_file": file}))
 
 
 def test_the_command_makes_lists_and_removes_keys_and_stores_none(tmp_path: Path) -> None:
