@@ -73,12 +73,9 @@ class Keyring:
     def find(self, key: str) -> Client | None:
         """Return the client with this key; the time it takes tells nothing about keys that are not the given one."""
         digest = digest_of(key)
-        found = None
         # all are looked at, each in constant time, whether one fits or not
-        for client in self.clients:
-            if hmac.compare_digest(digest, client.digest):
-                found = client
-        return found
+        found = [client for client in self.clients if hmac.compare_digest(digest, client.digest)]
+        return found[0] if found else None
 
     def named(self, name: str) -> Client | None:
         """Return the client of this name."""
