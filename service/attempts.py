@@ -63,13 +63,14 @@ class Attempts:
         """Return for how many seconds there were too many failures: 0 while one more would be answered."""
         return _wait_s(self._row(address, kind))
 
-    def prove(self, address: str) -> None:
-        """Note that a right key came from `address`."""
-        self._row(address, Kind.API_KEY)[_PROVEN] = 1
-
-    def has_proved(self, address: str) -> bool:
-        """Whether a right key came from `address` before."""
-        return bool(self._row(address, Kind.API_KEY)[_PROVEN])
+    def admit(self, address: str) -> int:
+        """Note that a key that could be guessed was right; returns 0, or for how many seconds it may have been luck."""
+        row = self._row(address, Kind.API_KEY)
+        if row[_PROVEN]:
+            return 0
+        wait_s = _wait_s(row)
+        row[_PROVEN] = 0 if wait_s else 1
+        return wait_s
 
     def _row(self, address: str, kind: Kind) -> memoryview:
         place = hashlib.blake2b(_network(address).encode(), digest_size=16, key=self._seed, person=kind.value).digest()

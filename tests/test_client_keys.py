@@ -106,6 +106,37 @@ def test_a_camera_that_repeats_itself_is_shut_out_with_its_key(house: House) -> 
         assert {frame() for _ in range(5)} <= {401, 429}
 
 
+def test_the_page_knows_its_visitor_by_a_cookie_that_ends_with_the_key(house: House) -> None:
+    key = add_key("visitor", "operate", house.file)
+    until(lambda: all(house.ask(key).status_code == 200 for _ in range(8)))
+    with house.server.client() as browser:
+        page = browser.get("/", params={"api_key": key})
+        assert key not in page.text + str(page.headers)
+        for words in ("HttpOnly", "SameSite=Strict", "Path=/"):
+            assert words in page.headers["Set-Cookie"]
+        for _ in range(8):  # both fronts
+            assert browser.get("/").status_code == 200
+        answer = browser.post("/process", data={"process": "on"}, headers={"Origin": house.server.url})
+        assert (answer.status_code, answer.headers["Location"]) == (303, "./")
+        assert browser.post("/process", data={"process": "off"}, headers={"Origin": "http://x"}).status_code == 403
+        # it is for the page alone
+        for method, path in (("GET", "/api/v1/status"), ("PUT", "/api/v1/process"), ("POST", "/analyze_image")):
+            assert browser.request(method, path).status_code == 401
+        remove_key("visitor", house.file)
+        until(lambda: all(browser.get("/").status_code == 401 for _ in range(8)))
+        other = add_key("visitor", "admin", house.file)
+        until(lambda: all(house.ask(other).status_code == 200 for _ in range(8)))
+        assert browser.get("/").status_code == 401
+
+
+def test_a_visitor_of_the_page_may_not_do_more_than_with_the_key(house: House) -> None:
+    with house.server.client() as browser:
+        assert browser.get("/", params={"api_key": house.keys["analyze"]}).status_code == 200
+        answer = browser.post("/process", data={"process": "off"})
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert house.server.process.poll() is None
+
+
 BROKEN = {
     "not TOML": "[keys.a\n",
     "half": '[keys.the-admin]\nscope = "admin"\n',
