@@ -10,7 +10,7 @@ from service.analyze import Analyze, AnalyzeUpload, Desk
 from service.answer import Answering
 from service.errors import on_any_error, on_framemill_error, on_http_error
 from service.health import Live, Ping, Ready, Stop, Version
-from service.keys import KeyCheck
+from service.keys import Access, KeyCheck
 from service.last_image import LastImage
 from service.metrics import Metrics
 from service.panel import Panel, PanelSwitch
@@ -33,13 +33,13 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     pool: Pool,
     counters: Counters,
     settings: Settings,
-    api_key: str | None,
+    access: Access,
     state_dir: Path,
     link: SupervisorLink,
     project_name: str,
 ) -> falcon.App[falcon.Request, falcon.Response]:
     """Make the application of one front."""
-    app = falcon.App(middleware=[KeyCheck(api_key)] if api_key else [])
+    app = falcon.App(middleware=[KeyCheck(access)])
     app.add_error_handler(Exception, on_any_error)
     app.add_error_handler(falcon.HTTPError, on_http_error)
     app.add_error_handler(FramemillError, on_framemill_error)
@@ -47,7 +47,9 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"))
     switch = ProcessSwitch(pool.control, state_dir)
     status = Status(pool, project_name)
-    _add_vendor_routes(app, desk, settings, link)
+    _add_vendor_routes(app, desk, settings)
+    if settings.stop_key is not None:
+        app.add_route("/stop", Stop(settings, access, link))
     app.add_route("/livez", Live())
     app.add_route("/readyz", Ready(pool))
     app.add_route("/metrics", Metrics(status))
@@ -59,9 +61,7 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     return app
 
 
-def _add_vendor_routes(
-    app: falcon.App[falcon.Request, falcon.Response], desk: Desk, settings: Settings, link: SupervisorLink
-) -> None:
+def _add_vendor_routes(app: falcon.App[falcon.Request, falcon.Response], desk: Desk, settings: Settings) -> None:
     raw = AnalyzeUpload(desk, RawFrame())
     app.add_route("/analyze_image", AnalyzeUpload(desk, EncodedFrame()))
     app.add_route("/analyze_raw_image", raw)
@@ -71,5 +71,3 @@ def _add_vendor_routes(
     app.add_route("/last_image", LastImage(desk))
     app.add_route("/ping", Ping())
     app.add_route("/version", Version(shared_memory=settings.shared_memory))
-    if settings.stop_key is not None:
-        app.add_route("/stop", Stop(settings.stop_key.get_secret_value(), link))

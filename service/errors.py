@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import falcon
 import orjson
 
-from workers.errors import FramemillError, InternalError
+from workers.errors import FramemillError, InternalError, TooManyAttempts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +38,7 @@ STATUS: Mapping[str, int] = {
     "image_invalid": 422,
     "image_too_large": 422,
     "server_busy": 429,
+    "too_many_attempts": 429,
     "head_too_large": 431,
     "frame_cancelled": 499,
     "internal_error": 500,
@@ -106,6 +107,8 @@ def on_framemill_error(req: falcon.Request, resp: falcon.Response, error: Framem
     if error.log_traceback:
         _log.error("%s %s: %s", req.method, req.path, error.message, exc_info=error)
     _write(resp, STATUS.get(error.code, 500), error.code, error.message)
+    if isinstance(error, TooManyAttempts):
+        resp.set_header("Retry-After", str(error.retry_after_s))
 
 
 def on_http_error(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import ssl
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from service.app import create_app
 from service.counters import Counters
+from service.keys import Access
 from service.link import SupervisorLink
 from service.settings import Settings
 from service.spelling import spell_headers
@@ -56,6 +58,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
     def __init__(self, plan: FrontPlan) -> None:
         self._plan = plan
         self._settings = Settings(**{**plan.settings, "stop_key": plan.stop_key})
+        self._access = Access.of(self._settings, plan.api_key)
         super().__init__()
 
     def load_config(self) -> None:
@@ -64,7 +67,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         chosen = {
             "bind": f"fd://{self._plan.listen_fd}",
             "workers": settings.fronts,
-            "worker_class": "service.threads.CameraThreads",
+            "worker_class": "service.malformed.DiscreetThreads",
             "threads": settings.slots_per_front + _THREADS_BEYOND_SLOTS,
             "worker_connections": _CONNECTIONS,
             "keepalive": settings.keepalive_s,
@@ -80,6 +83,8 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
             "proc_name": "framemill-front",
             "certfile": str(settings.certfile) if settings.certfile else None,
             "keyfile": str(settings.keyfile) if settings.keyfile else None,
+            "ca_certs": str(settings.client_ca_file) if settings.client_ca_file else None,
+            "cert_reqs": ssl.CERT_REQUIRED if settings.client_ca_file else ssl.CERT_NONE,
             "pre_fork": self._before_fork,
             "post_fork": self._after_fork,
             "post_worker_init": self._say_ready,
@@ -127,8 +132,9 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         link = SupervisorLink(plan.handover.supervisor_fd)
         self._pool = pool
         self._counters = Counters(pool.row)
+        self._access.begin()
         return spell_headers(
-            create_app(pool, self._counters, self._settings, plan.api_key, plan.state_dir, link, plan.project_name)
+            create_app(pool, self._counters, self._settings, self._access, plan.state_dir, link, plan.project_name)
         )
 
 

@@ -1,53 +1,144 @@
-"""Who may ask: the API key, given in the query, as a Bearer token or in a header."""
+"""Who may ask for what: the first thing that is looked at in each request.
+
+A key comes in the query, as a Bearer token or in a header; the page may show a cookie instead (sessions.py). Where no
+key is set everybody may do everything, from this server's own page and from programs (sites.py).
+"""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
+from service.attempts import Attempts, Kind
+from service.key_watch import KeyWatch
+from service.keyring import Client, Keyring, Scope, is_guessable, same_secret, single_key
 from service.params import query_values
-from workers.errors import Unauthorized
+from service.sessions import COOKIE, Sessions
+from service.sites import HostRule, acts, refuse_other_sites
+from workers.errors import Forbidden, TooManyAttempts, Unauthorized
 
 if TYPE_CHECKING:
     import falcon
 
+    from service.settings import Settings
+
 # what machines ask before they have a key, and /stop, which has a key of its own
 _OPEN_PATHS = frozenset({"/ping", "/version", "/livez", "/readyz", "/stop"})
+# what a browser asks for on behalf of the page: here, and nowhere else, the cookie will do
+_PAGE_PATHS = frozenset({"/", "/process", "/last_image"})
+RING = "framemill.keyring"  # where in its environ a request keeps the keys that it was let in by
 
 
-def same_secret(given: str, expected: str) -> bool:
-    """Compare two secrets in a time that tells neither their content nor their length."""
-    return hmac.compare_digest(_digest(given), _digest(expected))
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What all fronts share to decide who may ask; made before they are forked."""
+
+    keys: KeyWatch | None
+    attempts: Attempts
+    sessions: Sessions
+    hosts: HostRule
+
+    @classmethod
+    def of(cls, settings: Settings, api_key: str | None) -> Self:
+        """Make it from the settings, and from the one key where there is one."""
+        keys = None
+        if api_key is not None or settings.keys_file is not None:
+            keys = KeyWatch(None if api_key is None else single_key(api_key), settings.keys_file)
+        return cls(
+            keys,
+            Attempts(),
+            Sessions(secure=settings.certfile is not None),
+            HostRule(settings.allowed_hosts, keys_are_set=keys is not None),
+        )
+
+    def begin(self) -> None:
+        """Follow the file of keys, in the process of a front."""
+        if self.keys is not None:
+            self.keys.begin()
+
+    def check_stop_key(self, address: str, given: str, expected: str) -> None:
+        """Raise Forbidden where the key for /stop is wrong, TooManyAttempts where too many wrong ones came."""
+        if same_secret(given, expected) and not (
+            is_guessable(expected) and self.attempts.wait_s(address, Kind.STOP_KEY)
+        ):
+            return
+        _refuse_many(self.attempts.fail(address, Kind.STOP_KEY))
+        raise Forbidden("the stop key is missing or wrong")
 
 
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+def require(req: falcon.Request, scope: Scope) -> None:
+    """Raise Forbidden where the client of `req` has no key for this."""
+    if req.context.scope < scope:
+        raise Forbidden(
+            f"the key of {req.context.client} is for {req.context.scope.name.lower()}; "
+            f"this needs one for {scope.name.lower()}"
+        )
 
 
 class KeyCheck:
-    """Falcon middleware: refuses requests without the key, before anything else of them is looked at."""
+    """Falcon middleware: refuses requests without a key, before anything else of them is looked at.
 
-    def __init__(self, api_key: str) -> None:
-        self._api_key = api_key
+    Leaves in `req.context` the `client`, by name (None where no key is set), and the `scope` of its key.
+    """
 
-    def process_request(self, req: falcon.Request, _: falcon.Response) -> None:
-        """Let the request pass or raise Unauthorized."""
-        if req.path in _OPEN_PATHS:
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Let the request pass, or raise Unauthorized, TooManyAttempts or Forbidden."""
+        self._access.hosts.check(req.env.get("HTTP_HOST", ""))
+        if acts(req.method, req.path):
+            refuse_other_sites(req.env)
+        keys = self._access.keys
+        if keys is None or req.path in _OPEN_PATHS:
+            req.context.client, req.context.scope = None, Scope.ADMIN
             return
-        given = _given_key(req)
-        if given is None:
-            raise Unauthorized("this server asks for an API key: api_key=..., Authorization: Bearer ..., or X-API-Key")
-        if not same_secret(given, self._api_key):
+        # the ring is noted before it is asked: what it allows ends with it, however late the request comes on
+        ring = req.env[RING] = keys.ring
+        client = self._client(req, resp, ring)
+        req.context.client, req.context.scope = client.name, client.scope
+
+    def _client(self, req: falcon.Request, resp: falcon.Response, ring: Keyring) -> Client:
+        key = _header_key(req)
+        by_query = key is None
+        if key is None:
+            key = query_values(req).get("api_key")
+        if key is None:
+            return self._known_by_cookie(req, ring)
+        client = self._known_by_key(req.remote_addr, ring.find(key))
+        if by_query and req.path in _PAGE_PATHS:
+            self._access.sessions.open(resp, client)
+        return client
+
+    def _known_by_key(self, address: str, client: Client | None) -> Client:
+        attempts = self._access.attempts
+        if client is None:
+            _refuse_many(attempts.fail(address))
             raise Unauthorized("the API key is wrong")
+        if client.guessable:
+            _refuse_many(attempts.admit(address))
+        return client
+
+    def _known_by_cookie(self, req: falcon.Request, ring: Keyring) -> Client:
+        if req.path in _PAGE_PATHS:
+            for cookie in req.get_cookie_values(COOKIE) or ():
+                client = self._access.sessions.client(cookie, ring)
+                if client is not None:
+                    return client
+        raise Unauthorized("this server asks for an API key: api_key=..., Authorization: Bearer ..., or X-API-Key")
 
 
-def _given_key(req: falcon.Request) -> str | None:
+def _refuse_many(wait_s: int) -> None:
+    if wait_s:
+        raise TooManyAttempts("too many wrong keys came from this address within a minute", wait_s)
+
+
+def _header_key(req: falcon.Request) -> str | None:
     bearer = req.get_header("Authorization") or ""
     if bearer[:7].lower() == "bearer ":
         return _as_utf8(bearer[7:].strip())
     header = req.get_header("X-API-Key")
-    return _as_utf8(header) if header else query_values(req).get("api_key")
+    return _as_utf8(header) if header else None
 
 
 def _as_utf8(header: str) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import falcon
 import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from service.params import query_values
-from workers.errors import Forbidden, FramemillError, InvalidParameter
+from service.keyring import Scope
+from service.keys import require
+from workers.errors import FramemillError, InvalidParameter
 from workers.job import Job, Task
 
 if TYPE_CHECKING:
@@ -42,10 +42,9 @@ class Panel:
         self._status = status
         self._page = _templates().get_template("panel.html")
 
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+    def on_get(self, _: falcon.Request, resp: falcon.Response) -> None:
         """Render the page."""
-        api_key = query_values(req).get("api_key")
-        resp.text = self._page.render(now=self._status.snapshot(), last=self._last_frame(), api_key=api_key)
+        resp.text = self._page.render(now=self._status.snapshot(), last=self._last_frame())
         resp.content_type = falcon.MEDIA_HTML
         resp.set_header("Content-Security-Policy", _POLICY)
         resp.set_header("X-Content-Type-Options", "nosniff")
@@ -77,25 +76,17 @@ class Panel:
 
 
 class PanelSwitch:
-    """`POST /process`: the switch of the page, a plain form; only our own page may send it."""
+    """`POST /process`: the switch of the page, a plain form."""
 
     def __init__(self, switch: ProcessSwitch) -> None:
         self._switch = switch
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Throw the switch and show the page again."""
-        _refuse_other_sites(req)
+        require(req, Scope.OPERATE)
         wanted = req.bounded_stream.read(_FORM_BYTES)
         if wanted not in {b"process=on", b"process=off"}:
             raise InvalidParameter("the form was expected to hold process=on or process=off")
         self._switch.throw(on=wanted == b"process=on")
-        query = f"?{req.query_string}" if req.query_string else ""
         resp.status = 303
-        resp.set_header("Location", f"./{query}")
-
-
-def _refuse_other_sites(req: falcon.Request) -> None:
-    origin = req.get_header("Origin")
-    site = req.get_header("Sec-Fetch-Site")
-    if site not in {None, "same-origin", "none"} or (origin and urlsplit(origin).netloc != req.get_header("Host")):
-        raise Forbidden("the switch can be thrown from this server's own page only")
+        resp.set_header("Location", "./")

@@ -1,6 +1,7 @@
 """A camera says the same with each frame, so all but the first are answered without being understood anew.
 
-What a request asks for is a pure function of its head, of settings that do not change and of its peer. So once a
+What a request asks for is a pure function of its head, of settings that do not change, of the keys of now and of its
+peer. So once a
 request was answered with a context, its connection remembers the head, byte for byte, with what it asked for. The next
 request with these very bytes goes from the socket to the pool and back: no parser, no WSGI, no routing. Whatever is not
 plain (another head, no worker ready, a server that stops) goes the ordinary way, and what was read is given back.
@@ -18,6 +19,8 @@ from gunicorn import util
 from service.body import Bring, Received
 from service.errors import answer_to
 from service.heads import last_head
+from service.keyring import Keyring
+from service.keys import RING
 from service.wire import PlainBody, plain_body, response_head
 
 _log = logging.getLogger(__name__)
@@ -28,10 +31,14 @@ _LONGEST_HEAD_BYTES = 4096  # longer ones are rare, and would be kept for as lon
 Again = Callable[[Bring], bytes | None]
 
 
+_NO_KEYS = Keyring(())
+
+
 class _Known(NamedTuple):
     head: bytes
     body_bytes: int
     again: Again
+    ring: Keyring = _NO_KEYS
 
 
 def remember(env: dict[str, Any], again: Again) -> None:
@@ -42,7 +49,7 @@ def remember(env: dict[str, Any], again: Again) -> None:
     unreader = env["wsgi.input"].reader.unreader
     head = last_head(unreader)
     if head is not None and len(head) <= _LONGEST_HEAD_BYTES:
-        unreader.repeat = _Known(head, int(env.get("CONTENT_LENGTH", "0")), again)
+        unreader.repeat = _Known(head, int(env.get("CONTENT_LENGTH", "0")), again, env.get(RING, _NO_KEYS))
 
 
 def answer_again(unreader: Any, connection: socket.socket) -> bool | None:
@@ -59,7 +66,8 @@ def answer_again(unreader: Any, connection: socket.socket) -> bool | None:
         first = unreader.read()
         early = memoryview(first)[len(known.head) :]
         answer = None
-        if first.startswith(known.head) and len(early) <= known.body_bytes:
+        # looked at after the wait for these bytes: a key may have been taken away meanwhile
+        if not known.ring.retired and first.startswith(known.head) and len(early) <= known.body_bytes:
             body = PlainBody(connection, known.head, early, known.body_bytes)
             answer = _answer(known, _Frame(body, connection))
         if answer is None:

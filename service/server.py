@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from service.entrance import check_entrance
 from service.front import FrontPlan
 from service.notify import notify_systemd
 from service.settings import Settings, load_settings
@@ -18,6 +19,9 @@ from workers.flow.modules.code import CodeOptions
 from workers.flow.project import Project, Step, load_project
 from workers.handover import Handover
 from workers.supervisor import Exit, Supervisor
+
+# a READY of gunicorn's own would come before a frame can be inspected; keys reach the fronts by their plan
+_NOT_FOR_FRONTS = {"NOTIFY_SOCKET", "FRAMEMILL_API_KEY", "FRAMEMILL_STOP_KEY"}
 
 
 def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, str], None]) -> Exit:
@@ -32,7 +36,7 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
     project = load_project(folder)
     settings = load_settings(project.server, options)
     _refuse_code(project, settings)
-    api_key = settings.read_api_key()
+    api_key = check_entrance(settings)
     state_dir = _state_dir(settings, project)
     listener = _listen(settings)
     url = _url(settings, listener)
@@ -82,8 +86,7 @@ class _FrontStart:
         if self._plan_fd < 0:
             self._plan_fd = os.memfd_create("framemill-plan")
             os.write(self._plan_fd, self._make_plan(handover).model_dump_json().encode())
-        # gunicorn would say READY by itself, before a frame can be inspected
-        environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
+        environment = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_FRONTS}
         command = [sys.executable, "-m", "service.front", str(self._plan_fd)]
         return command, environment, (self._listener.fileno(), self._plan_fd)
 

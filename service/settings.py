@@ -10,16 +10,17 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
 from workers.errors import SettingsInvalid
-from workers.settings import PoolSettings
+from workers.settings import PoolSettings, split_names
 
 _PREFIX = "FRAMEMILL_"
 _CREDENTIAL = "framemill.api_key"
@@ -36,7 +37,17 @@ class Settings(PoolSettings, BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535, description="TCP port; 0 for any free one")] = 8000
     api_key_file: Annotated[Path | None, Field(description="file whose first line is the API key")] = None
     api_key: Annotated[SecretStr | None, Field(description="the API key itself; a file is safer")] = None
+    keys_file: Annotated[Path | None, Field(description="file with a key for each client, see framemill keys")] = None
     stop_key: Annotated[SecretStr | None, Field(description="key that /stop asks for; none switches /stop off")] = None
+    stop_from_anywhere: Annotated[bool, Field(description="/stop may come from other machines too")] = (
+        False  # the vendor's SDK stops servers that it started itself, on its own machine
+    )
+    allowed_hosts: Annotated[
+        tuple[str, ...] | None,
+        NoDecode,
+        BeforeValidator(split_names),
+        Field(description="names that requests may have in Host, * for any; addresses and localhost always may"),
+    ] = None  # sites.py says what is allowed then
     state_dir: Annotated[Path | None, Field(description="where the Process switch and kept frames live")] = None
     shared_memory: Annotated[bool, Field(description="accept frames in shared memory from this host")] = True
     body_ms: Annotated[int, Field(ge=100, le=600_000, description="time for a body to arrive")] = (
@@ -48,6 +59,9 @@ class Settings(PoolSettings, BaseSettings):
     )
     certfile: Annotated[Path | None, Field(description="TLS certificate, PEM")] = None
     keyfile: Annotated[Path | None, Field(description="key of the TLS certificate, PEM")] = None
+    client_ca_file: Annotated[
+        Path | None, Field(description="TLS: only clients with a certificate of this authority, PEM, are answered")
+    ] = None
     disable_code: Annotated[bool, Field(description="refuse projects with code modules")] = False
 
     @classmethod

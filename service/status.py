@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import falcon
 import orjson
 
+from service.keyring import Scope
+from service.keys import require
 from workers.control import Control, FrontRow, WorkerRow
 
 if TYPE_CHECKING:
@@ -83,8 +85,9 @@ class ReloadResource:
     def __init__(self, link: SupervisorLink) -> None:
         self._link = link
 
-    def on_post(self, _: falcon.Request, resp: falcon.Response) -> None:
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Pass it on."""
+        require(req, Scope.ADMIN)
         self._link.ask_to_reload()
         resp.status = 202
         resp.data = orjson.dumps({"reload": "asked for"})

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import falcon
 import orjson
 
+from service.keyring import Scope
+from service.keys import require
 from workers.control import Control
 from workers.errors import InvalidParameter
 
@@ -71,6 +73,7 @@ class ProcessResource:
 
     def on_put(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Throw the switch."""
+        require(req, Scope.OPERATE)
         try:
             asked = orjson.loads(req.bounded_stream.read(_BODY_BYTES))
         except orjson.JSONDecodeError:

@@ -10,6 +10,7 @@ import httpx
 import numpy as np
 import pytest
 from faults import children_of
+from guests import client_from
 from numpy.typing import NDArray
 from pictures import png
 from running import Server, serving, start_command, write_project
@@ -67,7 +68,7 @@ def test_the_key_is_accepted_in_each_of_its_places(guarded: Server, scene: NDArr
 @pytest.mark.parametrize("wrong", ["-", KEY[:-1], KEY + "x", KEY.upper(), "\xff" * 20, "x" * 4000])
 def test_any_other_key_is_refused(guarded: Server, scene: NDArray[np.uint8], way: int, wrong: str) -> None:
     query, headers = _ways(wrong)[way]
-    with httpx.Client(base_url=guarded.url) as client:
+    with client_from(f"127.0.1.{way + 1}", guarded) as client:
         answer = client.post("/analyze_image", params=query, headers=headers, content=png(scene))
     assert answer.status_code == 401
 

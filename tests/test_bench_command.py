@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from guests import add_key
 from image_files import ihdr
 from image_files import png as png_of
 from numpy.typing import NDArray
@@ -109,6 +110,15 @@ def test_scripts_get_one_document_that_agrees_with_itself(tmp_path: Path, projec
     assert sustained == 4 or found["first_failed"]["cameras"] == sustained + 1
     assert list((tmp_path / "tmp").iterdir()) == []
     assert left(str(tmp_path)) == []
+
+
+def test_a_server_with_keys_of_clients_is_measured_with_one_of_its_own(
+    tmp_path: Path, project: Path, image: Path
+) -> None:
+    add_key("camera", "analyze", tmp_path / "keys.toml")
+    env = {"FRAMEMILL_KEYS_FILE": str(tmp_path / "keys.toml")}
+    done = bench(project, image, "--takt-ms", 20, "--step-s", 0.3, "--max-cameras", 1, env=env)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_flow_that_is_slower_than_the_takt_is_told_with_the_takt_that_would_do(tmp_path: Path, image: Path) -> None:

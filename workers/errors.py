@@ -183,6 +183,16 @@ class Unauthorized(FramemillError):
     code = "unauthorized"
 
 
+class TooManyAttempts(FramemillError):
+    """Too many wrong keys came from an address; `retry_after_s` says when the next is looked at."""
+
+    code = "too_many_attempts"
+
+    def __init__(self, message: str, retry_after_s: int = 60) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class Forbidden(FramemillError):
     """The caller is known or local enough to be answered, but may not do this."""
 

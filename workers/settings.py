@@ -19,7 +19,7 @@ MIB = 1 << 20
 Format = Literal["jpeg", "png", "bmp", "tiff", "webp"]
 
 
-def _split(value: object) -> object:
+def split_names(value: object) -> object:
     """Take `jpeg,png` apart: an environment variable is one text."""
     return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
@@ -76,7 +76,10 @@ class PoolSettings(BaseModel):
     ] = 0
     max_megapixels: Annotated[float, Field(gt=0, le=1000, description="the largest encoded image")] = 50.0
     formats: Annotated[
-        frozenset[Format], NoDecode, BeforeValidator(_split), Field(description="encoded formats that are accepted")
+        frozenset[Format],
+        NoDecode,
+        BeforeValidator(split_names),
+        Field(description="encoded formats that are accepted"),
     ] = frozenset(
         {"jpeg", "png"}  # what the decoders are tested against damaged files for
     )

@@ -6,6 +6,7 @@ import click
 
 from service.cli.bench import bench
 from service.cli.check import check
+from service.cli.keys import keys
 from service.cli.process import process
 from service.cli.reload import reload
 from service.cli.send import send
@@ -29,5 +30,5 @@ def main() -> None:
     """
 
 
-for command in (serve, check, process, reload, send, bench):
+for command in (serve, check, process, reload, send, keys, bench):
     main.add_command(command)

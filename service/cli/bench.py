@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 from urllib.parse import urlencode
@@ -17,6 +19,7 @@ from service.cameras import Shot
 from service.cli.client import connect, explain, fail
 from service.cli.findings import TABLE_HEAD, Line, document, summary, table_row
 from service.cli.images import image_files
+from service.keyring import new_key
 from service.settings import Settings, load_settings
 from service.sustain import Found, rising_load
 from service.trial import ServerEnded, Step, TrialServer, trial_server
@@ -150,9 +153,11 @@ def _frames(files: Sequence[Path], form: Form, settings: Settings) -> list[Camer
 
 def _measure(project: Path, line: Line, files: Sequence[Path], data: str, say: Callable[[str], None]) -> Found:
     try:
-        key = line.settings.read_api_key()
-        shots = [_shot(frame, line.form, data, key) for frame in line.frames]
-        with trial_server(project, "--workers", str(line.settings.workers)) as server:
+        with (
+            _entrance(line.settings) as (key, arguments),
+            trial_server(project, "--workers", str(line.settings.workers), *arguments) as server,
+        ):
+            shots = [_shot(frame, line.form, data, key) for frame in line.frames]
             _send_each_once(server, files, shots, key)
             return _raise_load(server, shots, line, say)
     except SettingsInvalid as error:
@@ -162,6 +167,20 @@ def _measure(project: Path, line: Line, files: Sequence[Path], data: str, say: C
         fail(
             error.status if error.status in {_MISTAKES, _CANNOT_START} else _CANNOT_START, "the server ended, see above"
         )
+
+
+@contextmanager
+def _entrance(settings: Settings) -> Iterator[tuple[str | None, tuple[str, ...]]]:
+    """Yield the key for our cameras, and what the server must be told of it: keys in a file are not ours to know."""
+    key = settings.read_api_key()
+    if key is not None or settings.keys_file is None:
+        yield key, ()
+        return
+    with tempfile.NamedTemporaryFile("w", prefix="framemill-bench-") as file:
+        key = new_key()
+        file.write(key)
+        file.flush()
+        yield key, ("--api-key-file", file.name)
 
 
 def _shot(frame: CameraFrame, form: Form, data: str, key: str | None) -> Shot:

@@ -28,6 +28,7 @@ def _say_ready(name: str, url: str) -> None:
 @click.option("--workers", type=int, help="processes that inspect frames; default one per core")
 @click.option("--fronts", type=int, help="processes that speak HTTP; default one per four cores")
 @click.option("--api-key-file", type=click.Path(path_type=Path), help="file whose first line is the API key")
+@click.option("--keys-file", type=click.Path(path_type=Path), help="file with a key for each client: framemill keys")
 @click.option("--stop-key", help="key that /stop asks for; without one /stop does not exist")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="where the Process switch is kept")
 @click.option("--disable-code", is_flag=True, default=None, help="refuse projects with code modules")
