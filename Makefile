@@ -5,7 +5,7 @@ BIN := .venv/bin
 PROJECT ?= deploy/projects/board
 PORT ?= 8000
 
-.PHONY: help setup serve test test-system check format bench bench-full clean
+.PHONY: help setup serve test soak test-system check format bench bench-full clean
 
 help:  ## show these words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,7 +23,10 @@ serve: .venv/.done  ## run the server with the example project (PROJECT=..., POR
 	$(BIN)/framemill serve $(PROJECT) --port $(PORT)
 
 test: .venv/.done  ## run all tests that need neither root nor minutes
-	$(BIN)/pytest -m "not systemd"
+	$(BIN)/pytest -m "not systemd and not soak"
+
+soak: .venv/.done  ## the worst days of a server, minutes each; SOAK_MINUTES=240 for a night of all of them mixed
+	$(BIN)/pytest -m soak -p no:cacheprovider --timeout 0 -rA
 
 test-system: .venv/.done  ## boot a real systemd and run the service in it (root, debootstrap)
 	$(BIN)/pytest -m systemd
