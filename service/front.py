@@ -75,6 +75,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
             "graceful_timeout": max(1, settings.deadline_ms // 1000 + 1),
             "http_parser": "python",
             "limit_request_line": 8190,
+            "forwarder_headers": "",  # SCRIPT_NAME would change the path that a proxy has allowed
             "control_socket_disable": True,
             "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,  # noqa: S108 - a heartbeat file on a disk would block
             "errorlog": "-",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from http.client import HTTPResponse
 from pathlib import Path
 
 import falcon
@@ -11,6 +12,7 @@ import falcon.testing
 import httpx
 import numpy as np
 import pytest
+from contract import speak
 from numpy.typing import NDArray
 from pictures import png
 from running import Server, serving, write_project
@@ -91,6 +93,15 @@ def test_an_origin_is_ours_if_name_and_port_are(origin: str, host: str, ours: bo
         assert not ours
     else:
         assert ours
+
+
+@pytest.mark.parametrize("header", ["SCRIPT_NAME", "PATH_INFO"])
+def test_no_header_changes_the_path_that_a_proxy_has_seen(server: Server, header: str) -> None:
+    request = f"GET /analyze/ping HTTP/1.1\r\nHost: camera\r\n{header}: /analyze\r\nConnection: close\r\n\r\n"
+    with speak(server, request.encode()) as connection:
+        answer = HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == 404
 
 
 FOREIGN = ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "[::1", "a b.c"]
