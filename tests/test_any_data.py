@@ -32,7 +32,8 @@ def _ask(server: Server, data: str, query: str) -> Answer:
 
 def _check(server: Server, data: bytes) -> None:
     sent = quote(data)
-    body, picture = _ask(server, sent, ""), _ask(server, sent, "&response_type=image")
+    # equally long, so that both are refused or neither
+    body, picture = _ask(server, sent, "&not_for_us=anything"), _ask(server, sent, "&response_type=image")
     assert body.status == picture.status
     if body.status == 200:
         in_headers = dict(line.split(b": ", 1) for line in picture.head.split(b"\r\n")[1:] if line)

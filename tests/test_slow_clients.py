@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from bystanders import good_cameras
-from faults import children_of, command_of, until
+from faults import until
+from front_costs import front_bytes, front_sockets
 from raw_http import Connection, frame_request
 from running import Server, serving, write_project
 
@@ -166,22 +167,6 @@ def test_slowhttptest_cannot_keep_the_server_from_good_traffic(server: Server, w
     _beside(server, lambda: subprocess.check_call(command, stdout=subprocess.DEVNULL, timeout=200))
 
 
-def _fronts(server: Server) -> list[int]:
-    children = [pid for child in children_of(server.process.pid) for pid in children_of(child)]
-    return [pid for pid in children if "service.front" in command_of(pid) or "framemill-front" in command_of(pid)]
-
-
-def _front_bytes(server: Server) -> int:
-    """What the fronts hold in memory of their own."""
-    rows = [row for pid in _fronts(server) for row in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()]
-    return 1024 * sum(int(row.split()[1]) for row in rows if row.startswith(("Private_Dirty:", "Swap:")))
-
-
-def _front_sockets(server: Server) -> int:
-    links = [link for pid in _fronts(server) for link in Path(f"/proc/{pid}/fd").iterdir()]
-    return sum(link.is_symlink() and str(link.readlink()).startswith("socket:") for link in links)
-
-
 IDLE = """
 import socket, sys
 held = [socket.create_connection(("127.0.0.1", int(sys.argv[1])), 60, ("127.0.0.2", 0)) for _ in range(5000)]
@@ -194,7 +179,7 @@ sys.stdin.read()
 @pytest.mark.timeout(600)
 def test_20_000_idle_connections_cost_little_memory_and_nobody_else(server: Server) -> None:
     assert _inspects(server)
-    bytes_before, sockets_before = _front_bytes(server), _front_sockets(server)
+    bytes_before, sockets_before = front_bytes(server), front_sockets(server)
 
     def disturb() -> None:
         command = [sys.executable, "-c", IDLE, str(server.port)]
@@ -207,8 +192,8 @@ def test_20_000_idle_connections_cost_little_memory_and_nobody_else(server: Serv
             for process in idle:
                 assert process.stdout is not None
                 assert process.stdout.readline() == b"ready\n"
-            held = _front_sockets(server) - sockets_before
-            cost = _front_bytes(server) - bytes_before
+            held = front_sockets(server) - sockets_before
+            cost = front_bytes(server) - bytes_before
             assert all(_inspects(server) for _ in range(50))
             assert held > 1000
             assert cost <= held * 30_000, (cost, held)

@@ -1,0 +1,32 @@
+"""What the fronts of a server cost: memory of their own, processor time, sockets."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from faults import children_of, command_of
+from running import Server
+
+
+def _fronts(server: Server) -> list[int]:
+    children = [pid for child in children_of(server.process.pid) for pid in children_of(child)]
+    return [pid for pid in children if "service.front" in command_of(pid) or "framemill-front" in command_of(pid)]
+
+
+def front_bytes(server: Server) -> int:
+    """The memory that the fronts hold and share with nobody."""
+    rows = [row for pid in _fronts(server) for row in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()]
+    return 1024 * sum(int(row.split()[1]) for row in rows if row.startswith(("Private_Dirty:", "Swap:")))
+
+
+def front_cpu_s(server: Server) -> float:
+    """The processor time that the fronts have taken so far."""
+    fields = [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split() for pid in _fronts(server)]
+    return sum(int(field[11]) + int(field[12]) for field in fields) / os.sysconf("SC_CLK_TCK")
+
+
+def front_sockets(server: Server) -> int:
+    """How many sockets the fronts have open."""
+    links = [link for pid in _fronts(server) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    return sum(link.is_symlink() and str(link.readlink()).startswith("socket:") for link in links)
