@@ -5,6 +5,7 @@ In its folder: `state.json` says how far it came, each finding is `NUMBER.bin` w
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mmap
 import os
@@ -69,7 +70,8 @@ class _Child:
         self.block = block
         NUMBER.pack_into(self._at_hand, 0, block.start)
         assert self.process.stdin is not None
-        self.process.stdin.write(f"{block.start} {len(block)}\n")
+        with contextlib.suppress(BrokenPipeError):  # it has just died: its output will end
+            self.process.stdin.write(f"{block.start} {len(block)}\n")
 
     def hangs(self) -> bool:
         """Tell whether the mutant at hand has been there for too long."""
@@ -81,7 +83,8 @@ class _Child:
         """Let it go and return its exit status."""
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
-            pipe.close()
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
         return self.process.wait()
 
 
