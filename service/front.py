@@ -20,7 +20,7 @@ from service.settings import Settings
 from service.spelling import spell_headers
 from workers.dispatch import QueueDispatch
 from workers.handover import Handover
-from workers.parent import die_with_parent
+from workers.parent import die_with_parent, keep_private
 from workers.pool import Pool
 
 _PLAN_BYTES = 1 << 20
@@ -107,6 +107,7 @@ def main() -> None:
     """Run the fronts until the supervisor ends them."""
     plan = FrontPlan.model_validate_json(os.pread(int(sys.argv[1]), _PLAN_BYTES, 0))
     die_with_parent(plan.supervisor_pid)
+    keep_private()
     Fronts(plan).run()
 
 

@@ -20,7 +20,7 @@ from workers.arena import map_part
 from workers.channel import Inbox
 from workers.control import ControlPage, WorkerRow
 from workers.errors import FramemillError
-from workers.parent import die_with_parent
+from workers.parent import die_with_parent, keep_private
 from workers.runner import Runner, SlotMemory
 from workers.slot import headers
 from workers.task import Inspector
@@ -53,6 +53,7 @@ def run_worker(place: Place, parent_pid: int) -> NoReturn:
     status = 1
     try:
         die_with_parent(parent_pid)
+        keep_private(yes=False)  # until it has arranged its own affairs
         _start_clean(place)
         status = _serve(place)
     except BaseException:  # noqa: BLE001 - nothing may unwind into the supervisor's own stack
@@ -119,6 +120,7 @@ def _boot(place: Place) -> tuple[Runner, memoryview]:
     row = ControlPage(low, geometry).workers[place.row]
     row[WorkerRow.PID] = os.getpid()
     slots = headers(low, geometry)
+    keep_private()
     inspector = Inspector.prepare(place.project, place.settings)
     memory = SlotMemory(slots, low, high, place.arena)
     return Runner(inspector, memory, place.arena.fd, place.channel.done_fds, row), row
