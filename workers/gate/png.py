@@ -22,6 +22,7 @@ _IHDR = struct.Struct(">IIBBBBB")
 FRAMING_BYTES = 12  # length, type and CRC of a chunk
 # a row of 16,384 pixels in a chunk each, and as much again; walking so many takes some 50 ms
 MAX_CHUNKS = 65_536
+_MAX_OTHER_CHUNKS = 1024  # texts and the like; encoders write some ten
 PALETTE = 3
 _SAMPLES = {0: 1, 2: 3, PALETTE: 1, 4: 2, 6: 4}  # per pixel, by colour type
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), PALETTE: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -105,6 +106,9 @@ def _read_chunks(data: memoryview) -> list[_Chunk]:
             chunks[-1].payload_bytes += payload_bytes
         else:
             chunks.append(_Chunk(kind, at, end, payload_bytes))
+            if len(chunks) > _MAX_OTHER_CHUNKS:
+                msg = f"the PNG has more than {_MAX_OTHER_CHUNKS} chunks beside those of its pixels"
+                raise ImageInvalid(msg)
         if kind == b"IEND":
             return chunks
         at = end
