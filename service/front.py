@@ -25,7 +25,7 @@ from service.settings import Settings
 from service.spelling import spell_headers
 from workers.dispatch import QueueDispatch
 from workers.handover import Handover
-from workers.parent import die_with_parent
+from workers.parent import die_with_parent, keep_private
 from workers.pool import LONGEST_LINE, Pool
 
 if TYPE_CHECKING:
@@ -157,6 +157,7 @@ def main() -> None:
     plan = FrontPlan.model_validate_json(os.pread(int(sys.argv[1]), _PLAN_BYTES, 0))
     _allow_descriptors(_CONNECTIONS + _OWN_DESCRIPTORS)
     die_with_parent(plan.supervisor_pid)
+    keep_private()
     Fronts(plan).run()
 
 

@@ -2,11 +2,17 @@
 
 It is opened by descriptor, read-only, without following links, and copied with `preadv`: mapping it would be a SIGBUS
 as soon as its owner truncates it, and `multiprocessing.shared_memory` would unlink it when we exit. A short read is an
-error, the segment stays its owner's.
+error, the segment stays its owner's. All checks but the name's are made on what was opened, and all that follows is
+done with the copy: what the owner changes meanwhile shows in it or not, but never in half of an inspection.
+
+Who may have a segment read is its owner: it must be the server's own, or its mode must let the server's group or
+everybody read it. That holds for a server that runs as root too, or any user of the host could see the frames of all
+others through it. What is not there and what we may not read get the same answer.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import stat
@@ -49,7 +55,7 @@ def copy_segment(name: str, width: int, height: int, fmt: PixelFormat | None, ar
     fd = _open(name)
     try:
         status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISREG(status.st_mode) or not _may_read(status):
             raise SegmentNotFound("there is no such segment")
         length = _frame_bytes(status.st_size, width, height, fmt)
         if length > len(area):
@@ -62,13 +68,27 @@ def copy_segment(name: str, width: int, height: int, fmt: PixelFormat | None, ar
     return length
 
 
+@functools.cache
+def _folder_fd() -> int:
+    return os.open(_FOLDER, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
 def _open(name: str) -> int:
     # a link, a pipe or a device planted under this name must neither be followed nor block
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     try:
-        return os.open(f"{_FOLDER}/{name}", flags)
+        return os.open(name, flags, dir_fd=_folder_fd())
     except OSError:
         raise SegmentNotFound("there is no such segment") from None
+
+
+def _may_read(status: os.stat_result) -> bool:
+    """Tell whether the mode lets this process read, its privileges left aside; see path_resolution(7)."""
+    if status.st_uid == os.geteuid():
+        return bool(status.st_mode & stat.S_IRUSR)
+    if status.st_gid == os.getegid() or status.st_gid in os.getgroups():
+        return bool(status.st_mode & stat.S_IRGRP)
+    return bool(status.st_mode & stat.S_IROTH)
 
 
 def _frame_bytes(size: int, width: int, height: int, fmt: PixelFormat | None) -> int:

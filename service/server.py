@@ -18,6 +18,7 @@ from workers.errors import CannotListen, ProjectInvalid
 from workers.flow.modules.code import CodeOptions
 from workers.flow.project import Project, Step, load_project
 from workers.handover import Handover
+from workers.parent import keep_private
 from workers.supervisor import Exit, Supervisor
 
 # a READY of gunicorn's own would come before a frame can be inspected; keys reach the fronts by their plan
@@ -63,6 +64,7 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
         if what == "ready":
             say_ready(project.name, url)
 
+    keep_private()
     supervisor = Supervisor(
         settings,
         project,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 END = b"\xff\xd9"
+SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, by PNG's colour type
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
 
@@ -33,6 +34,33 @@ def png(header: bytes, stream: bytes, before: bytes = b"", after: bytes = b"") -
 def rows(packed: NDArray[np.uint8]) -> bytes:
     """Put filter byte 0 before each row of (h, bytes of a row)."""
     return b"".join(b"\0" + row.tobytes() for row in packed)
+
+
+def pack(samples: NDArray[np.uint16], depth: int) -> NDArray[np.uint8]:
+    """Pack (h, n) samples of `depth` bits into bytes, rows padded to whole ones, as PNG does."""
+    if depth == 16:
+        return samples.astype(">u2").view(np.uint8)
+    bits = samples[..., None] >> np.arange(depth)[::-1] & 1
+    return np.packbits(bits.astype(np.uint8).reshape(len(samples), -1), axis=1)
+
+
+def png_of(
+    samples: NDArray[np.uint16], colour: int, depth: int, before: bytes = b"", *, interlaced: bool = False
+) -> bytes:
+    """Make a PNG of (h, w, samples of a pixel)."""
+    height, width = samples.shape[:2]
+    steps = ADAM7 if interlaced else ((0, 0, 1, 1),)
+    passes = [samples[y::dy, x::dx] for x, y, dx, dy in steps]
+    parts = [part.reshape(len(part), -1) for part in passes if part.size]
+    stream = zlib.compress(b"".join(rows(pack(part, depth)) for part in parts))
+    return png(ihdr(width, height, depth, colour, int(interlaced)), stream, before)
+
+
+def expected_bgr(samples: NDArray[np.uint16], colour: int, depth: int) -> NDArray[np.uint8]:
+    """Reduce to 8 bits, drop alpha, repeat grey, turn RGB into BGR."""
+    eight = samples >> 8 if depth == 16 else samples * (255 // ((1 << depth) - 1))
+    plain = eight[..., :3][..., ::-1] if colour in {2, 6} else eight[..., :1].repeat(3, axis=2)
+    return plain.astype(np.uint8)
 
 
 def grey_png(pixels: NDArray[np.uint8], before: bytes = b"", after: bytes = b"") -> bytes:

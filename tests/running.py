@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,12 +65,17 @@ def start_command(project: Path, *arguments: str) -> list[str]:
 
 
 @contextmanager
-def serving(project: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """Serve `project` until the end of the block; two workers unless the arguments say otherwise."""
+def serving(
+    project: Path, *arguments: str, env: Mapping[str, str] | None = None, launcher: Sequence[str] = ()
+) -> Iterator[Server]:
+    """Serve `project` until the end of the block; two workers unless the arguments say otherwise.
+
+    `launcher` is a command that runs the one behind it.
+    """
     if "--workers" not in arguments:
         arguments = (*arguments, "--workers", "2")
     process = subprocess.Popen(
-        start_command(project, *arguments),
+        [*launcher, *start_command(project, *arguments)],
         cwd=CHECKOUT,
         env={**os.environ, **(env or {})},
         stdout=subprocess.PIPE,

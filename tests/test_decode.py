@@ -13,14 +13,16 @@ import cv2
 import numpy as np
 import pytest
 from image_files import (
-    ADAM7,
     END,
+    SAMPLES,
     chunk,
     exif,
+    expected_bgr,
     grey_png,
     ihdr,
     jpeg,
     png,
+    png_of,
     rare_jpeg,
     rows,
     scan_data,
@@ -37,7 +39,6 @@ from workers.gate.bounded import bounded
 LIMITS = ImageLimits()
 EVERYTHING = ImageLimits(formats=frozenset({"jpeg", "png", "bmp", "tiff", "webp"}))
 RANDOM = np.random.default_rng(11)
-SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 DEPTHS = ((0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16), (4, 8), (4, 16), (6, 8), (6, 16))
 
 
@@ -50,36 +51,15 @@ def pillow_bgr(file: bytes) -> NDArray[np.uint8]:
         return np.asarray(image.convert("RGB"))[..., ::-1]
 
 
-def pack(samples: NDArray[np.uint16], depth: int) -> NDArray[np.uint8]:
-    """Pack (h, n) samples of `depth` bits into bytes, rows padded to whole ones, as PNG does."""
-    if depth == 16:
-        return samples.astype(">u2").view(np.uint8)
-    bits = samples[..., None] >> np.arange(depth)[::-1] & 1
-    return np.packbits(bits.astype(np.uint8).reshape(len(samples), -1), axis=1)
-
-
 def scene(colour: int, depth: int) -> NDArray[np.uint16]:
     """Return (21, 37, samples) of random values."""
     return RANDOM.integers(0, 1 << depth, (21, 37, SAMPLES[colour]), np.uint16)
 
 
-def file_of(samples: NDArray[np.uint16], colour: int, depth: int, before: bytes = b"") -> bytes:
-    height, width = samples.shape[:2]
-    stream = zlib.compress(rows(pack(samples.reshape(height, -1), depth)))
-    return png(ihdr(width, height, depth, colour), stream, before)
-
-
-def expected_bgr(samples: NDArray[np.uint16], colour: int, depth: int) -> NDArray[np.uint8]:
-    """Reduce to 8 bits, drop alpha, repeat grey, turn RGB into BGR."""
-    eight = samples >> 8 if depth == 16 else samples * (255 // ((1 << depth) - 1))
-    plain = eight[..., :3][..., ::-1] if colour in {2, 6} else eight[..., :1].repeat(3, axis=2)
-    return plain.astype(np.uint8)
-
-
 @pytest.mark.parametrize(("colour", "depth"), DEPTHS)
 def test_png_pixels_are_those_stored(colour: int, depth: int) -> None:
     samples = scene(colour, depth)
-    image = decode(file_of(samples, colour, depth))
+    image = decode(png_of(samples, colour, depth))
     np.testing.assert_array_equal(image, expected_bgr(samples, colour, depth))
     assert image.dtype == np.uint8
     assert image.flags.c_contiguous
@@ -88,9 +68,7 @@ def test_png_pixels_are_those_stored(colour: int, depth: int) -> None:
 @pytest.mark.parametrize(("colour", "depth"), DEPTHS)
 def test_interlacing_changes_nothing(colour: int, depth: int) -> None:
     samples = scene(colour, depth)
-    passes = [samples[y::dy, x::dx] for x, y, dx, dy in ADAM7]
-    stream = b"".join(rows(pack(part.reshape(len(part), -1), depth)) for part in passes)
-    file = png(ihdr(37, 21, depth, colour, interlace=1), zlib.compress(stream))
+    file = png_of(samples, colour, depth, interlaced=True)
     np.testing.assert_array_equal(decode(file), expected_bgr(samples, colour, depth))
 
 
@@ -102,7 +80,7 @@ def test_a_palette_gives_its_colours_whatever_their_transparency(depth: int, tra
     before = chunk(b"PLTE", palette.tobytes())
     if transparent:
         before += chunk(b"tRNS", RANDOM.bytes(1 << depth))
-    file = file_of(samples, 3, depth, before)
+    file = png_of(samples, 3, depth, before)
     np.testing.assert_array_equal(decode(file), palette[samples[..., 0]][..., ::-1])
     if not transparent:
         np.testing.assert_array_equal(decode(file), pillow_bgr(file))
@@ -123,7 +101,7 @@ def test_a_palette_gives_its_colours_whatever_their_transparency(depth: int, tra
 def test_what_describes_a_png_does_not_change_its_pixels(extra: bytes) -> None:
     samples = scene(2, 8)
     samples[0] = 0  # the colour that tRNS names
-    np.testing.assert_array_equal(decode(file_of(samples, 2, 8, extra)), expected_bgr(samples, 2, 8))
+    np.testing.assert_array_equal(decode(png_of(samples, 2, 8, extra)), expected_bgr(samples, 2, 8))
 
 
 def test_an_animated_png_gives_its_still_image() -> None:
@@ -265,7 +243,7 @@ def test_no_more_is_inflated_than_the_pixels_need() -> None:
 def test_a_large_png_decodes_the_same_whether_its_pixels_are_rewritten_or_not(colour: int) -> None:
     samples = RANDOM.integers(0, 256, (500, 700, SAMPLES[colour]), np.uint16)
     palette = RANDOM.integers(0, 256, (256, 3), np.uint8)
-    file = memoryview(file_of(samples, colour, 8, chunk(b"PLTE", palette.tobytes()) if colour == 3 else b""))
+    file = memoryview(png_of(samples, colour, 8, chunk(b"PLTE", palette.tobytes()) if colour == 3 else b""))
     assert bounded(file, inspect(file, LIMITS).raw_bytes) != file
     expected = palette[samples[..., 0]][..., ::-1] if colour == 3 else expected_bgr(samples, colour, 8)
     np.testing.assert_array_equal(decode(bytes(file)), expected)

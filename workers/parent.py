@@ -1,4 +1,4 @@
-"""Not outliving one's parent."""
+"""What a process owes to the one that started it, and hides from all others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 import os
 import signal
 
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # <linux/prctl.h>
 
 
 def die_with_parent(parent_pid: int) -> None:
@@ -14,3 +14,13 @@ def die_with_parent(parent_pid: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:  # it ended before the line above
         os._exit(1)
+
+
+def keep_private(*, yes: bool = True) -> None:
+    """Let no process without privileges look into this one, not even of the same user; see prctl(2), PR_SET_DUMPABLE.
+
+    Then nobody opens the frame memory through /proc/PID/fd, attaches a debugger, or finds frames in a core file; root
+    still can (`sudo py-spy dump`). A forked child inherits it. Where a server has no privileges, its files in
+    /proc/self cannot be written any more, oom_score_adj among them: with `yes=False` they can.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, int(not yes), 0, 0, 0)

@@ -22,7 +22,7 @@ from workers.channel import Inbox
 from workers.control import ControlPage, WorkerRow
 from workers.errors import FramemillError
 from workers.limits import Growth, be_first_to_go, limit_memory
-from workers.parent import die_with_parent
+from workers.parent import die_with_parent, keep_private
 from workers.runner import Runner, SlotMemory
 from workers.slot import headers
 from workers.task import Inspector
@@ -57,6 +57,7 @@ def run_worker(place: Place, parent_pid: int) -> NoReturn:
     status = 1
     try:
         die_with_parent(parent_pid)
+        keep_private(yes=False)  # until it has arranged its own affairs
         _start_clean(place)
         status = _serve(place)
     except BaseException:  # noqa: BLE001 - nothing may unwind into the supervisor's own stack
@@ -132,6 +133,7 @@ def _boot(place: Place) -> tuple[Runner, memoryview]:
     row[WorkerRow.PID] = os.getpid()
     row[WorkerRow.GROWN] = 0
     slots = headers(low, geometry)
+    keep_private()
     inspector = Inspector.prepare(place.project, place.settings)
     limit_memory(place.settings.worker_memory_mib)
     memory = SlotMemory(slots, low, high, place.arena)
