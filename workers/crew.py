@@ -14,7 +14,9 @@ import orjson
 
 from workers import rescue
 from workers.control import Control, WorkerRow
+from workers.output import Outputs
 from workers.slot import headers
+from workers.strays import end_group
 from workers.warm import freeze
 from workers.worker import Place, run_worker
 
@@ -80,6 +82,7 @@ class Crew:
         self._headers = headers(low, arena.geometry)
         self._lost = rescue.LostJobs(self._headers, channel)
         self._selector = selector
+        self._outputs = Outputs(selector)
         self._members: dict[int, Member] = {}
         self._boot_failures = 0
         self._wants_spare = False
@@ -92,6 +95,11 @@ class Crew:
     def size(self) -> int:
         """How many worker processes live, spares and retired ones included."""
         return len(self._members)
+
+    @property
+    def pids(self) -> set[int]:
+        """All of these processes."""
+        return set(self._members)
 
     @property
     def complete(self) -> bool:
@@ -118,13 +126,18 @@ class Crew:
             return
         report_read, report_write = os.pipe()
         lifeline_read, lifeline_write = os.pipe()
-        place = Place(row, report_write, lifeline_read, self._arena, self._channel, project, self._settings)
+        output_read, output_write = self._outputs.pipe()
+        place = Place(
+            row, report_write, lifeline_read, output_write, self._arena, self._channel, project, self._settings
+        )
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
             run_worker(place, parent)
         os.close(report_write)
         os.close(lifeline_read)
+        os.close(output_write)
+        self._outputs.follow(pid, output_read)
         member = Member(pid, os.pidfd_open(pid), row, report_read, lifeline_write, project)
         self._members[pid] = member
         self._selector.register(member.pidfd, selectors.EVENT_READ, lambda: self._on_death(member))
@@ -177,7 +190,9 @@ class Crew:
         self._control.words[Control.WORKERS_READY] = ready
 
     def _on_death(self, member: Member) -> None:
+        end_group(member.pid)
         _, status = os.waitpid(member.pid, 0)
+        self._outputs.end(member.pid)
         self._selector.unregister(member.pidfd)
         os.close(member.pidfd)
         if member.lifeline_fd >= 0:
@@ -216,6 +231,7 @@ class Crew:
 
     def watch(self, now_ns: int) -> None:
         """Kill what is overdue or deaf, announce what was lost. Called at every tick."""
+        self._outputs.tick(now_ns)
         for pid in rescue.overdue_owners(self._headers, now_ns):
             member = self._members.get(pid)
             if member is not None and not member.killed_for_time:
