@@ -39,6 +39,7 @@ STATUS: Mapping[str, int] = {
     "internal_error": 500,
     "worker_crashed": 500,
     "context_not_serializable": 500,
+    "context_too_large": 500,
     "reply_too_large": 500,
     "context_too_large_for_header": 500,
     "not_ready": 503,

@@ -81,6 +81,7 @@ class Crew:
         self._control = control
         self._headers = headers(low, arena.geometry)
         self._lost = rescue.LostJobs(self._headers, channel)
+        self._orphaned: set[int] = set()
         self._selector = selector
         self._outputs = Outputs(selector)
         self._members: dict[int, Member] = {}
@@ -237,6 +238,7 @@ class Crew:
             if member is not None and not member.killed_for_time:
                 self._control.words[Control.OVERDUE_KILLS] += 1
                 self._kill(member, "its frame passed its deadline")
+        self._orphaned = rescue.end_orphaned(self._headers, self._channel, self.pids, self._orphaned)
         longest_wait_ns = self._lost.announce_again(now_ns)
         for member in [m for m in self._members.values() if m.at_work and not m.killed_for_time]:
             row = self._control.workers[member.row]

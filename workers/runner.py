@@ -78,6 +78,7 @@ class Runner:
         outcome = self._skip(header) or self._answer(header)
         header.words[Word.OUTCOME] = outcome
         header.words[Word.DONE_NS] = time.monotonic_ns()
+        header.seal()
         # unlocked before DONE: from then on the front may use the slot anew
         unlock(self._fd, header.index)
         header.move(State.DONE)

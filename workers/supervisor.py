@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from workers.arena import create_arena, map_part
+from workers.arena import create_arena, keep_from_children, map_part
 from workers.channel import Channel
 from workers.control import Control, ControlPage, FrontRow
 from workers.crew import BootFailed, Crew
@@ -87,6 +87,7 @@ class Supervisor:
         geometry = settings.geometry()
         arena = create_arena(geometry)
         low = map_part(arena, 0, geometry.replies_at, writable=True)
+        keep_from_children(low)  # workers map their own
         self.control = ControlPage(low, geometry)
         self.control.format()
         self.control.words[Control.PROCESS] = int(process_on)

@@ -12,6 +12,7 @@ import signal
 import time
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import orjson
@@ -83,12 +84,19 @@ def _start_clean(place: Place) -> None:
 
 
 def _close_all(fds: list[int]) -> None:
-    """In a child that user code forks: it must neither take jobs nor keep a worker's pipes open."""
+    """In a child that user code forks: it must neither take jobs nor keep a worker's pipes open, nor reach frames."""
+    with contextlib.suppress(OSError):
+        # Python's maps hold descriptors of their own
+        fds = [*fds, *(int(link.name) for link in Path("/proc/self/fd").iterdir() if _is_frame_memory(link))]
     for fd in fds:
-        try:
+        with contextlib.suppress(OSError):
             os.close(fd)
-        except OSError:
-            continue
+
+
+def _is_frame_memory(link: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return link.readlink().name.startswith("memfd:framemill")
+    return False
 
 
 def _serve(place: Place) -> int:

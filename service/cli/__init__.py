@@ -8,6 +8,7 @@ from service.cli.bench import bench
 from service.cli.check import check
 from service.cli.process import process
 from service.cli.reload import reload
+from service.cli.replay import replay
 from service.cli.send import send
 from service.cli.serve import serve
 
@@ -29,5 +30,5 @@ def main() -> None:
     """
 
 
-for command in (serve, check, process, reload, send, bench):
+for command in (serve, check, process, reload, send, replay, bench):
     main.add_command(command)
