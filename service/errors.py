@@ -45,6 +45,7 @@ STATUS: Mapping[str, int] = {
     "worker_crashed": 500,
     "out_of_memory": 500,
     "context_not_serializable": 500,
+    "context_too_large": 500,
     "reply_too_large": 500,
     "context_too_large_for_header": 500,
     "flow_broken": 503,

@@ -14,8 +14,8 @@ import pytest
 from contract import CONTEXT_KEYS
 from projects import frame
 
-from workers.errors import ContextNotSerializable
-from workers.flow.context import MAX_JSON_BYTES, complete, context_json, new_context
+from workers.errors import ContextNotSerializable, ContextTooLarge
+from workers.flow.context import complete, context_json, new_context
 from workers.flow.run import Context, Run
 
 PUBLIC: dict[str, Any] = {**CONTEXT_KEYS, "angle": float | None}
@@ -207,10 +207,12 @@ def test_what_json_cannot_hold_is_refused_by_the_name_of_its_key() -> None:
 
 
 def test_a_context_over_the_limit_is_refused_by_the_name_of_its_largest_part() -> None:
-    assert refusal(mask=np.ones((1024, 1024), np.uint8)).endswith(
-        f"at most {MAX_JSON_BYTES:,} are allowed; the largest part is context['mask'] with 2,099,201"
+    with pytest.raises(ContextTooLarge) as caught:
+        context_json(finished(mask=np.ones((1024, 1024), np.uint8)))
+    assert caught.value.message.endswith(
+        "at most 1,048,576 are allowed; the largest part is context['mask'] with 2,099,201"
     )
     fits = context_json(finished(text="x" * 1000))
     assert context_json(finished(text="x" * 1000), limit_bytes=len(fits) + 100)
-    with pytest.raises(ContextNotSerializable, match="largest part is context\\['text'\\] with 1,002"):
+    with pytest.raises(ContextTooLarge, match="largest part is context\\['text'\\] with 1,002"):
         context_json(finished(text="x" * 1000), limit_bytes=len(fits) - 100)

@@ -78,6 +78,13 @@ def map_part(arena: ArenaFile, start: int, end: int, *, writable: bool, populate
     return memoryview(mapped)
 
 
+def keep_from_children(part: memoryview) -> None:
+    """Leave a mapped part out of the processes that this one forks: they must not write into frames."""
+    mapped = part.obj
+    assert isinstance(mapped, mmap.mmap)
+    mapped.madvise(mmap.MADV_DONTFORK)
+
+
 def keep_large_arrays() -> None:
     """Let malloc keep freed frame-sized blocks instead of giving them back to the kernel after every frame.
 

@@ -7,7 +7,6 @@ import os
 import selectors
 import signal
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import orjson
@@ -16,7 +15,10 @@ from workers import rescue
 from workers.breaker import Breaker
 from workers.control import Control, WorkerRow
 from workers.limits import MemoryWatch
+from workers.member import Member
+from workers.output import Outputs
 from workers.slot import headers
+from workers.strays import end_group
 from workers.warm import freeze
 from workers.worker import Place, run_worker
 
@@ -33,28 +35,6 @@ _SLOW_BOOT_NS = 30_000_000  # above this a dead worker is missed for longer than
 _DEAF_NS = 1_000_000_000  # an idle worker that lets a frame wait for so long does not hear
 _SILENT_NS = 5_000_000_000  # an idle worker looks for a job every second
 _MAX_BOOT_FAILURES = 5
-
-
-@dataclass(slots=True)
-class Member:
-    """One worker process. `report_fd` is -1 once it has said that it is ready."""
-
-    pid: int
-    pidfd: int
-    row: int
-    report_fd: int
-    lifeline_fd: int
-    project: Project
-    born_ns: int = field(default_factory=time.monotonic_ns)
-    ready: bool = False
-    went_ns: int = 0  # when it was told to go
-    retired: bool = False
-    killed_for_time: bool = False
-
-    @property
-    def at_work(self) -> bool:
-        """Whether it takes frames: it has been told to go and not to stop."""
-        return self.went_ns > 0 and not self.retired
 
 
 class BootFailed(Exception):
@@ -83,7 +63,9 @@ class Crew:
         self._lost = rescue.LostJobs(self._headers, channel)
         self._breaker = Breaker(control, settings.broken_flow_pause_ms)
         self._memory = MemoryWatch()
+        self._orphaned: set[int] = set()
         self._selector = selector
+        self._outputs = Outputs(selector)
         self._members: dict[int, Member] = {}
         self._boot_failures = 0
         self._wants_spare = False
@@ -96,6 +78,11 @@ class Crew:
     def size(self) -> int:
         """How many worker processes live, spares and retired ones included."""
         return len(self._members)
+
+    @property
+    def pids(self) -> set[int]:
+        """All of these processes."""
+        return set(self._members)
 
     @property
     def complete(self) -> bool:
@@ -123,13 +110,18 @@ class Crew:
             return
         report_read, report_write = os.pipe()
         lifeline_read, lifeline_write = os.pipe()
-        place = Place(row, report_write, lifeline_read, self._arena, self._channel, project, self._settings)
+        output_read, output_write = self._outputs.pipe()
+        place = Place(
+            row, report_write, lifeline_read, output_write, self._arena, self._channel, project, self._settings
+        )
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
             run_worker(place, parent)
         os.close(report_write)
         os.close(lifeline_read)
+        os.close(output_write)
+        self._outputs.follow(pid, output_read)
         member = Member(pid, os.pidfd_open(pid), row, report_read, lifeline_write, project)
         self._members[pid] = member
         self._selector.register(member.pidfd, selectors.EVENT_READ, lambda: self._on_death(member))
@@ -192,7 +184,9 @@ class Crew:
         self._control.words[Control.WORKERS_READY] = ready
 
     def _on_death(self, member: Member) -> None:
+        end_group(member.pid)
         _, status = os.waitpid(member.pid, 0)
+        self._outputs.end(member.pid)
         self._selector.unregister(member.pidfd)
         os.close(member.pidfd)
         if member.lifeline_fd >= 0:
@@ -231,12 +225,14 @@ class Crew:
 
     def watch(self, now_ns: int) -> None:
         """Kill what is overdue or deaf, announce what was lost, replace what has grown. Called at every tick."""
+        self._outputs.tick(now_ns)
         self._breaker.tick(now_ns)
         for pid in rescue.overdue_owners(self._headers, now_ns):
             member = self._members.get(pid)
             if member is not None and not member.killed_for_time:
                 self._control.words[Control.OVERDUE_KILLS] += 1
                 self._kill(member, "its frame passed its deadline")
+        self._orphaned = rescue.end_orphaned(self._headers, self._channel, self.pids, self._orphaned)
         longest_wait_ns = self._lost.announce_again(now_ns)
         for member in [m for m in self._members.values() if m.at_work and not m.killed_for_time]:
             row = self._control.workers[member.row]

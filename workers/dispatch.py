@@ -23,6 +23,7 @@ class QueueDispatch:
     def __call__(self, header: Header, client_fd: int) -> None:
         """See Dispatch in lease.py."""
         words = header.words
+        deadline_ns = words[Word.DEADLINE_NS]  # read once: a worker that writes at random may change it
         done_fd = self._channel.done_fds[header.index]
         submit(self._channel.submit_fd, Descriptor(header.index, words[Word.GENERATION]))
         waiter = select.poll()
@@ -31,7 +32,7 @@ class QueueDispatch:
             # a client that closes its sending side while it waits is taken for gone, as nginx takes it
             waiter.register(client_fd, select.POLLRDHUP)
         while header.state is not State.DONE:
-            left_ns = words[Word.DEADLINE_NS] - time.monotonic_ns()
+            left_ns = deadline_ns - time.monotonic_ns()
             if left_ns <= 0:
                 return
             woken = {fd for fd, _ in waiter.poll(left_ns / 1e6)}

@@ -159,6 +159,12 @@ class ContextNotSerializable(FramemillError):
     code = "context_not_serializable"
 
 
+class ContextTooLarge(FramemillError):
+    """The context is larger, as JSON, than the setting `max_context_kib` allows."""
+
+    code = "context_too_large"
+
+
 class ReplyTooLarge(FramemillError):
     """The answer does not fit the slot's reply area."""
 

@@ -23,7 +23,7 @@ class Lease:
     that was inspected.
     """
 
-    __slots__ = ("_dispatch", "_header", "_inspected", "_release", "_reply_area", "area")
+    __slots__ = ("_dispatch", "_generation", "_header", "_inspected", "_release", "_reply_area", "area", "deadline_ns")
 
     def __init__(
         self,
@@ -34,6 +34,9 @@ class Lease:
     ) -> None:
         self.area, self._reply_area = areas
         self._header = header
+        # our own: a worker that writes at random may change what stands in the header
+        self._generation = header.words[Word.GENERATION]
+        self.deadline_ns = header.words[Word.DEADLINE_NS]  # when the answer is due, CLOCK_MONOTONIC
         self._dispatch = dispatch
         self._release = release
         self._inspected = False
@@ -45,11 +48,6 @@ class Lease:
     def __exit__(self, *_: object) -> None:
         """Give it back."""
         self._release(self._header, self._inspected)
-
-    @property
-    def deadline_ns(self) -> int:
-        """When the answer is due, CLOCK_MONOTONIC."""
-        return self._header.words[Word.DEADLINE_NS]
 
     def run(self, job: Job, frame_bytes: int, client_fd: int = -1) -> Reply:
         """Have the first `frame_bytes` of the area treated as `job` says, and wait for the answer.
@@ -76,6 +74,6 @@ class Lease:
             if time.monotonic_ns() < words[Word.DEADLINE_NS]:
                 raise FrameCancelled("the client went away before its frame was inspected")
             raise DeadlineExceeded("the frame was not inspected by its deadline")
-        reply = read_reply(header, self._reply_area)
+        reply = read_reply(header, self._reply_area, self._generation)
         self._inspected = job.task is Task.INSPECT
         return reply

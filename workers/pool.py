@@ -58,6 +58,8 @@ class Pool:
         self._lock = threading.Lock()
         self._headers = headers(self._memory, geometry)
         self._areas = [self._areas_of(slot) for slot in range(geometry.slots)]
+        # counted here: a worker that writes at random may change what stands in a header
+        self._generations = [min(header.words[Word.GENERATION], 1 << 63) for header in self._headers]
         self._free: list[int] = []
         self._line = Line(longest_line)
         self._limbo: set[int] = set()
@@ -104,7 +106,9 @@ class Pool:
         index = self._acquire(min(wait_ms / 1000, (deadline_ns - time.monotonic_ns()) / 1e9), client)
         header = self._headers[index]
         header.move(State.FILLING)
-        header.words[Word.GENERATION] += 1
+        self._generations[index] += 1
+        header.words[Word.GENERATION] = self._generations[index]
+        header.words[Word.CANCELLED] = 0
         header.words[Word.DEADLINE_NS] = deadline_ns
         header.words[Word.ACCEPTED_NS] = time.monotonic_ns()
         return Lease(header, self._areas[index], self._dispatch, self._release)
@@ -151,7 +155,8 @@ class Pool:
             elif keep and header.words[Word.OUTCOME] == Outcome.ANSWERED:
                 self._keep(header)
             else:
-                header.move(State.FREE)
+                if header.state is not State.FREE:  # a worker that writes at random may have said so
+                    header.move(State.FREE)
                 self._free.append(header.index)
             self._hand_out()
 
@@ -162,5 +167,5 @@ class Pool:
             self._free.append(self._kept)
         self._kept = header.index
         self.row[FrontRow.LAST_SLOT] = header.index
-        self.row[FrontRow.LAST_GENERATION] = header.words[Word.GENERATION]
+        self.row[FrontRow.LAST_GENERATION] = self._generations[header.index]
         self.row[FrontRow.LAST_DONE_NS] = header.words[Word.DONE_NS]

@@ -62,8 +62,8 @@ class Reply:
         return self.body[self.image_bytes :]
 
 
-def read_reply(header: Header, area: memoryview) -> Reply:
-    """Read the outcome of a DONE slot whose reply area is `area`.
+def read_reply(header: Header, area: memoryview, generation: int) -> Reply:
+    """Read the outcome of a DONE slot whose reply area is `area`; `generation` is the frame that was put there.
 
     Raises:
         FramemillError: the frame ended in an error, or what the worker wrote is impossible.
@@ -74,7 +74,8 @@ def read_reply(header: Header, area: memoryview) -> Reply:
     if sentence is not None:
         raise type(sentence)(sentence.message)
     image_bytes, json_bytes = words[Word.IMAGE_BYTES], words[Word.JSON_BYTES]
-    if outcome not in {Outcome.ANSWERED, Outcome.REFUSED} or image_bytes + json_bytes > len(area):
+    possible = outcome in {Outcome.ANSWERED, Outcome.REFUSED} and image_bytes + json_bytes <= len(area)
+    if not possible or not header.is_sealed(generation):
         raise InternalError("a worker left an answer that cannot be right")
     body = area[: image_bytes + json_bytes]
     if outcome == Outcome.REFUSED:

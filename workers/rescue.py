@@ -36,7 +36,7 @@ def overdue_owners(headers: Iterable[Header], now_ns: int) -> set[int]:
     late = set()
     for header in headers:
         words = header.words
-        if words[Word.STATE] == State.RUNNING and words[Word.DEADLINE_NS] <= now_ns:
+        if header.state is State.RUNNING and words[Word.DEADLINE_NS] <= now_ns:
             late.add(words[Word.OWNER_PID])
     return late
 
@@ -96,6 +96,18 @@ def _settle(header: Header, channel: Channel, now_ns: int, death: Death) -> bool
             end(channel, header, Outcome.CRASHED)
             return True
     return False
+
+
+def end_orphaned(headers: Iterable[Header], channel: Channel, living: set[int], before: set[int]) -> set[int]:
+    """End slots that run in none of the processes `living`: somebody wrote rubbish into their headers.
+
+    Returns those that were found for the first time; hand them in as `before` the next time, when they are ended.
+    """
+    found = {h for h in headers if h.state is State.RUNNING and h.words[Word.OWNER_PID] not in living}
+    for header in found:
+        if header.index in before:
+            end(channel, header, Outcome.CRASHED)
+    return {header.index for header in found} - before
 
 
 class LostJobs:

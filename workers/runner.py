@@ -80,6 +80,7 @@ class Runner:
         header.words[Word.DONE_NS] = time.monotonic_ns()
         # a frame's time is no silence
         self._row[WorkerRow.HEARD_NS] = header.words[Word.DONE_NS]
+        header.seal()
         # unlocked before DONE: from then on the front may use the slot anew
         unlock(self._fd, header.index)
         header.move(State.DONE)

@@ -53,6 +53,9 @@ class PoolSettings(BaseModel):
     max_reply_mib: Annotated[int, Field(ge=1, le=1024, description="the largest picture with its context, in MiB")] = (
         32  # a PNG of noise is larger than its pixels
     )
+    max_context_kib: Annotated[int, Field(ge=16, le=1 << 20, description="the largest context as JSON, in KiB")] = (
+        1024  # far more than any verdict needs; an image in a custom key is a mistake
+    )
     deadline_ms: Annotated[int, Field(ge=10, le=600_000, description="time from a request to its answer")] = (
         10_000  # the vendor's SDK gives up after 20 s; a line has given up long before
     )

@@ -28,6 +28,7 @@ Header (16 KiB; words are unsigned 64-bit, native order, each written by one sid
          23  flow_ns                    worker; time spent in the flow
          24  encode_ns                  worker; time spent drawing and encoding
          25  verdict                    worker; 0 none, 1 OK, 2 NOK
+         26  seal                       worker; checksum of words 11 to 25, and of the generation they are for
     byte 512 job, packed (see job.py)
 
 The slot table is the truth. The job queue and the eventfds are hints, and may be lost or stale: whoever is woken
@@ -38,6 +39,7 @@ system call (queue, eventfd, record lock) that orders what came before it.
 from __future__ import annotations
 
 import enum
+import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -118,16 +120,18 @@ class Word(enum.IntEnum):
     FLOW_NS = 23
     ENCODE_NS = 24
     VERDICT = 25
+    SEAL = 26
 
 
 class Header:
     """The header of one slot, as seen by this process."""
 
-    __slots__ = ("_job", "index", "words")
+    __slots__ = ("_answer", "_job", "index", "words")
 
     def __init__(self, index: int, page: memoryview) -> None:
         self.index = index
         self.words = page[:JOB_AT].cast("Q")
+        self._answer = page[8 * Word.STARTED_NS : 8 * Word.SEAL]
         self._job = page[JOB_AT:]
 
     def format(self) -> None:
@@ -143,8 +147,20 @@ class Header:
 
     @property
     def state(self) -> State:
-        """The present state."""
-        return _STATES[self.words[Word.STATE]]
+        """The present state; rubbish counts as RUNNING, for only whoever runs a slot can have written it."""
+        number = self.words[Word.STATE]
+        return _STATES[number] if number < len(_STATES) else State.RUNNING
+
+    def seal(self) -> None:
+        """Confirm the words of the answer; the last that a worker writes before DONE."""
+        self.words[Word.SEAL] = self._checksum(self.words[Word.GENERATION])
+
+    def is_sealed(self, generation: int) -> bool:
+        """Whether the words of the answer are those that a worker wrote for `generation`."""
+        return self.words[Word.SEAL] == self._checksum(generation)
+
+    def _checksum(self, generation: int) -> int:
+        return zlib.crc32(self._answer) << 32 | generation & 0xFFFFFFFF
 
     def move(self, to: State) -> None:
         """Change the state; raises IllegalMove where the table does not allow it."""

@@ -24,14 +24,15 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from workers.arena import create_arena, map_part
+from workers.arena import create_arena, keep_from_children, map_part
 from workers.channel import Channel
-from workers.control import Control, ControlPage
+from workers.control import Control, ControlPage, FrontRow
 from workers.crew import BootFailed, Crew
 from workers.errors import ProjectInvalid
 from workers.handover import Handover
 from workers.limits import be_last_to_go
 from workers.slot import headers
+from workers.strays import Strays
 
 if TYPE_CHECKING:
     from workers.flow.project import Project
@@ -87,6 +88,7 @@ class Supervisor:
         geometry = settings.geometry()
         arena = create_arena(geometry)
         low = map_part(arena, 0, geometry.replies_at, writable=True)
+        keep_from_children(low)  # workers map their own
         self.control = ControlPage(low, geometry)
         self.control.format()
         self.control.words[Control.PROCESS] = int(process_on)
@@ -98,6 +100,7 @@ class Supervisor:
         self._load_project = load_project
         self._announce = announce
         self._selector = selectors.DefaultSelector()
+        self._strays = Strays()
         channel = Channel.create(geometry.slots)
         self._crew = Crew(settings, project, arena, channel, self.control, low, self._selector)
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
@@ -125,6 +128,7 @@ class Supervisor:
             for key, _ in self._selector.select(_TICK_S):
                 self._act(key.data)
             self._act(self._tick)
+        self._strays.end_all()
         _log.info("stopped: %d processes were asked, %s", self._asked, self._how_it_ended())
         return self._status
 
@@ -195,6 +199,7 @@ class Supervisor:
 
     def _tick(self) -> None:
         now_ns = time.monotonic_ns()
+        self._strays.sweep(now_ns, self._started_pids())
         if self._stage is _Stage.KILLED:
             return
         self._crew.watch(now_ns)
@@ -219,6 +224,11 @@ class Supervisor:
             _log.error("no HTTP front was ready within %d s", _FRONT_BOOT_S)
             self._status = Exit.CANNOT_START_FRONTS
             self._kill()
+
+    def _started_pids(self) -> set[int]:
+        """Workers, the fronts' master, and fronts: these become our children where their master is killed."""
+        fronts = {row[FrontRow.PID] for row in self.control.fronts}
+        return self._crew.pids | fronts | ({self._fronts.pid} if self._fronts is not None else set())
 
     def stop(self) -> None:
         """Ask everything to stop; asked a second time, kill it."""

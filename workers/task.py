@@ -14,8 +14,10 @@ this frame later without running user code a second time.
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,9 +27,17 @@ import orjson
 
 from workers.decode import decode_frame
 from workers.demosaic import raw_to_bgr, raw_to_grey
-from workers.errors import DeadlineExceeded, ImageInvalid, NoLastImage, ReplyTooLarge
+from workers.errors import (
+    ContextNotSerializable,
+    DeadlineExceeded,
+    FramemillError,
+    ImageInvalid,
+    NoLastImage,
+    ReplyTooLarge,
+)
 from workers.flow.context import context_json
 from workers.flow.flow import Flow
+from workers.flow.values import type_name
 from workers.gate import ImageHeader, ImageLimits, inspect, mend
 from workers.job import Encoding, Job, ResponseType, Task
 from workers.picture import draw
@@ -42,6 +52,8 @@ if TYPE_CHECKING:
     from workers.flow.frame_form import FrameForm
     from workers.flow.project import Project
     from workers.settings import PoolSettings
+
+_log = logging.getLogger(__name__)
 
 _ALIGN_BYTES = 64
 
@@ -88,17 +100,18 @@ class FrameMemory:
 class Inspector:
     """Does jobs with one prepared flow."""
 
-    def __init__(self, flow: Flow, form: FrameForm, limits: ImageLimits) -> None:
+    def __init__(self, flow: Flow, form: FrameForm, limits: ImageLimits, context_bytes: int) -> None:
         self._flow = flow
         self._form = form
         self._limits = limits
+        self._context_bytes = context_bytes
         self._scratch = Scratch()
 
     @classmethod
     def prepare(cls, project: Project, settings: PoolSettings) -> Inspector:
         """Load a project's flow in this process; raises ProjectInvalid."""
         limits = ImageLimits(max_megapixels=settings.max_megapixels, formats=settings.formats, lenient=settings.lenient)
-        return cls(Flow.prepare(project), project.frame, limits)
+        return cls(Flow.prepare(project), project.frame, limits, settings.max_context_kib * 1024)
 
     def answer(self, job: Job, memory: FrameMemory) -> Answer:
         """Do `job` and fill the reply area; raises FramemillError where there is no answer."""
@@ -112,15 +125,17 @@ class Inspector:
         begun = time.monotonic_ns()
         image, damage = self._decode(job, memory.request)
         decoded = time.monotonic_ns()
-        inspection = self._flow.run(
-            image, data=job.data, deadline_ns=memory.deadline_ns, started_ns=memory.accepted_ns, damage=damage
-        )
+        with _distrust():
+            inspection = self._flow.run(
+                image, data=job.data, deadline_ns=memory.deadline_ns, started_ns=memory.accepted_ns, damage=damage
+            )
         inspected = time.monotonic_ns()
         if inspected > memory.deadline_ns:
             raise DeadlineExceeded("the frame's deadline passed during its flow")
-        rectangles = inspection.context["detectedRectangles"]
-        picture = draw(job.response, inspection.image, inspection.heat, rectangles)
-        context = context_json(inspection.context)
+        with _distrust():
+            rectangles = inspection.context["detectedRectangles"]
+            picture = draw(job.response, inspection.image, inspection.heat, rectangles)
+            context = context_json(inspection.context, self._context_bytes)
         _write(memory.reply, picture, context)
         filled = len(picture) + len(context)
         kept = _keep(memory.reply, filled, inspection, replaced=inspection.image is not image)
@@ -211,6 +226,19 @@ class Inspector:
         stored = np.frombuffer(kept.reply, np.uint8, answer.kept_image_bytes, answer.kept_at)
         shape = (answer.final_height_px, answer.final_width_px)
         return stored.reshape(shape if answer.final_channels == 1 else (*shape, 3))
+
+
+@contextmanager
+def _distrust() -> Iterator[None]:
+    """Read what user code left: its objects may raise anything at any touch, SystemExit too; the worker lives on."""
+    try:
+        yield
+    except (FramemillError, MemoryError):
+        raise
+    except BaseException as error:  # noqa: BLE001 - see above
+        _log.exception("what a flow left in its context raised when it was read")
+        msg = f"what the flow left in its context raised {type_name(error)} when it was read; the log says where"
+        raise ContextNotSerializable(msg) from None
 
 
 def _kept_heat(kept: KeptFrame) -> NDArray[np.float32] | None:

@@ -6,18 +6,20 @@ lifeline closes. A spare is a worker that has not been told to go yet.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
-import sys
 import time
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import orjson
 
-from workers.arena import map_part
+from workers import outlet
+from workers.arena import keep_from_children, map_part
 from workers.channel import Inbox
 from workers.control import ControlPage, WorkerRow
 from workers.errors import FramemillError
@@ -25,6 +27,7 @@ from workers.limits import Growth, be_first_to_go, limit_memory
 from workers.parent import die_with_parent, keep_private
 from workers.runner import Runner, SlotMemory
 from workers.slot import headers
+from workers.surroundings import Surroundings
 from workers.task import Inspector
 from workers.warm import calm_down
 
@@ -46,6 +49,7 @@ class Place:
     row: int
     report_fd: int
     lifeline_fd: int
+    output_fd: int
     arena: ArenaFile
     channel: Channel
     project: Project
@@ -61,10 +65,10 @@ def run_worker(place: Place, parent_pid: int) -> NoReturn:
         _start_clean(place)
         status = _serve(place)
     except BaseException:  # noqa: BLE001 - nothing may unwind into the supervisor's own stack
-        traceback.print_exc()
+        with contextlib.suppress(BaseException):  # user code may have closed or replaced the streams
+            traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        outlet.flush()
         os._exit(status)
 
 
@@ -76,19 +80,28 @@ def _start_clean(place: Place) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.setpgid(0, 0)  # Ctrl-C at a terminal is for the supervisor alone
     channel = place.channel
-    kept = sorted({0, 1, 2, place.report_fd, place.lifeline_fd, place.arena.fd, channel.inbox_fd, *channel.done_fds})
+    outlet.speak_through(place.output_fd)
+    own = [place.report_fd, place.lifeline_fd, place.arena.fd, channel.inbox_fd, *channel.done_fds]
+    kept = sorted({0, 1, 2, place.output_fd, *own})
     for low, high in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
         os.closerange(low + 1, high)
-    os.register_at_fork(after_in_child=lambda: _close_all(kept[3:]))
+    os.register_at_fork(after_in_child=lambda: _close_all(own))
 
 
 def _close_all(fds: list[int]) -> None:
-    """In a child that user code forks: it must neither take jobs nor keep a worker's pipes open."""
+    """In a child that user code forks: it must neither take jobs nor keep a worker's pipes open, nor reach frames."""
+    with contextlib.suppress(OSError):
+        # Python's maps hold descriptors of their own
+        fds = [*fds, *(int(link.name) for link in Path("/proc/self/fd").iterdir() if _is_frame_memory(link))]
     for fd in fds:
-        try:
+        with contextlib.suppress(OSError):
             os.close(fd)
-        except OSError:
-            continue
+
+
+def _is_frame_memory(link: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return link.readlink().name.startswith("memfd:framemill")
+    return False
 
 
 def _serve(place: Place) -> int:
@@ -110,12 +123,14 @@ def _serve(place: Place) -> int:
         row[WorkerRow.HEARD_NS] = time.monotonic_ns()
 
     beat()
+    surroundings = Surroundings()
     inbox = Inbox(place.channel.inbox_fd, place.lifeline_fd, beat)
     growth = Growth(place.settings)
     growth.begin()
     frames = 0
     while (descriptor := inbox.next()) is not None:
         runner.run(descriptor)
+        surroundings.restore()
         frames += 1
         if not row[WorkerRow.GROWN] and (why := growth.why(frames)):
             _log.warning("worker %d asks to be replaced: %s", os.getpid(), why)
@@ -128,6 +143,7 @@ def _boot(place: Place) -> tuple[Runner, memoryview]:
     calm_down()
     geometry = place.arena.geometry
     low = map_part(place.arena, 0, geometry.requests_at, writable=True)
+    keep_from_children(low)
     high = map_part(place.arena, geometry.requests_at, geometry.total_bytes, writable=False)
     row = ControlPage(low, geometry).workers[place.row]
     row[WorkerRow.PID] = os.getpid()

@@ -9,6 +9,7 @@ from service.cli.check import check
 from service.cli.keys import keys
 from service.cli.process import process
 from service.cli.reload import reload
+from service.cli.replay import replay
 from service.cli.send import send
 from service.cli.serve import serve
 
@@ -30,5 +31,5 @@ def main() -> None:
     """
 
 
-for command in (serve, check, process, reload, send, keys, bench):
+for command in (serve, check, process, reload, send, replay, keys, bench):
     main.add_command(command)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
-from workers.errors import ContextNotSerializable
+from workers.errors import ContextNotSerializable, ContextTooLarge
 from workers.flow.run import Context
 from workers.flow.values import shown
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from workers.flow.run import Run
 
-MAX_JSON_BYTES = 1 << 20  # far more than any verdict needs; an image in a custom key is a mistake
 _HIDDEN = frozenset({"image", "heatmaps", "exit", "data", "items"})
 _MISSING: Any = object()
 
@@ -140,14 +139,15 @@ def complete(context: Context, run: Run, height: int, width: int) -> Context:
     return whole
 
 
-def context_json(context: Context, *, limit_bytes: int = MAX_JSON_BYTES) -> bytes:
+def context_json(context: Context, limit_bytes: int = 1 << 20) -> bytes:
     """Write a public context as UTF-8 JSON.
 
     Numbers that JSON cannot hold (NaN and the infinities) become null. numpy's scalars and arrays are written as
     numbers and lists. Keys that are numbers become text.
 
     Raises:
-        ContextNotSerializable: it holds what JSON cannot, or is larger than `limit_bytes`; the message names the key.
+        ContextNotSerializable: it holds what JSON cannot; the message names the key.
+        ContextTooLarge: it is larger than `limit_bytes`; the message names the largest key.
     """
     try:
         text = _dumps(context)
@@ -158,7 +158,7 @@ def context_json(context: Context, *, limit_bytes: int = MAX_JSON_BYTES) -> byte
         except orjson.JSONEncodeError:
             raise ContextNotSerializable(_culprit(context, "context", ()) or "the context") from None
     if len(text) > limit_bytes:
-        raise ContextNotSerializable(_largest(context, len(text), limit_bytes))
+        raise ContextTooLarge(_largest(context, len(text), limit_bytes))
     return text
 
 
@@ -168,14 +168,15 @@ def _dumps(value: object, option: int = 0) -> bytes:
 
 def _plain(value: object) -> object:
     """Turn the arrays that orjson does not take (strided, of text) into what it takes."""
-    if not isinstance(value, np.ndarray):
+    if not issubclass(type(value), np.ndarray):  # isinstance would ask the value itself
         raise TypeError
+    assert isinstance(value, np.ndarray)
     return np.ascontiguousarray(value) if value.dtype.kind in "biuf" else value.tolist()
 
 
 def _culprit(value: object, path: str, above: tuple[int, ...]) -> str | None:
     """Say where in `value` something lies that JSON cannot hold; `above` are the ids of what surrounds it."""
-    if not isinstance(value, dict | list | tuple):
+    if not issubclass(type(value), dict | list | tuple) or not isinstance(value, dict | list | tuple):
         return _misfit(value, path)
     if id(value) in above:
         return f"{path} contains itself"
@@ -183,7 +184,7 @@ def _culprit(value: object, path: str, above: tuple[int, ...]) -> str | None:
         return f"{path[:80]}... is nested more than 250 levels deep"
     for key, member in value.items() if isinstance(value, dict) else enumerate(value):
         name = f"{path}[{shown(key)}]"
-        if not isinstance(key, str | int | float | None):
+        if not issubclass(type(key), str | int | float | None):
             return f"{name} has {shown(key)} as its key, expected text"
         found = _misfit(key, f"the key {name}") or _culprit(member, name, (*above, id(value)))
         if found:
@@ -195,11 +196,12 @@ def _misfit(value: object, path: str) -> str | None:
     try:
         _dumps(value)
     except orjson.JSONEncodeError as error:
-        if isinstance(value, str):
+        kind = type(value)  # isinstance would ask the value itself
+        if issubclass(kind, str):
             return f"{path} is text that UTF-8 cannot hold: {error}"
-        if isinstance(value, int):
+        if issubclass(kind, int):
             return f"{path} is an integer of more than 64 bits, which JSON readers do not take"
-        what = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else shown(value)
+        what = f"an array of {value.dtype}" if type(value) is np.ndarray else shown(value)
         return f"{path} is {what}: JSON has no such type"
     return None
 

@@ -128,6 +128,6 @@ def _leaves(wish: object, run: Run) -> bool:
     """Tell whether a module has set `exit`; what is neither true nor false counts as true, and as an error."""
     try:
         return bool(wish)
-    except Exception:  # noqa: BLE001 - an array, or an object of the user's that refuses
+    except BaseException:  # noqa: BLE001 - an array, or an object of the user's that refuses
         run.note(f"context['exit'] is {shown(wish)}, expected a bool")
         return True

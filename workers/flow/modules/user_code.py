@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import sys
 import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from workers.flow.modules.signature import Call, plan_call
+from workers.flow.values import type_name
 
 if TYPE_CHECKING:
     from workers.flow.run import Run
@@ -87,11 +89,16 @@ class UserCode:
         with self._turn:
             self._put_in_place()
             stdout, stderr = sys.stdout, sys.stderr
+            process, depth = os.getpid(), sys.getrecursionlimit()
             sys.stdout, sys.stderr = run.stdout, run.stderr
             try:
                 return main(subject, **extras)
             finally:
                 sys.stdout, sys.stderr = stdout, stderr
+                if os.getpid() != process:
+                    _leave(sys.exc_info()[1])
+                if sys.getrecursionlimit() != depth:
+                    sys.setrecursionlimit(depth)
 
     def _put_in_place(self) -> None:
         other = UserCode._in_place
@@ -122,12 +129,19 @@ class UserCode:
 
         The place is the innermost one in `code/`, for that is what its author can change; `file` where there is none.
         """
+        try:
+            return self._described(error, file)
+        except BaseException:  # noqa: BLE001 - its attributes may be user code
+            told = "(no text: it raised when it was read)"
+            return {"type": type_name(error), "message": told, "file": file, "line": None}
+
+    def _described(self, error: BaseException, file: str) -> dict[str, Any]:
         place: tuple[str, int | None] = (file, None)
         for frame, line in traceback.walk_tb(error.__traceback__):
             place = self._place(frame.f_code.co_filename, line) or place
         if isinstance(error, SyntaxError):  # of a file that was imported late
             place = self._place(error.filename, error.lineno) or place
-        return {"type": type(error).__name__, "message": _text(error), "file": place[0], "line": place[1]}
+        return {"type": type_name(error), "message": _text(error), "file": place[0], "line": place[1]}
 
     def _place(self, path: object, line: object) -> tuple[str, int | None] | None:
         if not isinstance(path, str) or not path.startswith(f"{self._folder}/"):
@@ -143,4 +157,10 @@ def _text(error: BaseException) -> str:
         text = str(error.msg if isinstance(error, SyntaxError) else error)[:_MAX_MESSAGE]
         return str(text.encode("utf-8", "backslashreplace"), "utf-8")
     except BaseException as other:  # noqa: BLE001 - __str__ is user code too
-        return f"(no text: its __str__ raised {type(other).__name__})"
+        return f"(no text: its __str__ raised {type_name(other)})"
+
+
+def _leave(error: BaseException | None) -> NoReturn:
+    """End a process that user code forked and that came back from it: only its parent may answer the frame."""
+    code = error.code if isinstance(error, SystemExit) else error and 1
+    os._exit(code if isinstance(code, int) else int(code is not None))

@@ -1,0 +1,288 @@
+"""User code that raises, leaves, crashes, forks, closes and changes what it can: one frame's trouble, never the next's.
+
+The project runs what a request's `data` says. Its server has one worker, so that the next frame meets the same process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faults import is_gone, post, until, whole
+from running import Server, serving, write_project
+
+OBEY = """
+import ctypes, locale, os, pathlib, signal, subprocess, sys, threading, time, zlib
+import cv2
+import numpy as np
+
+def main(context):
+    exec(context["data"], {**globals(), "context": context, "here": pathlib.Path(__file__).parent})
+    context["pid"] = os.getpid()
+"""
+STATE = """
+handlers = [repr(signal.getsignal(n)) for n in (2, 10, 12, 14, 15)]
+context["state"] = [os.getcwd(), dict(os.environ), locale.setlocale(locale.LC_ALL), handlers, cv2.getNumThreads(),
+    repr(time.sleep), repr(print), sys.getrecursionlimit(), signal.getitimer(signal.ITIMER_REAL),
+    zlib.crc32(context["image"])]
+"""
+DIRTY = """
+os.chdir("/"); os.environ["DIRT"] = "1"; del os.environ["PATH"]; locale.setlocale(locale.LC_ALL, "C.UTF-8")
+signal.signal(signal.SIGUSR1, lambda *_: None); signal.signal(signal.SIGALRM, lambda *_: 1 / 0); signal.alarm(1)
+cv2.setNumThreads(4); sys.setrecursionlimit(150); time.sleep = None; __builtins__["print"] = None
+context["image"][:] = 0
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("faults") / "obeys"
+    project = write_project(folder, '[[flow]]\nmodule = "code"\nfile = "code/obey.py"\n', obey=OBEY)
+    env = {"FRAMEMILL_MAX_CONTEXT_KIB": "64", "FRAMEMILL_DEADLINE_MS": "60000", "FRAMEMILL_QUEUE_MS": "60000"}
+    with serving(project, "--workers", "1", env=env) as running:
+        yield running
+
+
+@contextmanager
+def one_worker(server: Server) -> Iterator[None]:
+    """Fails where the worker has died inside the block, or a slot is missing behind it."""
+    until(lambda: whole(server))
+    before = server.status()["workers"]["deaths"]
+    yield
+    until(lambda: whole(server))
+    assert server.status()["workers"]["deaths"] == before
+
+
+def told(server: Server, code: str) -> dict[str, Any]:
+    answer = post(server, code)
+    assert answer.status_code == 200, answer.text
+    context: dict[str, Any] = answer.json()
+    return context
+
+
+RAISING = {
+    "raise ValueError('x')": "ValueError",
+    "raise BaseException": "BaseException",
+    "raise KeyboardInterrupt": "KeyboardInterrupt",
+    "raise GeneratorExit": "GeneratorExit",
+    "raise StopIteration": "StopIteration",
+    "sys.exit(3)": "SystemExit",
+    "raise MemoryError": "MemoryError",
+    "bytearray(1 << 60)": "MemoryError",
+    "def f(): f()\nf()": "RecursionError",
+    "raise BaseExceptionGroup('g', [KeyboardInterrupt()])": "BaseExceptionGroup",
+    "x = = 1": "SyntaxError",
+    "class E(BaseException):\n def __str__(self): raise SystemExit\nraise E": "E",
+    "class E(Exception):\n __traceback__ = property(lambda self: sys.exit())\nraise E": "E",
+    "class E(Exception):\n __class__ = property(lambda self: sys.exit())\nraise E": "E",
+    "class M(type):\n __name__ = property(lambda cls: sys.exit())\nclass E(Exception, metaclass=M): pass\nraise E": "E",
+    "class D:\n def __del__(self): raise SystemExit\nd = D()\nraise OSError": "OSError",
+}
+
+
+@pytest.mark.parametrize("code", RAISING)
+def test_whatever_is_raised_is_an_error_of_its_frame_and_its_worker_lives(server: Server, code: str) -> None:
+    with one_worker(server):
+        context = told(server, code)
+        assert [entry["type"] for entry in context["errors"]] == [RAISING[code]]
+        assert (context["error"], context["result"]) == (True, False)
+        assert told(server, "")["result"] is True
+
+
+def raise_again_and_again(server: Server, frames: int) -> None:
+    codes = [*RAISING] * (frames // len(RAISING) + 1)
+    with one_worker(server), ThreadPoolExecutor(3) as cameras:
+        for context in cameras.map(lambda code: told(server, code), codes[:frames]):
+            assert context["error"] is True
+
+
+def test_frames_that_raise_cost_no_worker_and_no_slot(server: Server) -> None:
+    raise_again_and_again(server, 200)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_ten_thousand_frames_that_raise_cost_no_worker_and_no_slot(server: Server) -> None:
+    raise_again_and_again(server, 10_000)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("context['x'] = {1, 2}", "context['x'] is a set"),
+        ("context['x'] = x = []\nx.append(x)", "context['x'][0] contains itself"),
+        ("context['x'] = {(1, 2): 3}", "has a tuple as its key"),
+        ("class A:\n __class__ = property(lambda self: sys.exit())\ncontext['x'] = A()", "context['x'] is a A"),
+        ("class A:\n def __repr__(self): sys.exit()\n __str__ = __repr__\ncontext['x'] = A()", "context['x'] is a A"),
+        ("class A(float):\n def __float__(self): sys.exit()\ncontext['score'] = A()", "SystemExit"),
+        ("class A(list):\n def __iter__(self): raise KeyboardInterrupt\ncontext['lines'] = A()", "KeyboardInterrupt"),
+        (
+            "n = []\nclass K:\n def __hash__(self):\n  n.append(1)\n  return 1 // (n == [1])\ncontext[K()] = 1",
+            "ZeroDivision",
+        ),
+    ],
+)
+def test_what_cannot_go_out_is_an_error_that_names_it_and_the_worker_lives(
+    server: Server, code: str, said: str
+) -> None:
+    with one_worker(server):
+        answer = post(server, code)
+        assert (answer.status_code, answer.json()["code"]) == (500, "context_not_serializable")
+        assert said in answer.json()["detail"]
+        assert told(server, "")["result"] is True
+
+
+def test_numbers_that_json_lacks_and_numpys_own_go_out_as_documented(server: Server) -> None:
+    context = told(server, "context.update(a=float('nan'), b=np.float32(0.5), c=np.eye(2), d=float('inf'), e={1: 2})")
+    assert [context[key] for key in "abcde"] == [None, 0.5, [[1.0, 0.0], [0.0, 1.0]], None, {"1": 2}]
+    refused = told(server, "class A:\n def __bool__(self): sys.exit()\ncontext['exit'] = A()")
+    assert refused["errors"][0]["message"] == "context['exit'] is a A, expected a bool"
+
+
+def test_a_context_above_the_setting_is_refused_with_its_size_and_largest_key(server: Server) -> None:
+    assert len(told(server, "context['mask'] = 'x' * 60_000")["mask"]) == 60_000
+    answer = post(server, "context['mask'] = 'x' * 70_000")
+    assert (answer.status_code, answer.json()["code"]) == (500, "context_too_large")
+    assert "at most 65,536 are allowed; the largest part is context['mask'] with 70,002" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "code", ["os._exit(0)", "os.abort()", "ctypes.string_at(0)", "os.kill(os.getpid(), signal.SIGBUS)"]
+)
+def test_leaving_or_crashing_costs_the_frame_alone(server: Server, code: str) -> None:
+    until(lambda: whole(server))
+    assert post(server, code).json()["code"] == "worker_crashed"
+    until(lambda: whole(server))
+    assert told(server, "")["result"] is True
+
+
+def test_the_trace_of_a_native_crash_is_in_the_log(server: Server) -> None:
+    pid = told(server, "")["pid"]
+    post(server, "ctypes.string_at(0)")
+    until(lambda: f"worker {pid}: Fatal Python error: Segmentation fault\n" in server.log)
+    assert any(line.startswith(f"worker {pid}:   File ") and line.endswith(" in main\n") for line in server.log)
+
+
+@pytest.mark.parametrize("fork", ["os.fork()", "ctypes.PyDLL(None).fork()"])
+@pytest.mark.parametrize("then", ["pass", "sys.exit(3)", "1 / 0"])
+def test_a_forked_child_that_comes_back_answers_nothing(server: Server, fork: str, then: str) -> None:
+    code = f"""
+def split():
+    child = {fork}
+    if not child:
+        context["child"] = 1
+        {then}
+        return
+    context["ended"] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+split()
+"""
+    with one_worker(server):
+        pid = told(server, "")["pid"]
+        for _ in range(5):
+            context = told(server, code)
+            assert (context["pid"], context["error"], "child" in context) == (pid, False, False)
+            assert context["ended"] == {"pass": 0, "sys.exit(3)": 3, "1 / 0": 1}[then]
+
+
+def test_a_forked_child_holds_no_queue_no_lifeline_and_no_frames(server: Server) -> None:
+    code = """
+ends = os.pipe()
+if os.fork() == 0:
+    held = [os.readlink(link) for link in pathlib.Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    maps = pathlib.Path("/proc/self/maps").read_text().splitlines()
+    lines = held + [line for line in maps if "memfd:framemill" in line and "rw-s" in line]
+    os.write(ends[1], "\\n".join(lines).encode())
+    os._exit(0)
+os.close(ends[1])
+context["held"] = os.read(ends[0], 65536).decode().splitlines()
+os.close(ends[0])
+"""
+    with one_worker(server):
+        held = told(server, code)["held"]
+        assert "/dev/null" in held
+        assert not [line for line in held if any(word in line for word in ("socket", "eventfd", "memfd"))]
+
+
+STRAYS = {
+    "in its group": "started = subprocess.Popen(['sleep', '1000']).pid",
+    "in a session of its own": "started = subprocess.Popen(['sleep', '1000'], start_new_session=True).pid",
+    "forked": "started = os.fork()\nif not started:\n while True: time.sleep(1)",
+}
+
+
+@pytest.mark.parametrize("code", STRAYS.values(), ids=STRAYS)
+def test_what_a_worker_started_does_not_outlive_it(server: Server, code: str) -> None:
+    with one_worker(server):
+        child = told(server, f"{code}\ncontext['started'] = started")["started"]
+    assert not is_gone(child)
+    assert post(server, "os._exit(1)").json()["code"] == "worker_crashed"
+    until(lambda: is_gone(child))
+
+
+def test_a_daemon_of_user_code_is_ended(server: Server) -> None:
+    code = """
+if os.fork() == 0:
+    os.setsid()
+    daemon = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    (here / "daemon").write_text(str(daemon.pid))
+    os._exit(0)
+os.wait()
+"""
+    with one_worker(server):
+        told(server, code)
+    daemon = int((server.project / "code" / "daemon").read_text())
+    until(lambda: is_gone(daemon) and not Path(f"/proc/{daemon}").exists())
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["os.close(1)", "os.close(2)", "sys.stdout.close()", "sys.__stdout__.close()", "sys.stdout = sys.stderr = None"],
+)
+def test_closed_streams_cost_nothing(server: Server, code: str) -> None:
+    with one_worker(server):
+        told(server, code)
+        assert told(server, "print('still')\nos.system('true')")["stdout"] == "still\n"
+
+
+def test_a_worker_without_its_descriptors_is_replaced(server: Server) -> None:
+    before = told(server, "")["pid"]
+    answer = post(server, "os.closerange(0, 4096)")
+    assert answer.status_code == 200 or answer.json()["code"] == "worker_crashed"
+    until(lambda: whole(server) and told(server, "")["pid"] != before)
+
+
+def test_there_is_no_input_to_wait_for(server: Server) -> None:
+    assert told(server, "input()")["errors"][0]["type"] == "EOFError"
+
+
+def dirty_then_clean(server: Server, frames: int) -> None:
+    with one_worker(server):
+        before = told(server, STATE)["state"]
+        for _ in range(frames):
+            told(server, DIRTY)
+        for _ in range(frames):
+            context = told(server, STATE)
+            assert (context["state"], context["errors"]) == (before, [])
+
+
+def test_what_a_frame_changed_is_not_there_for_the_next(server: Server) -> None:
+    dirty_then_clean(server, 50)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_a_thousand_dirty_frames_leave_nothing_for_the_next_thousand(server: Server) -> None:
+    dirty_then_clean(server, 1000)
+
+
+def test_the_last_image_of_a_clean_frame_is_its_own(server: Server) -> None:
+    with server.client() as client:
+        pictures = []
+        for code in ("", "context['image'][:] = 255", ""):
+            told(server, code)
+            pictures.append(client.get("/last_image?response_type=image").raise_for_status().content)
+        assert pictures[0] == pictures[2] != pictures[1]

@@ -1,0 +1,74 @@
+"""A worker's own end of its log (output.py): standard streams that neither block nor raise."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import io
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+_PIECE_BYTES = 64 * 1024
+
+
+class _Pipe(io.RawIOBase):
+    """Takes everything; what the pipe has no room for is lost, and counted once there is room again."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._lost_bytes = 0
+
+    def writable(self) -> bool:
+        """Say yes."""
+        return True
+
+    def fileno(self) -> int:
+        """The pipe itself, so that it can be handed to a child process."""
+        return self._fd
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write what fits; always says that all of it was written."""
+        view = memoryview(data).cast("B")
+        sent = 0
+        with contextlib.suppress(OSError):  # full, or closed by user code
+            if self._lost_bytes:
+                os.write(self._fd, f"\n... {self._lost_bytes:,} bytes found no room\n".encode())
+                self._lost_bytes = 0
+            while sent < len(view):
+                sent += os.write(self._fd, view[sent : sent + _PIECE_BYTES])
+        self._lost_bytes += len(view) - sent
+        return len(view)
+
+
+def speak_through(fd: int) -> None:
+    """Make `fd` the standard output and error of this process, for Python and for libraries; there is no input.
+
+    Python's streams and the trace of a crash go to `fd` itself: user code may close the descriptors 1 and 2.
+    """
+    nowhere = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(nowhere, 0)
+    os.close(nowhere)
+    os.dup2(fd, 1)
+    os.dup2(fd, 2)
+    sys.stdout = sys.__stdout__ = _stream(fd)  # type: ignore[misc]  # what a fresh interpreter may set, a fork may
+    sys.stderr = sys.__stderr__ = _stream(fd)  # type: ignore[misc]
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(sys.stderr)
+    faulthandler.enable(fd)
+
+
+def _stream(fd: int) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BufferedWriter(_Pipe(fd)), "utf-8", "backslashreplace", line_buffering=True)
+
+
+def flush() -> None:
+    """Write what Python's streams still hold, whatever user code has made of them."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BaseException):
+            stream.flush()
