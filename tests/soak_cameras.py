@@ -34,7 +34,8 @@ Picture = NDArray[np.uint8]
 class Answer:
     """What became of one frame. Times in seconds, `due_s` by CLOCK_MONOTONIC, `took_s` from when it was sent.
 
-    `status` is 0 where no whole answer came; then `lost` says how: "refused" (no connection), "cut" or "silent".
+    `status` is 0 where no whole answer came; then `lost` says how: "refused" (no connection), "cut" or "silent", and
+    `error` what the connection said, and whether it had carried frames before.
     `wrong` says in what the answer was not this frame's own; `told` is a secret that it held.
     """
 
@@ -45,6 +46,7 @@ class Answer:
     status: int
     code: str = ""
     lost: str = ""
+    error: str = ""
     wrong: str = ""
     told: str = ""
     retry_after: str = ""
@@ -84,7 +86,7 @@ class Cameras:
         self._large_every = large_every
         self._numbers = itertools.count()
         self._over = threading.Event()
-        self._flying: dict[int, float] = {}  # when the frame was due that a camera waits for
+        self._flying: dict[int, float] = {}  # when the frame was sent that a camera waits for
         self._cameras = [threading.Thread(target=self._camera, args=(n * self._takt_s / count,)) for n in range(count)]
 
     def __enter__(self) -> Self:
@@ -99,17 +101,17 @@ class Cameras:
             camera.join()
 
     def run(self, seconds: float) -> list[Answer]:
-        """Let them work for a time; returns the answers to frames that were due in it, once all are there."""
+        """Let them work for a time; returns the answers to frames that were sent in it, once all are there."""
         begin_s = time.monotonic()
         self._over.wait(seconds)
         end_s = time.monotonic()
-        while any(due_s < end_s for due_s in self._flying.copy().values()):
+        while any(sent_s < end_s for sent_s in self._flying.copy().values()):
             self._over.wait(0.005)
         return self.between(begin_s, end_s)
 
     def between(self, begin_s: float, end_s: float) -> list[Answer]:
-        """The answers that are there to frames that were due in this time."""
-        return [answer for answer in self.answers.copy() if begin_s <= answer.due_s < end_s]
+        """The answers that are there to frames that were sent in this time."""
+        return [answer for answer in self.answers.copy() if begin_s <= answer.sent_s < end_s]
 
     def _camera(self, phase_s: float) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=SILENT_S)
@@ -117,7 +119,7 @@ class Cameras:
             due_s = self._begin_s + phase_s + turn * self._takt_s
             if self._over.wait(max(0.0, due_s - time.monotonic())):
                 break
-            self._flying[threading.get_ident()] = due_s
+            self._flying[threading.get_ident()] = time.monotonic()
             self.answers.append(self._one(connection, due_s))
             del self._flying[threading.get_ident()]
         connection.close()
@@ -127,17 +129,20 @@ class Cameras:
         frame = Frame.make(number, self._choose(number), self._large_every)
         if connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
             connection.close()  # the server has closed it between two frames, as it may
+        kept = connection.sock is not None
         asked, sent_s = frame.asked, time.monotonic()
         try:
             answer = _exchange(connection, frame, self._headers)
         except ConnectionRefusedError:
+            connection.close()
             return Answer(asked, due_s, sent_s, time.monotonic() - sent_s, 0, lost="refused")
         except TimeoutError:
             connection.close()
             return Answer(asked, due_s, sent_s, time.monotonic() - sent_s, 0, lost="silent")
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as error:
             connection.close()
-            return Answer(asked, due_s, sent_s, time.monotonic() - sent_s, 0, lost="cut")
+            took_s = time.monotonic() - sent_s
+            return Answer(asked, due_s, sent_s, took_s, 0, lost="cut", error=f"{error!r}, {'kept' if kept else 'new'}")
         took_s = time.monotonic() - sent_s
         head, body = answer.getheaders(), answer.body  # type: ignore[attr-defined]
         return _judge(frame, answer.status, dict(head), body, due_s, sent_s, took_s)

@@ -6,6 +6,7 @@ Read from /proc and from the frame memory itself, so that the server cannot say 
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,10 +16,13 @@ from typing import BinaryIO
 
 from faults import children_of, command_of
 
-from workers.layout import HEADER_BYTES, PAGE_BYTES
+from workers.control import WorkerRow
+from workers.layout import HEADER_BYTES, PAGE_BYTES, ROW_BYTES
 from workers.slot import MAGIC, State, Word
 
 _MORE_THREADS = 8  # a front starts threads as more cameras come at once, up to a fixed number: that is not a leak
+_HEARTBEAT = re.compile("(?<=wgunicorn-)[^ ]+")  # each front has a heartbeat file with a name of its own
+_ROWS = 16  # of fronts and workers, more than any of these servers has
 _LOOK_PAGES = 64  # the first slot header lies behind the control page and some rows
 
 
@@ -103,7 +107,7 @@ def _descriptors(pid: int) -> list[str]:
 
 def _target(entry: Path) -> str:
     try:
-        return str(entry.readlink())
+        return _HEARTBEAT.sub("", str(entry.readlink()))
     except OSError:  # closed meanwhile
         return ""
 
@@ -114,6 +118,22 @@ def _frame_memory(supervisor: int) -> BinaryIO:
         if _target(entry).startswith("/memfd:framemill "):
             return entry.open("rb", buffering=0)
     raise AssertionError("the frame memory was not found")
+
+
+def at_work(supervisor: int) -> list[int]:
+    """Process ids of the workers that take frames: one in reserve has not looked for a frame since it was born."""
+    page = memoryview(os.pread(_frame_memory(supervisor).fileno(), _ROWS * ROW_BYTES, PAGE_BYTES)).cast("Q")
+    rows = [page[at : at + ROW_BYTES // 8] for at in range(0, len(page), ROW_BYTES // 8)]
+    heard_ns = {row[WorkerRow.PID]: row[WorkerRow.HEARD_NS] for row in rows}
+    return [pid for pid in pids(supervisor, "worker") if heard_ns.get(pid, 0) > _born_ns(pid)]
+
+
+def _born_ns(pid: int) -> int:
+    try:
+        ticks = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
+    except OSError:
+        return 0
+    return ticks * 10**9 // os.sysconf("SC_CLK_TCK")
 
 
 def slot_states(supervisor: int) -> Counter[str]:

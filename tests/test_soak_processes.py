@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from faults import is_gone, until
 from soak_cameras import Cameras, Choose
-from soak_census import control_words, pids, slot_states
+from soak_census import at_work, control_words, pids, slot_states
 from soak_cgroup import memory_limit
 from soak_parent import restarted_by_a_parent
 from soak_run import Run, chaos
@@ -28,13 +28,13 @@ WORKERS = ("--workers", "3")
 FRONTS = ("--workers", "3", "--fronts", "2")
 
 
-def _signal_some(run: Run, cameras: Cameras, role: str, number: signal.Signals, *, times: int, every_s: float) -> None:
-    """Send a signal to a random process of a role again and again, and see how long a worker is missing each time."""
+def _signal_some(run: Run, cameras: Cameras, number: signal.Signals, *, times: int, every_s: float) -> None:
+    """Send a signal to a random worker again and again, and see how long a worker is missing each time."""
     seed = random.randrange(1 << 32)
     chance, missing_ms = random.Random(seed), []
     for _ in range(times):
         deaths = control_words(run.supervisor)[Control.WORKER_DEATHS]
-        os.kill(chance.choice(pids(run.supervisor, role)), number)
+        os.kill(chance.choice(at_work(run.supervisor)), number)
         begun_s = time.monotonic()
         until(lambda deaths=deaths: _replaced(run, deaths))  # type: ignore[misc]
         missing_ms.append(1e3 * (time.monotonic() - begun_s))
@@ -58,14 +58,14 @@ def _some_frames(what: str, numbers: range) -> Choose:
 
 def test_a_hundred_killed_workers_cost_no_frame(tmp_path: Path) -> None:
     with chaos("a hundred workers killed", tmp_path, *WORKERS) as run, run.cameras() as cameras:
-        _signal_some(run, cameras, "worker", signal.SIGKILL, times=KILLS, every_s=0.2)
+        _signal_some(run, cameras, signal.SIGKILL, times=KILLS, every_s=0.2)
         run.expect(run.status()["workers"]["deaths"] == KILLS, "the server counted another number of deaths")
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT], ids=lambda s: s.name)
 def test_workers_that_die_of_other_signals_cost_no_frame(tmp_path: Path, number: signal.Signals) -> None:
     with chaos(f"25 workers ended by {number.name}", tmp_path, *WORKERS) as run, run.cameras() as cameras:
-        _signal_some(run, cameras, "worker", number, times=25, every_s=0.2)
+        _signal_some(run, cameras, number, times=25, every_s=0.2)
 
 
 def test_twenty_frames_that_crash_native_code_once_are_answered_by_another_worker(tmp_path: Path) -> None:
@@ -90,15 +90,15 @@ def test_a_frame_that_crashes_every_worker_costs_itself_and_is_kept(tmp_path: Pa
 
 def test_twenty_stopped_workers_cost_at_most_the_frame_that_each_had(tmp_path: Path) -> None:
     with chaos("20 workers stopped", tmp_path, *WORKERS, deadline_ms=1500) as run, run.cameras() as cameras:
-        _signal_some(run, cameras, "worker", signal.SIGSTOP, times=20, every_s=2.5)
+        _signal_some(run, cameras, signal.SIGSTOP, times=20, every_s=2.5)
         run.allow(deadline_exceeded=20)
 
 
 def test_frames_that_hang_in_c_end_at_their_deadline_and_the_others_go_on(tmp_path: Path) -> None:
-    hanging = _some_frames("hang", range(40, 40 + 50 * 20, 20))
+    hanging = _some_frames("hang", range(40, 40 + 50 * 40, 40))
     with chaos("50 hangs in C", tmp_path, *WORKERS, deadline_ms=1000) as run:
         with run.cameras(per_s=25, choose=hanging) as cameras:
-            cameras.run(45.0)
+            cameras.run(82.0)
         hung = [answer for answer in cameras.answers if answer.asked == "hang"]
         run.faults = len(hung)
         run.allow(deadline_exceeded=len(hung))
@@ -118,7 +118,7 @@ def test_after_all_workers_hung_at_once_the_server_is_back_a_second_past_the_dea
         back_s = max(answer.done_s for answer in cameras.answers if answer.status != 200) - min(a.sent_s for a in hung)
         run.figures["normal_again_s"] = round(back_s, 2)
         run.expect(back_s <= 1.0 + 1.0 + 0.25, f"it was back after {back_s:.2f} s")
-        run.normal = [answer for answer in cameras.answers if answer.status == 200]  # all are bystanders of three hangs
+        run.normal = []  # nobody is a bystander when all workers hang
 
 
 def test_ten_workers_out_of_memory_cost_their_frames_at_most(tmp_path: Path) -> None:
@@ -164,6 +164,7 @@ def test_twenty_killed_fronts_cost_only_what_each_was_doing(tmp_path: Path) -> N
 def test_three_killed_masters_of_the_fronts_cost_only_what_was_in_flight(tmp_path: Path) -> None:
     with chaos("3 masters of the fronts killed", tmp_path, *FRONTS) as run, run.cameras() as cameras:
         _kill_fronts(run, cameras, "master", 3)
+        run.normal = []  # nobody is a bystander when all fronts go
         run.allow(cut=3 * 8)
         run.expect(run.status()["workers"]["deaths"] == 0, "a worker died with the fronts")
 
@@ -183,5 +184,6 @@ def test_a_killed_supervisor_is_started_again_and_leaves_nobody_behind(tmp_path:
         run.figures["outage_s"] = round(first_s - killed_s, 3)
         run.expect(run.figures["orphans_gone_s"] <= 2.0, "processes outlived the supervisor")
         run.expect(run.figures["outage_s"] <= 1.5, f"frames were answered again after {first_s - killed_s:.2f} s")
-        # without a socket that outlives the server, connections are refused while it is away
-        run.allow(cut=8, refused=int(50 * run.figures["outage_s"]) + 8)
+        # at most the frame of each camera, and its next one, sent before the last front is gone; and as nothing
+        # outlives the server that could hold its socket, connections are refused while it is away
+        run.allow(cut=16, refused=int(50 * run.figures["outage_s"]) + 8)
