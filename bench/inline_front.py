@@ -17,11 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.server import Measured
-from service.app import create_app
 from service.front import FrontPlan, Fronts
-from service.link import SupervisorLink
 from service.settings import Settings
-from service.spelling import spell_headers
 from workers.arena import create_arena
 from workers.channel import Channel
 from workers.flow.project import load_project
@@ -38,9 +35,7 @@ class InlineFront(Fronts):
 
     def load(self) -> Any:
         """Make the application, in the front's own process."""
-        pool = InlinePool(load_project(self._project), self._settings)
-        link = SupervisorLink(self._plan.handover.supervisor_fd)
-        return spell_headers(create_app(pool, self._settings, None, self._plan.state_dir, link, "inline"))
+        return self.application(InlinePool(load_project(self._project), self._settings))
 
 
 def main(project: Path) -> None:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import falcon
 
-from service.body import is_form, receive
+from service.body import RequestBody, is_form
 from service.params import asked, query_values
 from service.repeat import remember
-from workers.errors import FramemillError, IncompleteBody, NotReady, WorkerCrashed
+from workers.breaker import may_pass
+from workers.errors import FlowBroken, FramemillError, IncompleteBody, NotReady, WorkerCrashed
 from workers.job import Job, Task
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _REPLACEMENT_S = 0.002
 _KNOWN_JOBS = 4
+_NEVER_MS = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Wish:
     source: Source
     values: Mapping[str, str]
     asked: Asked
+    client: str  # the name of its key, or its address
     jobs: dict[tuple[int, Task], Job] = field(default_factory=dict)  # by the frame's length: a camera's are all alike
 
     def job(self, received: Received, task: Task) -> Job:
@@ -64,6 +67,11 @@ class Wish:
         return replace(job, task=task, response=self.asked.response, data=self.asked.data)
 
 
+def client_of(req: falcon.Request) -> str:
+    """Who asks, for a fair share: the name of its key, or its address where there are no keys."""
+    return getattr(req.context, "client", None) or str(req.remote_addr)
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What the resources below share: where frames go, how answers leave, and what is counted."""
@@ -79,11 +87,12 @@ class Desk:
         begun_ns = time.monotonic_ns()
         try:
             values = query_values(req)
-            wish = Wish(source, values, asked(values))
+            wish = Wish(source, values, asked(values), client_of(req))
             source.check(req, values, self.pool.request_bytes)
             self._await_worker()
+            body = RequestBody(req, self.pool.request_bytes, self.settings.body_ms / 1000)
             with ExitStack() as until_sent:
-                reply = self._inspect(wish, partial(receive, req), until_sent, begun_ns)
+                reply = self._inspect(wish, body, until_sent, begun_ns)
                 if not reply.image_bytes and not is_form(req):
                     remember(req.env, partial(self.again, wish))
                 self.answering.write(req, resp, wish.asked, reply, until_sent)
@@ -94,7 +103,7 @@ class Desk:
     def again(self, wish: Wish, bring: Bring) -> bytes | None:
         """Do once more what was done before, for the next frame of the same camera; see repeat.Again."""
         begun_ns = time.monotonic_ns()
-        if not self.pool.control.workers_ready:
+        if not self.pool.control.takes_frames:
             return None
         try:
             with ExitStack() as until_sent:
@@ -104,17 +113,20 @@ class Desk:
             raise
 
     def _inspect(self, wish: Wish, bring: Bring, until_sent: ExitStack, begun_ns: int) -> Reply:
-        deadline_ns = begun_ns + self.settings.deadline_ms * 1_000_000
-        lease = until_sent.enter_context(self.pool.lease(deadline_ns, self.settings.queue_ms))
+        bring.prepare()
+        deadline_ns = begun_ns + min(self.settings.deadline_ms, wish.asked.deadline_ms or _NEVER_MS) * 1_000_000
+        lease = until_sent.enter_context(self.pool.lease(deadline_ns, self.settings.queue_ms, wish.client))
         taken_ns = time.monotonic_ns()
-        received = wish.source.fill(bring, wish.values, lease.area, self.settings.body_ms / 1000)
+        received = wish.source.fill(bring, wish.values, lease.area)
         filled_ns = time.monotonic_ns()
-        reply = self._run(lease, self._job(wish, received), received.length)
+        reply = self._run(lease, self._job(wish, received), received.length, bring.client_fd)
         self.counters.answered(reply, received.length, taken_ns - begun_ns, filled_ns - taken_ns)
         return reply
 
     def _await_worker(self) -> None:
         """Bear with workers that are just being replaced: that takes milliseconds."""
+        if not may_pass(self.pool.control):
+            raise FlowBroken("the project ended the workers that inspected its frames; it is tried again now and then")
         give_up = time.monotonic() + self.settings.queue_ms / 1000
         while not self.pool.control.workers_ready:
             if time.monotonic() > give_up:
@@ -126,9 +138,9 @@ class Desk:
             raise IncompleteBody("the body is empty; an image was expected")
         return wish.job(received, Task.INSPECT if self.pool.control.process_is_on else Task.MEASURE)
 
-    def _run(self, lease: Lease, job: Job, length: int) -> Reply:
+    def _run(self, lease: Lease, job: Job, length: int, client_fd: int) -> Reply:
         try:
-            return lease.run(job, length)
+            return lease.run(job, length, client_fd)
         except WorkerCrashed:
             self.quarantine.keep(job, lease.area[:length])
             raise

@@ -8,7 +8,6 @@ import falcon
 
 from service.analyze import Analyze, AnalyzeUpload, Desk
 from service.answer import Answering
-from service.counters import Counters
 from service.errors import on_any_error, on_framemill_error, on_http_error
 from service.health import Live, Ping, Ready, Stop, Version
 from service.keys import KeyCheck
@@ -24,20 +23,26 @@ from workers.errors import FramemillError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from service.counters import Counters
     from service.link import SupervisorLink
     from service.settings import Settings
     from workers.pool import Pool
 
 
 def create_app(  # noqa: PLR0917 - each collaborator is what it is called
-    pool: Pool, settings: Settings, api_key: str | None, state_dir: Path, link: SupervisorLink, project_name: str
+    pool: Pool,
+    counters: Counters,
+    settings: Settings,
+    api_key: str | None,
+    state_dir: Path,
+    link: SupervisorLink,
+    project_name: str,
 ) -> falcon.App[falcon.Request, falcon.Response]:
     """Make the application of one front."""
     app = falcon.App(middleware=[KeyCheck(api_key)] if api_key else [])
     app.add_error_handler(Exception, on_any_error)
     app.add_error_handler(falcon.HTTPError, on_http_error)
     app.add_error_handler(FramemillError, on_framemill_error)
-    counters = Counters(pool.row)
     answering = Answering(settings.send_ms / 1000, counters)
     desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"))
     switch = ProcessSwitch(pool.control, state_dir)

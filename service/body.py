@@ -1,20 +1,30 @@
-"""Getting a request's frame into a slot: the short way (wire.py), the portable way, and multipart forms."""
+"""Getting a request's frame into a slot: the short way (wire.py), the portable way, and multipart forms.
+
+On the portable way (chunked, TLS, another server) and in forms nobody can tell how fast the frame will come. It goes
+through memory of this front first, so that a slow client holds a thread at most, of which only some may be held so.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import falcon
 from falcon.media.multipart import MultipartForm
 
-from service.wire import bounded_reads, plain_body
-from workers.errors import BodyTooSlow, FrameTooLarge, IncompleteBody, InvalidParameter
+from service.wire import body_limit_s, bounded_reads, give_back, plain_body, take_over
+from workers.errors import BodyTooSlow, FrameTooLarge, IncompleteBody, InvalidParameter, NoFreeSlot
 
 _STEP_BYTES = 1 << 20
 _FIELD_BYTES = 4096
+_FORM_BYTES = 1 << 16  # what a form may hold beside its frame
+_SLOW_READERS = threading.BoundedSemaphore(16)
+_TURN_S = 0.25
+
+_T = TypeVar("_T")
 
 
 class Readable(Protocol):
@@ -32,15 +42,31 @@ class Received:
     fields: Mapping[str, str] = field(default_factory=dict)
 
 
-# gets the frame to the start of an area within a time in seconds; in a form it is the part of the given name
-Bring = Callable[[memoryview, str, float], Received]
+class Bring(Protocol):
+    """A request's frame on its way in."""
+
+    @property
+    def client_fd(self) -> int:
+        """The client's socket, to notice when it goes away; -1 where there is none."""
+
+    def prepare(self) -> None:
+        """Before a slot is taken: make sure that the frame comes quickly; raises what `into` raises, or BodyPaused."""
+
+    def into(self, area: memoryview, part: str) -> Received:
+        """Get the frame to the start of `area`; in a form it is the part named `part`.
+
+        Raises:
+            FrameTooLarge, IncompleteBody, BodyTooSlow, InvalidParameter, NoFreeSlot
+            BodyPaused: it does not come quickly after all.
+        """
 
 
 def declared_length(req: falcon.Request, largest: int) -> int | None:
     """Return the declared length of the body, None where none is; raises FrameTooLarge before a byte is read."""
     length = req.content_length
-    if length is not None and length > largest and not is_form(req):
-        raise FrameTooLarge(f"the body has {length} bytes, at most {largest} are accepted (max_frame_mib)")
+    most = largest + _FORM_BYTES if is_form(req) else largest
+    if length is not None and length > most:
+        raise FrameTooLarge(f"the body has {length} bytes, at most {most} are accepted (max_frame_mib)")
     return length
 
 
@@ -49,65 +75,101 @@ def is_form(req: falcon.Request) -> bool:
     return (req.content_type or "").lower().startswith("multipart/form-data")
 
 
-def receive(req: falcon.Request, area: memoryview, part: str, limit_s: float) -> Received:
-    """Receive the frame of `req` to the start of `area`; in a form it is the part named `part`.
+class RequestBody:
+    """The frame in the body of a WSGI request: the short way (wire.py), or through memory of this front."""
 
-    Raises:
-        FrameTooLarge, IncompleteBody, BodyTooSlow, InvalidParameter
-    """
-    give_up = time.monotonic() + limit_s
-    body = None if is_form(req) else plain_body(req.env)
-    if body is not None:
-        body.receive_into(area, limit_s)
-        return Received(body.length)
-    try:
-        with bounded_reads(req.env, limit_s):
-            return _receive_form(req, area, part, give_up) if is_form(req) else _receive_stream(req, area, give_up)
-    except TimeoutError:
-        raise BodyTooSlow(f"nothing more of the body came within {limit_s:g} s") from None
+    def __init__(self, req: falcon.Request, largest_bytes: int, most_s: float) -> None:
+        self._req = req
+        self._largest_bytes = largest_bytes
+        self._most_s = most_s
+        self._plain = plain_body(req.env)
+        self._form = is_form(req)
+        self._poured: bytearray | None = None
+
+    @property
+    def client_fd(self) -> int:
+        """See Bring."""
+        connection = self._req.env.get("gunicorn.socket")
+        return connection.fileno() if connection is not None else -1
+
+    def prepare(self) -> None:
+        """See Bring."""
+        if self._plain is None:
+            if not self._form:
+                self._poured = self._through_memory(self._read_stream)
+        elif self._form:
+            self._plain.await_all()
+        else:
+            self._plain.await_flow()
+
+    def into(self, area: memoryview, part: str) -> Received:
+        """See Bring."""
+        if self._form:
+            frame, fields = self._through_memory(lambda give_up: self._read_form(part, give_up))
+        elif self._poured is not None:
+            frame, fields = self._poured, {}
+        else:
+            assert self._plain is not None
+            take_over(self._req.env)
+            self._plain.receive_into(area)
+            give_back(self._req.env)
+            return Received(self._plain.length)
+        area[: len(frame)] = frame
+        return Received(len(frame), fields)
+
+    def _through_memory(self, read: Callable[[float], _T]) -> _T:
+        """Receive by `read` while nothing of the pool is held; it may be slow, so only some may do that at once."""
+        if not _SLOW_READERS.acquire(timeout=_TURN_S):
+            raise NoFreeSlot("too many bodies without a plain length arrive at the same time; try again shortly")
+        length = self._req.content_length
+        limit_s = self._most_s if length is None else body_limit_s(length, self._most_s)
+        try:
+            with bounded_reads(self._req.env, limit_s):
+                return read(time.monotonic() + limit_s)
+        except TimeoutError:
+            raise BodyTooSlow(f"the body did not come within {limit_s:.1f} s") from None
+        finally:
+            _SLOW_READERS.release()
+
+    def _read_stream(self, give_up: float) -> bytearray:
+        # a chunked body ends where its chunks end, another where its length says
+        length = self._req.content_length
+        frame = _pour(self._req.stream if length is None else self._req.bounded_stream, self._largest_bytes, give_up)
+        if length is not None and len(frame) < length:
+            raise IncompleteBody(f"the body ended after {len(frame)} of {length} bytes")
+        return frame
+
+    def _read_form(self, part: str, give_up: float) -> tuple[bytearray, dict[str, str]]:
+        form = self._req.get_media()
+        assert isinstance(form, MultipartForm)
+        frame = None
+        fields: dict[str, str] = {}
+        for piece in form:
+            if piece.name == part:
+                if frame is not None:
+                    raise InvalidParameter(f"the form has two parts named {part!r}; one was expected")
+                frame = _pour(piece.stream, self._largest_bytes, give_up)
+            elif piece.name is not None:
+                fields[piece.name] = piece.stream.read(_FIELD_BYTES).decode("utf-8", "replace")
+        if frame is None:
+            raise InvalidParameter(f"the form has no part named {part!r}")
+        return frame, fields
 
 
-def _receive_stream(req: falcon.Request, area: memoryview, give_up: float) -> Received:
-    # a chunked body ends where its chunks end, another where its length says
-    stream = req.stream if req.content_length is None else req.bounded_stream
-    length = _pour(stream, area, give_up)
-    if req.content_length is not None and length < req.content_length:
-        raise IncompleteBody(f"the body ended after {length} of {req.content_length} bytes")
-    return Received(length)
-
-
-def _pour(stream: Readable, area: memoryview, give_up: float) -> int:
-    """Read `stream` to its end into `area`; returns the number of bytes."""
-    filled = 0
+def _pour(stream: Readable, largest_bytes: int, give_up: float) -> bytearray:
+    """Read `stream` to its end; raises as Bring.into."""
+    poured = bytearray()
     while True:
         try:
-            piece = stream.read(min(_STEP_BYTES, len(area) - filled + 1))
+            piece = stream.read(min(_STEP_BYTES, largest_bytes - len(poured) + 1))
         except TimeoutError:
             raise
         except (OSError, ValueError) as error:
-            raise IncompleteBody(f"the body broke off after {filled} bytes: {error}") from None
+            raise IncompleteBody(f"the body broke off after {len(poured)} bytes: {error}") from None
         if not piece:
-            return filled
-        if filled + len(piece) > len(area):
-            raise FrameTooLarge(f"the body has more than {len(area)} bytes (max_frame_mib)")
-        area[filled : filled + len(piece)] = piece
-        filled += len(piece)
+            return poured
+        poured += piece
+        if len(poured) > largest_bytes:
+            raise FrameTooLarge(f"the body has more than {largest_bytes} bytes (max_frame_mib)")
         if time.monotonic() > give_up:
-            raise BodyTooSlow(f"{filled} bytes came before the time for a body was up")
-
-
-def _receive_form(req: falcon.Request, area: memoryview, part: str, give_up: float) -> Received:
-    form = req.get_media()
-    assert isinstance(form, MultipartForm)
-    length = None
-    fields: dict[str, str] = {}
-    for piece in form:
-        if piece.name == part:
-            if length is not None:
-                raise InvalidParameter(f"the form has two parts named {part!r}; one was expected")
-            length = _pour(piece.stream, area, give_up)
-        elif piece.name is not None:
-            fields[piece.name] = piece.stream.read(_FIELD_BYTES).decode("utf-8", "replace")
-    if length is None:
-        raise InvalidParameter(f"the form has no part named {part!r}")
-    return Received(length, fields)
+            raise BodyTooSlow(f"{len(poured)} bytes came before the time for a body was up")

@@ -7,24 +7,32 @@ front: it takes the slots of its number, and a front that replaces another waits
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 from pydantic import BaseModel, ConfigDict
 
 from service.app import create_app
+from service.counters import Counters
 from service.link import SupervisorLink
 from service.settings import Settings
 from service.spelling import spell_headers
 from workers.dispatch import QueueDispatch
 from workers.handover import Handover
 from workers.parent import die_with_parent
-from workers.pool import Pool
+from workers.pool import LONGEST_LINE, Pool
+
+if TYPE_CHECKING:
+    from workers.errors import FramemillError
 
 _PLAN_BYTES = 1 << 20
-_THREADS_BEYOND_SLOTS = 64  # to say no, to answer health and to serve the page while all slots are taken
+_CONNECTIONS = 4096
+_OWN_DESCRIPTORS = 256  # one a slot, the frame memory, sockets to ourselves
+_THREADS_BEYOND_SLOTS = LONGEST_LINE + 64  # to say no, to answer health and to serve the page while all slots are taken
 
 
 class FrontPlan(BaseModel):
@@ -58,7 +66,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
             "workers": settings.fronts,
             "worker_class": "service.threads.CameraThreads",
             "threads": settings.slots_per_front + _THREADS_BEYOND_SLOTS,
-            "worker_connections": 4096,
+            "worker_connections": _CONNECTIONS,
             "keepalive": settings.keepalive_s,
             "timeout": 30,
             "graceful_timeout": max(1, settings.deadline_ms // 1000 + 1),
@@ -75,11 +83,26 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
             "pre_fork": self._before_fork,
             "post_fork": self._after_fork,
             "post_worker_init": self._say_ready,
+            "when_ready": _keep_to_ourselves,
         }
         for name, value in chosen.items():
             self.cfg.set(name, value)
         # gunicorn asks for settings dozens of times per request, through a search each time; found first they are free
         self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
+
+    @property
+    def body_s(self) -> float:
+        """The longest time that a body may take."""
+        return self._settings.body_ms / 1000
+
+    def count_failed(self, error: FramemillError) -> None:
+        """Count a request that was refused before it came to a thread."""
+        self._counters.failed(error)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the whole server stops, not this front alone."""
+        return self._pool.control.stopping
 
     def _before_fork(self, arbiter: Any, worker: Any) -> None:
         """Give the coming front the number that the fewest hold; while fronts are exchanged two hold the same."""
@@ -95,17 +118,37 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
 
     def load(self) -> Any:
         """Make the application, in the front's own process."""
+        handover = self._plan.handover
+        return self.application(Pool(handover.arena, self._front, QueueDispatch(handover.channel)))
+
+    def application(self, pool: Pool) -> Any:
+        """Make the application on top of `pool`."""
         plan = self._plan
-        dispatch = QueueDispatch(plan.handover.channel)
-        pool = Pool(plan.handover.arena, self._front, dispatch)
         link = SupervisorLink(plan.handover.supervisor_fd)
-        app = create_app(pool, self._settings, plan.api_key, plan.state_dir, link, plan.project_name)
-        return spell_headers(app)
+        self._pool = pool
+        self._counters = Counters(pool.row)
+        return spell_headers(
+            create_app(pool, self._counters, self._settings, plan.api_key, plan.state_dir, link, plan.project_name)
+        )
+
+
+def _allow_descriptors(wanted: int) -> None:
+    """Raise the soft limit, which is 1,024 in most places, as far as the hard one lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+
+
+def _keep_to_ourselves(_: object) -> None:
+    """Ignore signals that would change how many fronts there are: the frame memory is laid out for their number."""
+    for number in (signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR2, signal.SIGWINCH):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def main() -> None:
     """Run the fronts until the supervisor ends them."""
     plan = FrontPlan.model_validate_json(os.pread(int(sys.argv[1]), _PLAN_BYTES, 0))
+    _allow_descriptors(_CONNECTIONS + _OWN_DESCRIPTORS)
     die_with_parent(plan.supervisor_pid)
     Fronts(plan).run()
 

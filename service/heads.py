@@ -1,13 +1,23 @@
-"""The bytes of a request's head, noted as they come in: what a camera repeats is recognised by them (repeat.py)."""
+"""The bytes of a request's head: whether they are all there, and what they were.
+
+What a camera repeats is recognised by them (repeat.py), and a request whose body is set aside begins anew with them.
+"""
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 
-_LONGEST_BYTES = 4096  # longer ones are rare, and would be kept for as long as their connection lives
+HEAD_END = b"\r\n\r\n"
+
+
+def head_is_whole(buffered: io.BytesIO) -> bool:
+    """Whether what was received of a request has the whole head; leaves the buffer's position at its end."""
+    buffered.seek(0, io.SEEK_END)
+    return HEAD_END in buffered.getvalue()
 
 
 class NotedHead(Request):  # type: ignore[misc]  # gunicorn publishes no types
@@ -19,14 +29,14 @@ class NotedHead(Request):  # type: ignore[misc]  # gunicorn publishes no types
         unreader.unread(first)
         unreader.last_head = None
         rest: bytes = super().parse(unreader)
-        end = first.find(b"\r\n\r\n") + 4
-        if 4 <= end <= _LONGEST_BYTES:
+        end = first.find(HEAD_END) + len(HEAD_END)
+        if end >= len(HEAD_END):
             unreader.last_head = first[:end]
         return rest
 
 
 def last_head(unreader: Any) -> bytes | None:
-    """Return the head that was parsed last; None where it came in pieces or is long."""
+    """Return the head that was parsed last; None where it came in pieces."""
     head: bytes | None = getattr(unreader, "last_head", None)
     return head
 

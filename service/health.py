@@ -9,6 +9,7 @@ import orjson
 
 from service.keys import same_secret
 from service.params import query_values
+from workers.control import Control
 from workers.errors import Forbidden
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Ready:
             reasons.append("the server is stopping")
         if not control.workers_ready:
             reasons.append("no worker is ready")
+        if control.words[Control.FLOW]:
+            reasons.append("the project ended the workers that inspected its frames; frames are refused")
         if not control.process_is_on:
             reasons.append("the Process switch is off")
         resp.status = 503 if reasons else 200

@@ -18,21 +18,35 @@ if TYPE_CHECKING:
     import falcon
 
 _NUMBER = re.compile(r"[0-9]{1,5}")
+_DEADLINE = re.compile(r"[0-9]{1,7}")
 _YES = frozenset({"", "1", "true", "yes", "on"})
 _NO = frozenset({"0", "false", "no", "off"})
 _RESPONSE_TYPES = {kind.name.lower(): kind for kind in ResponseType}
 _OURS = frozenset(
-    {"width", "height", "bayer", "pixel_format", "response_type", "context_in_body", "data", "api_key", "name", "key"}
+    {
+        "width",
+        "height",
+        "bayer",
+        "pixel_format",
+        "response_type",
+        "context_in_body",
+        "data",
+        "deadline_ms",
+        "api_key",
+        "name",
+        "key",
+    }
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How the answer shall look, and what the flow is told."""
+    """How the answer shall look, what the flow is told, and when the answer is due, in milliseconds (0: as set)."""
 
     response: ResponseType
     context_in_body: bool
     data: str
+    deadline_ms: int = 0
 
 
 def query_values(req: falcon.Request) -> Mapping[str, str]:
@@ -66,7 +80,7 @@ def flag(values: Mapping[str, str], name: str) -> bool:
 
 
 def asked(values: Mapping[str, str]) -> Asked:
-    """Read `response_type`, `context_in_body` and `data`; raises InvalidParameter."""
+    """Read `response_type`, `context_in_body`, `data` and `deadline_ms`; raises InvalidParameter."""
     kind = values.get("response_type", "context")
     if kind not in _RESPONSE_TYPES:
         expected = ", ".join(_RESPONSE_TYPES)
@@ -75,7 +89,16 @@ def asked(values: Mapping[str, str]) -> Asked:
     size = len(data.encode("utf-8", "surrogatepass"))
     if size > MAX_DATA_BYTES:
         raise InvalidParameter(f"data has {size} bytes, at most {MAX_DATA_BYTES} are accepted")
-    return Asked(_RESPONSE_TYPES[kind], flag(values, "context_in_body"), data)
+    return Asked(_RESPONSE_TYPES[kind], flag(values, "context_in_body"), data, _deadline_ms(values))
+
+
+def _deadline_ms(values: Mapping[str, str]) -> int:
+    text = values.get("deadline_ms")
+    if text is None:
+        return 0
+    if not _DEADLINE.fullmatch(text) or int(text) == 0:
+        raise InvalidParameter(f"deadline_ms={text[:40]!r} is no time; expected an integer from 1 to 9999999")
+    return int(text)
 
 
 def dimension(values: Mapping[str, str], name: str) -> int:

@@ -18,9 +18,11 @@ from gunicorn import util
 from service.body import Bring, Received
 from service.errors import answer_to
 from service.heads import last_head
-from service.wire import fill, plain_body, response_head
+from service.wire import PlainBody, plain_body, response_head
 
 _log = logging.getLogger(__name__)
+
+_LONGEST_HEAD_BYTES = 4096  # longer ones are rare, and would be kept for as long as their connection lives
 
 # has a frame inspected; returns its context, or None where the ordinary way must be taken and nothing was read
 Again = Callable[[Bring], bytes | None]
@@ -37,9 +39,10 @@ def remember(env: dict[str, Any], again: Again) -> None:
     body = plain_body(env)
     if body is None or "HTTP_EXPECT" in env or env["SERVER_PROTOCOL"] != "HTTP/1.1":
         return
-    head = last_head(body.unreader)
-    if head is not None:
-        body.unreader.repeat = _Known(head, int(env.get("CONTENT_LENGTH", "0")), again)
+    unreader = env["wsgi.input"].reader.unreader
+    head = last_head(unreader)
+    if head is not None and len(head) <= _LONGEST_HEAD_BYTES:
+        unreader.repeat = _Known(head, int(env.get("CONTENT_LENGTH", "0")), again)
 
 
 def answer_again(unreader: Any, connection: socket.socket) -> bool | None:
@@ -57,7 +60,8 @@ def answer_again(unreader: Any, connection: socket.socket) -> bool | None:
         early = memoryview(first)[len(known.head) :]
         answer = None
         if first.startswith(known.head) and len(early) <= known.body_bytes:
-            answer = _answer(known, _Frame(connection, early, known.body_bytes))
+            body = PlainBody(connection, known.head, early, known.body_bytes)
+            answer = _answer(known, _Frame(body, connection))
         if answer is None:
             unreader.unread(first)
             return None
@@ -70,30 +74,31 @@ def answer_again(unreader: Any, connection: socket.socket) -> bool | None:
 
 
 class _Frame:
-    """The body of a request whose head is known; `arrived` once it is in the slot."""
+    """The body of a request whose head is known."""
 
-    def __init__(self, connection: socket.socket, early: memoryview, length: int) -> None:
-        self._connection = connection
-        self._early = early
-        self._length = length
-        self.arrived = not length
+    def __init__(self, body: PlainBody, connection: socket.socket) -> None:
+        self.body = body
+        self.client_fd = connection.fileno()
 
-    def bring(self, area: memoryview, _part: str, limit_s: float) -> Received:
+    def prepare(self) -> None:
         """See body.Bring."""
-        fill(area[: self._length], self._early, self._connection, limit_s)
-        self.arrived = True
-        return Received(self._length)
+        self.body.await_flow()
+
+    def into(self, area: memoryview, _part: str) -> Received:
+        """See body.Bring."""
+        self.body.receive_into(area)
+        return Received(self.body.length)
 
 
 def _answer(known: _Known, frame: _Frame) -> tuple[bytes, bool] | None:
     """Return the response, and whether the connection goes on after it."""
     try:
-        context = known.again(frame.bring)
+        context = known.again(frame)
     except Exception as error:  # noqa: BLE001 - whatever it was, this frame's client gets an answer
         status, headers, body = answer_to(error)
     else:
         if context is None:
             return None
         status, headers, body = "200 OK", [("Content-Type", "application/json")], context
-    head = response_head("1.1", status, [*headers, ("Content-Length", str(len(body)))], keep=frame.arrived)
-    return head + body, frame.arrived
+    head = response_head("1.1", status, [*headers, ("Content-Length", str(len(body)))], keep=frame.body.arrived)
+    return head + body, frame.body.arrived

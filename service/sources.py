@@ -25,8 +25,8 @@ class Source(Protocol):
     def check(self, req: falcon.Request, values: Mapping[str, str], largest_bytes: int) -> None:
         """Refuse what can be refused before a slot is taken and a byte is read."""
 
-    def fill(self, bring: Bring, values: Mapping[str, str], area: memoryview, limit_s: float) -> Received:
-        """Put the frame into `area` within `limit_s` seconds; `bring` gets a request's body."""
+    def fill(self, bring: Bring, values: Mapping[str, str], area: memoryview) -> Received:
+        """Put the frame into `area`; `bring` gets a request's body."""
 
     def describe(self, values: Mapping[str, str], length: int) -> Job:
         """Say what the `length` bytes are; `values` now also hold a form's fields."""
@@ -40,10 +40,10 @@ class EncodedFrame:
         del values
         _refuse_nothing(declared_length(req, largest_bytes))
 
-    def fill(self, bring: Bring, values: Mapping[str, str], area: memoryview, limit_s: float) -> Received:
+    def fill(self, bring: Bring, values: Mapping[str, str], area: memoryview) -> Received:
         """Receive the body, or the form's part `file`."""
         del values
-        return bring(area, "file", limit_s)
+        return bring.into(area, "file")
 
     def describe(self, values: Mapping[str, str], length: int) -> Job:
         """Leave the rest to the gate in the worker: no pixel is looked at here."""
@@ -61,10 +61,10 @@ class RawFrame:
             _refuse_nothing(length)
             _raw_format(values, length)
 
-    def fill(self, bring: Bring, values: Mapping[str, str], area: memoryview, limit_s: float) -> Received:
+    def fill(self, bring: Bring, values: Mapping[str, str], area: memoryview) -> Received:
         """Receive the body, or the form's part `array`."""
         del values
-        return bring(area, "array", limit_s)
+        return bring.into(area, "array")
 
     def describe(self, values: Mapping[str, str], length: int) -> Job:
         """Name the size and the pixel format; raises FrameSizeMismatch."""
@@ -87,9 +87,9 @@ class SegmentFrame:
         segment_name(values)
         _raw_format(values, None)
 
-    def fill(self, bring: Bring, values: Mapping[str, str], area: memoryview, limit_s: float) -> Received:
+    def fill(self, bring: Bring, values: Mapping[str, str], area: memoryview) -> Received:
         """Copy the frame out of the segment; it is never mapped."""
-        del bring, limit_s
+        del bring
         width, height = dimension(values, "width"), dimension(values, "height")
         return Received(copy_segment(segment_name(values), width, height, raw_format(values), area))
 

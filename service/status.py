@@ -40,6 +40,7 @@ class Status:
                 "ready": control.workers_ready,
                 "busy": sum(1 for row in places if row[WorkerRow.BUSY]),
                 "deaths": words[Control.WORKER_DEATHS],
+                "recycled": words[Control.RECYCLED],
                 "killed_for_time": words[Control.OVERDUE_KILLS],
             },
             "slots": {"per_front": self._pool.slots, "free_here": self._pool.free_slots},

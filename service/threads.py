@@ -1,48 +1,42 @@
-"""gunicorn's threaded worker, with a shorter way from one request of a camera to its next.
+"""gunicorn's threaded worker, with a lobby before its threads and a shorter way from one request to the next.
 
-A camera posts its next frame as soon as it has the answer, or a takt later. gunicorn would hand the connection back to
-its main thread, wait for it there and hand it to a thread again: four wake-ups and as many trips through the
-interpreter's lock. Here the thread that answered waits for the next request itself, while threads are not scarce.
+A connection is given to a thread once the head of its request is there (lobby.py). A camera posts its next frame as
+soon as it has the answer, or a takt later: the thread that answered waits for it, while threads are not scarce, for the
+way through the main thread would cost four wake-ups and as many trips through the interpreter's lock.
 """
 
 from __future__ import annotations
 
+import errno
+import logging
 import select
+import selectors
+import socket
 import threading
+import time
+from functools import partial
 from typing import Any
 
-from gunicorn import util
-from gunicorn.http import wsgi
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
-import service.heads  # noqa: F401 - from here on gunicorn notes heads
+import service.one_write  # noqa: F401 - from here on gunicorn answers with one system call
+from service.door import shut, stop_handshakes
+from service.heads import head_is_whole
+from service.lobby import Lobby, Patience
 from service.repeat import answer_again
-from service.wire import response_head
+from service.wire import BodyPaused
+
+_log = logging.getLogger(__name__)
 
 _STEP_MS = 100  # how soon a waiting thread sees that the front is to stop
 _STEPS = 20
-_SHORT_BYTES = 65_536
 _SPARE_THREADS = 32  # never waiting for a camera: for new connections, health and the page
-
-
-class OneWrite(wsgi.Response):  # type: ignore[misc]  # gunicorn publishes no types
-    """Sends headers and a short body together: one system call, and the client wakes up once."""
-
-    def write(self, arg: bytes) -> None:
-        """See WSGI's write callable."""
-        whole = self.response_length == len(arg) and 0 < len(arg) <= _SHORT_BYTES
-        if self.headers_sent or self.chunked or self._omits_body or self.upgrade or not whole:
-            super().write(arg)
-            return
-        major, minor = self.req.version
-        head = response_head(f"{major}.{minor}", self.status, self.headers, keep=not self.should_close())
-        self.headers_sent: bool = True
-        self.sent: int = len(arg)
-        util.write(self.sock, head + arg)
-
-
-# wsgi.create makes whatever stands under this name
-wsgi.Response = OneWrite
+_TURN_S = 0.1  # how often deadlines are looked at
+_HEAD_S = 5.0
+_LINGER_S = 2.0  # for a request that a client is sending while the front is asked to stop
+_HANDSHAKE_S = 0.2  # for a client on the way from its SYN to its ACK
+_NO_DESCRIPTORS_S = 0.5
+_READ_BYTES = 8192
 
 
 class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes no types
@@ -50,14 +44,122 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._waiting = 0
-        self._waiting_lock = threading.Lock()
+        self._inside = 0
+        self._inside_lock = threading.Lock()
+        self._handshakes: dict[Any, float] = {}  # TLS connections in a thread without a request yet: until when
+        self._looked_at = 0.0
+        self._accept_from = 0.0
+
+    def run(self) -> None:
+        """Serve until asked to stop, then until nobody is left."""
+        patience = Patience(float(self.cfg.keepalive), _HEAD_S, self.app.body_s)
+        self._lobby = Lobby(self.poller, patience, self.enqueue_req, self._count_out, self.app.count_failed)
+        self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
+        self.set_accept_enabled(True)
+        while self.alive and self.is_parent_alive():
+            self._turn()
+        self._drain()
+        self.tpool.shutdown(wait=False)
+        self.poller.close()
+        self.method_queue.close()
+        for listener in self.sockets:
+            listener.close()
+
+    def _turn(self) -> None:
+        self.notify()
+        self.wait_for_and_dispatch_events(_TURN_S)
+        now_s = time.monotonic()
+        if now_s - self._looked_at < _TURN_S:
+            return
+        self._looked_at = now_s
+        self._lobby.call_time()
+        self.murder_keepalived()
+        self.murder_pending()
+        self._end_handshakes(now_s)
+        if self.alive and not self._accepting and now_s >= self._accept_from:
+            self.set_accept_enabled(True)
+
+    def _drain(self) -> None:
+        """Answer who is here, and who comes while others are still here; then close the door and answer the rest."""
+        begun_s = time.monotonic()
+        self._lobby.hurry(begun_s + _LINGER_S)
+        self._cap_keepalive(begun_s + _LINGER_S)
+        self._turn_until(begun_s + _LINGER_S)
+        if self.app.is_stopping:  # while fronts are exchanged the next one goes on with this listener
+            for listener in self.sockets:
+                stop_handshakes(listener)
+            self._turn_until(time.monotonic() + _HANDSHAKE_S)
+        self._accept_all()
+        self.set_accept_enabled(False)
+        if self.app.is_stopping:
+            for listener in self.sockets:
+                shut(listener)
+        self._turn_until(begun_s + self.cfg.graceful_timeout)
+        self._lobby.end()
+
+    def _turn_until(self, end_s: float) -> None:
+        while self.nr_conns and time.monotonic() < end_s:
+            self._turn()
+
+    def _accept_all(self) -> None:
+        for listener in self.sockets:
+            while self._accepting and self._accept_one(listener):
+                pass
+
+    def accept(self, listener: socket.socket) -> None:
+        """Take a new connection into the lobby."""
+        self._accept_one(listener)
+
+    def _accept_one(self, listener: socket.socket) -> bool:
+        """Returns whether there was one."""
+        if self.nr_conns >= self.worker_connections:
+            self._lobby.make_room()
+        try:
+            client, address = listener.accept()
+        except OSError as error:
+            if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
+                _log.error("no connection can be accepted at the moment: %s", error)
+                self._lobby.make_room()
+                self._accept_from = time.monotonic() + _NO_DESCRIPTORS_S
+                self.set_accept_enabled(False)
+            return error.errno == errno.ECONNABORTED
+        self.nr_conns += 1
+        conn = TConn(self.cfg, client, address, listener.getsockname())
+        if self.cfg.is_ssl:
+            self._await_handshake(conn)
+        else:
+            conn.init()
+            self._lobby.await_head(conn)
+        return True
+
+    def _await_handshake(self, conn: Any) -> None:
+        """Let a TLS client that has not said anything wait without a thread."""
+        conn.timeout = time.monotonic() + _HEAD_S
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def _count_out(self) -> None:
+        self.nr_conns -= 1
 
     def handle(self, conn: Any) -> Any:
         """Answer requests until the connection pauses, closes, or its thread is needed elsewhere."""
+        with self._inside_lock:
+            self._inside += 1
+        try:
+            return self._handle_all(conn)
+        except BodyPaused as paused:
+            return paused
+        finally:
+            self._handshakes.pop(conn, None)
+            with self._inside_lock:
+                self._inside -= 1
+
+    def _handle_all(self, conn: Any) -> Any:
         while True:
             result = answer_again(conn.parser.unreader, conn.sock) if self._may_repeat(conn) else None
             if result is None:
+                if not self._has_whole_head(conn):
+                    return True
                 result = super().handle(conn)
             # False is closed; gunicorn's own mark for "no data yet" is neither
             if result is not True or conn.is_http2 or not self._next_request_comes(conn):
@@ -66,20 +168,52 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
     def _may_repeat(self, conn: Any) -> bool:
         return bool(self.alive and conn.initialized and not conn.is_http2)
 
+    def _has_whole_head(self, conn: Any) -> bool:
+        """Whether the parser would not have to wait; a connection that ended has as much as there will ever be."""
+        if self.cfg.is_ssl:
+            self._handshakes[conn] = time.monotonic() + _HEAD_S
+            return True
+        unreader = conn.parser.unreader
+        if not unreader.buf.tell():
+            conn.sock.setblocking(True)
+            received = conn.sock.recv(_READ_BYTES)
+            if not received:
+                return True
+            unreader.unread(received)
+        return head_is_whole(unreader.buf)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """See gunicorn: a request was parsed and is answered."""
+        self._handshakes.pop(conn, None)
+        return super().handle_request(req, conn)
+
+    def _end_handshakes(self, now_s: float) -> None:
+        """Wake threads that wait for a TLS client's handshake or head, by ending its connection."""
+        for conn in [conn for conn, until_s in list(self._handshakes.items()) if until_s <= now_s]:
+            self._handshakes.pop(conn, None)
+            shut(conn.sock)
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """A thread gives a connection back to the main thread, where this runs."""
+        try:
+            result = not fs.cancelled() and fs.result()
+        except Exception:  # noqa: BLE001 - whatever it was, it may not end the loop that all connections live in
+            _log.exception("a connection met a fault of ours")
+            result = False
+        if isinstance(result, BodyPaused):
+            self._lobby.await_body(conn, result)
+        elif result is True and not self.cfg.is_ssl and not conn.is_http2:
+            self._lobby.await_head(conn)
+        elif result:
+            super().finish_request(conn, fs)
+        else:
+            self._lobby.see_off(conn)
+
     def _next_request_comes(self, conn: Any) -> bool:
         if conn.parser.unreader.buf.tell():  # it came together with the one before
             return bool(self.alive)
-        with self._waiting_lock:
-            if self._waiting >= self.cfg.threads - _SPARE_THREADS:
-                return False
-            self._waiting += 1
-        try:
-            return self._becomes_readable(conn)
-        finally:
-            with self._waiting_lock:
-                self._waiting -= 1
-
-    def _becomes_readable(self, conn: Any) -> bool:
+        if self._inside > self.cfg.threads - _SPARE_THREADS:
+            return False
         poll = select.poll()
         poll.register(conn.sock, select.POLLIN)
         for _ in range(_STEPS):

@@ -13,10 +13,12 @@ portable way.
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import select
 import socket
 import struct
+import termios
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -26,65 +28,107 @@ from gunicorn import SERVER, util
 from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.unreader import SocketUnreader
 
-from workers.errors import BodyTooSlow, IncompleteBody
+from service.heads import last_head
+from workers.errors import IncompleteBody
 
+_INT = struct.Struct("i")
 _NO_LIMIT = struct.pack("ll", 0, 0)
+_STEP_S = 0.05
+_STEP = struct.pack("ll", 0, int(_STEP_S * 1e6))
+_STEP_BYTES = 512 * 1024  # in a step: 100 Mbit/s bring 600 kB
+_FLOW_BYTES = 32 * 1024  # what a body that flows has in the kernel by the time its head was read
+_SOON_MS = 20
 _HOLD_SLOT_S = 0.25  # a client that has not taken its picture by then gets it from a copy
 
 
-def _seconds(limit_s: float) -> bytes:
-    whole = int(limit_s)
-    return struct.pack("ll", whole, max(1, int((limit_s - whole) * 1e6)))
+class BodyPaused(BaseException):
+    """A body does not flow: its request is set aside and begins anew once all of the body is there.
+
+    Nothing has been done for the request yet. Not an Exception, so that nobody on the way takes it for a fault.
+    """
+
+    def __init__(self, head: bytes, body: bytes, length: int) -> None:
+        super().__init__(f"{len(body)} of {length} bytes came")
+        self.head = head
+        self.body = body
+        self.length = length
+
+
+def body_limit_s(length: int, most_s: float) -> float:
+    """How long a body of `length` bytes may take in all: two seconds and one for each megabyte, at most `most_s`."""
+    return min(most_s, 2.0 + length / 1e6)
 
 
 class PlainBody:
-    """A body of declared length that still waits on a plain TCP socket."""
+    """A body of declared length that still waits on a plain TCP socket, behind the bytes of its head.
 
-    def __init__(self, body: Body, reader: LengthReader, connection: socket.socket) -> None:
-        self._body = body
-        self._reader = reader
+    `early` is what came together with the head.
+    """
+
+    def __init__(self, connection: socket.socket, head: bytes, early: memoryview, length: int) -> None:
         self._connection = connection
-        self.length: int = reader.length
-        self.unreader: SocketUnreader = reader.unreader
+        self._head = head
+        self._early = early[:length]
+        self.length = length
+        self.arrived = not length
 
-    def receive_into(self, area: memoryview, limit_s: float) -> None:
-        """Receive the whole body to the start of `area` in at most `limit_s` seconds.
+    def await_flow(self) -> None:
+        """Make sure, before a slot is taken, that the body flows; raises BodyPaused where it does not."""
+        missing = min(self.length - len(self._early), _FLOW_BYTES)
+        if missing > 0 and _waiting_bytes(self._connection) < missing and not _comes_soon(self._connection, missing):
+            raise BodyPaused(self._head, bytes(self._early), self.length)
+
+    def await_all(self) -> None:
+        """Make sure that all of it can be read without waiting; raises BodyPaused where that is not so."""
+        if _waiting_bytes(self._connection) < self.length - len(self._early):
+            raise BodyPaused(self._head, bytes(self._early), self.length)
+
+    def receive_into(self, area: memoryview) -> None:
+        """Receive the whole body to the start of `area`.
 
         Raises:
             IncompleteBody: the client stopped sending.
-            BodyTooSlow: time was up. After either the connection is closed: what would come next is unknown.
+            BodyPaused: it came slower than a link of 100 Mbit/s brings it.
         """
-        early = self._reader.unreader.take_buffered()
-        if len(early) > self.length:
-            self._reader.unreader.unread(early[self.length :])
-        self._reader.length = 0
-        self._body.failed = True
-        fill(area[: self.length], memoryview(early)[: self.length], self._connection, limit_s)
-        self._body.failed = False
+        area = area[: self.length]
+        got = len(self._early)
+        area[:got] = self._early
+        if got < self.length:
+            self._receive_rest(area, got)
+        self.arrived = True
+
+    def _receive_rest(self, area: memoryview, got: int) -> None:
+        # one call takes the whole frame: the kernel waits for the rest, and for all of it no longer than one step
+        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _STEP)
+        try:
+            while got < self.length:
+                try:
+                    received = self._connection.recv_into(area[got:], 0, socket.MSG_WAITALL)
+                except BlockingIOError:
+                    received = -1
+                if received == 0:
+                    raise IncompleteBody(f"the body ended after {got} of {self.length} bytes")
+                got += max(received, 0)
+                if got < self.length and received < _STEP_BYTES:
+                    raise BodyPaused(self._head, bytes(area[:got]), self.length)
+        finally:
+            self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _NO_LIMIT)
 
 
-def fill(area: memoryview, early: memoryview, connection: socket.socket, limit_s: float) -> None:
-    """Fill `area` with bytes that came early, and the rest from a blocking `connection`; raises as `receive_into`."""
-    got, length = len(early), len(area)
-    area[:got] = early
-    if got == length:
-        return
-    give_up = time.monotonic() + limit_s
-    # one call takes the whole frame: the kernel waits for the rest, and for all of it no longer than the limit
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _seconds(limit_s))
+def _waiting_bytes(connection: socket.socket) -> int:
+    """How many bytes the kernel holds for us."""
+    return int(_INT.unpack(fcntl.ioctl(connection, termios.FIONREAD, _INT.pack(0)))[0])
+
+
+def _comes_soon(connection: socket.socket, wanted_bytes: int) -> bool:
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted_bytes)
     try:
-        while got < length:
-            try:
-                received = connection.recv_into(area[got:], 0, socket.MSG_WAITALL)
-            except BlockingIOError:
-                received = -1
-            if received == 0:
-                raise IncompleteBody(f"the body ended after {got} of {length} bytes")
-            got += max(received, 0)
-            if got < length and time.monotonic() >= give_up:
-                raise BodyTooSlow(f"{got} of {length} bytes came within {limit_s:g} s")
+        poll.poll(_SOON_MS)
     finally:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _NO_LIMIT)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+    return _waiting_bytes(connection) >= wanted_bytes
 
 
 def plain_body(env: dict[str, Any]) -> PlainBody | None:
@@ -96,7 +140,25 @@ def plain_body(env: dict[str, Any]) -> PlainBody | None:
     reader = body.reader
     if type(reader) is not LengthReader or type(reader.unreader) is not SocketUnreader or body.buf.tell():
         return None
-    return PlainBody(body, reader, connection)
+    head = last_head(reader.unreader)
+    if head is None:
+        return None
+    early = reader.unreader.buf.getvalue()
+    return PlainBody(connection, head, memoryview(early), reader.length)
+
+
+def take_over(env: dict[str, Any]) -> None:
+    """Tell gunicorn that the body is ours: it is neither to read it nor to go on behind it."""
+    body: Any = env["wsgi.input"]
+    unreader, length = body.reader.unreader, body.reader.length
+    unreader.unread(unreader.take_buffered()[length:])
+    body.reader.length = 0
+    body.failed = True
+
+
+def give_back(env: dict[str, Any]) -> None:
+    """Tell gunicorn that the body was received, and that the next request follows."""
+    env["wsgi.input"].failed = False
 
 
 @functools.lru_cache(2)

@@ -40,9 +40,9 @@ def test_noting_changes_nothing(size: int) -> None:
     assert [fields for fields, _ in noted] == [fields for fields, _ in _read(Request, list(chunks))]
 
 
-def test_a_head_that_came_whole_is_noted_unless_it_is_long() -> None:
+def test_a_head_that_came_whole_is_noted() -> None:
     noted = _read(NotedHead, [head + b"0000" for head in HEADS])
-    assert [head for _, head in noted] == [*HEADS[:3], None]
+    assert [head for _, head in noted] == HEADS
 
 
 def test_a_head_in_pieces_is_not_noted() -> None:

@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -142,3 +143,21 @@ def test_a_body_over_tls_that_ends_early_is_never_analysed(tls: tuple[Server, ss
     after.close()
     assert status["workers"]["deaths"] == 0
     assert status["slots"]["free_here"] >= status["slots"]["per_front"]
+
+
+def test_tls_clients_that_never_finish_their_handshake_are_sent_away(
+    tls: tuple[Server, ssl.SSLContext], scene: NDArray[np.uint8]
+) -> None:
+    server, context = tls
+    slow = [socket.create_connection(("127.0.0.1", server.port), 60) for _ in range(300)]  # more than threads
+    for number, connection in enumerate(slow):
+        if number % 3:
+            connection.sendall(b"\x16\x03\x01"[: number % 3])
+    good = http.client.HTTPSConnection("127.0.0.1", server.port, context=context, timeout=60)
+    good.request("POST", RAW, body=scene.tobytes())
+    assert good.getresponse().status == 200
+    good.close()
+    for connection in slow:
+        with connection, suppress(ConnectionResetError):
+            while connection.recv(4096):
+                pass

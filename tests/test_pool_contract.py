@@ -138,7 +138,7 @@ def test_slots_go_to_those_who_wait_in_their_order(pool: Pool) -> None:
     waiting = [threading.Thread(target=wait, args=(number,)) for number in range(6)]
     for count, thread in enumerate(waiting, 1):
         thread.start()
-        until(lambda count=count: len(pool._waiting) == count)  # type: ignore[misc]  # bound now, not when called
+        until(lambda count=count: len(pool._line) == count)  # type: ignore[misc]  # bound now, not when called
     with pytest.raises(NoFreeSlot), pool.lease(soon(), 0):
         pass
     leases[0].__exit__(None, None, None)  # from now on it goes from hand to hand
@@ -150,7 +150,7 @@ def test_slots_go_to_those_who_wait_in_their_order(pool: Pool) -> None:
     assert pool.free_slots == len(leases)
 
 
-def test_who_gives_up_waiting_leaves_nothing_behind(pool: Pool) -> None:
+def test_who_gives_up_line_leaves_nothing_behind(pool: Pool) -> None:
     leases = [pool.lease(soon(), 0) for _ in range(SETTINGS.slots_per_front + 1)]
     with pytest.raises(NoFreeSlot), pool.lease(soon(), 30):
         pass

@@ -172,7 +172,7 @@ def test_a_camera_that_goes_away_closes_its_connection() -> None:
 
 def _brought(bring: Bring) -> bytearray:
     area = bytearray(4)
-    assert bring(memoryview(area), "", 10).length == 4
+    assert bring.into(memoryview(area), "").length == 4
     return area
 
 

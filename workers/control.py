@@ -11,6 +11,8 @@ Control page (words are unsigned 64-bit, native order)::
           6  overdue_kills workers killed because their frame passed its deadline    supervisor
           7  started_ns    CLOCK_MONOTONIC                                           supervisor
           8  reloads       how often the project was loaded anew                     supervisor
+          9  flow          0 takes frames, 1 refused, 2 one may try (breaker.py)     supervisor, fronts
+         10  recycled      workers that were replaced because they grew              supervisor
 
 A front's row::
 
@@ -26,6 +28,7 @@ A worker's row::
           2  frames done by this process
           3  boot_ns  time from fork to ready
           4  heard_ns when it last looked for a job, CLOCK_MONOTONIC
+          5  grown    1 once it asks to be replaced
 
 Each row has one writer; a front adds to its counters under its own lock.
 """
@@ -55,6 +58,8 @@ class Control(enum.IntEnum):
     OVERDUE_KILLS = 6
     STARTED_NS = 7
     RELOADS = 8
+    FLOW = 9
+    RECYCLED = 10
 
 
 class FrontRow(enum.IntEnum):
@@ -87,6 +92,7 @@ class WorkerRow(enum.IntEnum):
     FRAMES = 2
     BOOT_NS = 3
     HEARD_NS = 4
+    GROWN = 5
 
 
 class ControlPage:
@@ -121,6 +127,11 @@ class ControlPage:
     def stopping(self) -> bool:
         """Whether the server has been asked to stop."""
         return self.words[Control.STOPPING] == 1
+
+    @property
+    def takes_frames(self) -> bool:
+        """Whether there is a worker, and nothing speaks against giving it a frame."""
+        return self.words[Control.WORKERS_READY] > 0 and self.words[Control.FLOW] == 0
 
     @property
     def workers_ready(self) -> int:

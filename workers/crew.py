@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import orjson
 
 from workers import rescue
+from workers.breaker import Breaker
 from workers.control import Control, WorkerRow
+from workers.limits import MemoryWatch
 from workers.slot import headers
 from workers.warm import freeze
 from workers.worker import Place, run_worker
@@ -79,6 +81,8 @@ class Crew:
         self._control = control
         self._headers = headers(low, arena.geometry)
         self._lost = rescue.LostJobs(self._headers, channel)
+        self._breaker = Breaker(control, settings.broken_flow_pause_ms)
+        self._memory = MemoryWatch()
         self._selector = selector
         self._members: dict[int, Member] = {}
         self._boot_failures = 0
@@ -102,7 +106,8 @@ class Crew:
         """Fork what is missing: workers for the present project and the next, and a spare where booting takes long."""
         if not self._hiring:
             return
-        self._fill(self._project, self._settings.workers + (1 if self._wants_spare else 0))
+        extra = int(self._wants_spare) + int(self._grown() is not None)
+        self._fill(self._project, self._settings.workers + extra)
         if self._next_project is not None:
             self._fill(self._next_project, self._settings.workers)
 
@@ -161,16 +166,26 @@ class Crew:
                 return
             self._project, self._next_project = self._next_project, None
             self._control.words[Control.RELOADS] += 1
+            self._breaker.reset()
             for member in [m for m in self._members.values() if m.project is not self._project]:
                 self._retire(member)
-        for member in fresh:
+        waiting = [m for m in fresh if not m.at_work and m.project is self._project]
+        grown = self._grown()
+        if waiting and grown is not None:  # its successor is there: no frame waits for the change
+            self._control.words[Control.RECYCLED] += 1
+            self._retire(grown)
+        for member in waiting:
             working = sum(1 for m in self._members.values() if m.at_work)
             if working >= self._settings.workers:
                 break
-            if not member.at_work and member.project is self._project:
-                member.went_ns = time.monotonic_ns()
-                os.write(member.lifeline_fd, b"g")
+            member.went_ns = time.monotonic_ns()
+            os.write(member.lifeline_fd, b"g")
         self._count()
+
+    def _grown(self) -> Member | None:
+        """The worker that is to be replaced next because it grew; one at a time."""
+        rows = self._control.workers
+        return next((m for m in self._members.values() if m.at_work and rows[m.row][WorkerRow.GROWN]), None)
 
     def _count(self) -> None:
         ready = sum(1 for m in self._members.values() if m.at_work)
@@ -189,13 +204,13 @@ class Crew:
         row[WorkerRow.PID] = row[WorkerRow.BUSY] = 0
         self._count()
         by_signal = os.WIFSIGNALED(status)
-        rescue.after_death(
-            self._headers,
-            self._channel,
+        death = rescue.Death(
             member.pid,
             repeatable=by_signal and member.project.idempotent,
-            was_killed_for_time=member.killed_for_time,
+            for_time=member.killed_for_time,
+            for_memory=os.WTERMSIG(status) == signal.SIGKILL and self._memory.ran_out(),
         )
+        self._breaker.crashed(rescue.after_death(self._headers, self._channel, death), time.monotonic_ns())
         if member.retired:
             return
         if not member.ready:
@@ -215,7 +230,8 @@ class Crew:
             raise BootFailed("workers die while they load the project, without a message of their own")
 
     def watch(self, now_ns: int) -> None:
-        """Kill what is overdue or deaf, announce what was lost. Called at every tick."""
+        """Kill what is overdue or deaf, announce what was lost, replace what has grown. Called at every tick."""
+        self._breaker.tick(now_ns)
         for pid in rescue.overdue_owners(self._headers, now_ns):
             member = self._members.get(pid)
             if member is not None and not member.killed_for_time:

@@ -57,6 +57,24 @@ class BodyTooSlow(FramemillError):
     code = "body_too_slow"
 
 
+class HeadTooSlow(FramemillError):
+    """The head of a request did not arrive within its time."""
+
+    code = "head_too_slow"
+
+
+class HeadInvalid(FramemillError):
+    """The head of a request is not HTTP."""
+
+    code = "head_invalid"
+
+
+class HeadTooLarge(FramemillError):
+    """The head of a request is larger than any client of ours sends."""
+
+    code = "head_too_large"
+
+
 class ImageInvalid(FramemillError):
     """An encoded image is damaged, truncated, or claims more than its file can hold."""
 
@@ -109,6 +127,18 @@ class WorkerCrashed(FramemillError):
     """The frame killed the workers that tried it, or its worker died and the flow is not idempotent."""
 
     code = "worker_crashed"
+
+
+class OutOfMemory(FramemillError):
+    """The kernel ended the worker that inspected the frame, because memory ran out."""
+
+    code = "out_of_memory"
+
+
+class FlowBroken(FramemillError):
+    """The flow ended its workers again and again; frames are refused for a while."""
+
+    code = "flow_broken"
 
 
 class FrameCancelled(FramemillError):

@@ -46,7 +46,7 @@ class InlinePool(Pool):
         self._turn = threading.Lock()
         super().__init__(arena, 0, self._run_here)
 
-    def _run_here(self, header: Header) -> None:
+    def _run_here(self, header: Header, _client_fd: int) -> None:
         with self._turn:
             self._runner.run(Descriptor(header.index, header.words[Word.GENERATION]))
 

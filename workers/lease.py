@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from workers.errors import DeadlineExceeded, FrameTooLarge
+from workers.errors import DeadlineExceeded, FrameCancelled, FrameTooLarge
 from workers.job import Job, Task
 from workers.reply import Reply, read_reply
 from workers.slot import Header, State, Word
 
-# has the job in a QUEUED slot done; returns when the slot is DONE or its deadline has passed
-Dispatch = Callable[[Header], None]
+# has the job in a QUEUED slot done; returns when the slot is DONE, its deadline has passed, or the client, whose socket
+# is the second argument (-1 for none), has gone
+Dispatch = Callable[[Header, int], None]
 
 
 class Lease:
@@ -50,11 +51,14 @@ class Lease:
         """When the answer is due, CLOCK_MONOTONIC."""
         return self._header.words[Word.DEADLINE_NS]
 
-    def run(self, job: Job, frame_bytes: int) -> Reply:
+    def run(self, job: Job, frame_bytes: int, client_fd: int = -1) -> Reply:
         """Have the first `frame_bytes` of the area treated as `job` says, and wait for the answer.
+
+        `client_fd` is the socket of the client that wants it, -1 for none.
 
         Raises:
             FrameTooLarge: the frame is larger than the area.
+            FrameCancelled: the client closed its connection; a frame that still waited is not inspected.
             DeadlineExceeded: no answer came in time; the slot comes back to its front once no worker can touch it.
             FramemillError: what the worker, or the supervisor on its behalf, said instead of an answer.
         """
@@ -67,8 +71,10 @@ class Lease:
         words[Word.OUTCOME] = 0
         words[Word.QUEUED_NS] = time.monotonic_ns()
         header.move(State.QUEUED)
-        self._dispatch(header)
+        self._dispatch(header, client_fd)
         if header.state is not State.DONE:
+            if time.monotonic_ns() < words[Word.DEADLINE_NS]:
+                raise FrameCancelled("the client went away before its frame was inspected")
             raise DeadlineExceeded("the frame was not inspected by its deadline")
         reply = read_reply(header, self._reply_area)
         self._inspected = job.task is Task.INSPECT

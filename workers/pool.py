@@ -7,7 +7,7 @@ A front takes a slot (`lease`), fills its request area, and has it inspected (`r
         reply = lease.run(job, frame_bytes)
 
 Slots belong to fronts: a stack behind a thread lock in each, so no lock crosses processes. The slot given back last is
-taken first, because its memory is still in the processor's cache; threads that wait for one get it in their order. One
+taken first, because its memory is still in the processor's cache; clients that wait for one take turns (line.py). One
 slot per front keeps the last frame.
 """
 
@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import deque
 from typing import TYPE_CHECKING
 
 from workers.arena import map_part
@@ -24,6 +23,7 @@ from workers.claim import hold_front
 from workers.control import ControlPage, FrontRow
 from workers.errors import NoFreeSlot
 from workers.lease import Lease
+from workers.line import Line, Turn
 from workers.slot import Outcome, State, Word, headers
 
 if TYPE_CHECKING:
@@ -32,24 +32,7 @@ if TYPE_CHECKING:
     from workers.slot import Header
 
 _LIMBO_CHECK_S = 0.005
-
-
-class _Turn:
-    """A thread's place in the queue for a slot."""
-
-    def __init__(self) -> None:
-        self.slot: int | None = None
-        self._closed = threading.Lock()
-        self._closed.acquire()
-
-    def give(self, slot: int) -> None:
-        """Let the thread have `slot`."""
-        self.slot = slot
-        self._closed.release()
-
-    def came(self, within_s: float) -> bool:
-        """Wait for it."""
-        return self._closed.acquire(timeout=max(0.0, within_s))
+LONGEST_LINE = 96  # each of them is a thread that waits
 
 
 def _none_free() -> NoFreeSlot:
@@ -59,7 +42,7 @@ def _none_free() -> NoFreeSlot:
 class Pool:
     """One front's share of the slots."""
 
-    def __init__(self, arena: ArenaFile, front: int, dispatch: Dispatch) -> None:
+    def __init__(self, arena: ArenaFile, front: int, dispatch: Dispatch, longest_line: int = LONGEST_LINE) -> None:
         geometry = arena.geometry
         self._geometry = geometry
         self._dispatch = dispatch
@@ -76,7 +59,7 @@ class Pool:
         self._headers = headers(self._memory, geometry)
         self._areas = [self._areas_of(slot) for slot in range(geometry.slots)]
         self._free: list[int] = []
-        self._waiting: deque[_Turn] = deque()
+        self._line = Line(longest_line)
         self._limbo: set[int] = set()
         self._kept: int | None = None
         for slot in geometry.slots_of_front(front):
@@ -110,15 +93,15 @@ class Pool:
             self._leave_limbo()
             return len(self._free)
 
-    def lease(self, deadline_ns: int, wait_ms: int) -> Lease:
+    def lease(self, deadline_ns: int, wait_ms: int, client: str = "") -> Lease:
         """Take a slot; the lease is a context manager that gives it back.
 
-        `deadline_ns` (CLOCK_MONOTONIC) is when the frame's answer is due.
+        `deadline_ns` (CLOCK_MONOTONIC) is when the frame's answer is due; `client` is who asks, for a fair share.
 
         Raises:
-            NoFreeSlot: all slots stayed taken for `wait_ms`.
+            NoFreeSlot: all slots stayed taken for `wait_ms`, or until the deadline, or too many wait already.
         """
-        index = self._acquire(wait_ms / 1000)
+        index = self._acquire(min(wait_ms / 1000, (deadline_ns - time.monotonic_ns()) / 1e9), client)
         header = self._headers[index]
         header.move(State.FILLING)
         header.words[Word.GENERATION] += 1
@@ -126,30 +109,31 @@ class Pool:
         header.words[Word.ACCEPTED_NS] = time.monotonic_ns()
         return Lease(header, self._areas[index], self._dispatch, self._release)
 
-    def _acquire(self, wait_s: float) -> int:
+    def _acquire(self, wait_s: float, client: str) -> int:
         with self._lock:
             self._leave_limbo()
-            if self._free and not self._waiting:
-                return self._free.pop()
-            if wait_s <= 0:
+            if self._free and not self._line:
+                slot = self._free.pop()
+                self._line.take(slot, client)
+                return slot
+            turn = Turn(client)
+            if wait_s <= 0 or not self._line.join(turn):
                 raise _none_free()
-            turn = _Turn()
-            self._waiting.append(turn)
         give_up = time.monotonic() + wait_s
         while not turn.came(min(give_up - time.monotonic(), _LIMBO_CHECK_S if self._limbo else wait_s)):
             with self._lock:
                 self._leave_limbo()
                 self._hand_out()
-                if turn.slot is None and time.monotonic() >= give_up:
-                    self._waiting.remove(turn)
+                if not turn.called and time.monotonic() >= give_up:
+                    self._line.leave(turn)
                     raise _none_free()
-        assert turn.slot is not None
+        if turn.slot is None:
+            raise _none_free()
         return turn.slot
 
     def _hand_out(self) -> None:
-        """Give free slots to those who have waited longest: a newcomer that overtook them could do so for ever."""
-        while self._free and self._waiting:
-            self._waiting.popleft().give(self._free.pop())
+        while self._free and self._line:
+            self._line.call(self._free.pop())
 
     def _leave_limbo(self) -> None:
         """Take back what workers have let go of since their front stopped waiting."""
@@ -160,6 +144,7 @@ class Pool:
 
     def _release(self, header: Header, keep: bool) -> None:
         with self._lock:
+            self._line.give_back(header.index)
             if header.state in {State.QUEUED, State.RUNNING}:
                 header.words[Word.CANCELLED] = header.words[Word.GENERATION]
                 self._limbo.add(header.index)

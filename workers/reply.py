@@ -12,6 +12,7 @@ from workers.errors import (
     FrameCancelled,
     FramemillError,
     InternalError,
+    OutOfMemory,
     WorkerCrashed,
     from_code,
 )
@@ -24,6 +25,7 @@ _SENTENCES: dict[int, FramemillError] = {
     Outcome.CRASHED: WorkerCrashed("the frame ended the worker processes that inspected it; it was given up"),
     Outcome.OVERDUE: DeadlineExceeded("the frame was not inspected by its deadline"),
     Outcome.CANCELLED: FrameCancelled("nobody waited for the frame any more"),
+    Outcome.OUT_OF_MEMORY: OutOfMemory("the machine had no memory left for the frame"),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from workers.channel import Channel, Descriptor, signal_done, submit
 from workers.slot import Header, Outcome, State, Word
@@ -35,39 +36,58 @@ def overdue_owners(headers: Iterable[Header], now_ns: int) -> set[int]:
     return late
 
 
-def after_death(
-    headers: Sequence[Header], channel: Channel, pid: int, *, repeatable: bool, was_killed_for_time: bool
-) -> None:
-    """Settle every frame that the dead process `pid` held; call this only after it has been reaped.
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How the process `pid` ended.
 
-    `repeatable` says whether a frame may go once more: the death was by a signal and the flow is idempotent.
-    `was_killed_for_time` says that the supervisor killed it because one of its frames passed its deadline.
+    `repeatable`: a frame may go once more, because the death was by a signal and the flow is idempotent. `for_time`:
+    the supervisor killed it because one of its frames passed its deadline. `for_memory`: the kernel killed it.
+    """
+
+    pid: int
+    repeatable: bool
+    for_time: bool
+    for_memory: bool
+
+
+def after_death(headers: Sequence[Header], channel: Channel, death: Death) -> int:
+    """Settle every frame that the dead process held; returns how many were given up as crashed.
+
+    Call this only after it has been reaped.
     """
     now_ns = time.monotonic_ns()
+    crashed = 0
     for header in headers:
-        if header.state is State.RUNNING and header.words[Word.OWNER_PID] == pid:
-            _settle(header, channel, now_ns, repeatable=repeatable, was_killed_for_time=was_killed_for_time)
+        if header.state is State.RUNNING and header.words[Word.OWNER_PID] == death.pid:
+            crashed += _settle(header, channel, now_ns, death)
     for header in headers:
         # it may have died between taking a descriptor and claiming its slot
         if header.state is State.QUEUED:
             announce(channel, header)
+    return crashed
 
 
-def _settle(header: Header, channel: Channel, now_ns: int, *, repeatable: bool, was_killed_for_time: bool) -> None:
+def _settle(header: Header, channel: Channel, now_ns: int, death: Death) -> bool:
+    """Returns whether the frame was given up because of what it did to its workers."""
     words = header.words
     if words[Word.CANCELLED] == words[Word.GENERATION]:
         end(channel, header, Outcome.CANCELLED)
     elif words[Word.DEADLINE_NS] <= now_ns:
         end(channel, header, Outcome.OVERDUE)
-    elif was_killed_for_time:
+    elif death.for_memory:
+        end(channel, header, Outcome.OUT_OF_MEMORY)
+        return True
+    elif death.for_time:
         # it was killed for the frame before, and had just begun this one
         header.move(State.QUEUED)
     else:
         words[Word.DEATHS] += 1
-        if repeatable and words[Word.DEATHS] < MAX_DEATHS:
+        if death.repeatable and words[Word.DEATHS] < MAX_DEATHS:
             header.move(State.QUEUED)
         else:
             end(channel, header, Outcome.CRASHED)
+            return True
+    return False
 
 
 class LostJobs:

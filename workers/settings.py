@@ -24,6 +24,10 @@ def _split(value: object) -> object:
     return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
 
+def _memory_mib() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MIB
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
@@ -58,6 +62,18 @@ class PoolSettings(BaseModel):
     boot_ms: Annotated[int, Field(ge=100, le=3_600_000, description="time for a worker to load the project")] = (
         60_000  # models are read from disk
     )
+    broken_flow_pause_ms: Annotated[
+        int, Field(ge=100, le=3_600_000, description="how long a flow that ends its workers rests before it is tried")
+    ] = 10_000  # long enough to be seen, short enough for a camera that was unplugged meanwhile
+    worker_memory_mib: Annotated[
+        int, Field(ge=0, le=1 << 20, description="private memory of a worker in MiB, 0 for no limit")
+    ] = Field(
+        # all workers together leave a fifth of the machine to the rest
+        default_factory=lambda data: _memory_mib() * 4 // 5 // data["workers"]
+    )
+    recycle_after_frames: Annotated[
+        int, Field(ge=0, description="replace a worker after so many frames, 0 for never")
+    ] = 0
     max_megapixels: Annotated[float, Field(gt=0, le=1000, description="the largest encoded image")] = 50.0
     formats: Annotated[
         frozenset[Format], NoDecode, BeforeValidator(_split), Field(description="encoded formats that are accepted")

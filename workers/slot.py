@@ -70,6 +70,7 @@ class Outcome(enum.IntEnum):
     CRASHED = 3  # the workers that ran it died
     OVERDUE = 4  # its deadline passed
     CANCELLED = 5  # nobody waits for it
+    OUT_OF_MEMORY = 6  # the kernel ended the worker that ran it
 
 
 MOVES: Mapping[State, frozenset[State]] = {

@@ -30,6 +30,7 @@ from workers.control import Control, ControlPage
 from workers.crew import BootFailed, Crew
 from workers.errors import ProjectInvalid
 from workers.handover import Handover
+from workers.limits import be_last_to_go
 from workers.slot import headers
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ class Supervisor:
 
     def run(self) -> Exit:
         """Start everything, keep it alive, end it; returns the exit status."""
+        be_last_to_go()
         self._listen_to_signals()
         self._selector.register(self._ours, selectors.EVENT_READ, self._on_message)
         self._act(self._crew.hire)

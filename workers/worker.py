@@ -6,6 +6,7 @@ lifeline closes. A spare is a worker that has not been told to go yet.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -20,6 +21,7 @@ from workers.arena import map_part
 from workers.channel import Inbox
 from workers.control import ControlPage, WorkerRow
 from workers.errors import FramemillError
+from workers.limits import Growth, be_first_to_go, limit_memory
 from workers.parent import die_with_parent
 from workers.runner import Runner, SlotMemory
 from workers.slot import headers
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from workers.channel import Channel
     from workers.flow.project import Project
     from workers.settings import PoolSettings
+
+_log = logging.getLogger(__name__)
 
 BOOT_FAILED = 3  # exit status of a worker that could not load the project
 
@@ -106,20 +110,30 @@ def _serve(place: Place) -> int:
 
     beat()
     inbox = Inbox(place.channel.inbox_fd, place.lifeline_fd, beat)
+    growth = Growth(place.settings)
+    growth.begin()
+    frames = 0
     while (descriptor := inbox.next()) is not None:
         runner.run(descriptor)
+        frames += 1
+        if not row[WorkerRow.GROWN] and (why := growth.why(frames)):
+            _log.warning("worker %d asks to be replaced: %s", os.getpid(), why)
+            row[WorkerRow.GROWN] = 1
     return 0
 
 
 def _boot(place: Place) -> tuple[Runner, memoryview]:
+    be_first_to_go()
     calm_down()
     geometry = place.arena.geometry
     low = map_part(place.arena, 0, geometry.requests_at, writable=True)
     high = map_part(place.arena, geometry.requests_at, geometry.total_bytes, writable=False)
     row = ControlPage(low, geometry).workers[place.row]
     row[WorkerRow.PID] = os.getpid()
+    row[WorkerRow.GROWN] = 0
     slots = headers(low, geometry)
     inspector = Inspector.prepare(place.project, place.settings)
+    limit_memory(place.settings.worker_memory_mib)
     memory = SlotMemory(slots, low, high, place.arena)
     return Runner(inspector, memory, place.arena.fd, place.channel.done_fds, row), row
 

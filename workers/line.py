@@ -1,0 +1,90 @@
+"""Who waits for a slot, and who gets the next one.
+
+Clients take turns: a slot goes to the client that holds fewest, and among those to the one that was served longest ago;
+frames of one client keep their order. So a client with a hundred connections delays another one's frame by the time
+until the next slot is free, and no more.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, OrderedDict, deque
+
+
+class Turn:
+    """A thread's place in the line. The slot that it was given, or None where it was sent away."""
+
+    def __init__(self, client: str) -> None:
+        self.client = client
+        self.slot: int | None = None
+        self.called = False
+        self._closed = threading.Lock()
+        self._closed.acquire()
+
+    def give(self, slot: int | None) -> None:
+        """Let the thread have `slot`, or send it away with None."""
+        self.slot, self.called = slot, True
+        self._closed.release()
+
+    def came(self, within_s: float) -> bool:
+        """Wait for either."""
+        return self._closed.acquire(timeout=max(0.0, within_s))
+
+
+class Line:
+    """At most `longest` threads; guarded by the pool's lock."""
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
+        self._length = 0
+        self._waiting: OrderedDict[str, deque[Turn]] = OrderedDict()  # by client; who was served last stands last
+        self._held: Counter[str] = Counter()
+        self._holder: dict[int, str] = {}
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return self._length
+
+    def join(self, turn: Turn) -> bool:
+        """Stand in line, in a full one instead of the last of the client that has most there; False if that is you."""
+        if self._length >= self._longest:
+            most = max(self._waiting.values(), key=len)
+            if len(self._waiting.get(turn.client, ())) + 1 >= len(most):
+                return False
+            last = most[-1]
+            self.leave(last)
+            last.give(None)
+        self._waiting.setdefault(turn.client, deque()).append(turn)
+        self._length += 1
+        return True
+
+    def leave(self, turn: Turn) -> None:
+        """Go without a slot."""
+        waiting = self._waiting[turn.client]
+        waiting.remove(turn)
+        self._length -= 1
+        if not waiting:
+            del self._waiting[turn.client]
+
+    def call(self, slot: int) -> None:
+        """Give `slot` to whose turn it is."""
+        client = min(self._waiting, key=lambda client: self._held[client])
+        turn = self._waiting[client][0]
+        self.leave(turn)
+        if client in self._waiting:
+            self._waiting.move_to_end(client)
+        self.take(slot, client)
+        turn.give(slot)
+
+    def take(self, slot: int, client: str) -> None:
+        """Note that `client` holds `slot` now."""
+        self._held[client] += 1
+        self._holder[slot] = client
+
+    def give_back(self, slot: int) -> None:
+        """Note that nobody holds `slot` any more."""
+        client = self._holder.pop(slot, None)
+        if client is not None:
+            self._held[client] -= 1
+            if not self._held[client]:
+                del self._held[client]
