@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from workers.errors import ImageInvalid
 from workers.flow.frame_form import WHOLE, FrameForm
-from workers.gate import ImageHeader, ImageLimits, inspect
+from workers.gate import ImageHeader, ImageLimits, inspect, mend
 from workers.gate.bounded import bounded
 from workers.reduce import in_form
 from workers.scratch import Scratch
@@ -58,10 +58,39 @@ def decode_image(
 
     Raises ImageUnsupported, ImageTooLarge or ImageInvalid; see `workers.gate.inspect`.
     """
-    header = inspect(data, limits)
+    return _decode(data, inspect(data, limits), scratch or Scratch(), form, strict=True)
+
+
+def decode_frame(
+    data: memoryview, limits: ImageLimits, scratch: Scratch | None = None, form: FrameForm = WHOLE
+) -> tuple[NDArray[np.uint8], str]:
+    """Decode as `decode_image` does; where `limits.lenient` says so, a damaged JPEG or PNG as far as it goes.
+
+    Returns also what was wrong with the file, empty for a sound one. What was lost of a JPEG is grey or smeared, what
+    was lost of a PNG is black.
+
+    Raises as `decode_image` does.
+    """
     memory = scratch or Scratch()
+    try:
+        return decode_image(data, limits, memory, form), ""
+    except ImageInvalid as damage:
+        if not limits.lenient:
+            raise
+        try:
+            header, mended = mend(data, limits)
+            return _decode(mended, header, memory, form, strict=False), damage.message
+        except ImageInvalid:
+            raise damage from None
+
+
+def _decode(
+    data: memoryview, header: ImageHeader, memory: Scratch, form: FrameForm, *, strict: bool
+) -> NDArray[np.uint8]:
     if header.format == "jpeg" and _is_common(header.sampling):
-        return _decode_jpeg(data, header, memory, form)
+        return _decode_jpeg(data, header, memory, form, strict=strict)
+    if header.format == "jpeg" and not strict:
+        raise ImageInvalid("the JPEG is damaged, and its chroma sampling is none that is decoded all the same")
     image = _OTHER_DECODERS.get(header.format, _decode_with_cv2)(data, header)
     _check_shape(image, (header.height, header.width, 3), header)
     return in_form(image, form, memory)
@@ -73,14 +102,18 @@ def _check_shape(image: NDArray[np.uint8], expected: tuple[int, ...], header: Im
         raise ImageInvalid(msg)
 
 
-def _decode_jpeg(data: memoryview, header: ImageHeader, memory: Scratch, form: FrameForm) -> NDArray[np.uint8]:
+def _decode_jpeg(
+    data: memoryview, header: ImageHeader, memory: Scratch, form: FrameForm, *, strict: bool
+) -> NDArray[np.uint8]:
     width, height = form.size_px(header.width, header.height)
     expected = (height, width, 1 if form.grey else 3)
     colours = "GRAY" if form.grey else "BGR"
     target = memory.array("bgr", expected)
+    if not strict:
+        target[...] = 0  # no pixel of another frame shows where this one has none
     try:
         image = simplejpeg.decode_jpeg(
-            data, colours, min_height=height, min_width=width, min_factor=form.reduce, strict=True, buffer=target
+            data, colours, min_height=height, min_width=width, min_factor=form.reduce, strict=strict, buffer=target
         )
     except ValueError as error:
         msg = f"the JPEG is damaged: {error}"

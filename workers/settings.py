@@ -80,6 +80,9 @@ class PoolSettings(BaseModel):
     ] = frozenset(
         {"jpeg", "png"}  # what the decoders are tested against damaged files for
     )
+    lenient: Annotated[
+        bool, Field(description="decode damaged JPEG and PNG files as far as they go; such a frame is never OK")
+    ] = False  # what a decoder fills in is not the part under the camera
 
     @property
     def slots_per_front(self) -> int:

@@ -23,12 +23,12 @@ import cv2
 import numpy as np
 import orjson
 
-from workers.decode import decode_image
+from workers.decode import decode_frame
 from workers.demosaic import raw_to_bgr, raw_to_grey
-from workers.errors import DeadlineExceeded, NoLastImage, ReplyTooLarge
+from workers.errors import DeadlineExceeded, ImageInvalid, NoLastImage, ReplyTooLarge
 from workers.flow.context import context_json
 from workers.flow.flow import Flow
-from workers.gate import ImageLimits, inspect
+from workers.gate import ImageHeader, ImageLimits, inspect, mend
 from workers.job import Encoding, Job, ResponseType, Task
 from workers.picture import draw
 from workers.pixel_format import check_length, pixel_format
@@ -97,7 +97,7 @@ class Inspector:
     @classmethod
     def prepare(cls, project: Project, settings: PoolSettings) -> Inspector:
         """Load a project's flow in this process; raises ProjectInvalid."""
-        limits = ImageLimits(max_megapixels=settings.max_megapixels, formats=settings.formats)
+        limits = ImageLimits(max_megapixels=settings.max_megapixels, formats=settings.formats, lenient=settings.lenient)
         return cls(Flow.prepare(project), project.frame, limits)
 
     def answer(self, job: Job, memory: FrameMemory) -> Answer:
@@ -110,9 +110,11 @@ class Inspector:
 
     def _inspect(self, job: Job, memory: FrameMemory) -> Answer:
         begun = time.monotonic_ns()
-        image = self._decode(job, memory.request)
+        image, damage = self._decode(job, memory.request)
         decoded = time.monotonic_ns()
-        inspection = self._flow.run(image, data=job.data, deadline_ns=memory.deadline_ns, started_ns=memory.accepted_ns)
+        inspection = self._flow.run(
+            image, data=job.data, deadline_ns=memory.deadline_ns, started_ns=memory.accepted_ns, damage=damage
+        )
         inspected = time.monotonic_ns()
         if inspected > memory.deadline_ns:
             raise DeadlineExceeded("the frame's deadline passed during its flow")
@@ -136,9 +138,11 @@ class Inspector:
             verdict=1 if inspection.context["result"] else 2,
         )
 
-    def _decode(self, job: Job, request: memoryview) -> NDArray[np.uint8]:
+    def _decode(self, job: Job, request: memoryview) -> tuple[NDArray[np.uint8], str]:
+        """Return the frame's pixels, and what was wrong with its file; empty for a sound one."""
+        damage = ""
         if job.encoding is Encoding.ENCODED:
-            image = decode_image(request, self._limits, self._scratch, self._form)
+            image, damage = decode_frame(request, self._limits, self._scratch, self._form)
         else:
             wanted = pixel_format(job.pixel_format)
             pixels = np.frombuffer(request, np.uint8)
@@ -147,13 +151,13 @@ class Inspector:
         # user code gets a copy, or this view, which nobody may write to: a frame must be repeatable
         view: NDArray[np.uint8] = image.view()
         view.flags.writeable = False
-        return view
+        return view, damage
 
     def _measure(self, job: Job, memory: FrameMemory) -> Answer:
         begun = time.monotonic_ns()
         width, height = job.width, job.height
         if job.encoding is Encoding.ENCODED:
-            header = inspect(memory.request, self._limits)
+            header = self._header(memory.request)
             width, height = header.width, header.height
         else:
             check_length(pixel_format(job.pixel_format), len(memory.request), width, height)
@@ -168,6 +172,14 @@ class Inspector:
         )
         _write(memory.reply, b"", context)
         return Answer(json_bytes=len(context))
+
+    def _header(self, file: memoryview) -> ImageHeader:
+        try:
+            return inspect(file, self._limits)
+        except ImageInvalid:
+            if not self._limits.lenient:
+                raise
+            return mend(file, self._limits)[0]
 
     def _show(self, job: Job, memory: FrameMemory) -> Answer:
         kept = memory.kept(job.source, job.source_generation)
@@ -195,7 +207,7 @@ class Inspector:
     def _kept_image(self, kept: KeptFrame) -> NDArray[np.uint8]:
         answer = kept.answer
         if not answer.kept_image_bytes:
-            return self._decode(kept.job, kept.request)
+            return self._decode(kept.job, kept.request)[0]
         stored = np.frombuffer(kept.reply, np.uint8, answer.kept_image_bytes, answer.kept_at)
         shape = (answer.final_height_px, answer.final_width_px)
         return stored.reshape(shape if answer.final_channels == 1 else (*shape, 3))

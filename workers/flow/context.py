@@ -3,7 +3,8 @@
 User code gets a plain dict and may do anything to it. So nothing of it is trusted afterwards: keys of the contract that
 are gone come back, wrong types are put right with an entry in `errors`, and any such entry makes `error` true and
 `result` false, for an inspection that did not go as its author meant must never say OK. `imageShape`, `processing`,
-`production_mode`, the two times, `stdout` and `stderr` are the server's own: what user code writes there is lost.
+`production_mode`, the two times, `stdout`, `stderr` and, of a damaged frame, `damaged` are the server's own: what user
+code writes there is lost.
 """
 
 from __future__ import annotations
@@ -130,6 +131,8 @@ def complete(context: Context, run: Run, height: int, width: int) -> Context:
     whole["production_mode"] = True
     whole["stdout"] = run.stdout.text()
     whole["stderr"] = run.stderr.text()
+    if run.damaged:
+        whole["damaged"] = True
     if len(context) > len(whole) or not context.keys() <= whole.keys():
         for key, value in context.items():
             if key not in whole and key not in _HIDDEN:

@@ -57,12 +57,19 @@ class Flow:
         return cls(stages)
 
     def run(
-        self, image: NDArray[np.uint8], *, data: str, deadline_ns: int, started_ns: int | None = None
+        self,
+        image: NDArray[np.uint8],
+        *,
+        data: str,
+        deadline_ns: int,
+        started_ns: int | None = None,
+        damage: str = "",
     ) -> Inspection:
         """Inspect `image`, (h, w) grey or (h, w, 3) BGR, which is never written to.
 
         `data` is the client's own text. `deadline_ns` and `started_ns`, when the frame was accepted (now, if not
-        given), are CLOCK_MONOTONIC.
+        given), are CLOCK_MONOTONIC. `damage` says what was wrong with the file that the image came from: the flow finds
+        `damaged` in its context, and its result cannot be OK.
 
         Raises:
             DeadlineExceeded: time ran out between two modules; the message names the one that did not run.
@@ -73,6 +80,9 @@ class Flow:
             frame = image.view()
             frame.flags.writeable = False
         context = new_context(frame, data)
+        if damage:
+            run.damaged = context["damaged"] = True
+            run.note(damage, type="image_damaged")
         run_stages(self._stages, context, run)
         final = _final_image(context, frame, run)
         height, width = final.shape[:2]

@@ -54,6 +54,7 @@ class Run:
     """One frame's way through the flow. Its times are CLOCK_MONOTONIC.
 
     `stage` is the module at work, None outside of all; `image_from` the code file that put the image there.
+    `damaged` says that the frame's file was, and the setting `lenient` let it in.
     """
 
     deadline_ns: int
@@ -64,6 +65,7 @@ class Run:
     errors: list[dict[str, Any]]
     stage: Stage | None = None
     image_from: str | None = None
+    damaged: bool = False
 
     @classmethod
     def start(cls, deadline_ns: int, accepted_ns: int | None = None) -> Run:

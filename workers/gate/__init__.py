@@ -8,13 +8,15 @@ the pixels that it claims. No pixel is decoded, nothing is inflated, no memory i
 from __future__ import annotations
 
 from workers.errors import ImageInvalid, ImageUnsupported
+from workers.gate.damaged_jpeg import mend_jpeg
+from workers.gate.damaged_png import mend_png
 from workers.gate.header import ImageHeader, ImageLimits
 from workers.gate.jpeg import inspect_jpeg
 from workers.gate.magic import recognise
 from workers.gate.other import inspect_bmp, inspect_tiff, inspect_webp
 from workers.gate.png import inspect_png
 
-__all__ = ["ImageHeader", "ImageLimits", "inspect"]
+__all__ = ["ImageHeader", "ImageLimits", "inspect", "mend"]
 
 _INSPECTORS = {
     "jpeg": inspect_jpeg,
@@ -23,6 +25,7 @@ _INSPECTORS = {
     "tiff": inspect_tiff,
     "webp": inspect_webp,
 }
+_MENDERS = {"jpeg": mend_jpeg, "png": mend_png}
 
 
 def inspect(data: memoryview, limits: ImageLimits) -> ImageHeader:
@@ -40,3 +43,15 @@ def inspect(data: memoryview, limits: ImageLimits) -> ImageHeader:
         msg = f"this is {name or 'no image format that is known'}; accepted are {accepted} (setting formats)"
         raise ImageUnsupported(msg)
     return inspector(data, limits)
+
+
+def mend(data: memoryview, limits: ImageLimits) -> tuple[ImageHeader, memoryview]:
+    """Return the header and the bytes to decode of a file that `inspect`, or a decoder behind it, found damaged.
+
+    Raises ImageInvalid where it cannot be mended: only JPEG and PNG can, and only where their headers are intact.
+    """
+    name = recognise(data)
+    if name not in _MENDERS:
+        msg = f"a damaged {name} file cannot be mended"
+        raise ImageInvalid(msg)
+    return _MENDERS[name](data, limits)

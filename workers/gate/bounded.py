@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from workers.errors import ImageInvalid
 from workers.gate.magic import PNG_SIGNATURE
@@ -22,7 +22,7 @@ _HEAD = struct.Struct(">I4s")
 _CHECKSUM = struct.Struct(">I")
 _ZLIB_HEADER = b"\x78\x01"  # RFC 1950: deflate, 32 kB window, fastest
 _BLOCK = struct.Struct("<BHH")  # RFC 1951, section 3.2.4: last or not, length, its complement
-_BLOCK_BYTES = 65_535
+BLOCK_BYTES = 65_535
 _INPUT_BYTES = 65_536  # what zlib did not use of its input, it copies
 
 
@@ -34,21 +34,30 @@ def bounded(png: memoryview, raw_bytes: int) -> memoryview:
     start, pieces, end = _data_chunks(png)
     if sum(len(piece) for piece in pieces) * MAX_RATIO <= raw_bytes + _HARMLESS_BYTES:
         return png
-    stored = bytearray(png[:start])
-    stored += _HEAD.pack(0, b"IDAT") + _ZLIB_HEADER
+    return stored(png[:start], inflated(pieces, raw_bytes), raw_bytes, png[end:])
+
+
+def stored(before: memoryview, blocks: Iterable[bytes | memoryview], raw_bytes: int, after: memoryview) -> memoryview:
+    """Return a PNG of what comes `before` IDAT, `raw_bytes` of pixels uncompressed, and what comes `after` it.
+
+    Each of the `blocks` has BLOCK_BYTES (65,535) at most; all together have `raw_bytes`.
+    """
+    file = bytearray(before)
+    file += _HEAD.pack(0, b"IDAT") + _ZLIB_HEADER
     adler = 1
     left = raw_bytes
-    for block in _inflate(pieces, raw_bytes):
+    for block in blocks:
         left -= len(block)
-        stored += _BLOCK.pack(left == 0, len(block), len(block) ^ 0xFFFF)
-        stored += block
+        file += _BLOCK.pack(left == 0, len(block), len(block) ^ 0xFFFF)
+        file += block
         adler = zlib.adler32(block, adler)
-    stored += _CHECKSUM.pack(adler)
-    _HEAD.pack_into(stored, start, len(stored) - start - _HEAD.size, b"IDAT")
-    crc = zlib.crc32(memoryview(stored)[start + 4 :])
-    stored += _CHECKSUM.pack(crc)
-    stored += png[end:]
-    return memoryview(stored)
+    file += _CHECKSUM.pack(adler)
+    start = len(before)
+    _HEAD.pack_into(file, start, len(file) - start - _HEAD.size, b"IDAT")
+    crc = zlib.crc32(memoryview(file)[start + 4 :])
+    file += _CHECKSUM.pack(crc)
+    file += after
+    return memoryview(file)
 
 
 def _data_chunks(png: memoryview) -> tuple[int, list[memoryview], int]:
@@ -66,15 +75,19 @@ def _data_chunks(png: memoryview) -> tuple[int, list[memoryview], int]:
         at += length + 12
 
 
-def _inflate(pieces: list[memoryview], raw_bytes: int) -> Iterator[bytes]:
-    """Yield the stream's first `raw_bytes` in blocks of 65,535 at most."""
+def inflated(pieces: list[memoryview], raw_bytes: int, input_bytes: int = _INPUT_BYTES) -> Iterator[bytes]:
+    """Yield the first `raw_bytes` of the stream that the `pieces` are, in blocks of 65,535 at most.
+
+    `input_bytes` are read at a time; what a damaged part of that size would have given is lost.
+    Raises ImageInvalid where it is damaged or ends too early.
+    """
     inflater = zlib.decompressobj()
     left = raw_bytes
     try:
         for piece in pieces:
-            for at in range(0, len(piece), _INPUT_BYTES):
-                pending: bytes | memoryview = piece[at : at + _INPUT_BYTES]
-                while block := inflater.decompress(pending, min(left, _BLOCK_BYTES)):
+            for at in range(0, len(piece), input_bytes):
+                pending: bytes | memoryview = piece[at : at + input_bytes]
+                while block := inflater.decompress(pending, min(left, BLOCK_BYTES)):
                     yield block
                     left -= len(block)
                     if not left:

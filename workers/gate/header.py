@@ -17,6 +17,7 @@ class ImageLimits:
     max_side_px: int = 16_384  # four times a line of 4,096
     formats: frozenset[str] = frozenset({"jpeg", "png"})  # of jpeg, png, bmp, tiff, webp
     max_jpeg_scans: int = 64  # encoders write up to about 12; each costs a pass over all pixels
+    lenient: bool = False  # whether a damaged JPEG or PNG is decoded as far as it goes
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,18 @@ def inspect_jpeg(data: memoryview, limits: ImageLimits) -> ImageHeader:
     return ImageHeader("jpeg", frame.width, frame.height, sampling=frame.sampling)
 
 
+def read_start(data: memoryview, limits: ImageLimits) -> ImageHeader:
+    """Check what comes before the first scan, and nothing behind it; raises as `inspect_jpeg` does."""
+    for segment in _segments(data):
+        if segment.marker == _SOS:
+            break
+        if segment.marker not in _PASSED:
+            frame = _read_frame(segment, limits)
+            _check_plausible(frame, len(data), progressive=segment.marker == _PROGRESSIVE)
+            return ImageHeader("jpeg", frame.width, frame.height, sampling=frame.sampling)
+    raise ImageInvalid("the JPEG has no frame header (SOF) before its pixels, so no size")
+
+
 def _segments(data: memoryview) -> Iterator[_Segment]:
     """Yield the segments up to EOI, which must come; the coded pixels of scans are stepped over."""
     at = 2

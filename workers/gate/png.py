@@ -16,15 +16,15 @@ from workers.errors import ImageInvalid
 from workers.gate.header import ImageHeader, ImageLimits, check_padding, check_size
 from workers.gate.magic import PNG_SIGNATURE
 
-_HEAD = struct.Struct(">I4s")
+HEAD = struct.Struct(">I4s")
 _CRC = struct.Struct(">I")
 _IHDR = struct.Struct(">IIBBBBB")
-_FRAMING_BYTES = 12  # length, type and CRC of a chunk
+FRAMING_BYTES = 12  # length, type and CRC of a chunk
 # a row of 16,384 pixels in a chunk each, and as much again; walking so many takes some 50 ms
-_MAX_CHUNKS = 65_536
-_PALETTE = 3
-_SAMPLES = {0: 1, 2: 3, _PALETTE: 1, 4: 2, 6: 4}  # per pixel, by colour type
-_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), _PALETTE: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+MAX_CHUNKS = 65_536
+PALETTE = 3
+_SAMPLES = {0: 1, 2: 3, PALETTE: 1, 4: 2, 6: 4}  # per pixel, by colour type
+_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), PALETTE: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 # the pixels of a pass: from column and row, every so many columns and rows (PNG, section 8.2)
 _ONE_PASS = ((0, 0, 1, 1),)
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
@@ -42,7 +42,9 @@ class _Chunk:
     payload_bytes: int
 
 
-class _Ihdr(NamedTuple):
+class Ihdr(NamedTuple):
+    """What the IHDR chunk holds."""
+
     width: int
     height: int
     bit_depth: int
@@ -52,15 +54,20 @@ class _Ihdr(NamedTuple):
     interlace: int
 
     @property
-    def raw_bytes(self) -> int:
-        """Return what the pixels take before compression: the rows of all passes, each with its filter byte."""
+    def passes(self) -> tuple[tuple[int, int], ...]:
+        """Return rows and bytes of a row, its filter byte included, of each pass that has any."""
         bits = _SAMPLES[self.colour_type] * self.bit_depth
-        total = 0
+        found = []
         for left, top, across, down in _ADAM7 if self.interlace else _ONE_PASS:
             width, height = -((left - self.width) // across), -((top - self.height) // down)
-            if width > 0:
-                total += max(height, 0) * (1 + (width * bits + 7) // 8)
-        return total
+            if width > 0 and height > 0:
+                found.append((height, 1 + (width * bits + 7) // 8))
+        return tuple(found)
+
+    @property
+    def raw_bytes(self) -> int:
+        """Return what the pixels take before compression."""
+        return sum(count * row_bytes for count, row_bytes in self.passes)
 
 
 def inspect_png(data: memoryview, limits: ImageLimits) -> ImageHeader:
@@ -68,17 +75,18 @@ def inspect_png(data: memoryview, limits: ImageLimits) -> ImageHeader:
 
     Raises ImageInvalid or ImageTooLarge.
     """
-    if data[: len(PNG_SIGNATURE)] != PNG_SIGNATURE:
-        raise ImageInvalid("the PNG's first 8 bytes are damaged, or are all there is of it")
-    ihdr = _read_ihdr(data)
+    ihdr = read_ihdr(data)
     check_size("PNG", ihdr.width, ihdr.height, limits)
     chunks = _read_chunks(data)
     check_padding("PNG", data, chunks[-1].end)
     _check_order(chunks)
-    _check_plausible(chunks, ihdr)
+    check_plausible(next(chunk.payload_bytes for chunk in chunks if chunk.kind == b"IDAT"), ihdr)
     needed = {b"IHDR", b"IDAT", b"IEND"}
-    if ihdr.colour_type == _PALETTE:
-        _check_palette(chunks)
+    if ihdr.colour_type == PALETTE:
+        kinds = [chunk.kind for chunk in chunks]
+        if kinds.count(b"PLTE") != 1 or kinds.index(b"PLTE") > kinds.index(b"IDAT"):
+            raise ImageInvalid("the PNG has a palette type but not one PLTE chunk before its pixels")
+        check_palette(chunks[kinds.index(b"PLTE")].payload_bytes)
         needed.add(b"PLTE")
     dropped = any(chunk.kind not in needed for chunk in chunks)
     kept = _ranges([chunk for chunk in chunks if chunk.kind in needed]) if dropped else ()
@@ -89,9 +97,9 @@ def _read_chunks(data: memoryview) -> list[_Chunk]:
     """Return what there is from IHDR to IEND."""
     chunks: list[_Chunk] = []
     at = len(PNG_SIGNATURE)
-    for _ in range(_MAX_CHUNKS):
-        kind, end = _read_chunk(data, at)
-        payload_bytes = end - at - _FRAMING_BYTES
+    for _ in range(MAX_CHUNKS):
+        kind, end = read_chunk(data, at)
+        payload_bytes = end - at - FRAMING_BYTES
         if kind == b"IDAT" and chunks[-1].kind == b"IDAT":
             chunks[-1].end = end
             chunks[-1].payload_bytes += payload_bytes
@@ -100,20 +108,20 @@ def _read_chunks(data: memoryview) -> list[_Chunk]:
         if kind == b"IEND":
             return chunks
         at = end
-    msg = f"the PNG has more than {_MAX_CHUNKS} chunks"
+    msg = f"the PNG has more than {MAX_CHUNKS} chunks"
     raise ImageInvalid(msg)
 
 
-def _read_chunk(data: memoryview, at: int) -> tuple[bytes, int]:
-    """Return the kind of the chunk at `at` and where it ends."""
-    if len(data) - at < _FRAMING_BYTES:
+def read_chunk(data: memoryview, at: int) -> tuple[bytes, int]:
+    """Return the kind of the chunk at `at` and where it ends; raises ImageInvalid where it is not sound."""
+    if len(data) - at < FRAMING_BYTES:
         msg = f"the PNG ends at byte {len(data)} without an IEND chunk: the file is truncated"
         raise ImageInvalid(msg)
-    length, kind = _HEAD.unpack_from(data, at)
+    length, kind = HEAD.unpack_from(data, at)
     if not kind.isalpha():
         msg = f"the PNG has no chunk where one should begin, at byte {at}: the file is damaged"
         raise ImageInvalid(msg)
-    end = at + length + _FRAMING_BYTES
+    end = at + length + FRAMING_BYTES
     if end > len(data):
         msg = (
             f"the PNG ends inside chunk {kind.decode()} at byte {len(data)}: the file is truncated"
@@ -126,12 +134,15 @@ def _read_chunk(data: memoryview, at: int) -> tuple[bytes, int]:
     return kind, end
 
 
-def _read_ihdr(data: memoryview) -> _Ihdr:
+def read_ihdr(data: memoryview) -> Ihdr:
+    """Return the first chunk of the PNG in `data`; raises ImageInvalid where it is not a sound IHDR."""
+    if data[: len(PNG_SIGNATURE)] != PNG_SIGNATURE:
+        raise ImageInvalid("the PNG's first 8 bytes are damaged, or are all there is of it")
     start = len(PNG_SIGNATURE)
-    kind, end = _read_chunk(data, start)
-    if kind != b"IHDR" or end - start != _FRAMING_BYTES + _IHDR.size:
+    kind, end = read_chunk(data, start)
+    if kind != b"IHDR" or end - start != FRAMING_BYTES + _IHDR.size:
         raise ImageInvalid("the PNG does not begin with an IHDR chunk of 13 bytes")
-    ihdr = _Ihdr(*_IHDR.unpack_from(data, start + _HEAD.size))
+    ihdr = Ihdr(*_IHDR.unpack_from(data, start + HEAD.size))
     if ihdr.bit_depth not in _DEPTHS.get(ihdr.colour_type, ()):
         msg = f"the PNG's IHDR names colour type {ihdr.colour_type} with {ihdr.bit_depth} bits, which PNG has not"
         raise ImageInvalid(msg)
@@ -155,18 +166,15 @@ def _check_order(chunks: list[_Chunk]) -> None:
         raise ImageInvalid("the PNG's IEND chunk is not empty")
 
 
-def _check_plausible(chunks: list[_Chunk], ihdr: _Ihdr) -> None:
-    compressed = next(chunk.payload_bytes for chunk in chunks if chunk.kind == b"IDAT")
+def check_plausible(compressed: int, ihdr: Ihdr) -> None:
+    """Raise if `compressed` bytes cannot hold the pixels, however well they are packed."""
     if ihdr.raw_bytes > MAX_RATIO * compressed + _RATIO_SLACK_BYTES:
         msg = f"the PNG claims {ihdr.width} x {ihdr.height} pixels, more than its {compressed} bytes of IDAT can hold"
         raise ImageInvalid(msg)
 
 
-def _check_palette(chunks: list[_Chunk]) -> None:
-    kinds = [chunk.kind for chunk in chunks]
-    if kinds.count(b"PLTE") != 1 or kinds.index(b"PLTE") > kinds.index(b"IDAT"):
-        raise ImageInvalid("the PNG has a palette type but not one PLTE chunk before its pixels")
-    size = chunks[kinds.index(b"PLTE")].payload_bytes
+def check_palette(size: int) -> None:
+    """Raise unless `size` bytes can be a palette."""
     if size % 3 or not 3 <= size <= 3 * 256:
         msg = f"the PNG's PLTE chunk has {size} bytes; 3 for each of 1 to 256 colours are expected"
         raise ImageInvalid(msg)
