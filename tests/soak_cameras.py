@@ -35,7 +35,7 @@ class Answer:
     """What became of one frame. Times in seconds, `due_s` by CLOCK_MONOTONIC, `took_s` from when it was sent.
 
     `status` is 0 where no whole answer came; then `lost` says how: "refused" (no connection), "cut" or "silent", and
-    `error` what the connection said, and whether it had carried frames before.
+    `error` what the connection said, and what it had carried before.
     `wrong` says in what the answer was not this frame's own; `told` is a secret that it held.
     """
 
@@ -115,21 +115,23 @@ class Cameras:
 
     def _camera(self, phase_s: float) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=SILENT_S)
+        last: Answer | None = None
         for turn in itertools.count():
             due_s = self._begin_s + phase_s + turn * self._takt_s
             if self._over.wait(max(0.0, due_s - time.monotonic())):
                 break
             self._flying[threading.get_ident()] = time.monotonic()
-            self.answers.append(self._one(connection, due_s))
+            last = self._one(connection, due_s, last)
+            self.answers.append(last)
             del self._flying[threading.get_ident()]
         connection.close()
 
-    def _one(self, connection: http.client.HTTPConnection, due_s: float) -> Answer:
+    def _one(self, connection: http.client.HTTPConnection, due_s: float, last: Answer | None) -> Answer:
         number = next(self._numbers)
         frame = Frame.make(number, self._choose(number), self._large_every)
         if connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
             connection.close()  # the server has closed it between two frames, as it may
-        kept = connection.sock is not None
+        before = f"after {last.status}" if connection.sock is not None and last else "the first on its connection"
         asked, sent_s = frame.asked, time.monotonic()
         try:
             answer = _exchange(connection, frame, self._headers)
@@ -142,7 +144,9 @@ class Cameras:
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             took_s = time.monotonic() - sent_s
-            return Answer(asked, due_s, sent_s, took_s, 0, lost="cut", error=f"{error!r}, {'kept' if kept else 'new'}")
+            return Answer(
+                asked, due_s, sent_s, took_s, 0, lost="cut", error=f"{error!r}, {before}, {len(frame.body)} bytes"
+            )
         took_s = time.monotonic() - sent_s
         head, body = answer.getheaders(), answer.body  # type: ignore[attr-defined]
         return _judge(frame, answer.status, dict(head), body, due_s, sent_s, took_s)
