@@ -93,7 +93,7 @@ def _misbehave(run: Run, cameras: Cameras, chance: random.Random) -> Counter[str
 @pytest.mark.timeout(int(60 * MINUTES * 2 + 300))
 def test_soak_mixed(tmp_path: Path) -> None:
     seed = int(os.environ.get("SOAK_SEED", random.randrange(1 << 32)))
-    with chaos("mixed", tmp_path, "--workers", "3", "--fronts", "2", deadline_ms=2000) as run:
+    with chaos("mixed", tmp_path, "--workers", "3", "--fronts", "2", deadline_ms=4000) as run:
         with run.cameras(choose=_choose) as cameras:
             done = _misbehave(run, cameras, random.Random(seed))
         run.faults = done.total()
