@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from running import CHECKOUT, Server, serving, write_project
+from soak_report import pytest_terminal_summary  # noqa: F401 - a hook: the figures of chaos runs, at the end
 
 
 @pytest.fixture(scope="session")

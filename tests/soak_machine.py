@@ -1,0 +1,69 @@
+"""Starting a server on a machine that is broken in one way: full or read-only folders, few descriptors."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from running import CHECKOUT, Server, start_command
+from soak_secrets import API_KEY
+
+
+@contextmanager
+def serving_after(prepare: str, project: Path, *arguments: str, env: Mapping[str, str]) -> Iterator[Server]:
+    """Serve after the shell has done `prepare`, in mounts of its own that nobody else sees; takes root."""
+    if os.geteuid() != 0:
+        pytest.skip("mounts of one's own take root")
+    command = shlex.join([*start_command(project, "--workers", "2", *arguments)])
+    shell = ["unshare", "--mount", "sh", "-ec", f"{prepare}\nexec {command}"]
+    environment = {**os.environ, "FRAMEMILL_API_KEY": API_KEY, **env}
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(shell, cwd=CHECKOUT, env=environment, stdout=pipe, stderr=pipe, text=True)
+    server = Server(process, "", project)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    server.reader = threading.Thread(target=lambda: server.log.extend(process.stderr), daemon=True)  # type: ignore[arg-type]
+    server.reader.start()
+    watchdog = threading.Timer(60, process.kill)
+    watchdog.start()
+    try:
+        found = re.search(r"https?://\S+?(?=/?\s)", process.stdout.readline())
+        watchdog.cancel()
+        if found is not None:
+            server.url = found.group(0)
+        yield server
+    finally:
+        watchdog.cancel()
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        server.stop()
+        process.stdout.close()
+        process.stderr.close()
+
+
+def tiny(folder: str, size: str = "64k") -> str:
+    """The shell's words for a small file system at `folder`."""
+    return f"mount -t tmpfs -o size={size} tiny {shlex.quote(folder)}"
+
+
+def full(folder: str) -> str:
+    """The same, and not a byte is left on it."""
+    return f"{tiny(folder)}; dd if=/dev/zero of={shlex.quote(folder)}/fill bs=4k 2>/dev/null || true"
+
+
+def read_only(folder: str) -> str:
+    """The same, and nothing can be written to it."""
+    return f"{tiny(folder)}; mount -o remount,ro {shlex.quote(folder)}"
+
+
+def read_only_as_it_is(folder: str) -> str:
+    """Nothing more can be written to what is there."""
+    return f"mount --bind {shlex.quote(folder)} {shlex.quote(folder)}; mount -o remount,ro,bind {shlex.quote(folder)}"

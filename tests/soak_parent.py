@@ -1,0 +1,83 @@
+"""A small parent that plays systemd: it starts the server again whenever it has died."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from faults import until
+from running import CHECKOUT, Server, start_command
+from soak_project import soak_project
+from soak_report import report, summary
+from soak_run import Run
+from soak_secrets import API_KEY, secrets_in_log
+
+
+def free_port() -> int:
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Parent:
+    """Starts the server on one port, and again at once when it ends, until told that it is over."""
+
+    def __init__(self, project: Path, port: int, log: Path) -> None:
+        self._command = [*start_command(project), "--port", str(port), "--workers", "2", "--fronts", "2"]
+        self._log = log.open("w")
+        self._over = threading.Event()
+        self.process = self._start()
+        self._keeper = threading.Thread(target=self._keep)
+        self._keeper.start()
+
+    def _start(self) -> subprocess.Popen[str]:
+        environment = {**os.environ, "FRAMEMILL_API_KEY": API_KEY, "FRAMEMILL_DEADLINE_MS": "5000"}
+        return subprocess.Popen(
+            self._command, cwd=CHECKOUT, env=environment, stdout=subprocess.DEVNULL, stderr=self._log, text=True
+        )
+
+    def _keep(self) -> None:
+        while True:
+            self.process.wait()
+            if self._over.is_set():
+                return
+            self.process = self._start()
+
+    def end(self) -> None:
+        """End the server for good."""
+        self._over.set()
+        self.process.terminate()
+        self._keeper.join()
+        self._log.close()
+
+
+@contextmanager
+def restarted_by_a_parent(scenario: str, folder: Path) -> Iterator[tuple[Run, Parent]]:
+    """Serve under such a parent; what is found broken fails at the end of the block."""
+    port, log = free_port(), folder / "log"
+    parent = Parent(soak_project(folder / "soak"), port, log)
+    run = Run(Server(parent.process, f"http://127.0.0.1:{port}", folder / "soak"), 5.0)
+
+    def answers() -> bool:
+        try:
+            return run.whole
+        except httpx.HTTPError:
+            return False
+
+    try:
+        until(answers)
+        yield run, parent
+        run.check_losses()
+    finally:
+        parent.end()
+        run.expect(not (told := secrets_in_log(log.read_text().splitlines())), f"I6: the log holds {told[:3]}")
+        report(scenario, {**run.figures, **summary(run.answers)}, run.broken)
+    assert not run.broken, "\n".join([scenario, *run.broken])

@@ -1,0 +1,110 @@
+"""Everything at once, for as long as one likes: SOAK_MINUTES of frames while something goes wrong every few seconds.
+
+`make soak` runs two minutes; a release wants hours: SOAK_MINUTES=480 make soak. At the end nothing may have grown.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import struct
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from faults import until
+from soak_cameras import Cameras
+from soak_census import at_work, control_words, pids, take_census
+from soak_report import quantile_ms
+from soak_run import Run, chaos
+
+from workers.control import Control
+
+MINUTES = float(os.environ.get("SOAK_MINUTES", "2"))
+FAULT_S = 2.5
+_HEAD = b"POST /analyze_raw_image?width=1920&height=1024 HTTP/1.1\r\nHost: x\r\nContent-Length: 5898240\r\n\r\n"
+
+
+def _kill_worker(run: Run, chance: random.Random) -> None:
+    os.kill(chance.choice(pids(run.supervisor, "worker")), signal.SIGKILL)
+
+
+def _stop_worker(run: Run, chance: random.Random) -> None:
+    os.kill(chance.choice(at_work(run.supervisor)), signal.SIGSTOP)
+
+
+def _kill_front(run: Run, chance: random.Random) -> None:
+    os.kill(chance.choice(pids(run.supervisor, "front")), signal.SIGKILL)
+
+
+def _kill_master(run: Run, _: random.Random) -> None:
+    os.kill(pids(run.supervisor, "master")[0], signal.SIGKILL)
+
+
+def _reload(run: Run, _: random.Random) -> None:
+    reloads = control_words(run.supervisor)[Control.RELOADS]
+    os.kill(run.supervisor, signal.SIGHUP)
+    until(lambda: control_words(run.supervisor)[Control.RELOADS] > reloads)
+
+
+def _leave_in_the_middle(run: Run, chance: random.Random) -> None:
+    """Twenty clients send a part of a frame and are gone, half of them by a reset."""
+    for number in range(20):
+        with socket.create_connection(("127.0.0.1", run.server.port), 10) as connection:
+            if number % 2:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(_HEAD + bytes(chance.randrange(100_000)))
+
+
+Fault = Callable[[Run, random.Random], None]
+# how often each comes, beside the others; a master's end takes all frames in flight with it, so it is rare
+FAULTS: dict[Fault, int] = {
+    _kill_worker: 8,
+    _stop_worker: 2,
+    _kill_front: 2,
+    _kill_master: 1,
+    _reload: 3,
+    _leave_in_the_middle: 4,
+}
+
+
+def _choose(number: int) -> str:
+    """Now and then a frame that crashes its worker once, always, or hangs."""
+    return {333: "segv-once", 666: "hang", 999: "segv"}.get(number % 1000, "mark")
+
+
+def _misbehave(run: Run, cameras: Cameras, chance: random.Random) -> Counter[str]:
+    done: Counter[str] = Counter()
+    end_s = time.monotonic() + 60 * MINUTES
+    while time.monotonic() < end_s:
+        fault = chance.choices(list(FAULTS), list(FAULTS.values()))[0]
+        fault(run, chance)
+        done[fault.__name__.strip("_")] += 1
+        cameras.run(FAULT_S)
+        until(lambda: run.whole and len(pids(run.supervisor, "front")) == 2)
+    return done
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(int(60 * MINUTES * 2 + 300))
+def test_soak_mixed(tmp_path: Path) -> None:
+    seed = int(os.environ.get("SOAK_SEED", random.randrange(1 << 32)))
+    with chaos("mixed", tmp_path, "--workers", "3", "--fronts", "2", deadline_ms=4000) as run:
+        with run.cameras(choose=_choose) as cameras:
+            done = _misbehave(run, cameras, random.Random(seed))
+        run.faults = done.total()
+        run.figures |= {"minutes": MINUTES, "seed": seed, "faults": dict(done)}
+        frames = len(cameras.answers)
+        run.allow(
+            worker_crashed=frames // 1000 + 1,
+            deadline_exceeded=frames // 1000 + 1 + 2 * done["stop_worker"],
+            cut=8 * (done["kill_front"] + done["kill_master"]),
+        )
+        halves = run.answers[: frames // 2], run.answers[frames // 2 :]
+        run.figures["p99_ms_of_both_halves"] = [quantile_ms(half, 0.99) for half in halves]
+        run.figures["memory_kib"] = dict(take_census(run.supervisor).private_kib)
+        run.normal = []  # with fronts and masters killed nobody is only a bystander
