@@ -50,6 +50,7 @@ STATUS: Mapping[str, int] = {
     "context_too_large_for_header": 500,
     "flow_broken": 503,
     "not_ready": 503,
+    "switch_not_kept": 507,
     "deadline_exceeded": 504,
 }
 

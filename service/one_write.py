@@ -42,9 +42,12 @@ class OneWrite(wsgi.Response):  # type: ignore[misc]  # gunicorn publishes no ty
         reader = self.req.body.reader
         if getattr(self.req.body, "failed", False):
             self.force_close()
-        elif type(reader) is LengthReader:
+        elif type(reader) is LengthReader and reader.length:
             if reader.length > len(reader.unreader.buf.getvalue()):
                 self.force_close()
+            else:
+                reader.unreader.unread(reader.unreader.take_buffered()[reader.length :])
+                reader.length = 0
         elif type(reader) is BoundedChunks and reader.parser is not None:
             self.force_close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -14,12 +15,14 @@ from service.front import FrontPlan
 from service.notify import notify_systemd
 from service.settings import Settings, load_settings
 from service.switch import read_switch
-from workers.errors import CannotListen, ProjectInvalid
+from workers.errors import CannotListen, ProjectInvalid, SettingsInvalid
 from workers.flow.modules.code import CodeOptions
 from workers.flow.project import Project, Step, load_project
 from workers.handover import Handover
 from workers.parent import keep_private
 from workers.supervisor import Exit, Supervisor
+
+_log = logging.getLogger(__name__)
 
 # a READY of gunicorn's own would come before a frame can be inspected; keys reach the fronts by their plan
 _NOT_FOR_FRONTS = {"NOTIFY_SOCKET", "FRAMEMILL_API_KEY", "FRAMEMILL_STOP_KEY"}
@@ -106,6 +109,15 @@ def _state_dir(settings: Settings, project: Project) -> Path:
     """The setting, systemd's StateDirectory, or a hidden folder in the project."""
     from_systemd = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     chosen = settings.state_dir or (Path(from_systemd) if from_systemd else project.folder / ".framemill")
+    try:
+        chosen.mkdir(parents=True, exist_ok=True)
+        trouble = "" if os.access(chosen, os.W_OK) else "it cannot be written to"
+    except OSError as error:
+        trouble = error.strerror or str(error)
+    if trouble and settings.state_dir:
+        raise SettingsInvalid(f"state_dir: {chosen} cannot be used: {trouble}")
+    if trouble:
+        _log.warning("the Process switch and kept frames will not outlast this server: %s: %s", chosen, trouble)
     return chosen.resolve()
 
 

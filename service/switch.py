@@ -15,7 +15,7 @@ import orjson
 from service.keyring import Scope
 from service.keys import require
 from workers.control import Control
-from workers.errors import InvalidParameter
+from workers.errors import InvalidParameter, SwitchNotKept
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,13 @@ class ProcessSwitch:
         return self._control.process_is_on
 
     def throw(self, *, on: bool) -> None:
-        """Write the file first, so that a switch that was thrown stays thrown; raises OSError."""
+        """Write the file first, so that a switch that was thrown stays thrown; raises SwitchNotKept."""
+        try:
+            self._throw(on=on)
+        except OSError as error:
+            raise SwitchNotKept(f"the switch could not be saved, so it stays as it is: {error.strerror}") from None
+
+    def _throw(self, *, on: bool) -> None:
         with self._lock:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             fresh = self._file.with_suffix(f".{os.getpid()}")

@@ -81,6 +81,12 @@ class HeadTooLarge(FramemillError):
     code = "head_too_large"
 
 
+class SwitchNotKept(FramemillError):
+    """The Process switch could not be written to the disk."""
+
+    code = "switch_not_kept"
+
+
 class ImageInvalid(FramemillError):
     """An encoded image is damaged, truncated, or claims more than its file can hold."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 from pathlib import Path
@@ -19,6 +20,14 @@ _CANNOT_START = 4
 def _say_ready(name: str, url: str) -> None:
     click.echo(f"Framemill serves {name!r} at {url}")
     sys.stdout.flush()
+
+
+def _what_is_missing(error: OSError | MemoryError) -> str:
+    if isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
+        return "the server is not allowed the memory that it needs; raise the limit (ulimit -v), or ask for fewer slots"
+    if error.errno in {errno.EMFILE, errno.ENFILE}:
+        return "the server is not allowed the descriptors that it needs; raise the limit (ulimit -n), 4,400 are enough"
+    return f"the server cannot start: {error}"
 
 
 @click.command()
@@ -54,5 +63,8 @@ def serve(project: Path | None, **options: Any) -> None:
         sys.exit(_MISTAKES)
     except FramemillError as error:
         click.echo(f"framemill: {error.message}", err=True)
+        sys.exit(_CANNOT_START)
+    except (OSError, MemoryError) as error:
+        click.echo(f"framemill: {_what_is_missing(error)}", err=True)
         sys.exit(_CANNOT_START)
     sys.exit(status)
