@@ -15,9 +15,9 @@ def _fronts(server: Server) -> list[int]:
 
 
 def front_bytes(server: Server) -> int:
-    """The memory that the fronts hold and share with nobody."""
+    """The memory of the fronts' own, without the frame memory, which they share."""
     rows = [row for pid in _fronts(server) for row in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()]
-    return 1024 * sum(int(row.split()[1]) for row in rows if row.startswith(("Private_Dirty:", "Swap:")))
+    return 1024 * sum(int(row.split()[1]) for row in rows if row.startswith(("Anonymous:", "Swap:")))
 
 
 def front_cpu_s(server: Server) -> float:

@@ -47,9 +47,9 @@ class Noting:
             return file.read().decode("utf-8", "surrogateescape").split("\n")[:-1]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def noting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Noting]:
-    """One such server for all tests of the file that imports this."""
+    """One such server for all tests, which leave it as it was."""
     folder = tmp_path_factory.mktemp("noting")
     marks = folder / "marks"
     marks.touch()

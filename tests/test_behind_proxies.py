@@ -14,7 +14,6 @@ import requests
 from faults import until
 from malformed import CASES
 from noting import Noting
-from noting import noting as noting  # noqa: PLC0414 - a fixture
 from proxies import Proxy, in_front
 from raw_http import Answer, Connection, frame_request
 

@@ -9,7 +9,6 @@ import pytest
 import requests
 from faults import until
 from noting import Noting
-from noting import noting as noting  # noqa: PLC0414 - a fixture
 from raw_http import Connection, frame_request
 
 _SIZES = [1, 64, 4096, 65_000]  # bytes of a row; what comes in one packet, and what does not

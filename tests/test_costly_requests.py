@@ -52,11 +52,13 @@ def test_a_costly_request_is_refused_or_done(server: Server, name: str) -> None:
 @pytest.mark.parametrize("name", COSTLY)
 def test_a_hundred_costly_requests_leave_no_memory_and_take_little_time(server: Server, name: str) -> None:
     request, *_ = COSTLY[name]
-    for _ in range(20):
-        _send(server, request)
-    memory, cpu_s = front_bytes(server), front_cpu_s(server)
-    for _ in range(100):
-        _send(server, request)
-    used_s = (front_cpu_s(server) - cpu_s) / 100
-    assert front_bytes(server) - memory <= 1 << 20
+    held = []
+    for _ in range(6):
+        cpu_s = front_cpu_s(server)
+        for _ in range(100):
+            _send(server, request)
+        used_s = (front_cpu_s(server) - cpu_s) / 100
+        held.append(front_bytes(server))
+    # the allocator keeps some of what it once had: what comes first may grow, what comes later may not
+    assert held[-1] - max(held[:3]) <= 1 << 20, held
     assert used_s <= max(0.1, len(request) / 20e6), used_s

@@ -7,7 +7,6 @@ import json
 import pytest
 from malformed import CASES, Case
 from noting import Noting
-from noting import noting as noting  # noqa: PLC0414 - a fixture
 from raw_http import Answer, Connection, frame_request
 
 

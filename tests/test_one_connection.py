@@ -8,7 +8,6 @@ import socket
 import pytest
 from malformed import CASES, RAW
 from noting import Noting
-from noting import noting as noting  # noqa: PLC0414 - a fixture
 from raw_http import Connection, frame_request
 
 _HOST = b" HTTP/1.1\r\nHost: a\r\n"
