@@ -96,8 +96,11 @@ def test_not_even_root_can_shrink_grow_or_unseal_the_frame_memory_of_a_running_s
 
 
 def test_the_same_ways_into_another_process_of_the_user_are_open() -> None:
-    with subprocess.Popen([*LAUNCHER, sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+    command = [*LAUNCHER, sys.executable, "-c", "print('here', flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         try:
+            assert other.stdout is not None
+            assert other.stdout.readline()
             [ways] = open_ways([other.pid], -1).values()
             assert ways == WAYS
         finally:
