@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import zlib
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def test_mutants_neither_end_a_process_nor_take_long_nor_much(tmp_path: Path) ->
 
 
 def test_mutants_over_http_harm_no_other_camera(server: Server) -> None:
-    tally = through_port(server.url, seed=8, numbers=range(600), jobs=6, show=lambda _: None)
+    tally = through_port(server.url, range(600), partial(mutant, seeds(), 8), jobs=6)
     assert tally.findings == {}
     assert tally.answers["sound frames beside them"] > 0
     assert tally.answers["422"] > 100

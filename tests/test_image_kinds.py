@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 import zlib
 from collections.abc import Callable
-from typing import NamedTuple
+from types import FrameType
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -274,6 +276,29 @@ def test_a_file_of_each_kind_gets_the_answer_of_the_table(row: Row) -> None:
                 assert found is not None
                 assert np.abs(found.astype(int) - expected).max() <= case.tolerance
         assert row.status != "200" or case.pixels is not None
+
+
+def called(file: bytes) -> set[str]:
+    """Return the names of the functions in C that are called for a file."""
+    names: set[str] = set()
+
+    def note(_: FrameType, event: str, function: Any) -> None:
+        if event == "c_call":
+            names.add(function.__name__)
+
+    sys.setprofile(note)
+    try:
+        answer(file, lenient=True)
+    finally:
+        sys.setprofile(None)
+    return names
+
+
+def test_no_decoder_is_called_for_a_format_that_is_off() -> None:
+    assert "imdecode" in called(PNG)
+    for kind in ("BMP, TIFF or WebP", "any other format", "JPEG, CMYK or YCCK (Adobe marker)"):
+        for case in KINDS[kind]():
+            assert not called(case.file) & {"imdecode", "decode_jpeg", "decompress"}
 
 
 @pytest.mark.parametrize("file", [PNG, JPEG, jpeg(COLOUR, cv2.IMWRITE_JPEG_PROGRESSIVE, 1)])

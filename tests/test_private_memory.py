@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from faults import children_of
@@ -78,9 +80,27 @@ def test_no_process_without_privileges_gets_into_one_of_the_server_not_even_of_t
         assert open_ways(pids, uid) == {str(pid): set() for pid in pids}, uid
 
 
+def test_not_even_root_can_shrink_grow_or_unseal_the_frame_memory_of_a_running_server(server: Server) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can open it at all")
+    for pid in family(server.process.pid):
+        links = [fd for fd in Path(f"/proc/{pid}/fd").iterdir() if "memfd:framemill " in str(fd.readlink())]
+        with links[0].open("r+b") as memory:
+            seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+            assert fcntl.fcntl(memory, fcntl.F_GET_SEALS) == seals
+            for size_bytes in (0, 1 << 40):
+                with pytest.raises(PermissionError):
+                    os.truncate(memory.fileno(), size_bytes)
+            with pytest.raises(PermissionError):
+                fcntl.fcntl(memory, fcntl.F_ADD_SEALS, 0)
+
+
 def test_the_same_ways_into_another_process_of_the_user_are_open() -> None:
-    with subprocess.Popen([*LAUNCHER, sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+    command = [*LAUNCHER, sys.executable, "-c", "print('here', flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         try:
+            assert other.stdout is not None
+            assert other.stdout.readline()
             [ways] = open_ways([other.pid], -1).values()
             assert ways == WAYS
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -11,7 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fuzz.campaign import Campaign, Tally
+from fuzz.mutate import mutant
 from fuzz.port import through_port
+from fuzz.seeds import seeds
 
 
 @click.command(help=__doc__)
@@ -31,7 +34,7 @@ def main(mutants: int, jobs: int, seed: int, folder: Path, url: str | None) -> N
             progress.update(task, completed=tally.done, description=f"mutants, {len(tally.findings)} findings")
 
         if url is not None:
-            tally = through_port(url, seed, range(mutants), jobs, show)
+            tally = through_port(url, range(mutants), partial(mutant, seeds(), seed), jobs, show)
         else:
             tally = Campaign(folder, seed, mutants, jobs).run(show)
     click.echo(f"{tally.done} mutants of seed {seed}: " + ", ".join(f"{n} {what}" for what, n in _counted(tally)))

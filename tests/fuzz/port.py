@@ -16,15 +16,18 @@ import numpy as np
 from image_files import grey_png
 
 from fuzz.campaign import Tally
-from fuzz.mutate import mutant
-from fuzz.seeds import seeds
 
 _ANSWERS = frozenset({200, 400, 413, 415, 422})  # 400: a mutant may be empty
 _PATH = "/analyze_image"
 
 
-def through_port(url: str, seed: int, numbers: range, jobs: int, show: Callable[[Tally], None]) -> Tally:
-    """Send the mutants `numbers` of `seed` over `jobs` connections; a finding is any answer that none should get."""
+def through_port(
+    url: str, numbers: range, make: Callable[[int], bytes], jobs: int, show: Callable[[Tally], None] = lambda _: None
+) -> Tally:
+    """Send the files that `make` returns for `numbers` over `jobs` connections.
+
+    A finding is any answer that none of them should get, a worker's death, and a sound frame that was not answered.
+    """
     tally = Tally()
     lock = threading.Lock()
     deaths = _deaths(url)
@@ -32,7 +35,7 @@ def through_port(url: str, seed: int, numbers: range, jobs: int, show: Callable[
     def send(part: range) -> None:
         with httpx.Client(base_url=url, timeout=60) as client:
             for number in part:
-                answer = client.post(_PATH, content=mutant(seeds(), seed, number))
+                answer = client.post(_PATH, content=make(number))
                 with lock:
                     tally.done += 1
                     tally.answers[str(answer.status_code)] += 1
