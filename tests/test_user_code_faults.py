@@ -188,6 +188,17 @@ split()
             assert context["ended"] == {"pass": 0, "sys.exit(3)": 3, "1 / 0": 1}[then]
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_a_thousand_forked_children_take_no_job(server: Server) -> None:
+    code = "child = os.fork()\nif child: os.waitpid(child, 0)\ncontext['token'] = {}"
+    with one_worker(server):
+        pid = told(server, "")["pid"]
+        for number in range(1000):
+            context = told(server, code.format(number))
+            assert (context["token"], context["pid"]) == (number, pid)
+
+
 def test_a_forked_child_holds_no_queue_no_lifeline_and_no_frames(server: Server) -> None:
     code = """
 ends = os.pipe()
@@ -277,6 +288,14 @@ def test_what_a_frame_changed_is_not_there_for_the_next(server: Server) -> None:
 @pytest.mark.timeout(3600)
 def test_a_thousand_dirty_frames_leave_nothing_for_the_next_thousand(server: Server) -> None:
     dirty_then_clean(server, 1000)
+
+
+def test_what_code_keeps_in_a_module_of_pythons_own_stays(server: Server) -> None:
+    code = (
+        "import builtins\nbuiltins.kept = getattr(builtins, 'kept', np.zeros(3)) + 1\ncontext['kept'] = builtins.kept"
+    )
+    with one_worker(server):
+        assert [told(server, code)["kept"] for _ in range(3)] == [[1.0] * 3, [2.0] * 3, [3.0] * 3]
 
 
 def test_the_last_image_of_a_clean_frame_is_its_own(server: Server) -> None:
