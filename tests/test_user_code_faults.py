@@ -160,13 +160,6 @@ def test_leaving_or_crashing_costs_the_frame_alone(server: Server, code: str) ->
     assert told(server, "")["result"] is True
 
 
-def test_the_trace_of_a_native_crash_is_in_the_log(server: Server) -> None:
-    pid = told(server, "")["pid"]
-    post(server, "ctypes.string_at(0)")
-    until(lambda: f"worker {pid}: Fatal Python error: Segmentation fault\n" in server.log)
-    assert any(line.startswith(f"worker {pid}:   File ") and line.endswith(" in main\n") for line in server.log)
-
-
 @pytest.mark.parametrize("fork", ["os.fork()", "ctypes.PyDLL(None).fork()"])
 @pytest.mark.parametrize("then", ["pass", "sys.exit(3)", "1 / 0"])
 def test_a_forked_child_that_comes_back_answers_nothing(server: Server, fork: str, then: str) -> None:
@@ -264,10 +257,6 @@ def test_a_worker_without_its_descriptors_is_replaced(server: Server) -> None:
     answer = post(server, "os.closerange(0, 4096)")
     assert answer.status_code == 200 or answer.json()["code"] == "worker_crashed"
     until(lambda: whole(server) and told(server, "")["pid"] != before)
-
-
-def test_there_is_no_input_to_wait_for(server: Server) -> None:
-    assert told(server, "input()")["errors"][0]["type"] == "EOFError"
 
 
 def dirty_then_clean(server: Server, frames: int) -> None:
