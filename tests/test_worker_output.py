@@ -190,3 +190,14 @@ def test_closed_descriptors_are_not_missed(server: Server) -> None:
         return f"worker {pid}: still heard\n" in server.log
 
     until(is_heard)
+
+
+def test_there_is_no_input_to_wait_for(server: Server) -> None:
+    assert post(server, "input()").json()["errors"][0]["type"] == "EOFError"
+
+
+def test_the_trace_of_a_native_crash_is_in_the_log(server: Server) -> None:
+    pid = told(server, "")
+    assert post(server, "ctypes.string_at(0)").json()["code"] == "worker_crashed"
+    until(lambda: f"worker {pid}: Fatal Python error: Segmentation fault\n" in server.log)
+    until(lambda: any(line.startswith(f"worker {pid}:   File ") and " in main" in line for line in server.log))

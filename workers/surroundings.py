@@ -21,7 +21,6 @@ from typing import Any
 import cv2
 
 _SIGNALS = [number for number in range(1, 32) if number not in {9, 19}]  # SIGKILL and SIGSTOP have no handlers
-_MODULES = (builtins, time)
 
 
 class Surroundings:
@@ -35,7 +34,7 @@ class Surroundings:
         self._handlers = list(map(_signal.getsignal, _SIGNALS))
         self._alarm_is_ours = _signal.getitimer(_signal.ITIMER_REAL) == (0.0, 0.0)
         self._cv2_threads = cv2.getNumThreads()
-        self._names = [dict(vars(module)) for module in _MODULES]
+        self._names = [_Names(builtins), _Names(time)]
 
     def restore(self) -> None:
         """Put back what is not as it was; what cannot be put back is left."""
@@ -43,9 +42,8 @@ class Surroundings:
             _signal.setitimer(_signal.ITIMER_REAL, 0)
         if list(map(_signal.getsignal, _SIGNALS)) != self._handlers:
             self._restore_handlers()
-        for module, names in zip(_MODULES, self._names, strict=True):
-            if vars(module) != names:
-                _restore_names(module, names)
+        for names in self._names:
+            names.restore()
         if os.environ is not self._environ or _held(os.environ) != self._variables:
             self._restore_environment()
         with contextlib.suppress(OSError):
@@ -84,8 +82,20 @@ def _held(environ: os._Environ[str]) -> dict[bytes, bytes]:
     return held
 
 
-def _restore_names(module: ModuleType, names: dict[str, Any]) -> None:
-    """Put back names that were there; new ones stay, for a library that was imported late may need them."""
-    now = vars(module)
-    now.update(names)
-    names.update(now)
+class _Names:
+    """The names of a module. New ones are left alone: a library that was imported late may need them."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._now = vars(module)
+        self._first: dict[str, Any] = dict(self._now)
+        self._last = self._first
+
+    def restore(self) -> None:
+        """Put back the values that were there at first."""
+        try:
+            if self._now == self._last:
+                return
+        except Exception:  # noqa: BLE001, S110 - two arrays under a new name have no single truth
+            pass
+        self._now.update(self._first)
+        self._last = dict(self._now)
