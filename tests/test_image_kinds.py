@@ -112,7 +112,7 @@ def by_pillow(file: bytes) -> Case:
 
 def colour_jpegs() -> list[Case]:
     usual = [jpeg(COLOUR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, f) for f in (0x111111, 0x211111, 0x221111, 0x411111)]
-    return [by_pillow(file) for file in (*usual, rare_jpeg(100, 60, ((4, 1), (2, 1), (1, 1))))]
+    return [by_pillow(file) for file in (*usual, RARE_JPEG)]
 
 
 def of_pillow(mode: str, **options: bool) -> bytes:
@@ -185,6 +185,7 @@ def encoded(ending: str) -> Case:
 
 
 SOUND_PNG, SOUND_JPEG = Case(PNG, GREY_BGR), by_pillow(JPEG)
+RARE_JPEG = rare_jpeg(100, 60, ((4, 1), (2, 1), (1, 1)))  # not decoded by simplejpeg
 TURNED = [with_segment(JPEG, 0xE1, b"Exif\0\0" + exif(way)) for way in range(1, 9)]
 ICC = with_segment(JPEG, 0xE2, b"ICC_PROFILE\0\1\1" + bytes(200))
 KINDS: dict[str, Callable[[], list[Case]]] = {
@@ -227,7 +228,10 @@ KINDS: dict[str, Callable[[], list[Case]]] = {
     "JPEG, progressive": lambda: [by_pillow(jpeg(COLOUR, cv2.IMWRITE_JPEG_PROGRESSIVE, 1))],
     "JPEG, RGB (Adobe marker)": lambda: [by_pillow(of_pillow("RGB", keep_rgb=True))],
     "JPEG, without Huffman tables (Motion JPEG)": lambda: [motion_jpeg()],
-    "JPEG, EXIF orientation 1 to 8": lambda: [Case(file, SOUND_JPEG.pixels, 1) for file in TURNED],
+    "JPEG, EXIF orientation 1 to 8": lambda: [
+        *(Case(file, SOUND_JPEG.pixels, 1) for file in TURNED),
+        Case(with_segment(RARE_JPEG, 0xE1, b"Exif\0\0" + exif(6)), by_pillow(RARE_JPEG).pixels, 1),
+    ],
     "JPEG, ICC profile, thumbnail or comment": lambda: [
         Case(file, SOUND_JPEG.pixels, 1)
         for file in (ICC, with_segment(JPEG, 0xE1, b"Exif\0\0" + jpeg(GREY)), with_segment(JPEG, 0xFE, b"comment"))
