@@ -12,7 +12,7 @@ import pytest
 import simplejpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from image_files import END, chunk, grey_png, ihdr, jpeg, png, rare_jpeg, rows
+from image_files import END, chunk, grey_png, ihdr, jpeg, png, rare_jpeg, rows, with_segment
 from numpy.typing import NDArray
 from running import serving, write_project
 
@@ -109,6 +109,14 @@ def test_a_damaged_jpeg_gives_what_a_forgiving_decoder_gives(damaged: bytes) -> 
 def test_a_damaged_jpeg_of_rare_sampling_stays_refused() -> None:
     with pytest.raises(ImageInvalid, match="truncated"):
         lenient(rare_jpeg(96, 64, ((4, 1), (2, 1), (1, 1)))[:-2])
+
+
+def test_a_damaged_jpeg_of_too_many_scans_or_too_large_a_claim_stays_refused() -> None:
+    marks = b"\xff\xda"  # in damaged data a decoder may take any of them for a scan
+    assert lenient(with_segment(JPEG, 0xFE, marks * 63)[:-2])[1]
+    for file in (with_segment(JPEG, 0xFE, marks * 64)[:-2], JPEG[:-2].replace(b"\0\x28\0\x3c", b"\x0f\xff\x0f\xff")):
+        with pytest.raises(ImageInvalid):
+            lenient(file)
 
 
 def test_a_damaged_jpeg_shows_nothing_of_the_frame_before_it() -> None:

@@ -37,6 +37,14 @@ def test_mutants_over_http_harm_no_other_camera(server: Server) -> None:
     assert tally.answers["422"] > 100
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_20_000_mutants_over_http_harm_no_other_camera(server: Server) -> None:
+    tally = through_port(server.url, range(20_000), partial(mutant, seeds(), 9), jobs=8)
+    print(tally.answers)
+    assert tally.findings == {}
+
+
 def test_a_mutant_follows_from_seed_and_number() -> None:
     assert len(set(seeds())) > 180
     code = "from fuzz.mutate import *; from fuzz.seeds import *; import zlib; "
