@@ -22,10 +22,10 @@ def main(context):
     if what == "leak-memory":
         kept.append(np.ones(100 << 20, np.uint8))
     if what == "leak-files":
-        kept.extend(open("/dev/null") for _ in range(100))
+        kept.extend(open("/dev/null") for _ in range(20))
     if what == "leak-threads":
         wait = threading.Event()
-        for _ in range(20):
+        for _ in range(5):
             thread = threading.Thread(target=wait.wait, daemon=True)
             thread.start()
             kept.append((thread, wait))

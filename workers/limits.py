@@ -16,7 +16,8 @@ _log = logging.getLogger(__name__)
 
 _FIRST_TO_GO = 900  # of -1000 to 1000; see proc(5), oom_score_adj
 _LAST_TO_GO = -900
-_LOOK_S = 0.05  # reading /proc takes about 20 us
+_LOOK_S = 0.05
+_LOOK_FRAMES = 16  # reading /proc takes about 60 us
 _FULL = 0.75  # of the memory limit: there is room for the frame at hand
 _MORE_DESCRIPTORS = 256
 _MORE_THREADS = 64
@@ -82,6 +83,7 @@ class Growth:
     _descriptors: int = 0
     _threads: int = 0
     _looked_s: float = 0.0
+    _looked_after: int = 0
 
     def begin(self) -> None:
         """Take what there is now for normal."""
@@ -93,9 +95,9 @@ class Growth:
         if 0 < self.settings.recycle_after_frames <= frames:
             return f"it has done {frames} frames (recycle_after_frames)"
         now_s = time.monotonic()
-        if now_s - self._looked_s < _LOOK_S:
+        if now_s - self._looked_s < _LOOK_S and frames - self._looked_after < _LOOK_FRAMES:
             return ""
-        self._looked_s = now_s
+        self._looked_s, self._looked_after = now_s, frames
         return self._look()
 
     def _look(self) -> str:
