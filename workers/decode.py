@@ -36,8 +36,9 @@ _COMMON_SAMPLINGS = frozenset(
     }
 )
 _STDERR = 2
-# libjpeg's warnings (jerror.h) about data that it went on with; those of cv2's copy can only be read from stderr
-_JPEG_WARNINGS = (
+# libjpeg's warnings (jerror.h) about data that it went on with, and libpng's; cv2's copies tell stderr only
+_DECODERS_WORDS = (
+    b"libpng ",
     b"Corrupt JPEG data",
     b"Premature end of JPEG file",
     b"Inconsistent progression sequence",
@@ -91,7 +92,7 @@ def _decode(
         return _decode_jpeg(data, header, memory, form, strict=strict)
     if header.format == "jpeg" and not strict:
         raise ImageInvalid("the JPEG is damaged, and its chroma sampling is none that is decoded all the same")
-    image = _OTHER_DECODERS.get(header.format, _decode_with_cv2)(data, header)
+    image = (_decode_png if header.format == "png" else _decode_with_cv2)(data, header)
     _check_shape(image, (header.height, header.width, 3), header)
     return in_form(image, form, memory)
 
@@ -127,28 +128,23 @@ def _is_common(sampling: tuple[tuple[int, int], ...]) -> bool:
     return not chromas or (len(set(chromas)) == 1 and (luma, chromas[0]) in _COMMON_SAMPLINGS)
 
 
-def _decode_rare_jpeg(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]:
-    """Decode with cv2, which fills gaps and says so on stderr only; its warning is made an error here."""
-    with _messages_of_c() as messages:
-        image = _decode_with_cv2(data, header)
-    damage = [line for line in messages if line.startswith(_JPEG_WARNINGS)]
-    if damage:
-        msg = f"the JPEG is damaged: {damage[0].decode('ascii', 'replace')}"
-        raise ImageInvalid(msg)
-    return image
-
-
 def _decode_with_cv2(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]:
+    """Decode with cv2, which fills gaps in a JPEG and says so on stderr only; its warning is made an error here."""
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as error:
-        if error.code == cv2.Error.StsNoMem:
-            raise MemoryError(error.err) from None
-        msg = f"the {header.format} cannot be decoded: {error.err}"
-        raise ImageInvalid(msg) from None
+    with _messages_of_c() as messages:
+        try:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        except cv2.error as error:
+            if error.code == cv2.Error.StsNoMem:
+                raise MemoryError(error.err) from None
+            msg = f"the {header.format} cannot be decoded: {error.err}"
+            raise ImageInvalid(msg) from None
+    said = messages[0].decode("ascii", "replace") if messages else ""
     if image is None:
-        msg = f"the {header.format}'s compressed pixels are damaged or too few"
+        msg = f"the {header.format}'s compressed pixels are damaged or too few{said and ': '}{said}"
+        raise ImageInvalid(msg)
+    if said and header.format == "jpeg":
+        msg = f"the JPEG is damaged: {said}"
         raise ImageInvalid(msg)
     return cast("NDArray[np.uint8]", image)
 
@@ -159,22 +155,35 @@ def _decode_png(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]:
     return _decode_with_cv2(bounded(data, header.raw_bytes), header)
 
 
-_OTHER_DECODERS = {"jpeg": _decode_rare_jpeg, "png": _decode_png}
-
-
 @contextmanager
 def _messages_of_c() -> Iterator[list[bytes]]:
-    """Collect the lines that C code writes to stderr; they are filled in at the end, and passed on."""
+    """Collect what decoders write to stderr; it is filled in at the end. What others wrote there is passed on.
+
+    A client could fill the log with them, one frame after another.
+    """
     messages: list[bytes] = []
+    stderr = _copy_of_stderr()
     caught = os.memfd_create("framemill-messages")
-    stderr = os.dup(_STDERR)
-    os.dup2(caught, _STDERR)
+    if caught != _STDERR:
+        os.dup2(caught, _STDERR)
     try:
         yield messages
     finally:
-        os.dup2(stderr, _STDERR)
-        os.close(stderr)
-        written = os.pread(caught, 1 << 16, 0)
+        written = os.pread(caught, 1 << 16, 0).splitlines()
+        if stderr is not None:
+            os.dup2(stderr, _STDERR)
+            os.close(stderr)
+        elif caught != _STDERR:
+            os.close(_STDERR)
         os.close(caught)
-        messages += written.splitlines()
-        os.write(_STDERR, written)
+        messages += [line for line in written if line.startswith(_DECODERS_WORDS)]
+        others = [line + b"\n" for line in written if not line.startswith(_DECODERS_WORDS)]
+        if others and stderr is not None:
+            os.write(_STDERR, b"".join(others))
+
+
+def _copy_of_stderr() -> int | None:
+    try:
+        return os.dup(_STDERR)
+    except OSError:  # user code has closed it
+        return None
