@@ -33,7 +33,8 @@ from image_files import (
 from numpy.typing import NDArray
 from PIL import Image
 
-from workers.decode import _COMMON_SAMPLINGS, _is_common, _messages_of_c, decode_image
+from workers.decode import _COMMON_SAMPLINGS, _is_common, decode_image
+from workers.decoder_words import words_of_decoders
 from workers.errors import ImageInvalid
 from workers.gate import ImageLimits, inspect
 from workers.gate.bounded import bounded
@@ -214,7 +215,7 @@ def test_a_changed_scan_of_rare_sampling_is_refused_where_cv2_alone_is_content()
 
 
 def test_what_decoders_say_is_collected_and_what_others_say_is_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
-    with _messages_of_c() as messages:
+    with words_of_decoders() as messages:
         os.write(2, b"one\nlibpng error: bad\ntwo\n")
     assert messages == [b"libpng error: bad"]
     assert capfd.readouterr().err == "one\ntwo\n"

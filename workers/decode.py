@@ -7,9 +7,6 @@ transparency, gamma and colour profiles are ignored, 16 bits become 8 by droppin
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import cast
 
 import cv2
@@ -17,6 +14,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from workers.decoder_words import words_of_decoders
 from workers.errors import ImageInvalid
 from workers.flow.frame_form import WHOLE, FrameForm
 from workers.gate import ImageHeader, ImageLimits, inspect, mend
@@ -34,17 +32,6 @@ _COMMON_SAMPLINGS = frozenset(
         ((4, 1), (1, 1)),  # 4:1:1
         ((1, 4), (1, 1)),  # 4:4:1
     }
-)
-_STDERR = 2
-# libjpeg's warnings (jerror.h) about data that it went on with, and libpng's; cv2's copies tell stderr only
-_DECODERS_WORDS = (
-    b"libpng ",
-    b"Corrupt JPEG data",
-    b"Premature end of JPEG file",
-    b"Inconsistent progression sequence",
-    b"Invalid SOS parameters",
-    b"Warning: unknown JFIF revision",
-    b"Unknown Adobe color transform",
 )
 
 
@@ -131,7 +118,7 @@ def _is_common(sampling: tuple[tuple[int, int], ...]) -> bool:
 def _decode_with_cv2(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]:
     """Decode with cv2, which fills gaps in a JPEG and says so on stderr only; its warning is made an error here."""
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    with _messages_of_c() as messages:
+    with words_of_decoders() as messages:
         try:
             image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         except cv2.error as error:
@@ -153,37 +140,3 @@ def _decode_png(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]:
     if header.kept:
         data = memoryview(b"".join(data[start:end] for start, end in header.kept))
     return _decode_with_cv2(bounded(data, header.raw_bytes), header)
-
-
-@contextmanager
-def _messages_of_c() -> Iterator[list[bytes]]:
-    """Collect what decoders write to stderr; it is filled in at the end. What others wrote there is passed on.
-
-    A client could fill the log with them, one frame after another.
-    """
-    messages: list[bytes] = []
-    stderr = _copy_of_stderr()
-    caught = os.memfd_create("framemill-messages")
-    if caught != _STDERR:
-        os.dup2(caught, _STDERR)
-    try:
-        yield messages
-    finally:
-        written = os.pread(caught, 1 << 16, 0).splitlines()
-        if stderr is not None:
-            os.dup2(stderr, _STDERR)
-            os.close(stderr)
-        elif caught != _STDERR:
-            os.close(_STDERR)
-        os.close(caught)
-        messages += [line for line in written if line.startswith(_DECODERS_WORDS)]
-        others = [line + b"\n" for line in written if not line.startswith(_DECODERS_WORDS)]
-        if others and stderr is not None:
-            os.write(_STDERR, b"".join(others))
-
-
-def _copy_of_stderr() -> int | None:
-    try:
-        return os.dup(_STDERR)
-    except OSError:  # user code has closed it
-        return None
