@@ -6,6 +6,8 @@ import io
 import itertools
 import os
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -31,7 +33,8 @@ from image_files import (
 from numpy.typing import NDArray
 from PIL import Image
 
-from workers.decode import _COMMON_SAMPLINGS, _is_common, _messages_of_c, decode_image
+from workers.decode import _COMMON_SAMPLINGS, _is_common, decode_image
+from workers.decoder_words import words_of_decoders
 from workers.errors import ImageInvalid
 from workers.gate import ImageLimits, inspect
 from workers.gate.bounded import bounded
@@ -211,13 +214,44 @@ def test_a_changed_scan_of_rare_sampling_is_refused_where_cv2_alone_is_content()
         decode(damaged)
 
 
-def test_messages_of_c_code_are_collected_and_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
-    with _messages_of_c() as messages:
-        os.write(2, b"one\ntwo\n")
-    assert messages == [b"one", b"two"]
+def test_what_decoders_say_is_collected_and_what_others_say_is_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
+    with words_of_decoders() as messages:
+        os.write(2, b"one\nlibpng error: bad\ntwo\n")
+    assert messages == [b"libpng error: bad"]
     assert capfd.readouterr().err == "one\ntwo\n"
     os.write(2, b"three\n")
     assert capfd.readouterr().err == "three\n"
+
+
+def test_no_file_can_fill_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    wrong_filter = png(ihdr(60, 40), zlib.compress(b"\7" + bytes(61 * 40 - 1)))
+    with pytest.raises(ImageInvalid, match="too few: libpng error: bad adaptive filter value"):
+        decode(wrong_filter)
+    file = rare_jpeg(400, 300, RARE)
+    wrong_restart = file.replace(scan_data(file)[-400:], b"\xff\xd0" + scan_data(file)[-400:])
+    with pytest.raises(ImageInvalid, match="is damaged: Corrupt JPEG data"):
+        decode(wrong_restart)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("closed", [(2,), (1, 2), (0, 1, 2)])
+def test_images_are_decoded_where_user_code_has_closed_stderr(closed: tuple[int, ...], tmp_path: Path) -> None:
+    (tmp_path / "sound.png").write_bytes(grey_png(colourful()[..., 0]))
+    (tmp_path / "rare.jpg").write_bytes(rare_jpeg(100, 60, RARE))
+    code = f"""if True:
+        import os, pathlib, sys
+        from workers.decode import decode_image
+        from workers.gate import ImageLimits
+        files = [memoryview(path.read_bytes()) for path in pathlib.Path(sys.argv[1]).iterdir()]
+        for fd in {closed}:
+            os.close(fd)
+        before = os.listdir("/proc/self/fd")
+        for file in files * 2:
+            decode_image(file, ImageLimits())
+        os._exit(os.listdir("/proc/self/fd") != before)
+    """
+    checkout = Path(__file__).resolve().parent.parent
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=checkout, check=True)
 
 
 @pytest.mark.parametrize("side", [40, 1000])

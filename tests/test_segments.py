@@ -23,6 +23,7 @@ FOLDER = Path("/dev/shm")
 URL = "/analyze_image_shared_memory"
 SIZE = {"width": "64", "height": "48"}
 BYTES = 64 * 48 * 3
+OWN = f"psm_{os.getpid():08x}"
 
 TWICE = """
 import hashlib, time
@@ -116,7 +117,7 @@ def names(count: int) -> list[str]:
     chance = random.Random(1)
     alphabet = string.printable + "\0äß\u202e"
     while len(chosen) < count:
-        name = list("psm_fa0b0c0d")
+        name = list(OWN)
         for _ in range(chance.randint(1, 3)):
             name[chance.randrange(len(name))] = chance.choice(alphabet.replace("".join(name), ""))
         changed = "".join(name)
@@ -135,21 +136,21 @@ def test_no_name_but_a_clients_is_opened(client: httpx.Client) -> None:
         for name in [*names(1000), "another_program", "/another_program"]:
             answer = client.post(URL, params={"name": name, **SIZE})
             assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter"), name
-        client.post(URL, params={"name": "psm_fa0b0c0e", **SIZE})
+        client.post(URL, params={"name": "psm_ffffffff", **SIZE})
         assert client.post(URL, params={"name": "psm_0123abcd", **SIZE}).status_code == 404
     assert not opened & {"sem.0123abcd", "another_program", "psm_0123ABCD"}
 
 
 def test_a_good_name_is_seen_to_be_opened(client: httpx.Client) -> None:
-    with planted("psm_fa0b0c0d", bytes(BYTES)), opened_in_the_folder() as opened:
-        for name in ("psm_fa0b0c0d", "/psm_fa0b0c0d"):
+    with planted(OWN, bytes(BYTES)), opened_in_the_folder() as opened:
+        for name in (OWN, f"/{OWN}"):
             assert client.post(URL, params={"name": name, **SIZE}).status_code == 200
-    assert "psm_fa0b0c0d" in opened
+    assert OWN in opened
 
 
 @pytest.mark.parametrize("kind", ["of another user", "unreadable", "absent"])
 def test_what_may_not_be_read_and_what_is_not_there_get_the_same_answer(client: httpx.Client, kind: str) -> None:
-    with planted("psm_fa0b0c0d", bytes(BYTES), 0o600) as path:
+    with planted(OWN, bytes(BYTES), 0o600) as path:
         if kind == "of another user":
             if os.geteuid() != 0:
                 pytest.skip("only root can give a segment to another user")
@@ -175,7 +176,7 @@ def hashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def race(server: Server, requests: int) -> dict[int, int]:
     """Ask for a segment that its owner tears at all the time; returns how often each status came."""
-    path = FOLDER / "psm_fa0b0c0d"
+    path = FOLDER / OWN
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER, str(path), str(BYTES)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -222,7 +223,7 @@ def test_an_owner_that_tears_at_its_segment_harms_nobody_in_100_000_requests(has
 
 
 def test_a_frame_stays_as_it_was_copied_while_its_owner_writes_on(hashing: Server) -> None:
-    with planted("psm_fa0b0c0d", bytes(BYTES)) as path, hashing.client() as client, path.open("r+b", 0) as own:
+    with planted(OWN, bytes(BYTES)) as path, hashing.client() as client, path.open("r+b", 0) as own:
         query = {"name": path.name, **SIZE, "data": "0.02"}
         digests = set()
         for turn in range(20):
@@ -247,7 +248,7 @@ def test_a_segment_is_still_its_owners_after_the_server_has_gone(client: httpx.C
 
 
 def test_a_sparse_segment_is_black_and_a_huge_one_too_large(client: httpx.Client) -> None:
-    with planted("psm_fa0b0c0d", b"") as path:
+    with planted(OWN, b"") as path:
         os.truncate(path, BYTES)
         context = client.post(URL, params={"name": path.name, **SIZE}).json()
         assert context["seen"]["sum"] == 0

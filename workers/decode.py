@@ -7,9 +7,6 @@ transparency, gamma and colour profiles are ignored, 16 bits become 8 by droppin
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import cast
 
 import cv2
@@ -17,6 +14,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from workers.decoder_words import words_of_decoders
 from workers.errors import ImageInvalid
 from workers.flow.frame_form import WHOLE, FrameForm
 from workers.gate import ImageHeader, ImageLimits, inspect, mend
@@ -34,16 +32,6 @@ _COMMON_SAMPLINGS = frozenset(
         ((4, 1), (1, 1)),  # 4:1:1
         ((1, 4), (1, 1)),  # 4:4:1
     }
-)
-_STDERR = 2
-# libjpeg's warnings (jerror.h) about data that it went on with; those of cv2's copy can only be read from stderr
-_JPEG_WARNINGS = (
-    b"Corrupt JPEG data",
-    b"Premature end of JPEG file",
-    b"Inconsistent progression sequence",
-    b"Invalid SOS parameters",
-    b"Warning: unknown JFIF revision",
-    b"Unknown Adobe color transform",
 )
 
 
@@ -91,7 +79,7 @@ def _decode(
         return _decode_jpeg(data, header, memory, form, strict=strict)
     if header.format == "jpeg" and not strict:
         raise ImageInvalid("the JPEG is damaged, and its chroma sampling is none that is decoded all the same")
-    image = _OTHER_DECODERS.get(header.format, _decode_with_cv2)(data, header)
+    image = (_decode_png if header.format == "png" else _decode_with_cv2)(data, header)
     _check_shape(image, (header.height, header.width, 3), header)
     return in_form(image, form, memory)
 
@@ -127,28 +115,23 @@ def _is_common(sampling: tuple[tuple[int, int], ...]) -> bool:
     return not chromas or (len(set(chromas)) == 1 and (luma, chromas[0]) in _COMMON_SAMPLINGS)
 
 
-def _decode_rare_jpeg(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]:
-    """Decode with cv2, which fills gaps and says so on stderr only; its warning is made an error here."""
-    with _messages_of_c() as messages:
-        image = _decode_with_cv2(data, header)
-    damage = [line for line in messages if line.startswith(_JPEG_WARNINGS)]
-    if damage:
-        msg = f"the JPEG is damaged: {damage[0].decode('ascii', 'replace')}"
-        raise ImageInvalid(msg)
-    return image
-
-
 def _decode_with_cv2(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]:
+    """Decode with cv2, which fills gaps in a JPEG and says so on stderr only; its warning is made an error here."""
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as error:
-        if error.code == cv2.Error.StsNoMem:
-            raise MemoryError(error.err) from None
-        msg = f"the {header.format} cannot be decoded: {error.err}"
-        raise ImageInvalid(msg) from None
+    with words_of_decoders() as messages:
+        try:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        except cv2.error as error:
+            if error.code == cv2.Error.StsNoMem:
+                raise MemoryError(error.err) from None
+            msg = f"the {header.format} cannot be decoded: {error.err}"
+            raise ImageInvalid(msg) from None
+    said = messages[0].decode("ascii", "replace") if messages else ""
     if image is None:
-        msg = f"the {header.format}'s compressed pixels are damaged or too few"
+        msg = f"the {header.format}'s compressed pixels are damaged or too few{said and ': '}{said}"
+        raise ImageInvalid(msg)
+    if said and header.format == "jpeg":
+        msg = f"the JPEG is damaged: {said}"
         raise ImageInvalid(msg)
     return cast("NDArray[np.uint8]", image)
 
@@ -157,24 +140,3 @@ def _decode_png(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]:
     if header.kept:
         data = memoryview(b"".join(data[start:end] for start, end in header.kept))
     return _decode_with_cv2(bounded(data, header.raw_bytes), header)
-
-
-_OTHER_DECODERS = {"jpeg": _decode_rare_jpeg, "png": _decode_png}
-
-
-@contextmanager
-def _messages_of_c() -> Iterator[list[bytes]]:
-    """Collect the lines that C code writes to stderr; they are filled in at the end, and passed on."""
-    messages: list[bytes] = []
-    caught = os.memfd_create("framemill-messages")
-    stderr = os.dup(_STDERR)
-    os.dup2(caught, _STDERR)
-    try:
-        yield messages
-    finally:
-        os.dup2(stderr, _STDERR)
-        os.close(stderr)
-        written = os.pread(caught, 1 << 16, 0)
-        os.close(caught)
-        messages += written.splitlines()
-        os.write(_STDERR, written)

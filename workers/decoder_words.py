@@ -1,0 +1,53 @@
+"""What decoders written in C say on standard error, caught: their warnings of damage reach nobody otherwise."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_STDERR = 2
+# libjpeg's warnings (jerror.h) about data that it went on with, and libpng's; cv2's copies tell stderr only
+_DECODERS_WORDS = (
+    b"libpng ",
+    b"Corrupt JPEG data",
+    b"Premature end of JPEG file",
+    b"Inconsistent progression sequence",
+    b"Invalid SOS parameters",
+    b"Warning: unknown JFIF revision",
+    b"Unknown Adobe color transform",
+)
+
+
+@contextmanager
+def words_of_decoders() -> Iterator[list[bytes]]:
+    """Collect what decoders write to stderr; it is filled in at the end. What others wrote there is passed on.
+
+    A client could fill the log with them, one frame after another.
+    """
+    messages: list[bytes] = []
+    stderr = _copy_of_stderr()
+    caught = os.memfd_create("framemill-messages")
+    if caught != _STDERR:
+        os.dup2(caught, _STDERR)
+    try:
+        yield messages
+    finally:
+        written = os.pread(caught, 1 << 16, 0).splitlines()
+        if stderr is not None:
+            os.dup2(stderr, _STDERR)
+            os.close(stderr)
+        elif caught != _STDERR:
+            os.close(_STDERR)
+        os.close(caught)
+        messages += [line for line in written if line.startswith(_DECODERS_WORDS)]
+        others = [line + b"\n" for line in written if not line.startswith(_DECODERS_WORDS)]
+        if others and stderr is not None:
+            os.write(_STDERR, b"".join(others))
+
+
+def _copy_of_stderr() -> int | None:
+    try:
+        return os.dup(_STDERR)
+    except OSError:  # user code has closed it
+        return None
