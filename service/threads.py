@@ -176,7 +176,10 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         unreader = conn.parser.unreader
         if not unreader.buf.tell():
             conn.sock.setblocking(True)
-            received = conn.sock.recv(_READ_BYTES)
+            try:
+                received = conn.sock.recv(_READ_BYTES)
+            except OSError:  # reset: gunicorn finds its end next
+                received = b""
             if not received:
                 return True
             unreader.unread(received)
