@@ -4,8 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROJECT ?= deploy/projects/board
 PORT ?= 8000
+MUTANTS ?= 100000
 
-.PHONY: help setup serve test soak test-system check format bench bench-full clean
+.PHONY: help setup serve test soak fuzz test-system check format bench bench-full clean
 
 help:  ## show these words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,7 +27,10 @@ test: .venv/.done  ## run all tests that need neither root nor minutes
 	$(BIN)/pytest -m "not systemd and not soak"
 
 soak: .venv/.done  ## the worst days of a server, minutes each; SOAK_MINUTES=240 for a night of all of them mixed
-	$(BIN)/pytest -m soak -p no:cacheprovider --timeout 0 -rA
+	$(BIN)/pytest -m soak -p no:cacheprovider -o faulthandler_timeout=0 --timeout 0 -rA
+
+fuzz: .venv/.done  ## MUTANTS damaged JPEG and PNG files through the gate and the decoders; what they do is kept in .fuzz
+	PYTHONPATH=tests $(BIN)/python -m fuzz --mutants $(MUTANTS) --folder .fuzz
 
 test-system: .venv/.done  ## boot a real systemd and run the service in it (root, debootstrap)
 	$(BIN)/pytest -m systemd

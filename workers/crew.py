@@ -151,13 +151,14 @@ class Crew:
 
     def _put_to_work(self) -> None:
         """Give the go to ready members until enough are at work; on a reload, to all new ones at once."""
+        reloaded = False
         fresh = [m for m in self._members.values() if m.ready and not m.retired]
         if self._next_project is not None:
             arrived = [m for m in fresh if m.project is self._next_project]
             if len(arrived) < self._settings.workers:
                 return
             self._project, self._next_project = self._next_project, None
-            self._control.words[Control.RELOADS] += 1
+            reloaded = True
             self._breaker.reset()
             for member in [m for m in self._members.values() if m.project is not self._project]:
                 self._retire(member)
@@ -173,6 +174,7 @@ class Crew:
             member.went_ns = time.monotonic_ns()
             os.write(member.lifeline_fd, b"g")
         self._count()
+        self._control.words[Control.RELOADS] += reloaded  # last: whoever reads it meets the new project only
 
     def _grown(self) -> Member | None:
         """The worker that is to be replaced next because it grew; one at a time."""
