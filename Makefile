@@ -6,7 +6,7 @@ PROJECT ?= deploy/projects/board
 PORT ?= 8000
 MUTANTS ?= 100000
 
-.PHONY: help setup serve test soak fuzz test-system check format bench bench-full clean
+.PHONY: help setup serve test test-long soak fuzz test-system check format bench bench-full clean
 
 help:  ## show these words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,7 +24,10 @@ serve: .venv/.done  ## run the server with the example project (PROJECT=..., POR
 	$(BIN)/framemill serve $(PROJECT) --port $(PORT)
 
 test: .venv/.done  ## run all tests that need neither root nor minutes
-	$(BIN)/pytest -m "not systemd and not soak"
+	$(BIN)/pytest -m "not systemd and not soak and not long"
+
+test-long: .venv/.done  ## those that would take `make test` past five minutes
+	$(BIN)/pytest -m long
 
 soak: .venv/.done  ## the worst days of a server, minutes each; SOAK_MINUTES=240 for a night of all of them mixed
 	$(BIN)/pytest -m soak -p no:cacheprovider -o faulthandler_timeout=0 --timeout 0 -rA

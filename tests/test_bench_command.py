@@ -91,7 +91,7 @@ def test_it_answers_in_a_sentence_below_a_table(tmp_path: Path, project: Path, s
     assert re.search(r"As fast as answers come, with \d+ cameras: \d+ frames/s at p99 [0-9.]+ ms\.", said)
 
 
-@pytest.mark.soak
+@pytest.mark.long
 def test_scripts_get_one_document_that_agrees_with_itself(tmp_path: Path, project: Path, image: Path) -> None:
     env = {"FRAMEMILL_API_KEY": "s3cret", "TMPDIR": str(tmp_path / "tmp"), MARK: str(tmp_path)}
     (tmp_path / "tmp").mkdir()
@@ -113,6 +113,7 @@ def test_scripts_get_one_document_that_agrees_with_itself(tmp_path: Path, projec
     assert left(str(tmp_path)) == []
 
 
+@pytest.mark.long
 def test_a_server_with_keys_of_clients_is_measured_with_one_of_its_own(
     tmp_path: Path, project: Path, image: Path
 ) -> None:
@@ -122,7 +123,7 @@ def test_a_server_with_keys_of_clients_is_measured_with_one_of_its_own(
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.soak
+@pytest.mark.long
 def test_a_flow_that_is_slower_than_the_takt_is_told_with_the_takt_that_would_do(tmp_path: Path, image: Path) -> None:
     slow = "import time\ndef main(context): time.sleep(0.03)\n"
     done = bench(write_project(tmp_path / "slow", CODE, step=slow), image, *SHORT)
@@ -133,7 +134,7 @@ def test_a_flow_that_is_slower_than_the_takt_is_told_with_the_takt_that_would_do
     assert int(takt[1]) >= 30
 
 
-@pytest.mark.soak
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("form", "toml", "content", "words"),
     [
@@ -155,7 +156,7 @@ def test_a_frame_that_cannot_be_inspected_is_no_measurement(
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.soak
+@pytest.mark.long
 def test_mistakes_of_project_and_settings_keep_the_status_they_have_elsewhere(tmp_path: Path, image: Path) -> None:
     bad = write_project(tmp_path / "bad", '[[flow]]\nmodule = "cod"\n')
     for arguments, words in (
@@ -169,14 +170,14 @@ def test_mistakes_of_project_and_settings_keep_the_status_they_have_elsewhere(tm
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.soak
+@pytest.mark.long
 def test_a_server_that_has_too_little_memory_is_told_as_serve_tells_it(project: Path, image: Path) -> None:
     done = bench(project, image, env={"FRAMEMILL_MAX_FRAME_MIB": "1024", "FRAMEMILL_SLOTS": "200"})
     assert done.returncode == 4
     assert "max_frame_mib" in done.stderr
 
 
-@pytest.mark.soak
+@pytest.mark.long
 def test_a_step_too_short_for_its_takt_is_wrong_use(project: Path, image: Path) -> None:
     done = bench(project, image, "--takt-ms", 100, "--step-s", 0.5)
     assert done.returncode == 2
@@ -203,7 +204,7 @@ def under_load(tmp_path: Path, *arguments: object) -> Iterator[subprocess.Popen[
         yield process
 
 
-@pytest.mark.soak
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "status", "said"),
     [
@@ -223,7 +224,7 @@ def test_it_stops_its_server_when_it_is_stopped(
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-@pytest.mark.soak
+@pytest.mark.long
 def test_its_server_does_not_outlive_it(tmp_path: Path, project: Path, image: Path) -> None:
     (tmp_path / "tmp").mkdir()
     with under_load(tmp_path, project, image, *SHORT) as process:
@@ -241,7 +242,7 @@ def _limit(cameras: int, tried: list[int]) -> Callable[[int], Step]:
     return measure
 
 
-@pytest.mark.soak
+@pytest.mark.long
 @pytest.mark.parametrize(("limit", "most"), [(0, 8), (1, 8), (5, 64), (6, 6), (7, 8), (23, 256), (300, 256)])
 def test_the_search_ends_at_the_limit(limit: int, most: int) -> None:
     tried: list[int] = []
@@ -252,7 +253,7 @@ def test_the_search_ends_at_the_limit(limit: int, most: int) -> None:
     assert max(tried) <= most
 
 
-@pytest.mark.soak
+@pytest.mark.long
 def test_one_pause_of_the_machine_does_not_decide_but_one_lost_frame_does() -> None:
     def measured(**first: Any) -> list[Step]:
         answers = [replace(STEP, why="p99 50 ms", **first)]
@@ -262,7 +263,7 @@ def test_one_pause_of_the_machine_does_not_decide_but_one_lost_frame_does() -> N
     assert Found(STEP, measured(errors=1), STEP).sustained is None
 
 
-@pytest.mark.soak
+@pytest.mark.long
 def test_a_mosaic_holds_the_colours_where_the_sensor_has_them() -> None:
     blue, green, red = 1, 2, 3
     image = np.full((2, 4, 3), (blue, green, red), np.uint8)

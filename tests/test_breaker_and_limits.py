@@ -63,6 +63,7 @@ def test_a_flow_that_ends_every_worker_is_refused_until_a_reload(server: Server)
         assert client.post(f"{RAW}&data=fine", content=FRAME).status_code == 200
 
 
+@pytest.mark.long
 def test_a_flow_that_was_refused_is_tried_again_by_itself(tmp_path: Path) -> None:
     env = {"FRAMEMILL_BROKEN_FLOW_PAUSE_MS": "1000"}
     with serving(project(tmp_path / "p"), env=env) as server, server.client() as client:
@@ -80,6 +81,7 @@ def test_single_frames_that_end_workers_among_good_ones_refuse_nobody(server: Se
             assert [client.post(f"{RAW}&data=fine", content=FRAME).status_code for _ in range(4)] == [200] * 4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("leak", ["leak-memory", "leak-files", "leak-threads"])
 def test_a_worker_that_grows_is_replaced_without_an_error(server: Server, leak: str) -> None:
     with server.client() as client:
@@ -106,6 +108,7 @@ def test_what_one_frame_takes_beyond_the_limit_is_its_own_error(server: Server) 
     assert server.status()["workers"]["deaths"] == 0
 
 
+@pytest.mark.long
 def test_workers_are_replaced_after_so_many_frames(tmp_path: Path) -> None:
     with (
         serving(project(tmp_path / "p"), "--workers", "1", env={"FRAMEMILL_RECYCLE_AFTER_FRAMES": "20"}) as server,

@@ -89,6 +89,7 @@ def _ask(papers: Papers, client: str | None, path: str = "/ping") -> int:
         line.close()
 
 
+@pytest.mark.long
 def test_with_a_certificate_and_a_key_a_frame_is_analysed(papers: Papers, scene: NDArray[np.uint8]) -> None:
     with httpx.Client(base_url=papers.server.url, verify=papers.context("camera"), timeout=60) as client:
         assert client.post("/analyze_image", content=png(scene)).status_code == 401
@@ -101,6 +102,7 @@ def test_with_a_certificate_and_a_key_a_frame_is_analysed(papers: Papers, scene:
             assert words in page.headers["Set-Cookie"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("client", [None, "stranger", "late"])
 def test_without_a_good_certificate_not_even_ping_is_answered(papers: Papers, client: str | None) -> None:
     for _ in range(3):
@@ -109,12 +111,14 @@ def test_without_a_good_certificate_not_even_ping_is_answered(papers: Papers, cl
     assert _ask(papers, "camera") == 200
 
 
+@pytest.mark.long
 def test_without_tls_nothing_is_answered(papers: Papers) -> None:
     with pytest.raises(httpx.TransportError):
         httpx.get(f"http://127.0.0.1:{papers.server.port}/ping", timeout=60)
     assert _ask(papers, "camera") == 200
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -136,6 +140,7 @@ def test_what_tls_cannot_use_is_named(papers: Papers, settings: dict[str, str], 
     assert all(word in refused.value.message for word in words)
 
 
+@pytest.mark.long
 def test_it_ends_the_start(papers: Papers, tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", f"[server]\ncertfile = '{papers.folder}/server.csr'\n")
     done = subprocess.run(start_command(project), capture_output=True, text=True, check=False, timeout=60)

@@ -39,6 +39,7 @@ def main(context):
 DEADLINE_S = 60
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", STEPS)
 def test_a_worker_that_dies_at_any_step_costs_no_frame(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str

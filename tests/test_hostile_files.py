@@ -195,6 +195,7 @@ def strict_simplejpeg_decodes(file: bytes) -> bool:
     return True
 
 
+@pytest.mark.long
 def test_no_pixel_comes_from_stale_memory(hostile_files: list[Path]) -> None:
     """The allocator fills fresh and freed memory with one byte, then with another (opencv issue 26488).
 

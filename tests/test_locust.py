@@ -75,7 +75,7 @@ def test_every_kind_of_camera_gets_its_own_answers(bench_server: Server) -> None
         assert entry["num_failures"] == 0
 
 
-@pytest.mark.soak
+@pytest.mark.long
 def test_cameras_of_other_sizes_can_be_chosen_by_name(bench_server: Server) -> None:
     done = locust(bench_server, "-u", 2, "-t", "2s", "--json", *SMALL, "BayerCamera", "AnnotatedCamera")
     assert done.returncode == 0, done.stderr
@@ -84,7 +84,7 @@ def test_cameras_of_other_sizes_can_be_chosen_by_name(bench_server: Server) -> N
     assert min(entry["num_requests"] for entry in found.values()) > 0
 
 
-@pytest.mark.soak
+@pytest.mark.long
 def test_with_a_takt_no_camera_sends_more_than_is_due(bench_server: Server) -> None:
     takt_s = 0.1
     done = locust(bench_server, "-u", 2, "-t", "3s", "--takt-ms", 1e3 * takt_s, "--json", *SMALL, "RawCamera")
@@ -94,7 +94,7 @@ def test_with_a_takt_no_camera_sends_more_than_is_due(bench_server: Server) -> N
     assert entry["num_requests"] <= 2 * ((entry["last_request_timestamp"] - entry["start_time"]) / takt_s + 1)
 
 
-@pytest.mark.soak
+@pytest.mark.long
 def test_with_a_takt_a_server_that_is_too_slow_cannot_hide_the_queue(tmp_path: Path) -> None:
     takt_ms, flow_ms = 20, 50
     project = write_project(tmp_path / "slow", CODE, step=f"{READ}    time.sleep({flow_ms / 1e3})\n")
@@ -108,7 +108,7 @@ def test_with_a_takt_a_server_that_is_too_slow_cannot_hide_the_queue(tmp_path: P
     assert entry["total_response_time"] >= sum((k + 1) * flow_ms - k * takt_ms for k in range(frames))
 
 
-@pytest.mark.soak
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("step", "asked", "said"),
     [
@@ -136,7 +136,7 @@ def test_wrong_answers_are_failures(tmp_path: Path, step: str, asked: str, said:
     assert failures == (-(-frames // 50) if "picture" in said else frames) > 0
 
 
-@pytest.mark.soak
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_its_segments_are_gone_when_it_is_stopped(bench_server: Server, number: int) -> None:
     process = subprocess.Popen(

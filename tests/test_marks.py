@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from pictures import decoded, png, segment
 from running import Server
@@ -76,6 +77,7 @@ def _check(client: httpx.Client, number: int) -> None:
         assert np.array_equal(decoded(answer.content[:length]), image)
 
 
+@pytest.mark.long
 def test_two_thousand_mixed_frames_from_eight_cameras_get_their_own_answers(server: Server) -> None:
     before = server.status()["frames"]["answered"]
 

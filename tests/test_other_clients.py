@@ -145,7 +145,7 @@ def test_a_body_over_tls_that_ends_early_is_never_analysed(tls: tuple[Server, ss
     assert status["slots"]["free_here"] >= status["slots"]["per_front"]
 
 
-@pytest.mark.soak
+@pytest.mark.long
 def test_tls_clients_that_never_finish_their_handshake_are_sent_away(
     tls: tuple[Server, ssl.SSLContext], scene: NDArray[np.uint8]
 ) -> None:

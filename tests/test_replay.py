@@ -51,6 +51,7 @@ def replay(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=100, check=False)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("data", "status", "out", "said"),
     [
@@ -70,6 +71,7 @@ def test_what_became_of_the_frame_is_said(project: Path, data: str | None, statu
         assert f'File "{project}/code/act.py", line ' in done.stderr
 
 
+@pytest.mark.long
 def test_an_image_file_is_replayed_as_an_encoded_frame(project: Path, tmp_path: Path) -> None:
     (tmp_path / "part.png").write_bytes(png(frame()))
     done = replay(project, tmp_path / "part.png", "--json")
@@ -80,6 +82,7 @@ def test_an_image_file_is_replayed_as_an_encoded_frame(project: Path, tmp_path: 
     assert (done.returncode, done.stdout.split()[:3]) == (1, ["ERROR", "part.png", "image_invalid:"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "said"), [("nothing", "is neither a file nor the name"), ("18", "what was asked of 18.frame")]
 )

@@ -237,6 +237,7 @@ def test_a_frame_stays_as_it_was_copied_while_its_owner_writes_on(hashing: Serve
         assert len(digests) > 1
 
 
+@pytest.mark.long
 def test_a_segment_is_still_its_owners_after_the_server_has_gone(client: httpx.Client, tmp_path: Path) -> None:
     content = bytes(range(256)) * 36
     with segment(content) as name:

@@ -79,7 +79,7 @@ def _trickle(clients: list[Connection], piece: bytes, turn_s: float) -> list[Con
     return waiting
 
 
-@pytest.mark.soak
+@pytest.mark.long
 def test_sending_a_little_now_and_then_wins_no_time(tmp_path: Path) -> None:
     ways = [
         (_HEAD, b"A: b\r\n", "head_too_slow"),
