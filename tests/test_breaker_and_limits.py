@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from faults import FRAME, RAW, until, whole
+from pictures import png
 from running import Server, serving, write_project
 
 CODE = """
@@ -29,6 +34,10 @@ def main(context):
             thread = threading.Thread(target=wait.wait, daemon=True)
             thread.start()
             kept.append((thread, wait))
+    if what == "reserve-memory":
+        kept.append(np.empty(10 << 20, np.uint8))
+    if what == "close-all":
+        os.closerange(3, 1 << 16)
     if what == "too-much":
         np.ones(1 << 32, np.uint8)
     context["pid"] = os.getpid()
@@ -74,6 +83,22 @@ def test_a_flow_that_was_refused_is_tried_again_by_itself(tmp_path: Path) -> Non
         assert server.status()["workers"]["deaths"] == 10
 
 
+def test_what_no_flow_saw_does_not_close_it(server: Server) -> None:
+    with server.client() as client:
+        assert client.post(f"{RAW}&data=fine", content=FRAME).status_code == 200
+        for _ in range(5):
+            assert client.post(f"{RAW}&data=kill", content=FRAME).status_code == 500
+        until(lambda: client.get("/readyz").status_code == 503)
+        assert client.get("/last_image?response_type=image").status_code in {200, 404}
+        client.post("/api/v1/process", json={"process": False})
+        until(lambda: server.status()["workers"]["ready"] == 2)
+        for _ in range(20):
+            assert client.get("/last_image?response_type=image").status_code in {200, 404}
+            refused = client.post("/analyze_image", content=b"no picture").json()
+            assert refused["code"] == "flow_broken"
+            assert client.get("/readyz").status_code == 503
+
+
 def test_single_frames_that_end_workers_among_good_ones_refuse_nobody(server: Server) -> None:
     with server.client() as client:
         for _ in range(10):
@@ -82,7 +107,7 @@ def test_single_frames_that_end_workers_among_good_ones_refuse_nobody(server: Se
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("leak", ["leak-memory", "leak-files", "leak-threads"])
+@pytest.mark.parametrize("leak", ["leak-memory", "reserve-memory", "leak-files", "leak-threads"])
 def test_a_worker_that_grows_is_replaced_without_an_error(server: Server, leak: str) -> None:
     with server.client() as client:
         pids = set()
@@ -119,6 +144,62 @@ def test_workers_are_replaced_after_so_many_frames(tmp_path: Path) -> None:
             pids.append(client.post(RAW, content=FRAME).json()["pid"])
         assert len(set(pids)) >= 3
         assert all(pids.count(pid) >= 20 for pid in list(dict.fromkeys(pids))[:-1])
+
+
+def test_a_limit_that_is_too_small_for_the_project_says_what_is_needed(tmp_path: Path) -> None:
+    env = {"FRAMEMILL_WORKER_MEMORY_MIB": "20"}
+    with (
+        pytest.raises(AssertionError, match=r"worker_memory_mib = 20: for this project, at least \d+ were expected"),
+        serving(project(tmp_path / "p"), env=env),
+    ):
+        pass
+
+
+def test_a_picture_that_needs_more_memory_than_there_is_says_so(tmp_path: Path) -> None:
+    with (
+        serving(project(tmp_path / "p"), env={"FRAMEMILL_WORKER_MEMORY_MIB": "260"}) as server,
+        server.client() as client,
+    ):
+        answer = client.post("/analyze_image", content=png(np.zeros((6000, 8000, 3), np.uint8)))
+        assert answer.status_code == 500
+        assert answer.json()["code"] == "out_of_memory"
+        assert client.post(f"{RAW}&data=fine", content=FRAME).status_code == 200
+
+
+def test_a_frame_whose_flow_closes_all_descriptors_still_gets_its_answer(server: Server) -> None:
+    with server.client() as client:
+        for _ in range(3):
+            answer = client.post(f"{RAW}&data=close-all", content=FRAME)
+            assert answer.status_code == 200
+            assert answer.json()["pid"]
+    until(lambda: whole(server) and server.status()["workers"]["deaths"] == 3)
+
+
+def test_a_worker_that_dies_while_a_project_loads_is_replaced_at_once(tmp_path: Path) -> None:
+    slow = project(tmp_path / "p")
+    gate = tmp_path / "gate"
+    with serving(slow) as server, server.client() as client:
+        wait = f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.01)\n"
+        write_project(slow, '[[flow]]\nmodule = "code"\nfile = "code/s.py"\n', s=wait + CODE)
+        client.post("/api/v1/reload")
+        before = client.post(f"{RAW}&data=fine", content=FRAME).json()["pid"]
+        os.kill(before, signal.SIGKILL)
+        until(lambda: server.status()["workers"]["deaths"] == 1)
+        until(lambda: server.status()["workers"]["ready"] == 2)
+        gate.touch()
+        until(lambda: "the project was reloaded" in "".join(server.log))
+
+
+def test_a_process_that_cannot_be_made_is_made_later(server: Server) -> None:
+    with server.client() as client:
+        before = client.post(f"{RAW}&data=fine", content=FRAME).json()["pid"]
+        limits = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (0, limits[1]))
+        os.kill(before, signal.SIGKILL)
+        until(lambda: "no worker can be started at the moment" in "".join(server.log))
+        assert client.post(f"{RAW}&data=fine", content=FRAME).status_code == 200
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, limits)
+        until(lambda: whole(server))
 
 
 def test_workers_go_first_where_memory_runs_out(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@
 
     CLOSED --frames end workers, hardly any is answered--> OPEN --after a pause--> TRIAL --one frame is let in--> OPEN
        ^                                                     |
-       '------------------ a frame was answered, or the project was loaded anew
+       '----- the flow came to its end, or the project was loaded anew
 
 The supervisor moves the word in the control page; a front that lets a frame in to try moves it from TRIAL to OPEN.
 """
@@ -41,16 +41,17 @@ class Breaker:
     def __init__(self, control: ControlPage, pause_ms: int) -> None:
         self._control = control
         self._pause_ns = pause_ms * 1_000_000
-        self._crashes: deque[tuple[int, int]] = deque(maxlen=_CRASHES)  # when, and how many frames were done by then
+        self._crashes: deque[tuple[int, int]] = deque(maxlen=_CRASHES)  # when, and how many were answered
         self._done_when_opened = 0
         self._try_at_ns = 0
 
-    def _frames_done(self) -> int:
-        return sum(row[WorkerRow.FRAMES] for row in self._control.workers)
+    def _answered(self) -> int:
+        """Frames that no flow saw, a damaged file or the last image, say nothing about it."""
+        return sum(row[WorkerRow.ANSWERED] for row in self._control.workers)
 
     def crashed(self, frames: int, now_ns: int) -> None:
         """Hear that `frames` frames were given up because their workers died."""
-        done = self._frames_done()
+        done = self._answered()
         self._crashes.extend([(now_ns, done)] * frames)
         if not frames or len(self._crashes) < _CRASHES:
             return
@@ -69,7 +70,7 @@ class Breaker:
         """Let a frame through when it is time, and close when one was answered."""
         if self._control.words[Control.FLOW] == Flow.CLOSED:
             return
-        if self._frames_done() > self._done_when_opened:
+        if self._answered() > self._done_when_opened:
             _log.warning("the flow answers frames again")
             self.reset()
         elif now_ns >= self._try_at_ns:

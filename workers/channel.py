@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 _DESCRIPTOR = struct.Struct("<4sIQ")
 _MAGIC = b"FMJ1"
-_BEAT_S = 1.0
+_BEAT_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +100,19 @@ def queue_is_empty(inbox_fd: int) -> bool:
     return not probe.poll(0)
 
 
+def told_to_go(lifeline_fd: int, beat: Callable[[], None]) -> bool:
+    """Wait for the byte that sends a worker to work; False at the end of its lifeline. `beat` as for Inbox."""
+    waiter = select.poll()
+    waiter.register(lifeline_fd, select.POLLIN)
+    while not waiter.poll(_BEAT_S * 1000):
+        beat()
+    return bool(os.read(lifeline_fd, 1))
+
+
 class Inbox:
     """A worker's end: waits for a descriptor, or for the end of the supervisor's patience.
 
-    `beat` is called at least every second while it waits: so the supervisor can tell an idle worker from a stuck one.
+    `beat` is called at least twice a second while it waits: so the supervisor can tell an idle worker from a stuck one.
     The `lifeline` is a pipe whose other end only the supervisor holds. Its closing is the message to stop: the kernel
     sends it whatever ends the supervisor, and user code cannot mask it as it could a signal.
     """

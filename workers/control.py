@@ -29,6 +29,7 @@ A worker's row::
           3  boot_ns  time from fork to ready
           4  heard_ns when it last looked for a job, CLOCK_MONOTONIC
           5  grown    1 once it asks to be replaced
+          6  answered frames whose flow came to its end
 
 Each row has one writer; a front adds to its counters under its own lock.
 """
@@ -93,6 +94,7 @@ class WorkerRow(enum.IntEnum):
     BOOT_NS = 3
     HEARD_NS = 4
     GROWN = 5
+    ANSWERED = 6
 
 
 class ControlPage:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import orjson
 
 from workers import rescue
+from workers.birth import Birth
 from workers.breaker import Breaker
 from workers.control import Control, WorkerRow
 from workers.limits import MemoryWatch
-from workers.member import Member
+from workers.member import Member, silent
 from workers.output import Outputs
 from workers.slot import headers
 from workers.strays import end_group
@@ -32,9 +33,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _SLOW_BOOT_NS = 30_000_000  # above this a dead worker is missed for longer than a frame: keep a spare
-_DEAF_NS = 1_000_000_000  # an idle worker that lets a frame wait for so long does not hear
-_SILENT_NS = 5_000_000_000  # an idle worker looks for a job every second
 _MAX_BOOT_FAILURES = 5
+_NOTHING_LEFT_S = 1.0  # between two tries to start a process where the machine has no room for one
 
 
 class BootFailed(Exception):
@@ -71,6 +71,8 @@ class Crew:
         self._wants_spare = False
         self._next_project: Project | None = None
         self._hiring = True
+        self._has_worked = False
+        self._hire_from_s = 0.0
         control.words[Control.WORKERS_WANTED] = settings.workers
         freeze()
 
@@ -90,9 +92,22 @@ class Crew:
         return self._control.workers_ready >= self._settings.workers
 
     def hire(self) -> None:
-        """Fork what is missing: workers for the present project and the next, and a spare where booting takes long."""
-        if not self._hiring:
+        """Fork what is missing: workers for the present project and the next, and a spare where booting takes long.
+
+        Raises:
+            OSError: a process or its pipes cannot be made, before any worker was ready; later it is tried again.
+        """
+        if not self._hiring or time.monotonic() < self._hire_from_s:
             return
+        try:
+            self._hire()
+        except OSError as error:
+            if not self._has_worked:
+                raise
+            _log.error("no worker can be started at the moment: %s; it is tried again", error)
+            self._hire_from_s = time.monotonic() + _NOTHING_LEFT_S
+
+    def _hire(self) -> None:
         extra = int(self._wants_spare) + int(self._grown() is not None)
         self._fill(self._project, self._settings.workers + extra)
         if self._next_project is not None:
@@ -108,21 +123,16 @@ class Crew:
         row = next((r for r in range(self._settings.worker_rows) if r not in taken), None)
         if row is None:  # the last generation is still on its way out; the next tick tries again
             return
-        report_read, report_write = os.pipe()
-        lifeline_read, lifeline_write = os.pipe()
-        output_read, output_write = self._outputs.pipe()
-        place = Place(
-            row, report_write, lifeline_read, output_write, self._arena, self._channel, project, self._settings
-        )
-        parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            run_worker(place, parent)
-        os.close(report_write)
-        os.close(lifeline_read)
-        os.close(output_write)
+        with Birth() as birth:
+            report_read, report_write = birth.pipe_from()
+            lifeline_read, lifeline_write = birth.pipe_to()
+            output_read, output_write = birth.pipe_from(self._outputs.pipe)
+            place = Place(
+                row, report_write, lifeline_read, output_write, self._arena, self._channel, project, self._settings
+            )
+            pid, pidfd = birth.fork(lambda parent: run_worker(place, parent))
         self._outputs.follow(pid, output_read)
-        member = Member(pid, os.pidfd_open(pid), row, report_read, lifeline_write, project)
+        member = Member(pid, pidfd, row, report_read, lifeline_write, project)
         self._members[pid] = member
         self._selector.register(member.pidfd, selectors.EVENT_READ, lambda: self._on_death(member))
         self._selector.register(member.report_fd, selectors.EVENT_READ, lambda: self._on_report(member))
@@ -138,7 +148,7 @@ class Crew:
             raise BootFailed(str(report["error"]))
         if report:
             self._boot_failures = 0
-            member.ready = True
+            member.ready = self._has_worked = True
             self._wants_spare = self._wants_spare or report["boot_ns"] > _SLOW_BOOT_NS
             self._put_to_work()
             self.hire()
@@ -155,13 +165,12 @@ class Crew:
         fresh = [m for m in self._members.values() if m.ready and not m.retired]
         if self._next_project is not None:
             arrived = [m for m in fresh if m.project is self._next_project]
-            if len(arrived) < self._settings.workers:
-                return
-            self._project, self._next_project = self._next_project, None
-            reloaded = True
-            self._breaker.reset()
-            for member in [m for m in self._members.values() if m.project is not self._project]:
-                self._retire(member)
+            if len(arrived) >= self._settings.workers:
+                self._project, self._next_project = self._next_project, None
+                reloaded = True
+                self._breaker.reset()
+                for member in [m for m in self._members.values() if m.project is not self._project]:
+                    self._retire(member)
         waiting = [m for m in fresh if not m.at_work and m.project is self._project]
         grown = self._grown()
         if waiting and grown is not None:  # its successor is there: no frame waits for the change
@@ -236,11 +245,8 @@ class Crew:
                 self._kill(member, "its frame passed its deadline")
         self._orphaned = rescue.end_orphaned(self._headers, self._channel, self.pids, self._orphaned)
         longest_wait_ns = self._lost.announce_again(now_ns)
-        for member in [m for m in self._members.values() if m.at_work and not m.killed_for_time]:
-            row = self._control.workers[member.row]
-            silent_ns = now_ns - max(row[WorkerRow.HEARD_NS], member.went_ns)
-            deaf = longest_wait_ns > _DEAF_NS and not row[WorkerRow.BUSY]
-            if (deaf or silent_ns > _SILENT_NS) and not rescue.runs_a_frame(self._headers, member.pid):
+        for member in silent(self._members.values(), self._control.workers, now_ns, longest_wait_ns):
+            if not rescue.runs_a_frame(self._headers, member.pid):
                 self._kill(member, "it is idle and does not look for frames")
         for member in self._members.values():
             if member.report_fd >= 0 and now_ns - member.born_ns > self._settings.boot_ms * 1_000_000:

@@ -142,7 +142,7 @@ class WorkerCrashed(FramemillError):
 
 
 class OutOfMemory(FramemillError):
-    """The kernel ended the worker that inspected the frame, because memory ran out."""
+    """Memory ran out: the worker reached its limit, or the kernel ended it."""
 
     code = "out_of_memory"
 

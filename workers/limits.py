@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
+import os
 import resource
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from workers.errors import ProjectInvalid
 
 if TYPE_CHECKING:
     from workers.settings import PoolSettings
@@ -17,8 +20,11 @@ _log = logging.getLogger(__name__)
 _FIRST_TO_GO = 900  # of -1000 to 1000; see proc(5), oom_score_adj
 _LAST_TO_GO = -900
 _LOOK_S = 0.05
-_LOOK_FRAMES = 16  # reading /proc takes about 60 us
-_FULL = 0.75  # of the memory limit: there is room for the frame at hand
+_LOOK_FRAMES = 64  # counting in /proc takes about 60 us
+_STATM = "/proc/self/statm"
+_DATA = 5
+_FULL = 0.5  # of what loading has left: there is room for the frames until its successor is ready
+_LEAST_FREE = 0.25  # of the limit, once the project is loaded
 _MORE_DESCRIPTORS = 256
 _MORE_THREADS = 64
 _PAGE_BYTES = resource.getpagesize()
@@ -50,12 +56,17 @@ class MemoryWatch:
 
     def ran_out(self) -> bool:
         """Whether the kernel has ended a process of this machine for memory since this was asked last."""
-        before, self._kills = self._kills, _out_of_memory_kills()
+        before = self._kills
+        self._kills = max(before, _out_of_memory_kills())
         return self._kills > before
 
 
 def _out_of_memory_kills() -> int:
-    for line in Path("/proc/vmstat").read_text("ascii").splitlines():
+    try:
+        statistics = Path("/proc/vmstat").read_text("ascii")
+    except OSError:  # no descriptor left
+        return 0
+    for line in statistics.splitlines():
         name, _, value = line.partition(" ")
         if name == "oom_kill":
             return int(value)
@@ -75,47 +86,55 @@ def limit_memory(mib: int) -> None:
         )
 
 
-@dataclass(slots=True)
 class Growth:
-    """Looks between frames whether this process has grown; `why` says what, empty while it has not."""
+    """Looks between frames whether this process has grown; `why` says what, empty while it has not.
 
-    settings: PoolSettings
-    _descriptors: int = 0
-    _threads: int = 0
-    _looked_s: float = 0.0
-    _looked_after: int = 0
+    Raises:
+        ProjectInvalid: it needs more memory than it may have before the first frame has come.
+    """
 
-    def begin(self) -> None:
-        """Take what there is now for normal."""
+    def __init__(self, settings: PoolSettings) -> None:
+        self._recycle_after = settings.recycle_after_frames
+        self._most_mib = settings.worker_memory_mib
+        self._statm_fd = os.open(_STATM, os.O_RDONLY | os.O_CLOEXEC)
         self._descriptors = _descriptors()
         self._threads = _threads()
+        self._looked_s = 0.0
+        self._looked_after = 0
+        self._full_bytes = self._full() if self._most_mib else math.inf
 
     def why(self, frames: int) -> str:
         """Return the reason to be replaced after `frames` frames."""
-        if 0 < self.settings.recycle_after_frames <= frames:
+        if 0 < self._recycle_after <= frames:
             return f"it has done {frames} frames (recycle_after_frames)"
+        # at every frame: one may take a large part of what is left
+        if (has := self._data_bytes()) > self._full_bytes:
+            return f"it has grown to {has // MIB} MiB of {self._most_mib} (worker_memory_mib)"
         now_s = time.monotonic()
         if now_s - self._looked_s < _LOOK_S and frames - self._looked_after < _LOOK_FRAMES:
             return ""
         self._looked_s, self._looked_after = now_s, frames
-        return self._look()
-
-    def _look(self) -> str:
-        most_mib = self.settings.worker_memory_mib
-        has_mib = _private_bytes() // MIB
-        if most_mib and has_mib > _FULL * most_mib:
-            return f"it has grown to {has_mib} MiB of {most_mib} (worker_memory_mib)"
         if _descriptors() > self._descriptors + _MORE_DESCRIPTORS:
             return f"it has {_descriptors()} open files"
         if _threads() > self._threads + _MORE_THREADS:
             return f"it has {_threads()} threads"
         return ""
 
+    def _full(self) -> float:
+        loaded, most = self._data_bytes(), self._most_mib * MIB
+        if loaded > most * (1 - _LEAST_FREE):
+            needed_mib = math.ceil(loaded / (1 - _LEAST_FREE) / MIB)
+            msg = f"worker_memory_mib = {self._most_mib}: for this project, at least {needed_mib} were expected"
+            raise ProjectInvalid(msg)
+        return loaded + _FULL * (most - loaded)
 
-def _private_bytes() -> int:
-    """Resident memory that is not shared; see proc(5), statm."""
-    _, resident, shared, *_ = Path("/proc/self/statm").read_bytes().split()
-    return (int(resident) - int(shared)) * _PAGE_BYTES
+    def _data_bytes(self) -> int:
+        """What counts for the limit, used or not: private writable memory; see proc(5), statm."""
+        try:
+            return int(os.pread(self._statm_fd, 200, 0).split()[_DATA]) * _PAGE_BYTES
+        except (OSError, ValueError, IndexError):  # user code has closed it, and maybe opened another in its place
+            self._statm_fd = os.open(_STATM, os.O_RDONLY | os.O_CLOEXEC)
+            return 0
 
 
 def _descriptors() -> int:

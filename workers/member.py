@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from workers.control import WorkerRow
+
 if TYPE_CHECKING:
     from workers.flow.project import Project
+
+
+_DEAF_NS = 1_000_000_000  # an idle worker that lets a frame wait for so long does not hear
+_SILENT_NS = 2_000_000_000  # an idle worker looks for a job twice a second
 
 
 @dataclass(slots=True)
@@ -30,3 +37,20 @@ class Member:
     def at_work(self) -> bool:
         """Whether it takes frames: it has been told to go and not to stop."""
         return self.went_ns > 0 and not self.retired
+
+
+def silent(members: Iterable[Member], rows: Sequence[memoryview], now_ns: int, longest_wait_ns: int) -> list[Member]:
+    """Those that should have been heard of: at work, waiting for their go, or asked to end.
+
+    `longest_wait_ns` is how long a frame has waited for a worker.
+    """
+    found = []
+    for member in members:
+        if not member.ready or member.killed_for_time:
+            continue
+        row = rows[member.row]
+        silent_ns = now_ns - max(row[WorkerRow.HEARD_NS], member.went_ns)
+        deaf = member.at_work and longest_wait_ns > _DEAF_NS and not row[WorkerRow.BUSY]
+        if deaf or silent_ns > _SILENT_NS:
+            found.append(member)
+    return found

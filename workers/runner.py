@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING
 
+import cv2
 import orjson
 
 from workers.channel import signal_done
 from workers.claim import claim, unlock
 from workers.control import WorkerRow
-from workers.errors import FramemillError, InternalError
+from workers.errors import FramemillError, InternalError, OutOfMemory
 from workers.job import Job
 from workers.slot import Outcome, State, Word
 from workers.task import Answer, FrameMemory, KeptFrame
@@ -81,11 +83,14 @@ class Runner:
         # a frame's time is no silence
         self._row[WorkerRow.HEARD_NS] = header.words[Word.DONE_NS]
         header.seal()
+        answered = outcome is Outcome.ANSWERED and header.words[Word.VERDICT] > 0
         # unlocked before DONE: from then on the front may use the slot anew
-        unlock(self._fd, header.index)
+        with contextlib.suppress(OSError):  # user code has closed it, and so unlocked it
+            unlock(self._fd, header.index)
         header.move(State.DONE)
         signal_done(self._done_fds[header.index])
         self._row[WorkerRow.FRAMES] += 1
+        self._row[WorkerRow.ANSWERED] += answered
         self._row[WorkerRow.BUSY] = 0
 
     @staticmethod
@@ -104,10 +109,8 @@ class Runner:
             outcome = Outcome.ANSWERED
         except FramemillError as error:
             answer, outcome = self._refuse(error, area), Outcome.REFUSED
-        except Exception:  # noqa: BLE001 - whatever it was, it is this frame's error and the worker goes on
-            _log.exception("a frame met a fault of ours")
-            fault = InternalError("the frame met a fault of the server; its log has the details")
-            answer, outcome = self._refuse(fault, area), Outcome.REFUSED
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is this frame's error and the worker goes on
+            answer, outcome = self._refuse(_fault(error), area), Outcome.REFUSED
         self._note(header, answer)
         return outcome
 
@@ -150,6 +153,13 @@ class Runner:
     def _note(header: Header, answer: Answer) -> None:
         for word, value in zip(_NOTED, answer, strict=True):
             header.words[word] = value
+
+
+def _fault(error: Exception) -> FramemillError:
+    if isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem):
+        return OutOfMemory("the frame needs more memory than its worker may have (worker_memory_mib)")
+    _log.exception("a frame met a fault of ours", exc_info=error)
+    return InternalError("the frame met a fault of the server; its log has the details")
 
 
 # the header words that hold an Answer, in the order of its fields

@@ -71,8 +71,8 @@ class PoolSettings(BaseModel):
     worker_memory_mib: Annotated[
         int, Field(ge=0, le=1 << 20, description="private memory of a worker in MiB, 0 for no limit")
     ] = Field(
-        # all workers together leave a fifth of the machine to the rest
-        default_factory=lambda data: _memory_mib() * 4 // 5 // data["workers"]
+        # all workers together leave a fifth of the machine to the rest; a project without models takes about 130
+        default_factory=lambda data: max(512, _memory_mib() * 4 // 5 // data["workers"])
     )
     recycle_after_frames: Annotated[
         int, Field(ge=0, description="replace a worker after so many frames, 0 for never")

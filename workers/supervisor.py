@@ -166,8 +166,16 @@ class Supervisor:
         command, environment, fds = self._front_command(self._handover)
         self._fronts_ready = 0
         self._fronts_started = time.monotonic()
-        self._fronts = subprocess.Popen(command, env=environment, pass_fds=(*self._handover.fds, *fds), process_group=0)
-        self._fronts_pidfd = os.pidfd_open(self._fronts.pid)
+        try:
+            fronts = subprocess.Popen(command, env=environment, pass_fds=(*self._handover.fds, *fds), process_group=0)
+        except OSError as error:
+            if not self._announced:
+                raise
+            _log.error("the HTTP fronts cannot be started at the moment: %s; it is tried again", error)
+            self._restart_fronts_at = time.monotonic() + _RESTART_PAUSE_S
+            return
+        # the descriptor that Popen needed a moment ago is free again
+        self._fronts, self._fronts_pidfd = fronts, os.pidfd_open(fronts.pid)
         self._selector.register(self._fronts_pidfd, selectors.EVENT_READ, self._on_fronts_ended)
 
     def _on_fronts_ended(self) -> None:

@@ -20,7 +20,7 @@ import orjson
 
 from workers import outlet
 from workers.arena import keep_from_children, map_part
-from workers.channel import Inbox
+from workers.channel import Inbox, told_to_go
 from workers.control import ControlPage, WorkerRow
 from workers.errors import FramemillError
 from workers.limits import Growth, be_first_to_go, limit_memory
@@ -107,26 +107,24 @@ def _is_frame_memory(link: Path) -> bool:
 def _serve(place: Place) -> int:
     begun = time.monotonic_ns()
     try:
-        runner, row = _boot(place)
+        runner, row, growth = _boot(place)
     except FramemillError as error:
         _report(place.report_fd, {"error": error.message})
         return BOOT_FAILED
     except BaseException as error:  # noqa: BLE001 - user code is imported here and may raise anything
         _report(place.report_fd, {"error": f"{type(error).__name__}: {error}\n{traceback.format_exc()}"})
         return BOOT_FAILED
-    row[WorkerRow.BOOT_NS] = time.monotonic_ns() - begun
-    _report(place.report_fd, {"boot_ns": row[WorkerRow.BOOT_NS]})
-    if not os.read(place.lifeline_fd, 1):  # a byte is the go; the end of the pipe is the end of us
-        return 0
 
     def beat() -> None:
         row[WorkerRow.HEARD_NS] = time.monotonic_ns()
 
     beat()
+    row[WorkerRow.BOOT_NS] = time.monotonic_ns() - begun
+    _report(place.report_fd, {"boot_ns": row[WorkerRow.BOOT_NS]})
+    if not told_to_go(place.lifeline_fd, beat):
+        return 0
     surroundings = Surroundings()
     inbox = Inbox(place.channel.inbox_fd, place.lifeline_fd, beat)
-    growth = Growth(place.settings)
-    growth.begin()
     frames = 0
     while (descriptor := inbox.next()) is not None:
         runner.run(descriptor)
@@ -138,7 +136,7 @@ def _serve(place: Place) -> int:
     return 0
 
 
-def _boot(place: Place) -> tuple[Runner, memoryview]:
+def _boot(place: Place) -> tuple[Runner, memoryview, Growth]:
     be_first_to_go()
     calm_down()
     geometry = place.arena.geometry
@@ -151,9 +149,10 @@ def _boot(place: Place) -> tuple[Runner, memoryview]:
     slots = headers(low, geometry)
     keep_private()
     inspector = Inspector.prepare(place.project, place.settings)
+    growth = Growth(place.settings)
     limit_memory(place.settings.worker_memory_mib)
     memory = SlotMemory(slots, low, high, place.arena)
-    return Runner(inspector, memory, place.arena.fd, place.channel.done_fds, row), row
+    return Runner(inspector, memory, place.arena.fd, place.channel.done_fds, row), row, growth
 
 
 def _report(fd: int, message: dict[str, int | str]) -> None:

@@ -1,0 +1,55 @@
+"""Forking a worker so that nothing is left behind where the machine has no process, or no descriptor, to give."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import NoReturn, Self
+
+
+class Birth:
+    """Makes the pipes of a child, and the child; in the parent, closes the child's ends, and all where one failed."""
+
+    def __enter__(self) -> Self:
+        """Begin with nothing."""
+        self._theirs = ExitStack()
+        self._where_it_fails = ExitStack()
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Close what the parent does not need."""
+        self._theirs.close()
+        if error is not None:
+            self._where_it_fails.close()
+
+    def pipe_from(self, make: Callable[[], tuple[int, int]] = os.pipe) -> tuple[int, int]:
+        """Make a pipe that the child writes to; returns its reading and its writing end."""
+        ours, theirs = make()
+        self._keep(ours, theirs)
+        return ours, theirs
+
+    def pipe_to(self) -> tuple[int, int]:
+        """Make a pipe that the child reads from; returns its reading and its writing end."""
+        theirs, ours = os.pipe()
+        self._keep(ours, theirs)
+        return theirs, ours
+
+    def _keep(self, ours: int, theirs: int) -> None:
+        self._where_it_fails.callback(os.close, ours)
+        self._theirs.callback(os.close, theirs)
+
+    @staticmethod
+    def fork(live: Callable[[int], NoReturn]) -> tuple[int, int]:
+        """Fork a child that does `live`, with this process's id; returns its id and a pidfd of it."""
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            live(parent)
+        try:
+            return pid, os.pidfd_open(pid)
+        except OSError:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
