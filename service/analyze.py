@@ -94,7 +94,8 @@ class Desk:
             self._await_worker()
             body = RequestBody(req, self.pool.request_bytes, self.settings.body_ms / 1000)
             with ExitStack() as until_sent:
-                reply = self._inspect(wish, body, until_sent, begun_ns)
+                lease = until_sent.enter_context(self._lease(wish, body, begun_ns))
+                reply = self._inspect(lease, wish, body, begun_ns)
                 if not reply.image_bytes and not is_form(req):
                     remember(req.env, partial(self.again, wish))
                 self.answering.write(req, resp, wish.asked, reply, until_sent)
@@ -108,16 +109,18 @@ class Desk:
         if not self.pool.control.takes_frames:
             return None
         try:
-            with ExitStack() as until_sent:
-                return bytes(self._inspect(wish, bring, until_sent, begun_ns).context)
+            with self._lease(wish, bring, begun_ns) as lease:
+                return bytes(self._inspect(lease, wish, bring, begun_ns).context)
         except FramemillError as error:
             self.counters.failed(error)
             raise
 
-    def _inspect(self, wish: Wish, bring: Bring, until_sent: ExitStack, begun_ns: int) -> Reply:
-        bring.prepare()
+    def _lease(self, wish: Wish, bring: Bring, begun_ns: int) -> Lease:
+        bring.prepare(scarce=self.pool.is_scarce)
         deadline_ns = begun_ns + min(self.settings.deadline_ms, wish.asked.deadline_ms or _NEVER_MS) * 1_000_000
-        lease = until_sent.enter_context(self.pool.lease(deadline_ns, self.settings.queue_ms, wish.client))
+        return self.pool.lease(deadline_ns, self.settings.queue_ms, wish.client)
+
+    def _inspect(self, lease: Lease, wish: Wish, bring: Bring, begun_ns: int) -> Reply:
         taken_ns = time.monotonic_ns()
         received = wish.source.fill(bring, wish.values, lease.area)
         filled_ns = time.monotonic_ns()

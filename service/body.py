@@ -49,8 +49,12 @@ class Bring(Protocol):
     def client_fd(self) -> int:
         """The client's socket, to notice when it goes away; -1 where there is none."""
 
-    def prepare(self) -> None:
-        """Before a slot is taken: make sure that the frame comes quickly; raises what `into` raises, or BodyPaused."""
+    def prepare(self, *, scarce: bool) -> None:
+        """Before a slot is taken: where slots are `scarce`, or nobody can tell later, see to it that the frame comes.
+
+        Raises:
+            BodyPaused: it does not come quickly. And what `into` raises.
+        """
 
     def into(self, area: memoryview, part: str) -> Received:
         """Get the frame to the start of `area`; in a form it is the part named `part`.
@@ -92,14 +96,14 @@ class RequestBody:
         connection = self._req.env.get("gunicorn.socket")
         return connection.fileno() if connection is not None else -1
 
-    def prepare(self) -> None:
+    def prepare(self, *, scarce: bool) -> None:
         """See Bring."""
         if self._plain is None:
             if not self._form:
                 self._poured = self._through_memory(self._read_stream)
         elif self._form:
             self._plain.await_all()
-        else:
+        elif scarce:
             self._plain.await_flow()
 
     def into(self, area: memoryview, part: str) -> Received:

@@ -88,9 +88,10 @@ class _Frame:
         self.body = body
         self.client_fd = connection.fileno()
 
-    def prepare(self) -> None:
+    def prepare(self, *, scarce: bool) -> None:
         """See body.Bring."""
-        self.body.await_flow()
+        if scarce:
+            self.body.await_flow()
 
     def into(self, area: memoryview, _part: str) -> Received:
         """See body.Bring."""

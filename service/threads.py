@@ -24,12 +24,12 @@ from service.door import shut, stop_handshakes
 from service.heads import head_is_whole
 from service.lobby import Lobby, Patience
 from service.repeat import answer_again
-from service.wire import BodyPaused
+from service.wire import BodyPaused, receive_in_steps
 
 _log = logging.getLogger(__name__)
 
-_STEP_MS = 100  # how soon a waiting thread sees that the front is to stop
-_STEPS = 20
+_WAIT_S = 2.0
+_STEP_MS = 50  # how soon a thread that waits on TLS sees that the front is to stop
 _SPARE_THREADS = 32  # never waiting for a camera: for new connections, health and the page
 _TURN_S = 0.1  # how often deadlines are looked at
 _HEAD_S = 5.0
@@ -129,6 +129,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
             self._await_handshake(conn)
         else:
             conn.init()
+            receive_in_steps(client)
             self._lobby.await_head(conn)
         return True
 
@@ -217,11 +218,24 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
             return bool(self.alive)
         if self._inside > self.cfg.threads - _SPARE_THREADS:
             return False
-        poll = select.poll()
-        poll.register(conn.sock, select.POLLIN)
-        for _ in range(_STEPS):
-            if not self.alive:
-                return False
-            if poll.poll(_STEP_MS):
+        give_up_s = time.monotonic() + _WAIT_S
+        while self.alive and time.monotonic() < give_up_s:
+            if self._receive_some(conn):
                 return True
         return False
+
+    def _receive_some(self, conn: Any) -> bool:
+        """Wait for a moment; returns whether the connection has something to say, be it that it ended."""
+        if self.cfg.is_ssl:
+            poll = select.poll()
+            poll.register(conn.sock, select.POLLIN)
+            return bool(poll.poll(_STEP_MS))
+        if conn.sock.gettimeout() is not None:  # gunicorn's main thread has had it
+            conn.sock.setblocking(True)
+        try:
+            conn.parser.unreader.buf.write(conn.sock.recv(_READ_BYTES))
+        except BlockingIOError:  # see wire.receive_in_steps
+            return False
+        except OSError:  # reset: whoever reads next finds its end
+            return True
+        return True

@@ -4,7 +4,7 @@ This is the one file that reaches into gunicorn (its version is pinned). What it
 
 * `wsgi.input` is a `gunicorn.http.body.Body` whose `reader` is a `LengthReader`: the body has a declared length and no
   one has read from it. Its `unreader` has `take_buffered()` and `unread()`, for the bytes that came with the headers.
-* `gunicorn.socket` is a plain `socket.socket`: no TLS in between.
+* `gunicorn.socket` is a plain `socket.socket`: no TLS in between; threads.py has let it `receive_in_steps`.
 * writing `b""` makes the response send its headers; after that the socket is ours until the response is over.
 
 Where that does not hold (chunked, TLS, multipart, another server) `plain_body` returns None and body.py goes the
@@ -32,7 +32,6 @@ from service.heads import last_head
 from workers.errors import IncompleteBody
 
 _INT = struct.Struct("i")
-_NO_LIMIT = struct.pack("ll", 0, 0)
 _STEP_S = 0.05
 _STEP = struct.pack("ll", 0, int(_STEP_S * 1e6))
 _STEP_BYTES = 512 * 1024  # in a step: 100 Mbit/s bring 600 kB
@@ -54,6 +53,11 @@ class BodyPaused(BaseException):
         self.length = length
 
 
+def receive_in_steps(connection: socket.socket) -> None:
+    """Let no call that receives on this plain connection wait longer than one step: BlockingIOError then."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _STEP)
+
+
 def body_limit_s(length: int, most_s: float) -> float:
     """How long a body of `length` bytes may take in all: two seconds and one for each megabyte, at most `most_s`."""
     return min(most_s, 2.0 + length / 1e6)
@@ -62,7 +66,7 @@ def body_limit_s(length: int, most_s: float) -> float:
 class PlainBody:
     """A body of declared length that still waits on a plain TCP socket, behind the bytes of its head.
 
-    `early` is what came together with the head.
+    The socket is one that `receive_in_steps`. `early` is what came together with the head.
     """
 
     def __init__(self, connection: socket.socket, head: bytes, early: memoryview, length: int) -> None:
@@ -99,20 +103,18 @@ class PlainBody:
 
     def _receive_rest(self, area: memoryview, got: int) -> None:
         # one call takes the whole frame: the kernel waits for the rest, and for all of it no longer than one step
-        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _STEP)
-        try:
-            while got < self.length:
-                try:
-                    received = self._connection.recv_into(area[got:], 0, socket.MSG_WAITALL)
-                except BlockingIOError:
-                    received = -1
-                if received == 0:
-                    raise IncompleteBody(f"the body ended after {got} of {self.length} bytes")
-                got += max(received, 0)
-                if got < self.length and received < _STEP_BYTES:
-                    raise BodyPaused(self._head, bytes(area[:got]), self.length)
-        finally:
-            self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _NO_LIMIT)
+        while got < self.length:
+            try:
+                received = self._connection.recv_into(area[got:], 0, socket.MSG_WAITALL)
+            except BlockingIOError:
+                received = -1
+            except ConnectionError:
+                received = 0
+            if received == 0:
+                raise IncompleteBody(f"the body ended after {got} of {self.length} bytes")
+            got += max(received, 0)
+            if got < self.length and received < _STEP_BYTES:
+                raise BodyPaused(self._head, bytes(area[:got]), self.length)
 
 
 def _waiting_bytes(connection: socket.socket) -> int:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from workers.channel import Channel
     from workers.slot import Header
 
+_SOON_MS = 5.0  # most frames are done by then: their clients need not be watched
+
 
 class QueueDispatch:
     """Announces a slot in the job queue, then waits on its eventfd until it is DONE, overdue, or nobody wants it."""
@@ -28,14 +30,17 @@ class QueueDispatch:
         submit(self._channel.submit_fd, Descriptor(header.index, words[Word.GENERATION]))
         waiter = select.poll()
         waiter.register(done_fd, select.POLLIN)
-        if client_fd >= 0:
-            # a client that closes its sending side while it waits is taken for gone, as nginx takes it
-            waiter.register(client_fd, select.POLLRDHUP)
+        watched = client_fd < 0
         while header.state is not State.DONE:
-            left_ns = deadline_ns - time.monotonic_ns()
-            if left_ns <= 0:
+            left_ms = (deadline_ns - time.monotonic_ns()) / 1e6
+            if left_ms <= 0:
                 return
-            woken = {fd for fd, _ in waiter.poll(left_ns / 1e6)}
-            forget_done(done_fd)
-            if client_fd in woken:
-                return
+            woken = waiter.poll(left_ms if watched else min(left_ms, _SOON_MS))
+            if woken:
+                forget_done(done_fd)
+                if watched and any(fd == client_fd for fd, _ in woken):
+                    return
+            elif not watched:
+                # a client that closes its sending side while it waits is taken for gone, as nginx takes it
+                waiter.register(client_fd, select.POLLRDHUP)
+                watched = True

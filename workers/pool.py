@@ -95,6 +95,11 @@ class Pool:
             self._leave_limbo()
             return len(self._free)
 
+    @property
+    def is_scarce(self) -> bool:
+        """Whether most slots are taken: none should go to a frame that is slow to come. As it looks, without a lock."""
+        return 2 * len(self._free) <= self.slots
+
     def lease(self, deadline_ns: int, wait_ms: int, client: str = "") -> Lease:
         """Take a slot; the lease is a context manager that gives it back.
 
