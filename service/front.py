@@ -45,6 +45,7 @@ class FrontPlan(BaseModel):
     handover: Handover
     settings: dict[str, Any]
     listen_fd: int
+    listener_is_ours: bool
     state_dir: Path
     project_name: str
     api_key: str | None
@@ -106,9 +107,9 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         self._counters.failed(error)
 
     @property
-    def is_stopping(self) -> bool:
-        """Whether the whole server stops, not this front alone."""
-        return self._pool.control.stopping
+    def closes_the_door(self) -> bool:
+        """Whether the listener ends with this front: not where the next front, or the next server, goes on with it."""
+        return self._pool.control.stopping and self._plan.listener_is_ours
 
     def _before_fork(self, arbiter: Any, worker: Any) -> None:
         """Give the coming front the number that the fewest hold; while fronts are exchanged two hold the same."""

@@ -12,10 +12,11 @@ from typing import Any
 
 from service.entrance import check_entrance
 from service.front import FrontPlan
+from service.listener import Listener, listener
 from service.notify import notify_systemd
 from service.settings import Settings, load_settings
 from service.switch import read_switch
-from workers.errors import CannotListen, ProjectInvalid, SettingsInvalid
+from workers.errors import ProjectInvalid, SettingsInvalid
 from workers.flow.modules.code import CodeOptions
 from workers.flow.project import Project, Step, load_project
 from workers.handover import Handover
@@ -42,14 +43,15 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
     _refuse_code(project, settings)
     api_key = check_entrance(settings)
     state_dir = _state_dir(settings, project)
-    listener = _listen(settings)
-    url = _url(settings, listener)
+    open_to = listener(settings)
+    url = _url(settings, open_to)
 
     def plan(handover: Handover) -> FrontPlan:
         return FrontPlan(
             handover=handover,
             settings=settings.model_dump(mode="json", exclude={"api_key", "stop_key"}),
-            listen_fd=listener.fileno(),
+            listen_fd=open_to.sock.fileno(),
+            listener_is_ours=open_to.is_ours,
             state_dir=state_dir,
             project_name=project.name,
             api_key=api_key,
@@ -71,7 +73,7 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
     supervisor = Supervisor(
         settings,
         project,
-        front_command=_FrontStart(plan, listener),
+        front_command=_FrontStart(plan, open_to.sock),
         load_project=load_again,
         announce=announce,
         process_on=read_switch(state_dir),
@@ -82,9 +84,9 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
 class _FrontStart:
     """Says how the fronts are started; their plan, which holds keys, is handed over in memory that has no name."""
 
-    def __init__(self, make_plan: Callable[[Handover], FrontPlan], listener: socket.socket) -> None:
+    def __init__(self, make_plan: Callable[[Handover], FrontPlan], sock: socket.socket) -> None:
         self._make_plan = make_plan
-        self._listener = listener
+        self._sock = sock
         self._plan_fd = -1
 
     def __call__(self, handover: Handover) -> tuple[list[str], dict[str, str], tuple[int, ...]]:
@@ -93,7 +95,7 @@ class _FrontStart:
             os.write(self._plan_fd, self._make_plan(handover).model_dump_json().encode())
         environment = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_FRONTS}
         command = [sys.executable, "-m", "service.front", str(self._plan_fd)]
-        return command, environment, (self._listener.fileno(), self._plan_fd)
+        return command, environment, (self._sock.fileno(), self._plan_fd)
 
 
 def _refuse_code(project: Project, settings: Settings) -> None:
@@ -121,21 +123,6 @@ def _state_dir(settings: Settings, project: Project) -> Path:
     return chosen.resolve()
 
 
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        raise CannotListen(
-            f"cannot listen on {settings.host}, port {settings.port}: {error.strerror}; "
-            "choose another --host or --port, or stop what uses it"
-        ) from None
-    return listener
-
-
-def _url(settings: Settings, listener: socket.socket) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    scheme = "https" if settings.certfile else "http"
-    return f"{scheme}://{host}:{listener.getsockname()[1]}/"
+def _url(settings: Settings, open_to: Listener) -> str:
+    host = f"[{open_to.host}]" if ":" in open_to.host else open_to.host
+    return f"{'https' if settings.certfile else 'http'}://{host}:{open_to.port}/"

@@ -85,13 +85,13 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         self._lobby.hurry(begun_s + _LINGER_S)
         self._cap_keepalive(begun_s + _LINGER_S)
         self._turn_until(begun_s + _LINGER_S)
-        if self.app.is_stopping:  # while fronts are exchanged the next one goes on with this listener
+        if self.app.closes_the_door:
             for listener in self.sockets:
                 stop_handshakes(listener)
             self._turn_until(time.monotonic() + _HANDSHAKE_S)
         self._accept_all()
         self.set_accept_enabled(False)
-        if self.app.is_stopping:
+        if self.app.closes_the_door:
             for listener in self.sockets:
                 shut(listener)
         self._turn_until(begun_s + self.cfg.graceful_timeout)

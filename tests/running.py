@@ -66,11 +66,15 @@ def start_command(project: Path, *arguments: str) -> list[str]:
 
 @contextmanager
 def serving(
-    project: Path, *arguments: str, env: Mapping[str, str] | None = None, launcher: Sequence[str] = ()
+    project: Path,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    launcher: Sequence[str] = (),
+    pass_fds: Sequence[int] = (),
 ) -> Iterator[Server]:
     """Serve `project` until the end of the block; two workers unless the arguments say otherwise.
 
-    `launcher` is a command that runs the one behind it.
+    `launcher` is a command that runs the one behind it; `pass_fds` are descriptors that it inherits.
     """
     if "--workers" not in arguments:
         arguments = (*arguments, "--workers", "2")
@@ -81,6 +85,7 @@ def serving(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        pass_fds=pass_fds,
     )
     server = Server(process, "", project)
     assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""A small parent that plays systemd: it starts the server again whenever it has died."""
+"""A small parent that plays systemd: it holds the socket, and starts the server again whenever it has died."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 from faults import until
+from handed_over import hands_over
 from running import CHECKOUT, Server, start_command
 from soak_project import soak_project
 from soak_report import report, summary
@@ -19,19 +20,12 @@ from soak_run import Run
 from soak_secrets import API_KEY, secrets_in_log
 
 
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class Parent:
-    """Starts the server on one port, and again at once when it ends, until told that it is over."""
+    """Starts the server on a socket that it holds, and again at once when it ends, until told that it is over."""
 
-    def __init__(self, project: Path, port: int, log: Path) -> None:
-        self._command = [*start_command(project), "--port", str(port), "--workers", "2", "--fronts", "2"]
+    def __init__(self, project: Path, held: socket.socket, log: Path) -> None:
+        self._held = held
+        self._command = [*hands_over(held.fileno()), *start_command(project), "--workers", "2", "--fronts", "2"]
         self._log = log.open("w")
         self._over = threading.Event()
         self.process = self._start()
@@ -41,7 +35,13 @@ class Parent:
     def _start(self) -> subprocess.Popen[str]:
         environment = {**os.environ, "FRAMEMILL_API_KEY": API_KEY, "FRAMEMILL_DEADLINE_MS": "5000"}
         return subprocess.Popen(
-            self._command, cwd=CHECKOUT, env=environment, stdout=subprocess.DEVNULL, stderr=self._log, text=True
+            self._command,
+            cwd=CHECKOUT,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=self._log,
+            text=True,
+            pass_fds=[self._held.fileno()],
         )
 
     def _keep(self) -> None:
@@ -62,8 +62,9 @@ class Parent:
 @contextmanager
 def restarted_by_a_parent(scenario: str, folder: Path) -> Iterator[tuple[Run, Parent]]:
     """Serve under such a parent; what is found broken fails at the end of the block."""
-    port, log = free_port(), folder / "log"
-    parent = Parent(soak_project(folder / "soak"), port, log)
+    held, log = socket.create_server(("127.0.0.1", 0), backlog=512), folder / "log"
+    port = held.getsockname()[1]
+    parent = Parent(soak_project(folder / "soak"), held, log)
     run = Run(Server(parent.process, f"http://127.0.0.1:{port}", folder / "soak"), 5.0)
 
     def answers() -> bool:
@@ -78,6 +79,7 @@ def restarted_by_a_parent(scenario: str, folder: Path) -> Iterator[tuple[Run, Pa
         run.check_losses()
     finally:
         parent.end()
+        held.close()
         run.expect(not (told := secrets_in_log(log.read_text().splitlines())), f"I6: the log holds {told[:3]}")
         report(scenario, {**run.figures, **summary(run.answers)}, run.broken)
     assert not run.broken, "\n".join([scenario, *run.broken])

@@ -184,6 +184,5 @@ def test_a_killed_supervisor_is_started_again_and_leaves_nobody_behind(tmp_path:
         run.figures["outage_s"] = round(first_s - killed_s, 3)
         run.expect(run.figures["orphans_gone_s"] <= 2.0, "processes outlived the supervisor")
         run.expect(run.figures["outage_s"] <= 1.5, f"frames were answered again after {first_s - killed_s:.2f} s")
-        # at most the frame of each camera, and its next one, sent before the last front is gone; and as nothing
-        # outlives the server that could hold its socket, connections are refused while it is away
-        run.allow(cut=16, refused=int(50 * run.figures["outage_s"]) + 8)
+        # at most the frame of each camera, and its next one, sent before the last front is gone
+        run.allow(cut=16)

@@ -77,7 +77,8 @@ def _install(tree: Path, wheels: Path) -> None:
     launcher.chmod(0o755)
     shutil.copytree(CHECKOUT / "deploy/projects/board", tree / "etc/framemill/project")
     (tree / "etc/framemill/environment").write_text("FRAMEMILL_WORKERS=2\nFRAMEMILL_SLOTS=4\n")
-    shutil.copy(CHECKOUT / "deploy/systemd/framemill.service", tree / "etc/systemd/system/")
+    for unit in ("framemill.service", "framemill.socket"):
+        shutil.copy(CHECKOUT / "deploy/systemd" / unit, tree / "etc/systemd/system/")
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +151,31 @@ def test_a_project_with_mistakes_fails_once_with_its_mistake_in_the_journal(mach
     assert "references/bord.png" in machine.journal()
     toml.write_text(good)
     machine.run("systemctl", "reset-failed", "framemill")
+
+
+# a new connection for each frame, until the server has been exchanged twice
+_EXCHANGED = """
+rm -f /tmp/over /tmp/codes
+while [ ! -e /tmp/over ]; do
+    curl -s -o /dev/null -w '%{http_code}\\n' --data-binary @/etc/framemill/project/samples/ok_1.jpg \\
+        http://127.0.0.1:8000/analyze_image
+done > /tmp/codes &
+systemctl restart framemill
+systemctl restart framemill
+touch /tmp/over
+wait
+cat /tmp/codes
+"""
+
+
+def test_with_its_socket_held_by_systemd_a_server_is_exchanged_without_a_refusal(machine: Machine) -> None:
+    machine.run("systemctl", "start", "framemill.socket")
+    assert machine.post("ok_1.jpg")["result"] is True  # the first client starts the server
+    codes = machine.run("sh", "-c", _EXCHANGED).split()
+    assert len(codes) > 2
+    assert set(codes) == {"200"}
+    pid = machine.state("MainPID")
+    machine.run("systemctl", "kill", "--kill-who=main", "--signal=KILL", "framemill")
+    assert machine.post("ok_1.jpg")["result"] is True
+    assert machine.state("MainPID") != pid
+    machine.run("systemctl", "stop", "framemill.socket", "framemill")
