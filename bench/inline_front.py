@@ -52,6 +52,7 @@ def main(project: Path) -> None:
         ),
         settings=settings.model_dump(mode="json", exclude={"api_key", "stop_key"}),
         listen_fd=listener.fileno(),
+        listener_is_ours=True,
         state_dir=Path(tempfile.gettempdir()),
         project_name="inline",
         api_key=None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -85,17 +84,21 @@ def test_who_connects_after_the_server_was_killed_is_answered_by_the_next(tmp_pa
     assert late == [200]
 
 
-def test_what_is_no_tcp_socket_is_named(tmp_path: Path, held: socket.socket) -> None:
+def test_more_than_one_socket_is_a_mistake(tmp_path: Path, held: socket.socket) -> None:
     project = faulty(tmp_path / "p")
     with (
         pytest.raises(AssertionError, match=r"2 sockets were handed over; one ListenStream= was expected"),
         serving(project, launcher=hands_over(held.fileno(), 2), pass_fds=[held.fileno()]),
     ):
         pass
-    for other, message in ((tempfile.TemporaryFile(), "is no socket"), (socket.socketpair()[0], "AF_UNIX")):
+
+
+@pytest.mark.parametrize(("kind", "message"), [("file", "is no socket"), ("unix", "AF_UNIX")])
+def test_what_is_handed_over_must_be_a_tcp_socket(tmp_path: Path, kind: str, message: str) -> None:
+    with (tmp_path / "file").open("w") as file, socket.socket(socket.AF_UNIX) as unix:
+        fd = {"file": file, "unix": unix}[kind].fileno()
         with (
-            other,
             pytest.raises(AssertionError, match=message),
-            serving(project, launcher=hands_over(other.fileno()), pass_fds=[other.fileno()]),
+            serving(faulty(tmp_path / "p"), launcher=hands_over(fd), pass_fds=[fd]),
         ):
             pass
