@@ -96,7 +96,7 @@ def test_more_than_one_socket_is_a_mistake(tmp_path: Path, held: socket.socket) 
 @pytest.mark.parametrize(("kind", "message"), [("file", "is no socket"), ("unix", "AF_UNIX")])
 def test_what_is_handed_over_must_be_a_tcp_socket(tmp_path: Path, kind: str, message: str) -> None:
     with (tmp_path / "file").open("w") as file, socket.socket(socket.AF_UNIX) as unix:
-        fd = {"file": file, "unix": unix}[kind].fileno()
+        fd = file.fileno() if kind == "file" else unix.fileno()
         with (
             pytest.raises(AssertionError, match=message),
             serving(faulty(tmp_path / "p"), launcher=hands_over(fd), pass_fds=[fd]),
