@@ -21,7 +21,9 @@ from workers.layout import HEADER_BYTES, PAGE_BYTES, ROW_BYTES
 from workers.slot import MAGIC, State, Word
 
 _MORE_THREADS = 8  # a front starts threads as more cameras come at once, up to a fixed number: that is not a leak
-_HEARTBEAT = re.compile("(?<=wgunicorn-)[^ ]+")  # each front has a heartbeat file with a name of its own
+_NAMES_OF_ONE = re.compile(
+    "(?<=wgunicorn-)[^ ]+|(?<=/proc/)[0-9]+"
+)  # a front's heartbeat file, a worker's view of itself
 _ROWS = 16  # of fronts and workers, more than any of these servers has
 _LOOK_PAGES = 64  # the first slot header lies behind the control page and some rows
 
@@ -108,7 +110,7 @@ def _descriptors(pid: int) -> list[str]:
 
 def _target(entry: Path) -> str:
     try:
-        return _HEARTBEAT.sub("", str(entry.readlink()))
+        return _NAMES_OF_ONE.sub("", str(entry.readlink()))
     except OSError:  # closed meanwhile
         return ""
 

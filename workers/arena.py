@@ -70,10 +70,20 @@ def map_part(arena: ArenaFile, start: int, end: int, *, writable: bool, populate
 
     `populate` maps all pages at once: right for a front, which lives long and touches every slot, and too slow for
     a worker that replaces another.
+
+    Raises:
+        NotEnoughMemory: this process may not have so much.
     """
     protection = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
     flags = mmap.MAP_SHARED | (mmap.MAP_POPULATE if populate else 0)
-    mapped = mmap.mmap(arena.fd, end - start, flags=flags, prot=protection, offset=start)
+    try:
+        mapped = mmap.mmap(arena.fd, end - start, flags=flags, prot=protection, offset=start)
+    except OSError as error:
+        msg = (
+            f"{(end - start) // _MIB} MiB of frame memory cannot be mapped: {error.strerror}; "
+            "raise the memory limit (ulimit -v), or ask for fewer slots"
+        )
+        raise NotEnoughMemory(msg) from None
     mapped.madvise(_MADV_DONTDUMP)  # frames may show products or people: not in a core file
     return memoryview(mapped)
 
