@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.server import Measured
-from service.front import FrontPlan, Fronts
+from service.front import Fronts
+from service.plan import FrontPlan
 from service.settings import Settings
 from workers.arena import create_arena
 from workers.channel import Channel

@@ -11,20 +11,18 @@ import resource
 import signal
 import ssl
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
-from pydantic import BaseModel, ConfigDict
 
 from service.app import create_app
 from service.counters import Counters
 from service.keys import Access
 from service.link import SupervisorLink
+from service.plan import FrontPlan
 from service.settings import Settings
 from service.spelling import spell_headers
 from workers.dispatch import QueueDispatch
-from workers.handover import Handover
 from workers.parent import die_with_parent, keep_private
 from workers.pool import LONGEST_LINE, Pool
 
@@ -35,22 +33,6 @@ _PLAN_BYTES = 1 << 20
 _CONNECTIONS = 4096
 _OWN_DESCRIPTORS = 256  # one a slot, the frame memory, sockets to ourselves
 _THREADS_BEYOND_SLOTS = LONGEST_LINE + 64  # to say no, to answer health and to serve the page while all slots are taken
-
-
-class FrontPlan(BaseModel):
-    """What a front needs to know, passed as JSON."""
-
-    model_config = ConfigDict(frozen=True)
-
-    handover: Handover
-    settings: dict[str, Any]
-    listen_fd: int
-    listener_is_ours: bool
-    state_dir: Path
-    project_name: str
-    api_key: str | None
-    stop_key: str | None
-    supervisor_pid: int
 
 
 class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no types

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from service.entrance import check_entrance
-from service.front import FrontPlan
 from service.listener import Listener, listener
 from service.notify import notify_systemd
+from service.plan import FrontPlan
 from service.settings import Settings, load_settings
 from service.switch import read_switch
 from workers.errors import ProjectInvalid, SettingsInvalid

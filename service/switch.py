@@ -58,11 +58,14 @@ class ProcessSwitch:
         with self._lock:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             fresh = self._file.with_suffix(f".{os.getpid()}")
-            with fresh.open("wb") as file:
-                file.write(orjson.dumps({"process": on}))
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._file)
+            try:
+                with fresh.open("wb") as file:
+                    file.write(orjson.dumps({"process": on}))
+                    file.flush()
+                    os.fsync(file.fileno())
+                fresh.replace(self._file)
+            finally:
+                fresh.unlink(missing_ok=True)
             self._control.words[Control.PROCESS] = int(on)
 
 

@@ -88,7 +88,9 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         if self.app.closes_the_door:
             for listener in self.sockets:
                 stop_handshakes(listener)
-            self._turn_until(time.monotonic() + _HANDSHAKE_S)
+            handshakes_end_s = time.monotonic() + _HANDSHAKE_S
+            while time.monotonic() < handshakes_end_s:  # also where nobody is here: somebody may be on the way
+                self._turn()
         self._accept_all()
         self.set_accept_enabled(False)
         if self.app.closes_the_door:

@@ -178,8 +178,7 @@ def test_a_killed_supervisor_is_started_again_and_leaves_nobody_behind(tmp_path:
         killed_s = time.monotonic()
         until(lambda: all(is_gone(pid) for pid in family))
         run.figures["orphans_gone_s"] = round(time.monotonic() - killed_s, 3)
-        until(lambda: any(a.status == 200 and a.sent_s > killed_s for a in cameras.answers.copy()))
-        cameras.run(3.0)
+        cameras.run(5.0)  # to ask all the time whether it is back would take a core from it
         first_s = min(a.done_s for a in cameras.answers if a.status == 200 and a.sent_s > killed_s)
         run.figures["outage_s"] = round(first_s - killed_s, 3)
         run.expect(run.figures["orphans_gone_s"] <= 2.0, "processes outlived the supervisor")

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
+
 import click
 
-from service.cli.bench import bench
-from service.cli.check import check
-from service.cli.keys import keys
-from service.cli.process import process
-from service.cli.reload import reload
-from service.cli.replay import replay
-from service.cli.send import send
-from service.cli.serve import serve
+_COMMANDS = ("serve", "check", "process", "reload", "send", "replay", "keys", "bench")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Imports a command when it is asked for: a server that is started again should not wait for what clients need."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, _: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"service.cli.{name}"), name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="framemill", prog_name="framemill")
 def main() -> None:
     """Framemill inspects the frames of production cameras.
@@ -29,7 +37,3 @@ def main() -> None:
     project or the settings have mistakes, 4 the server could not start or cannot be reached, 5 it was ended by force,
     6 a part is NOK, 130 bench was interrupted.
     """
-
-
-for command in (serve, check, process, reload, send, replay, keys, bench):
-    main.add_command(command)
