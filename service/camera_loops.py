@@ -28,6 +28,7 @@ _RECONNECT_S = 0.05
 _TEXT_BYTES = 65_536
 _HEAD_END = b"\r\n\r\n"
 _PRECISE_S = 1.0
+_WRONG = "not this frame's answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class _Camera:
             said = status + b": " + answer[head_end : head_end + 300]
             self.seen.mistakes.append(said.decode("utf-8", "replace"))
         elif shot.expects not in answer:
-            self.seen.mistakes.append(f"not this frame's answer: {shot.expects!r} is not in it")
+            self.seen.mistakes.append(f"{_WRONG}: {shot.expects!r} is not in it")
         if b"connection: close" in answer[:head_end].lower():
             raise _Closing
 
@@ -229,6 +230,7 @@ def _run(plan: Plan, shots: Sequence[_Ready]) -> Load:
         warm_frames=len(sent) - len(times),
         errors=len(mistakes),
         refused=sum(1 for mistake in mistakes if mistake.startswith("429")),
+        wrong=sum(1 for mistake in mistakes if mistake.startswith(_WRONG)),
         first_error=mistakes[0] if mistakes else "",
         seconds=seconds,
         p50_ms=_quantile(took_ms, 0.5),

@@ -58,13 +58,15 @@ class Load:
 
     `warm_frames` came before and are in none of the figures, but their mistakes are. `late` holds (when it was due, by
     CLOCK_MONOTONIC in seconds; its time) of frames that took longer than `late_ms`.
-    `errors` are answers that were not the frame's own or not there; `refused`, among them, those with status 429.
+    `errors` are answers that were not the frame's own or not there; among them `refused`, those with status 429, and
+    `wrong`, those with status 200 that were another frame's.
     """
 
     frames: int
     warm_frames: int
     errors: int
     refused: int
+    wrong: int
     first_error: str
     seconds: float
     p50_ms: float

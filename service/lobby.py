@@ -46,6 +46,7 @@ _LEAST_READ_BYTES = 8192
 _MOST_READ_BYTES = 1 << 20
 _GATHERED_BYTES = 256 << 20  # of all slow bodies together
 _FAREWELL_S = 2.0
+_GREETING_S = 0.25
 _FAREWELL_BYTES = 64 << 20
 _BARE_NEWLINE = re.compile(rb"(?<!\r)\n")
 
@@ -158,7 +159,8 @@ class Lobby:
     def _receive(self, guest: _Guest) -> None:
         guest.conn.sock.setblocking(False)
         if guest.idle:
-            guest.until_s = min(guest.until_s, self._leave_by_s)
+            # who has just connected is about to send: to close that connection now would be to cut a request
+            guest.until_s = min(guest.until_s, max(self._leave_by_s, time.monotonic() + _GREETING_S))
         self._guests[guest.conn] = guest
         self._poller.register(guest.conn.sock, selectors.EVENT_READ, lambda _: guest.on_readable(guest))
 

@@ -21,9 +21,8 @@ from workers.layout import HEADER_BYTES, PAGE_BYTES, ROW_BYTES
 from workers.slot import MAGIC, State, Word
 
 _MORE_THREADS = 8  # a front starts threads as more cameras come at once, up to a fixed number: that is not a leak
-_NAMES_OF_ONE = re.compile(
-    "(?<=wgunicorn-)[^ ]+|(?<=/proc/)[0-9]+"
-)  # a front's heartbeat file, a worker's view of itself
+# a front's heartbeat file, a worker's view of itself
+_NAMES_OF_ONE = re.compile("(?<=wgunicorn-)[^ ]+|(?<=/proc/)[0-9]+")
 _ROWS = 16  # of fronts and workers, more than any of these servers has
 _LOOK_PAGES = 64  # the first slot header lies behind the control page and some rows
 
@@ -82,7 +81,11 @@ def take_census(supervisor: int) -> Census:
 def _family(supervisor: int) -> Iterator[tuple[int, str]]:
     yield supervisor, "supervisor"
     for child in children_of(supervisor):
-        if "service.front" not in command_of(child):
+        try:
+            command = command_of(child)
+        except FileNotFoundError:  # it has just ended
+            continue
+        if "service.front" not in command:
             yield child, "worker"
             continue
         yield child, "master"
