@@ -20,7 +20,7 @@ from workers.errors import BodyTooSlow, FrameTooLarge, IncompleteBody, InvalidPa
 
 _STEP_BYTES = 1 << 20
 _FIELD_BYTES = 4096
-_FORM_BYTES = 1 << 16  # what a form may hold beside its frame
+FORM_BYTES = 1 << 16  # what a form may hold beside its frame
 _SLOW_READERS = threading.BoundedSemaphore(16)
 _TURN_S = 0.25
 
@@ -68,7 +68,7 @@ class Bring(Protocol):
 def declared_length(req: falcon.Request, largest: int) -> int | None:
     """Return the declared length of the body, None where none is; raises FrameTooLarge before a byte is read."""
     length = req.content_length
-    most = largest + _FORM_BYTES if is_form(req) else largest
+    most = largest + FORM_BYTES if is_form(req) else largest
     if length is not None and length > most:
         raise FrameTooLarge(f"the body has {length} bytes, at most {most} are accepted (max_frame_mib)")
     return length

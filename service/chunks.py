@@ -8,27 +8,31 @@ count is that of Triton's HTTP server.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from gunicorn.http import message
 from gunicorn.http.body import ChunkedReader
 from gunicorn.http.errors import NoMoreData, ParseException
 
-from workers.errors import BodyInvalid
+from workers.errors import BodyInvalid, FrameTooLarge
 
 _MOST_CHUNKS = 65_536
 _LEAST_MEAN_BYTES = 64
 _FRAMING_BYTES = len("1\r\n\r\n")  # of a chunk, at least
 _GRACE_BYTES = 65_536  # on the wire, in which chunks may be of any size
 _LONGEST_LINE_BYTES = 256
-_LARGEST_CHUNK_BYTES = 1 << 40
 _EXTENSION_BYTES = 16_384  # of all chunks together
 _TRAILER_BYTES = 8192
 _QUOTED = 120  # characters of what a client sent, in an error
 
 
 class BoundedChunks(ChunkedReader):  # type: ignore[misc]  # gunicorn publishes no types
-    """Reads a chunked body and refuses one that is malformed or out of all proportion."""
+    """Reads a chunked body and refuses one that is malformed or out of all proportion.
+
+    `most_bytes` is what a body may have in all; a front sets it once, when it knows its slots.
+    """
+
+    most_bytes: ClassVar[int] = 1 << 30
 
     def __init__(self, req: Any, unreader: Any) -> None:
         super().__init__(req, unreader)
@@ -42,7 +46,7 @@ class BoundedChunks(ChunkedReader):  # type: ignore[misc]  # gunicorn publishes 
         """Return up to `size` bytes of the body, fewer only at its end.
 
         Raises:
-            BodyInvalid: it is malformed or out of bounds; what follows on the connection means nothing.
+            BodyInvalid, FrameTooLarge: it is malformed or out of bounds; what follows on the connection means nothing.
             NoMoreData: the client stopped sending.
         """
         try:
@@ -77,8 +81,8 @@ class BoundedChunks(ChunkedReader):  # type: ignore[misc]  # gunicorn publishes 
     def _count(self, size: int) -> None:
         self._chunks += 1
         self._body_bytes += size
-        if size > _LARGEST_CHUNK_BYTES:
-            raise BodyInvalid("a chunk announces more than a body may have")
+        if self._body_bytes > self.most_bytes:  # at once: what was announced need not come
+            raise FrameTooLarge(f"the chunks announce {self._body_bytes} bytes, at most {self.most_bytes} are accepted")
         if self._chunks > _MOST_CHUNKS:
             raise BodyInvalid(f"the body has more than {_MOST_CHUNKS} chunks; send larger ones or a Content-Length")
         if self._body_bytes < _LEAST_MEAN_BYTES * self._chunks and self._wire_bytes > _GRACE_BYTES:

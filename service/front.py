@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.app.base import BaseApplication
 
 from service.app import create_app
+from service.body import FORM_BYTES
+from service.chunks import BoundedChunks
 from service.counters import Counters
 from service.keys import Access
 from service.link import SupervisorLink
@@ -108,7 +110,9 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
     def load(self) -> Any:
         """Make the application, in the front's own process."""
         handover = self._plan.handover
-        return self.application(Pool(handover.arena, self._front, QueueDispatch(handover.channel)))
+        pool = Pool(handover.arena, self._front, QueueDispatch(handover.channel))
+        BoundedChunks.most_bytes = pool.request_bytes + FORM_BYTES
+        return self.application(pool)
 
     def application(self, pool: Pool) -> Any:
         """Make the application on top of `pool`."""

@@ -39,6 +39,7 @@ from workers.errors import (
     IncompleteBody,
     NoFreeSlot,
     NotReady,
+    TargetTooLong,
 )
 
 _LONGEST_HEAD_BYTES = 65_536
@@ -206,7 +207,7 @@ class Lobby:
             # the parser would wait for a line's end that this client never sends
             self._refuse(guest, HeadInvalid("a line of the request's head ends in a bare LF; expected CR LF"))
         elif buffered.tell() > _LONGEST_HEAD_BYTES:
-            self._refuse(guest, HeadTooLarge(f"the request's head has more than {_LONGEST_HEAD_BYTES} bytes"))
+            self._refuse(guest, _too_long(buffered.getvalue()))
 
     def _more_body(self, guest: _Guest) -> None:
         paused = guest.paused
@@ -249,6 +250,12 @@ class Lobby:
             self._close(guest.conn)
             return
         self.see_off(guest.conn)
+
+
+def _too_long(head: bytes) -> FramemillError:
+    if b"\r\n" not in head:
+        return TargetTooLong(f"the first line of the request has more than {_LONGEST_HEAD_BYTES} bytes")
+    return HeadTooLarge(f"the request's head has more than {_LONGEST_HEAD_BYTES} bytes")
 
 
 def _head_too_slow(limit_s: float) -> HeadTooSlow:

@@ -15,7 +15,7 @@ from workers.channel import Descriptor
 from workers.errors import NotEnoughMemory
 from workers.job import MAX_DATA_BYTES, Encoding, Job, ResponseType, Task
 from workers.layout import HEADER_BYTES, Geometry
-from workers.slot import MAX_JOB_BYTES, MOVES, Header, IllegalMove, State, headers
+from workers.slot import MAX_JOB_BYTES, MOVES, Header, IllegalMove, State
 
 SMALL = Geometry(fronts=2, workers=3, slots_per_front=2, request_bytes=10_000, reply_bytes=5_000)
 
@@ -100,12 +100,6 @@ def test_only_the_moves_of_the_table_are_possible(now: State, to: State) -> None
         with pytest.raises(IllegalMove):
             header.move(to)
         assert header.state is now
-
-
-def test_a_header_of_another_version_is_refused(arena: ArenaFile) -> None:
-    low = map_part(arena, 0, SMALL.replies_at, writable=True)
-    with pytest.raises(ValueError, match="magic of this version"):
-        headers(low, SMALL)[0].check()
 
 
 def test_a_job_longer_than_its_place_is_refused_by_the_reader() -> None:

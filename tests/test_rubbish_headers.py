@@ -6,12 +6,15 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
+from faults import FRAME, RAW, until
+from running import serving, write_project
 
 from workers.arena import create_arena, map_part
 from workers.channel import Channel
-from workers.control import Control, ControlPage
+from workers.control import Control, ControlPage, FrontRow
 from workers.errors import FramemillError, InternalError
 from workers.job import Job
 from workers.layout import Geometry
@@ -135,3 +138,42 @@ def test_one_bit_of_an_answer_that_changed_is_enough_to_refuse_it(bench: Bench, 
     bench.work = flip
     with pytest.raises(InternalError, match="cannot be right"):
         bench.frame()
+
+
+def test_a_front_says_which_worker_left_what_cannot_be_an_answer(bench: Bench) -> None:
+    def rubbish(header: Header) -> None:
+        bench.answer(header)
+        header.words[Word.OWNER_PID] = 4711
+        header.words[Word.JSON_BYTES] += 1
+
+    bench.frame()
+    assert bench.pool.row[FrontRow.DOUBTED_PID] == 0
+    bench.work = rubbish
+    with pytest.raises(InternalError, match="cannot be right"):
+        bench.frame()
+    assert bench.pool.row[FrontRow.DOUBTED_PID] == 4711
+
+
+SCRIBBLER = """
+import gc, os, threading
+
+def scribble(slots):
+    while True:
+        for slot in slots:
+            slot.words[14] = 1 << 60
+
+def main(context):
+    if context["data"] == "scribble":
+        slots = [thing for thing in gc.get_objects() if type(thing).__name__ == "Header"]
+        threading.Thread(target=scribble, args=(slots,), daemon=True).start()
+    context["pid"] = os.getpid()
+"""
+
+
+def test_a_worker_that_writes_into_other_frames_answers_is_replaced(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/s.py"\n', s=SCRIBBLER)
+    with serving(project) as server, server.client() as client:
+        client.post(f"{RAW}&data=scribble", content=FRAME)
+        until(lambda: client.post(f"{RAW}&data=fine", content=FRAME).status_code == 500)
+        until(lambda: [client.post(f"{RAW}&data=fine", content=FRAME).status_code for _ in range(50)] == [200] * 50)
+        assert "it left an answer that cannot be right" in "".join(server.log)

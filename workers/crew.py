@@ -16,7 +16,7 @@ from workers.birth import Birth
 from workers.breaker import Breaker
 from workers.control import Control, WorkerRow
 from workers.limits import MemoryWatch
-from workers.member import Member, silent
+from workers.member import Member, doubted, silent
 from workers.output import Outputs
 from workers.slot import headers
 from workers.strays import end_group
@@ -248,6 +248,8 @@ class Crew:
         for member in silent(self._members.values(), self._control.workers, now_ns, longest_wait_ns):
             if not rescue.runs_a_frame(self._headers, member.pid):
                 self._kill(member, "it is idle and does not look for frames")
+        for member in doubted(self._members, self._control.fronts):
+            self._kill(member, "it left an answer that cannot be right")
         for member in self._members.values():
             if member.report_fd >= 0 and now_ns - member.born_ns > self._settings.boot_ms * 1_000_000:
                 os.kill(member.pid, signal.SIGKILL)  # it does not look at its lifeline while it loads

@@ -81,6 +81,12 @@ class HeadTooLarge(FramemillError):
     code = "head_too_large"
 
 
+class TargetTooLong(FramemillError):
+    """The first line of a request is longer than any client of ours sends."""
+
+    code = "uri_too_long"
+
+
 class SwitchNotKept(FramemillError):
     """The Process switch could not be written to the disk."""
 

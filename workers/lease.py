@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from workers.errors import DeadlineExceeded, FrameCancelled, FrameTooLarge
+from workers.errors import DeadlineExceeded, FrameCancelled, FrameTooLarge, InternalError
 from workers.job import Job, Task
-from workers.reply import Reply, read_reply
+from workers.reply import ImpossibleAnswer, Reply, read_reply
 from workers.slot import Header, State, Word
 
 # has the job in a QUEUED slot done; returns when the slot is DONE, its deadline has passed, or the client, whose socket
@@ -20,10 +20,20 @@ class Lease:
     """One slot, for one frame, until the end of a `with` block.
 
     `areas` are the slot's request and reply area; `release` takes the slot back and is told whether it holds a frame
-    that was inspected.
+    that was inspected; `doubt` hears of a worker that left what cannot be an answer.
     """
 
-    __slots__ = ("_dispatch", "_generation", "_header", "_inspected", "_release", "_reply_area", "area", "deadline_ns")
+    __slots__ = (
+        "_dispatch",
+        "_doubt",
+        "_generation",
+        "_header",
+        "_inspected",
+        "_release",
+        "_reply_area",
+        "area",
+        "deadline_ns",
+    )
 
     def __init__(
         self,
@@ -31,6 +41,7 @@ class Lease:
         areas: tuple[memoryview, memoryview],
         dispatch: Dispatch,
         release: Callable[[Header, bool], None],
+        doubt: Callable[[int], None],
     ) -> None:
         self.area, self._reply_area = areas
         self._header = header
@@ -39,6 +50,7 @@ class Lease:
         self.deadline_ns = header.words[Word.DEADLINE_NS]  # when the answer is due, CLOCK_MONOTONIC
         self._dispatch = dispatch
         self._release = release
+        self._doubt = doubt
         self._inspected = False
 
     def __enter__(self) -> Self:
@@ -74,6 +86,10 @@ class Lease:
             if time.monotonic_ns() < words[Word.DEADLINE_NS]:
                 raise FrameCancelled("the client went away before its frame was inspected")
             raise DeadlineExceeded("the frame was not inspected by its deadline")
-        reply = read_reply(header, self._reply_area, self._generation)
+        try:
+            reply = read_reply(header, self._reply_area, self._generation)
+        except ImpossibleAnswer as error:
+            self._doubt(words[Word.OWNER_PID])
+            raise InternalError(f"a worker left {error}") from None
         self._inspected = job.task is Task.INSPECT
         return reply

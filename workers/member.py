@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from workers.control import WorkerRow
+from workers.control import FrontRow, WorkerRow
 
 if TYPE_CHECKING:
     from workers.flow.project import Project
@@ -54,3 +54,12 @@ def silent(members: Iterable[Member], rows: Sequence[memoryview], now_ns: int, l
         if deaf or silent_ns > _SILENT_NS:
             found.append(member)
     return found
+
+
+def doubted(members: Mapping[int, Member], fronts: Sequence[memoryview]) -> list[Member]:
+    """Those that fronts complain about: they left an answer that cannot be right. Each is heard of once."""
+    rows = [row for row in fronts if row[FrontRow.DOUBTED_PID]]
+    pids = {row[FrontRow.DOUBTED_PID] for row in rows}
+    for row in rows:
+        row[FrontRow.DOUBTED_PID] = 0
+    return [members[pid] for pid in pids & members.keys()]

@@ -65,7 +65,7 @@ class Pool:
         self._limbo: set[int] = set()
         self._kept: int | None = None
         for slot in geometry.slots_of_front(front):
-            self._headers[slot].check()
+            self._headers[slot].mark()
             self._take_over(self._headers[slot])
 
     def _take_over(self, header: Header) -> None:
@@ -116,7 +116,7 @@ class Pool:
         header.words[Word.CANCELLED] = 0
         header.words[Word.DEADLINE_NS] = deadline_ns
         header.words[Word.ACCEPTED_NS] = time.monotonic_ns()
-        return Lease(header, self._areas[index], self._dispatch, self._release)
+        return Lease(header, self._areas[index], self._dispatch, self._release, self._doubt)
 
     def _acquire(self, wait_s: float, client: str) -> int:
         with self._lock:
@@ -164,6 +164,10 @@ class Pool:
                     header.move(State.FREE)
                 self._free.append(header.index)
             self._hand_out()
+
+    def _doubt(self, pid: int) -> None:
+        """Have a worker replaced that writes where it should not."""
+        self.row[FrontRow.DOUBTED_PID] = pid
 
     def _keep(self, header: Header) -> None:
         """Keep this frame for /last_image and free the one kept so far."""

@@ -11,7 +11,6 @@ from workers.errors import (
     DeadlineExceeded,
     FrameCancelled,
     FramemillError,
-    InternalError,
     OutOfMemory,
     WorkerCrashed,
     from_code,
@@ -27,6 +26,10 @@ _SENTENCES: dict[int, FramemillError] = {
     Outcome.CANCELLED: FrameCancelled("nobody waited for the frame any more"),
     Outcome.OUT_OF_MEMORY: OutOfMemory("the machine had no memory left for the frame"),
 }
+
+
+class ImpossibleAnswer(Exception):
+    """What lies in the slot is no worker's answer to this frame: its worker wrote where it should not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,8 @@ def read_reply(header: Header, area: memoryview, generation: int) -> Reply:
     """Read the outcome of a DONE slot whose reply area is `area`; `generation` is the frame that was put there.
 
     Raises:
-        FramemillError: the frame ended in an error, or what the worker wrote is impossible.
+        FramemillError: the frame ended in an error.
+        ImpossibleAnswer: what the worker wrote is none.
     """
     words = header.words
     outcome = words[Word.OUTCOME]
@@ -76,7 +80,7 @@ def read_reply(header: Header, area: memoryview, generation: int) -> Reply:
     image_bytes, json_bytes = words[Word.IMAGE_BYTES], words[Word.JSON_BYTES]
     possible = outcome in {Outcome.ANSWERED, Outcome.REFUSED} and image_bytes + json_bytes <= len(area)
     if not possible or not header.is_sealed(generation):
-        raise InternalError("a worker left an answer that cannot be right")
+        raise ImpossibleAnswer("an answer that cannot be right")
     body = area[: image_bytes + json_bytes]
     if outcome == Outcome.REFUSED:
         raise _refusal(body)
@@ -95,4 +99,4 @@ def _refusal(body: memoryview) -> FramemillError:
         error = orjson.loads(body)
         return from_code(str(error["code"]), str(error["message"]))
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        return InternalError("a worker left an error that cannot be read")
+        raise ImpossibleAnswer("an error that cannot be read") from None
