@@ -82,7 +82,9 @@ class BoundedChunks(ChunkedReader):  # type: ignore[misc]  # gunicorn publishes 
         self._chunks += 1
         self._body_bytes += size
         if self._body_bytes > self.most_bytes:  # at once: what was announced need not come
-            raise FrameTooLarge(f"the chunks announce {self._body_bytes} bytes, at most {self.most_bytes} are accepted")
+            raise FrameTooLarge(
+                f"the chunks announce {self._body_bytes} bytes, at most {self.most_bytes} are accepted (max_frame_mib)"
+            )
         if self._chunks > _MOST_CHUNKS:
             raise BodyInvalid(f"the body has more than {_MOST_CHUNKS} chunks; send larger ones or a Content-Length")
         if self._body_bytes < _LEAST_MEAN_BYTES * self._chunks and self._wire_bytes > _GRACE_BYTES:
