@@ -24,6 +24,7 @@ from service.link import SupervisorLink
 from service.plan import FrontPlan
 from service.settings import Settings
 from service.spelling import spell_headers
+from workers.control import Control
 from workers.dispatch import QueueDispatch
 from workers.parent import die_with_parent, keep_private
 from workers.pool import LONGEST_LINE, Pool
@@ -93,7 +94,8 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
     @property
     def closes_the_door(self) -> bool:
         """Whether the listener ends with this front: not where the next front, or the next server, goes on with it."""
-        return self._pool.control.stopping and self._plan.listener_is_ours
+        control = self._pool.control
+        return control.stopping and self._plan.listener_is_ours and not control.words[Control.FOLLOWED]
 
     def _before_fork(self, arbiter: Any, worker: Any) -> None:
         """Give the coming front the number that the fewest hold; while fronts are exchanged two hold the same."""

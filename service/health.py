@@ -69,10 +69,10 @@ class Ready:
         reasons = []
         if control.stopping:
             reasons.append("the server is stopping")
-        if not control.workers_ready:
-            reasons.append("no worker is ready")
         if control.words[Control.FLOW]:
             reasons.append("the project ended the workers that inspected its frames; frames are refused")
+        if not control.workers_ready:
+            reasons.append("no worker is ready")
         if not control.process_is_on:
             reasons.append("the Process switch is off")
         resp.status = 503 if reasons else 200

@@ -15,6 +15,7 @@ from service.listener import Listener, listener
 from service.notify import notify_systemd
 from service.plan import FrontPlan
 from service.settings import Settings, load_settings
+from service.succession import predecessor, start_successor
 from service.switch import read_switch
 from workers.errors import ProjectInvalid, SettingsInvalid
 from workers.flow.modules.code import CodeOptions
@@ -43,7 +44,8 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
     _refuse_code(project, settings)
     api_key = check_entrance(settings)
     state_dir = _state_dir(settings, project)
-    open_to = listener(settings)
+    before = predecessor()
+    open_to = before.open_to if before else listener(settings)
     url = _url(settings, open_to)
 
     def plan(handover: Handover) -> FrontPlan:
@@ -64,10 +66,12 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
         _refuse_code(fresh, settings)
         return fresh
 
-    def announce(what: str) -> None:
-        notify_systemd(what)
+    def announce(what: str, pid: int) -> None:
         if what == "ready":
             say_ready(project.name, url)
+        if what == "ready" and before and before.take_over():
+            return  # that one tells systemd which process is the main one now
+        notify_systemd(what, pid)
 
     keep_private()
     supervisor = Supervisor(
@@ -76,7 +80,9 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
         front_command=_FrontStart(plan, open_to.sock),
         load_project=load_again,
         announce=announce,
-        process_on=read_switch(state_dir),
+        process_on=lambda: read_switch(state_dir),
+        start_successor=lambda: start_successor(open_to),
+        follows=before.link if before else None,
     )
     return supervisor.run()
 

@@ -20,6 +20,7 @@ from workers.flow.project import load_project
 from workers.handover import Handover
 from workers.pool import Pool
 from workers.settings import PoolSettings
+from workers.successor import Started
 
 _WAITING_FRONT = """
 import os, signal, sys
@@ -82,6 +83,10 @@ def _die_once_at(step: str, folder: Path) -> None:
     setattr(owner, name, staticmethod(wrapped) if isinstance(real, staticmethod) else wrapped)
 
 
+def _no_successor() -> Started:
+    raise OSError
+
+
 def _supervise(project: Path, settings: PoolSettings, link: socket.socket) -> int:
     from workers.supervisor import Supervisor  # noqa: PLC0415 - the test that imports this file must not fork
 
@@ -92,7 +97,7 @@ def _supervise(project: Path, settings: PoolSettings, link: socket.socket) -> in
         socket.send_fds(link, [handover.model_dump_json().encode()], list(handover.fds))
         return [sys.executable, "-c", _WAITING_FRONT, str(handover.supervisor_fd)], dict(os.environ), ()
 
-    def announce(what: str) -> None:
+    def announce(what: str, _: int) -> None:
         if what == "ready":
             link.send(b"ready")
 
@@ -102,6 +107,8 @@ def _supervise(project: Path, settings: PoolSettings, link: socket.socket) -> in
         front_command=front_command,
         load_project=lambda: load_project(project),
         announce=announce,
+        process_on=lambda: True,
+        start_successor=_no_successor,
     ).run()
 
 

@@ -74,6 +74,7 @@ def project(tmp_path: Path) -> Path:
     return write_project(tmp_path / "bare")
 
 
+@pytest.mark.long
 def test_it_answers_in_a_sentence_below_a_table(tmp_path: Path, project: Path, scene: NDArray[np.uint8]) -> None:
     for name, picture in (("a.png", scene), ("b.png", scene[:20, :30])):
         (tmp_path / name).write_bytes(png(picture))

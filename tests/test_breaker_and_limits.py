@@ -99,6 +99,7 @@ def test_what_no_flow_saw_does_not_close_it(server: Server) -> None:
             assert client.get("/readyz").status_code == 503
 
 
+@pytest.mark.long
 def test_single_frames_that_end_workers_among_good_ones_refuse_nobody(server: Server) -> None:
     with server.client() as client:
         for _ in range(10):
@@ -155,6 +156,7 @@ def test_a_limit_that_is_too_small_for_the_project_says_what_is_needed(tmp_path:
         pass
 
 
+@pytest.mark.long
 def test_a_picture_that_needs_more_memory_than_there_is_says_so(tmp_path: Path) -> None:
     with (
         serving(project(tmp_path / "p"), env={"FRAMEMILL_WORKER_MEMORY_MIB": "260"}) as server,
@@ -190,6 +192,7 @@ def test_a_worker_that_dies_while_a_project_loads_is_replaced_at_once(tmp_path: 
         until(lambda: "the project was reloaded" in "".join(server.log))
 
 
+@pytest.mark.long
 def test_a_process_that_cannot_be_made_is_made_later(server: Server) -> None:
     with server.client() as client:
         before = client.post(f"{RAW}&data=fine", content=FRAME).json()["pid"]
@@ -202,6 +205,7 @@ def test_a_process_that_cannot_be_made_is_made_later(server: Server) -> None:
         until(lambda: whole(server))
 
 
+@pytest.mark.long
 def test_workers_go_first_where_memory_runs_out(tmp_path: Path) -> None:
     with serving(project(tmp_path / "p")) as server, server.client() as client:
         pid = client.post(RAW, content=FRAME).json()["pid"]

@@ -145,6 +145,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.long
 def test_a_broken_file_keeps_the_keys_and_the_log_says_what_is_wrong(house: House) -> None:
     good = house.file.read_text()
     for text in BROKEN.values():

@@ -161,6 +161,7 @@ def test_send_prints_verdicts_saves_pictures_and_ends_with_a_status_to_script_wi
         assert (done.returncode, done.stdout) == (0, "reloaded\n")
 
 
+@pytest.mark.long
 def test_many_files_without_a_terminal_make_no_bar(tmp_path: Path, judge: Path, scene: NDArray[np.uint8]) -> None:
     for number in range(25):
         (tmp_path / f"{number:02}.png").write_bytes(png(scene))

@@ -28,12 +28,12 @@ def test_a_request_may_have_a_deadline_of_its_own(server: Server, data: str) -> 
     until(lambda: whole(server))
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "1_0", "1.5", "abc", "\u0665", "", "12345678"])
-def test_a_deadline_that_is_no_number_is_refused(server: Server, text: str) -> None:
+def test_a_deadline_that_is_no_number_is_refused(server: Server) -> None:
     with server.client() as client:
-        answer = client.post(RAW, params={"width": 16, "height": 16, "deadline_ms": text}, content=FRAME)
-    assert answer.status_code == 400
-    assert "deadline_ms" in answer.json()["detail"]
+        for text in ("0", "-1", "1_0", "1.5", "abc", "\u0665", "", "12345678"):
+            answer = client.post(RAW, params={"width": 16, "height": 16, "deadline_ms": text}, content=FRAME)
+            assert answer.status_code == 400, text
+            assert "deadline_ms" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("how", ["reset", "end"])

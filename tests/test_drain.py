@@ -85,6 +85,7 @@ def _hang_up(pid: int) -> None:
     until(lambda: all(is_gone(child) for child in before))
 
 
+@pytest.mark.long
 def test_signals_that_change_the_number_of_fronts_do_nothing(tmp_path: Path) -> None:
     with serving(faulty(tmp_path / "p")) as server:
         master = fronts_master(server)

@@ -38,6 +38,7 @@ def test_the_server_says_where_it_was_put(tmp_path: Path, held: socket.socket) -
         assert post(held) == 200
 
 
+@pytest.mark.long
 def test_servers_that_follow_one_another_refuse_and_cut_nobody(tmp_path: Path, held: socket.socket) -> None:
     project, over = faulty(tmp_path / "p"), threading.Event()
     statuses: list[int] = []
@@ -70,6 +71,7 @@ def test_servers_that_follow_one_another_refuse_and_cut_nobody(tmp_path: Path, h
     assert set(statuses) == {200}
 
 
+@pytest.mark.long
 def test_who_connects_after_the_server_was_killed_is_answered_by_the_next(tmp_path: Path, held: socket.socket) -> None:
     project = faulty(tmp_path / "p")
     late: list[int] = []

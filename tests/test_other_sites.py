@@ -173,6 +173,7 @@ def test_stop_is_for_this_machine_only(address: str, local: bool) -> None:
     assert _is_local(falcon.Request(environ)) is local
 
 
+@pytest.mark.long
 def test_stop_from_anywhere_is_a_setting(tmp_path: Path) -> None:
     env = {"FRAMEMILL_STOP_FROM_ANYWHERE": "true", "FRAMEMILL_STOP_KEY": "k"}
     with serving(write_project(tmp_path / "p"), env=env) as server, server.client() as client:

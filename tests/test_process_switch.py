@@ -93,6 +93,7 @@ def test_a_body_that_is_not_a_switch_is_refused(client: httpx.Client, body: byte
     assert '{"process": true}' in answer.json()["detail"]
 
 
+@pytest.mark.long
 def test_a_state_file_that_cannot_be_read_means_on(tmp_path: Path) -> None:
     project = _project(tmp_path / "p")
     (project / ".framemill").mkdir()

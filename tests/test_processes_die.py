@@ -77,6 +77,7 @@ def test_a_flow_that_is_not_idempotent_is_never_run_twice(tmp_path: Path) -> Non
         until(lambda: whole(server))
 
 
+@pytest.mark.long
 def test_user_code_that_leaves_the_process_is_a_crash_of_its_own_frame_only(server: Server) -> None:
     assert post(server, "exit").json()["code"] == "worker_crashed"
     until(lambda: whole(server))
@@ -132,6 +133,7 @@ def test_a_front_that_is_killed_comes_back_with_all_its_slots(server: Server) ->
     assert server.status()["workers"]["deaths"] == 0
 
 
+@pytest.mark.long
 def test_the_fronts_master_that_is_killed_is_started_again(server: Server) -> None:
     master = fronts_master(server)
     os.kill(master, signal.SIGKILL)
@@ -171,6 +173,7 @@ def test_a_full_server_says_so_at_once_and_recovers(tmp_path: Path) -> None:
         assert server.status()["frames"]["refused"] == 1
 
 
+@pytest.mark.long
 def test_a_project_that_loads_slowly_keeps_a_worker_in_reserve(tmp_path: Path) -> None:
     slow = "import time\ntime.sleep(0.3)\n" + FAULT
     project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/fault.py"\n', fault=slow)

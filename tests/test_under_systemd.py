@@ -123,6 +123,19 @@ def test_a_reload_takes_a_changed_project_over_without_a_new_process(machine: Ma
     assert machine.state("ActiveState") == "active"
 
 
+def test_another_version_takes_over_and_is_the_main_process_then(machine: Machine) -> None:
+    pid = machine.state("MainPID")
+    machine.run("systemctl", "kill", "--kill-who=main", "--signal=USR2", "framemill")
+    until(lambda: machine.state("MainPID") not in {pid, "0"})
+    assert machine.state("ActiveState") == "active"
+    assert machine.post("ok_1.jpg")["result"] is True
+    until(lambda: machine.state("StatusText") == "inspecting frames")
+    until(lambda: "stopped: " in machine.journal())
+    assert machine.state("ActiveState") == "active"
+    machine.run("systemctl", "reload", "framemill")
+    assert machine.state("NRestarts") == "0"
+
+
 def test_after_a_crash_of_the_supervisor_systemd_starts_it_anew(machine: Machine) -> None:
     pid = machine.state("MainPID")
     machine.run("systemctl", "kill", "--kill-who=main", "--signal=KILL", "framemill")

@@ -219,6 +219,7 @@ STRAYS = {
 
 
 @pytest.mark.parametrize("code", STRAYS.values(), ids=STRAYS)
+@pytest.mark.long
 def test_what_a_worker_started_does_not_outlive_it(server: Server, code: str) -> None:
     with one_worker(server):
         child = told(server, f"{code}\ncontext['started'] = started")["started"]
@@ -227,6 +228,7 @@ def test_what_a_worker_started_does_not_outlive_it(server: Server, code: str) ->
     until(lambda: is_gone(child))
 
 
+@pytest.mark.long
 def test_a_daemon_of_user_code_is_ended(server: Server) -> None:
     code = """
 if os.fork() == 0:

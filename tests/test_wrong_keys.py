@@ -126,6 +126,7 @@ def test_an_ipv6_network_counts_as_one_address(one: str, other: str, same: bool)
     assert attempts.wait_s(one, Kind.STOP_KEY) == 0
 
 
+@pytest.mark.long
 def test_a_minute_later_it_may_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
     now_ns = 10**9
     monkeypatch.setattr("service.attempts.time.monotonic_ns", lambda: now_ns)

@@ -13,6 +13,7 @@ Control page (words are unsigned 64-bit, native order)::
           8  reloads       how often the project was loaded anew                     supervisor
           9  flow          0 takes frames, 1 refused, 2 one may try (breaker.py)     supervisor, fronts
          10  recycled      workers that were replaced because they grew              supervisor
+         11  followed      1 once another server has taken over                      supervisor
 
 A front's row::
 
@@ -62,6 +63,7 @@ class Control(enum.IntEnum):
     RELOADS = 8
     FLOW = 9
     RECYCLED = 10
+    FOLLOWED = 11
 
 
 class FrontRow(enum.IntEnum):

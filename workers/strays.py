@@ -50,10 +50,10 @@ class Strays:
         self._seen = found
 
     @staticmethod
-    def end_all() -> None:
-        """Kill every child, and what becomes a child by that; for the end, when none of ours is left."""
+    def end_all(but: AbstractSet[int]) -> None:
+        """Kill every child, and what becomes a child by that, but not these; for the end, when none of ours is left."""
         for _ in range(_LAST_SWEEPS):
-            found = _living_children(frozenset())
+            found = _living_children(but)
             if not found:
                 return
             for pid in found:

@@ -7,7 +7,7 @@
      |- worker 0 .. N-1  forked from here, warm (crew.py)
      '- spare            a worker that waits for its go, where booting is slow
 
-Signal handlers only note; the loop acts. To stop is to ask, to wait until one deadline, to kill, and to say how many
+To stop is to ask, to wait until one deadline, to kill, and to say how many
 of each. If the supervisor itself is killed, the kernel kills its children (PR_SET_PDEATHSIG).
 """
 
@@ -15,11 +15,9 @@ from __future__ import annotations
 
 import enum
 import logging
-import os
 import selectors
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -29,10 +27,13 @@ from workers.channel import Channel
 from workers.control import Control, ControlPage, FrontRow
 from workers.crew import BootFailed, Crew
 from workers.errors import ProjectInvalid
+from workers.fronts import Fronts
 from workers.handover import Handover
 from workers.limits import be_last_to_go
+from workers.signals import act_on_signals
 from workers.slot import headers
 from workers.strays import Strays
+from workers.successor import Started, Successor
 
 if TYPE_CHECKING:
     from workers.flow.project import Project
@@ -42,12 +43,7 @@ _log = logging.getLogger(__name__)
 
 _TICK_S = 0.02
 _FRONT_BOOT_S = 30.0
-_RESTART_PAUSE_S = 2.0  # fronts that end at once are not started in a loop
 _WORKERS_GO_S = 2.0  # they are idle by then: only user code at exit can hold them
-
-
-def _note(number: int, frame: object) -> None:
-    """Do nothing: the number arrives at the loop through the wake-up descriptor."""
 
 
 class Exit(enum.IntEnum):
@@ -71,8 +67,9 @@ class Supervisor:
     """Runs the server until it is asked to stop.
 
     `front_command` makes the command and environment that start the fronts, from what they are to inherit;
-    `load_project` reads the project anew for a reload; `announce` is told "ready", "reloading", "reloaded" and
-    "stopping".
+    `load_project` reads the project anew for a reload; `process_on` says how the Process switch was left;
+    `announce` is told "ready", "reloading", "reloaded", "stopping" and, with a process id, "followed";
+    `start_successor` starts the server that is to follow, and `follows` is open while the one before lives.
     """
 
     def __init__(
@@ -82,8 +79,10 @@ class Supervisor:
         *,
         front_command: Callable[[Handover], tuple[list[str], dict[str, str], tuple[int, ...]]],
         load_project: Callable[[], Project],
-        announce: Callable[[str], None],
-        process_on: bool = True,
+        announce: Callable[[str, int], None],
+        process_on: Callable[[], bool],
+        start_successor: Callable[[], Started],
+        follows: socket.socket | None = None,
     ) -> None:
         geometry = settings.geometry()
         arena = create_arena(geometry)
@@ -91,25 +90,24 @@ class Supervisor:
         keep_from_children(low)  # workers map their own
         self.control = ControlPage(low, geometry)
         self.control.format()
-        self.control.words[Control.PROCESS] = int(process_on)
+        self.control.words[Control.PROCESS] = int(process_on())
         self.control.words[Control.STARTED_NS] = time.monotonic_ns()
         for header in headers(low, geometry):
             header.format()
         self._settings = settings
-        self._front_command = front_command
         self._load_project = load_project
         self._announce = announce
+        self._process_on = process_on
+        self._follows = follows
         self._selector = selectors.DefaultSelector()
         self._strays = Strays()
         channel = Channel.create(geometry.slots)
         self._crew = Crew(settings, project, arena, channel, self.control, low, self._selector)
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
-        self._handover = Handover(arena=arena, channel=channel, supervisor_fd=theirs.detach())
-        self._fronts: subprocess.Popen[bytes] | None = None
-        self._fronts_pidfd = -1
+        handover = Handover(arena=arena, channel=channel, supervisor_fd=theirs.detach())
+        self._fronts = Fronts(lambda: front_command(handover), handover.fds, self._selector, self._on_fronts_ended)
         self._fronts_ready = 0
-        self._fronts_started = 0.0
-        self._restart_fronts_at = 0.0
+        self._successor = Successor(start_successor, self._selector, self._on_followed, self._on_not_followed)
         self._announced = False
         self._reloads = 0
         self._stage = _Stage.RUNNING
@@ -123,12 +121,15 @@ class Supervisor:
         self._listen_to_signals()
         self._selector.register(self._ours, selectors.EVENT_READ, self._on_message)
         self._act(self._crew.hire)
-        self._start_fronts()
+        if self._follows is None:
+            self._start_fronts()
+        else:  # where they accepted now, they would refuse frames that the server before can still answer
+            self._selector.register(self._follows, selectors.EVENT_READ, self._on_alone)
         while not self._is_over():
             for key, _ in self._selector.select(_TICK_S):
                 self._act(key.data)
             self._act(self._tick)
-        self._strays.end_all()
+        self._strays.end_all(but=self._successor.pids)
         _log.info("stopped: %d processes were asked, %s", self._asked, self._how_it_ended())
         return self._status
 
@@ -138,52 +139,31 @@ class Supervisor:
         except BootFailed as failure:
             if self._crew.give_up_reload():
                 _log.error("the project was not reloaded, the one before goes on: %s", failure)
-                self._announce("reloaded")
+                self._announce("reloaded", 0)
                 return
             _log.error("the project cannot be loaded: %s", failure)
             self._status = Exit.CANNOT_LOAD_PROJECT
             self._kill()
 
     def _listen_to_signals(self) -> None:
-        reader, writer = socket.socketpair()
-        writer.setblocking(False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, _note)
-        signal.set_wakeup_fd(writer.detach())
         acts = {
             signal.SIGTERM: self.stop,
             signal.SIGINT: self.stop,
             signal.SIGHUP: self._reload,
+            signal.SIGUSR2: self._be_followed,
         }
-
-        def on_signals() -> None:
-            for number in reader.recv(64):
-                acts[signal.Signals(number)]()
-
-        self._selector.register(reader, selectors.EVENT_READ, on_signals)
+        act_on_signals(self._selector, acts)
 
     def _start_fronts(self) -> None:
-        command, environment, fds = self._front_command(self._handover)
         self._fronts_ready = 0
-        self._fronts_started = time.monotonic()
         try:
-            fronts = subprocess.Popen(command, env=environment, pass_fds=(*self._handover.fds, *fds), process_group=0)
+            self._fronts.start()
         except OSError as error:
             if not self._announced:
                 raise
             _log.error("the HTTP fronts cannot be started at the moment: %s; it is tried again", error)
-            self._restart_fronts_at = time.monotonic() + _RESTART_PAUSE_S
-            return
-        # the descriptor that Popen needed a moment ago is free again
-        self._fronts, self._fronts_pidfd = fronts, os.pidfd_open(fronts.pid)
-        self._selector.register(self._fronts_pidfd, selectors.EVENT_READ, self._on_fronts_ended)
 
-    def _on_fronts_ended(self) -> None:
-        assert self._fronts is not None
-        status = self._fronts.wait()
-        self._selector.unregister(self._fronts_pidfd)
-        os.close(self._fronts_pidfd)
-        self._fronts = None
+    def _on_fronts_ended(self, status: int) -> None:
         if self._stage is _Stage.DRAINING:
             self._retire()
         elif self._stage is _Stage.RUNNING and not self._announced:
@@ -192,8 +172,6 @@ class Supervisor:
             self._kill()
         elif self._stage is _Stage.RUNNING:
             _log.warning("the fronts' master ended with status %d; it is started again", status)
-            lived_s = time.monotonic() - self._fronts_started
-            self._restart_fronts_at = time.monotonic() + (_RESTART_PAUSE_S if lived_s < _RESTART_PAUSE_S else 0)
 
     def _on_message(self) -> None:
         message = self._ours.recv(64).decode("ascii", "replace")
@@ -213,30 +191,31 @@ class Supervisor:
         self._crew.watch(now_ns)
         if self._stage is _Stage.RUNNING:
             self._crew.hire()
-            if self._fronts is None and time.monotonic() >= self._restart_fronts_at:
+            self._successor.watch()
+            if self._fronts.are_due and (self._follows is None or self._crew.complete):
                 self._start_fronts()
         if not self._announced and self._fronts_ready >= self._settings.fronts and self._crew.complete:
             self._announced = True
             started_ns = self.control.words[Control.STARTED_NS]
             _log.info("ready after %.2f s", (now_ns - started_ns) / 1e9)
-            self._announce("ready")
+            self._announce("ready", 0)
         if self._reloads != self.control.words[Control.RELOADS]:
             self._reloads = self.control.words[Control.RELOADS]
             _log.info("the project was reloaded")
-            self._announce("reloaded")
+            self._announce("reloaded", 0)
         if self._stage is not _Stage.RUNNING and time.monotonic() > self._give_up_at:
             _log.error("not everything ended in time; the rest is killed")
             self._status = Exit.STOPPED_BY_FORCE
             self._kill()
-        if not self._announced and time.monotonic() - self._fronts_started > _FRONT_BOOT_S and self._crew.complete:
+        if not self._announced and self._fronts.age_s > _FRONT_BOOT_S and self._crew.complete:
             _log.error("no HTTP front was ready within %d s", _FRONT_BOOT_S)
             self._status = Exit.CANNOT_START_FRONTS
             self._kill()
 
     def _started_pids(self) -> set[int]:
-        """Workers, the fronts' master, and fronts: these become our children where their master is killed."""
+        """All that we know of; fronts become our children where their master is killed."""
         fronts = {row[FrontRow.PID] for row in self.control.fronts}
-        return self._crew.pids | fronts | ({self._fronts.pid} if self._fronts is not None else set())
+        return self._crew.pids | fronts | self._fronts.pids | self._successor.pids
 
     def stop(self) -> None:
         """Ask everything to stop; asked a second time, kill it."""
@@ -246,14 +225,16 @@ class Supervisor:
             self._kill()
             return
         self._stage = _Stage.DRAINING
+        self._successor.kill()
         self.control.words[Control.STOPPING] = 1
-        self._announce("stopping")
+        if not self.control.words[Control.FOLLOWED]:
+            self._announce("stopping", 0)
         self._give_up_at = time.monotonic() + self._settings.deadline_ms / 1000 + _WORKERS_GO_S
         self._asked = self._crew.size + 1
-        if self._fronts is None:
-            self._retire()
-        else:
+        if self._fronts.pids:
             self._fronts.terminate()
+        else:
+            self._retire()
 
     def _retire(self) -> None:
         self._stage = _Stage.RETIRING
@@ -261,13 +242,14 @@ class Supervisor:
 
     def _kill(self) -> None:
         self._stage = _Stage.KILLED
-        self._asked = max(self._asked, self._crew.size + (self._fronts is not None))
+        self._asked = max(self._asked, self._crew.size + len(self._fronts.pids))
         self._crew.kill_all()
-        if self._fronts is not None:
-            self._fronts.kill()
+        self._fronts.kill()
+        self._successor.kill()
 
     def _is_over(self) -> bool:
-        return self._stage is not _Stage.RUNNING and self._fronts is None and self._crew.size == 0
+        ended = not self._fronts.pids and self._crew.size == 0 and not self._successor.is_on_its_way
+        return self._stage is not _Stage.RUNNING and ended
 
     def _how_it_ended(self) -> str:
         return "all ended by themselves" if self._stage is not _Stage.KILLED else "the rest was killed"
@@ -275,10 +257,44 @@ class Supervisor:
     def _reload(self) -> None:
         if self._stage is not _Stage.RUNNING:
             return
+        if self._successor.is_on_its_way:
+            _log.error("the project is not reloaded: a server that loads it anew is about to follow this one")
+            return
         try:
             project = self._load_project()
         except ProjectInvalid as error:
             _log.error("the project was not reloaded, the one before goes on:\n%s", error)
             return
-        self._announce("reloading")
+        self._announce("reloading", 0)
         self._crew.reload(project)
+
+    def _be_followed(self) -> None:
+        """Start the command of this server anew, as the one that takes over."""
+        if self._stage is not _Stage.RUNNING or not self._announced or self._successor.pids:
+            _log.error("no other server is started now: this one is starting, stopping, or about to be followed")
+            return
+        _log.info("another server is started, to follow this one once it is ready")
+        self._announce("reloading", 0)
+        try:
+            self._successor.start(self._settings.boot_ms / 1000 + _FRONT_BOOT_S)
+        except OSError as error:
+            _log.error("no other server can be started: %s; this one goes on", error)
+            self._on_not_followed()
+
+    def _on_followed(self, pid: int) -> None:
+        _log.info("process %d answers in place of this one", pid)
+        self.control.words[Control.FOLLOWED] = 1
+        self._announce("followed", pid)
+        self.stop()
+
+    def _on_not_followed(self) -> None:
+        if self._stage is _Stage.RUNNING:
+            self._announce("reloaded", 0)
+
+    def _on_alone(self) -> None:
+        """The server that was before this one has ended; what it did with the switch in its last moments counts."""
+        assert self._follows is not None
+        self._selector.unregister(self._follows)
+        self._follows.close()
+        self._follows = None
+        self.control.words[Control.PROCESS] = int(self._process_on())

@@ -1,0 +1,134 @@
+"""SIGUSR2 to the supervisor: another version takes over once it is ready, or the one before goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from faults import FRAME, GIVE_UP_S, RAW, children_of, faulty, is_gone, until
+from running import write_project
+from soak_cameras import Cameras
+from soak_project import soak_project
+from upgrades import Line, line_of_servers
+
+_SLOW = """
+import pathlib, time
+here = pathlib.Path(__file__).parent
+(here / "loading").touch()
+while (here / "hold").exists():
+    time.sleep(0.005)
+
+def main(context):
+    pass
+"""
+
+
+@pytest.fixture(name="line")
+def line_with_faults(tmp_path: Path) -> Iterator[Line]:
+    with line_of_servers(faulty(tmp_path / "p"), tmp_path / "code", env={"FRAMEMILL_BOOT_MS": "20000"}) as line:
+        yield line
+
+
+def test_a_version_that_cannot_start_leaves_the_one_before(line: Line) -> None:
+    line.install_broken()
+    line.ask()
+    until(lambda: line.said("this one goes on"))
+    with line.server.client() as client:
+        assert client.post(RAW, content=FRAME).status_code == 200
+        assert client.get("/readyz").status_code == 200
+    assert line.version == 0
+    line.install_next()
+    line.upgrade()
+    assert line.version == 1
+    assert line.server.process.wait(GIVE_UP_S) == 0
+
+
+@pytest.mark.long
+def test_under_load_nobody_is_cut_or_refused(tmp_path: Path) -> None:
+    with (
+        line_of_servers(soak_project(tmp_path / "p", work_s=0.001), tmp_path / "code", "--fronts", "2") as line,
+        Cameras(line.server.port, per_s=200) as cameras,
+    ):
+        cameras.run(0.5)
+        for number in range(1, 4):
+            line.install_next()
+            line.upgrade()
+            assert line.version == number
+        cameras.run(0.5)
+    assert len(cameras.answers) > 100
+    assert {answer.status for answer in cameras.answers} == {200}
+    assert [answer for answer in cameras.answers if answer.wrong] == []
+
+
+@pytest.mark.long
+def test_while_the_next_one_loads_the_one_before_answers_and_what_is_switched_holds(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/slow.py"\n', slow=_SLOW)
+    code = project / "code"
+    with line_of_servers(project, tmp_path / "code") as line:
+        (code / "loading").unlink()
+        (code / "hold").touch()
+        line.ask()
+        until((code / "loading").exists)
+        line.server.process.send_signal(signal.SIGHUP)
+        until(lambda: line.said("about to follow this one"))
+        with line.server.client() as client:
+            for _ in range(20):
+                assert client.post(RAW, content=FRAME).status_code == 200
+            client.put("/api/v1/process", json={"process": False}).raise_for_status()
+        (code / "hold").unlink()
+        assert line.server.process.wait(GIVE_UP_S) == 0
+        with line.server.client() as client:
+            until(lambda: client.get("/api/v1/process").json() == {"process": False})
+
+
+@pytest.mark.long
+def test_one_that_does_not_get_ready_is_given_up(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/slow.py"\n', slow=_SLOW)
+    with line_of_servers(project, tmp_path / "code", env={"FRAMEMILL_BOOT_MS": "1000"}) as line:
+        before = set(children_of(line.pid))
+        (project / "code" / "hold").touch()
+        line.ask()
+        until(lambda: line.said("did not load the project within 1000 ms"))
+        until(lambda: line.said("this one goes on"))
+        with line.server.client() as client:
+            assert client.get("/readyz").status_code == 200
+        assert set(children_of(line.pid)) == before
+
+
+@pytest.mark.long
+def test_a_server_that_stops_takes_the_one_that_would_follow_with_it(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/slow.py"\n', slow=_SLOW)
+    code = project / "code"
+    with line_of_servers(project, tmp_path / "code") as line:
+        before = set(children_of(line.pid))
+        (code / "loading").unlink()
+        (code / "hold").touch()
+        line.ask()
+        until((code / "loading").exists)
+        (started,) = set(children_of(line.pid)) - before
+        family = [started, *children_of(started)]
+        assert line.server.stop() == 0
+        until(lambda: all(map(is_gone, family)))
+
+
+@pytest.mark.long
+def test_one_whose_starter_is_killed_serves_alone(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/slow.py"\n', slow=_SLOW)
+    code = project / "code"
+    with line_of_servers(project, tmp_path / "code") as line:
+        before = set(children_of(line.pid))
+        (code / "loading").unlink()
+        (code / "hold").touch()
+        line.ask()
+        until((code / "loading").exists)
+        (started,) = set(children_of(line.pid)) - before
+        os.kill(line.pid, signal.SIGKILL)
+        line.server.process.wait()
+        line.pid = started
+        (code / "hold").unlink()
+        with line.server.client() as client:
+            until(lambda: client.get("/readyz").status_code == 200)
+            assert client.post(RAW, content=FRAME).status_code == 200
