@@ -7,7 +7,7 @@ not flow is gathered here as well (`wire.BodyPaused`). Each wait has a deadline 
 =========  ==========================================  ==================================================
 state      waits for                                   until
 =========  ==========================================  ==================================================
-idle       the first byte of a request                 `idle_s`, or until room is needed for others
+idle       the first byte of a request                 `idle_s`, or until others need its room
 head       the rest of a request's head                `head_s` after its first byte, then 408
 body       the rest of a body that came too slowly     `body_limit_s` after it was set aside, then 408
 farewell   the client to close, so that it can read    `_FAREWELL_S`; what it still sends is dropped
@@ -92,6 +92,7 @@ class Lobby:
         self._left = left
         self._refused = refused
         self._guests: dict[Any, _Guest] = {}
+        self._crowds: dict[str, dict[Any, _Guest]] = {}  # the same, by address; who came first is first
         self._gathered_bytes = 0
         self._leave_by_s = math.inf
         self._scratch = memoryview(bytearray(_MOST_READ_BYTES))
@@ -136,9 +137,9 @@ class Lobby:
                 self._refuse(guest, guest.too_late)
 
     def make_room(self) -> None:
-        """Close the connection that has been idle for longest, or the one that has been here for longest."""
-        everybody = self._guests.values()
-        longest = next((guest for guest in everybody if guest.idle), None) or next(iter(everybody), None)
+        """Of the address with most connections here, close the one that has been idle, or else here, for longest."""
+        crowd = max(self._crowds.values(), key=len, default={}).values()
+        longest = next((guest for guest in crowd if guest.idle), None) or next(iter(crowd), None)
         if longest is not None:
             self._dismiss(longest)
 
@@ -163,11 +164,16 @@ class Lobby:
             # who has just connected is about to send: to close that connection now would be to cut a request
             guest.until_s = min(guest.until_s, max(self._leave_by_s, time.monotonic() + _GREETING_S))
         self._guests[guest.conn] = guest
+        self._crowds.setdefault(_address(guest), {})[guest.conn] = guest
         self._poller.register(guest.conn.sock, selectors.EVENT_READ, lambda _: guest.on_readable(guest))
 
     def _release(self, guest: _Guest) -> None:
         self._gathered_bytes -= len(guest.body)
         del self._guests[guest.conn]
+        crowd = self._crowds[_address(guest)]
+        del crowd[guest.conn]
+        if not crowd:
+            del self._crowds[_address(guest)]
         self._poller.unregister(guest.conn.sock)
 
     def _dismiss(self, guest: _Guest) -> None:
@@ -250,6 +256,10 @@ class Lobby:
             self._close(guest.conn)
             return
         self.see_off(guest.conn)
+
+
+def _address(guest: _Guest) -> str:
+    return str(guest.conn.client[0])
 
 
 def _too_long(head: bytes) -> FramemillError:

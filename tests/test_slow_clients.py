@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import selectors
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -200,3 +201,26 @@ def test_20_000_idle_connections_cost_little_memory_and_nobody_else(server: Serv
             assert cost <= held * 30_000, (cost, held)
 
     _beside(server, disturb)
+
+
+def _is_closed(client: Connection) -> bool:
+    try:
+        return client.sock.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+def test_who_fills_the_server_with_connections_loses_them_and_nobody_else(tmp_path: Path) -> None:
+    few = ["sh", "-c", 'ulimit -n 330; exec "$@"', "few"]
+    project = write_project(tmp_path / "p")
+    with serving(project, "--fronts", "1", launcher=few) as server, Connection(server.port) as camera:
+        camera.send(frame_request("first"))
+        assert camera.answer() is not None
+        with _clients(server, 400, b"") as crowd:
+            until(lambda: sum(map(_is_closed, crowd)) > 200)
+            camera.send(frame_request("second"))
+            answer = camera.answer()
+            assert answer is not None
+            assert answer.status == 200
