@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from typing import TYPE_CHECKING
 
@@ -13,26 +14,36 @@ if TYPE_CHECKING:
     from workers.reply import Reply
 
 
+_WORDS = {True: FrontRow.OK, False: FrontRow.NOK, None: FrontRow.OFF}
+# read and written at once, from FRAMES on; native, so that each word is stored in one piece
+_SUMS = struct.Struct(f"{FrontRow.SEND_NS - FrontRow.FRAMES}Q")
+
+
 class Counters:
     """Adds up frames, verdicts and times; safe to use from all threads of a front."""
 
     def __init__(self, row: memoryview) -> None:
         self._row = row
+        self._sums = row[FrontRow.FRAMES : FrontRow.SEND_NS]
         self._lock = threading.Lock()
 
     def answered(self, reply: Reply, received_bytes: int, wait_ns: int, receive_ns: int) -> None:
         """Count a frame that got its answer."""
-        words = {True: FrontRow.OK, False: FrontRow.NOK, None: FrontRow.OFF}
+        queue_ns, decode_ns, flow_ns, encode_ns = reply.timings
         with self._lock:
-            row = self._row
-            row[words[reply.verdict]] += 1
-            row[FrontRow.FRAMES] += 1
-            row[FrontRow.RECEIVED_BYTES] += received_bytes
-            row[FrontRow.WAIT_NS] += wait_ns + reply.timings.queue_ns
-            row[FrontRow.RECEIVE_NS] += receive_ns
-            row[FrontRow.DECODE_NS] += reply.timings.decode_ns
-            row[FrontRow.FLOW_NS] += reply.timings.flow_ns
-            row[FrontRow.ENCODE_NS] += reply.timings.encode_ns
+            self._row[_WORDS[reply.verdict]] += 1
+            frames, all_bytes, waiting, receiving, decoding, flowing, encoding = _SUMS.unpack_from(self._sums)
+            _SUMS.pack_into(
+                self._sums,
+                0,
+                frames + 1,
+                all_bytes + received_bytes,
+                waiting + wait_ns + queue_ns,
+                receiving + receive_ns,
+                decoding + decode_ns,
+                flowing + flow_ns,
+                encoding + encode_ns,
+            )
 
     def failed(self, error: FramemillError) -> None:
         """Count a frame that got an error."""

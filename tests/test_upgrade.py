@@ -125,8 +125,10 @@ def test_one_whose_starter_is_killed_serves_alone(tmp_path: Path) -> None:
         line.ask()
         until((code / "loading").exists)
         (started,) = set(children_of(line.pid)) - before
+        family = [pid for child in before for pid in (child, *children_of(child))]
         os.kill(line.pid, signal.SIGKILL)
         line.server.process.wait()
+        until(lambda: all(map(is_gone, family)))
         line.pid = started
         (code / "hold").unlink()
         with line.server.client() as client:

@@ -49,11 +49,11 @@ class Breaker:
         """Frames that no flow saw, a damaged file or the last image, say nothing about it."""
         return sum(row[WorkerRow.ANSWERED] for row in self._control.workers)
 
-    def crashed(self, frames: int, now_ns: int) -> None:
-        """Hear that `frames` frames were given up because their workers died."""
+    def crashed(self, now_ns: int) -> None:
+        """Hear that a frame is given up because its workers died."""
         done = self._answered()
-        self._crashes.extend([(now_ns, done)] * frames)
-        if not frames or len(self._crashes) < _CRASHES:
+        self._crashes.append((now_ns, done))
+        if len(self._crashes) < _CRASHES:
             return
         since_ns, done_then = self._crashes[0]
         if now_ns - since_ns <= _WITHIN_NS and done - done_then <= _CRASHES:

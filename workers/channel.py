@@ -20,14 +20,14 @@ import socket
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _DESCRIPTOR = struct.Struct("<4sIQ")
 _MAGIC = b"FMJ1"
 _BEAT_S = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(NamedTuple):
     """Says which slot waits, and which of the frames that sat in it is meant."""
 
     slot: int
@@ -133,7 +133,7 @@ class Inbox:
             self._beat()
             if not ready:
                 continue
-            if any(fd == self._lifeline_fd for fd, _ in ready):
+            if ready[0][0] == self._lifeline_fd or ready[-1][0] == self._lifeline_fd:
                 return None
             try:
                 packed = os.read(self._inbox_fd, _DESCRIPTOR.size + 1)

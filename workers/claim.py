@@ -31,9 +31,13 @@ def try_lock(fd: int, slot: int) -> bool:
     return True
 
 
-def unlock(fd: int, slot: int) -> None:
-    """Give the lock on `slot` back."""
-    fcntl.lockf(fd, fcntl.LOCK_UN, 1, slot, os.SEEK_SET)
+def unlock(fd: int, slot: int) -> bool:
+    """Give the lock on `slot` back; false where user code has closed the memory, and so unlocked it."""
+    try:
+        fcntl.lockf(fd, fcntl.LOCK_UN, 1, slot, os.SEEK_SET)
+    except OSError:
+        return False
+    return True
 
 
 def claim(fd: int, header: Header, generation: int) -> bool:

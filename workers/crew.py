@@ -215,7 +215,7 @@ class Crew:
             for_time=member.killed_for_time,
             for_memory=os.WTERMSIG(status) == signal.SIGKILL and self._memory.ran_out(),
         )
-        self._breaker.crashed(rescue.after_death(self._headers, self._channel, death), time.monotonic_ns())
+        rescue.after_death(self._headers, self._channel, death, self._breaker.crashed)
         if member.retired:
             return
         if not member.ready:

@@ -21,6 +21,9 @@ class QueueDispatch:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self._waiters = [select.poll() for _ in channel.done_fds]  # made once: a slot is waited for by one thread
+        for waiter, done_fd in zip(self._waiters, channel.done_fds, strict=True):
+            waiter.register(done_fd, select.POLLIN)
 
     def __call__(self, header: Header, client_fd: int) -> None:
         """See Dispatch in lease.py."""
@@ -28,8 +31,7 @@ class QueueDispatch:
         deadline_ns = words[Word.DEADLINE_NS]  # read once: a worker that writes at random may change it
         done_fd = self._channel.done_fds[header.index]
         submit(self._channel.submit_fd, Descriptor(header.index, words[Word.GENERATION]))
-        waiter = select.poll()
-        waiter.register(done_fd, select.POLLIN)
+        waiter = self._waiters[header.index]
         watched = client_fd < 0
         while header.state is not State.DONE:
             left_ms = (deadline_ns - time.monotonic_ns()) / 1e6
@@ -42,5 +44,7 @@ class QueueDispatch:
                     return
             elif not watched:
                 # a client that closes its sending side while it waits is taken for gone, as nginx takes it
+                waiter = select.poll()
+                waiter.register(done_fd, select.POLLIN)
                 waiter.register(client_fd, select.POLLRDHUP)
                 watched = True

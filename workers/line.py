@@ -8,7 +8,7 @@ until the next slot is free, and no more.
 from __future__ import annotations
 
 import threading
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 
 
 class Turn:
@@ -38,7 +38,7 @@ class Line:
         self._longest = longest
         self._length = 0
         self._waiting: OrderedDict[str, deque[Turn]] = OrderedDict()  # by client; who was served last stands last
-        self._held: Counter[str] = Counter()
+        self._held: dict[str, int] = {}  # slots by client, none of whom holds none
         self._holder: dict[int, str] = {}
 
     def __len__(self) -> int:
@@ -68,7 +68,7 @@ class Line:
 
     def call(self, slot: int) -> None:
         """Give `slot` to whose turn it is."""
-        client = min(self._waiting, key=lambda client: self._held[client])
+        client = min(self._waiting, key=lambda client: self._held.get(client, 0))
         turn = self._waiting[client][0]
         self.leave(turn)
         if client in self._waiting:
@@ -78,13 +78,13 @@ class Line:
 
     def take(self, slot: int, client: str) -> None:
         """Note that `client` holds `slot` now."""
-        self._held[client] += 1
+        self._held[client] = self._held.get(client, 0) + 1
         self._holder[slot] = client
 
     def give_back(self, slot: int) -> None:
         """Note that nobody holds `slot` any more."""
         client = self._holder.pop(slot, None)
         if client is not None:
-            self._held[client] -= 1
-            if not self._held[client]:
-                del self._held[client]
+            left = self._held.pop(client) - 1
+            if left:
+                self._held[client] = left

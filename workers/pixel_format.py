@@ -32,7 +32,10 @@ _MAX_ECHO = 40  # characters of a wrong name that a message repeats
 
 
 class Layout(enum.Enum):
-    """What samples mean. A Bayer layout is named by the first two pixels of the first line."""
+    """What samples mean. A Bayer layout is named by the first two pixels of the first line.
+
+    `channels` is how many samples a pixel has: 1, 3 or 4; in one that `is_bayer` each has only one of three colours.
+    """
 
     GREY = "Mono"
     BAYER_RG = "BayerRG"
@@ -43,17 +46,9 @@ class Layout(enum.Enum):
     BGR = "BGR"
     BGRA = "BGRa"
 
-    @property
-    def channels(self) -> int:
-        """Samples per pixel: 1, 3 or 4."""
-        if self is Layout.BGRA:
-            return 4
-        return 3 if self in {Layout.RGB, Layout.BGR} else 1
-
-    @property
-    def is_bayer(self) -> bool:
-        """Whether each pixel has only one of the three colours."""
-        return self.value.startswith("Bayer")
+    def __init__(self, name: str) -> None:
+        self.channels = {"RGB": 3, "BGR": 3, "BGRa": 4}.get(name, 1)
+        self.is_bayer = name.startswith("Bayer")
 
 
 class Packing(enum.Enum):

@@ -146,6 +146,8 @@ class Pool:
 
     def _leave_limbo(self) -> None:
         """Take back what workers have let go of since their front stopped waiting."""
+        if not self._limbo:
+            return
         for index in [i for i in self._limbo if self._headers[i].state is State.DONE]:
             self._limbo.discard(index)
             self._headers[index].move(State.FREE)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
@@ -28,12 +27,15 @@ _SENTENCES: dict[int, FramemillError] = {
 }
 
 
+_ANSWERS = frozenset({Outcome.ANSWERED, Outcome.REFUSED})
+_VERDICTS = {1: True, 2: False}
+
+
 class ImpossibleAnswer(Exception):
     """What lies in the slot is no worker's answer to this frame: its worker wrote where it should not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
+class Timings(NamedTuple):
     """Where a frame's time went, in nanoseconds."""
 
     queue_ns: int = 0
@@ -42,8 +44,7 @@ class Timings:
     encode_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """An answer: views into the slot, valid until the lease ends.
 
     `picture` and `context` lie one behind the other: `body` is both, ready for `context_in_body`.
@@ -72,26 +73,20 @@ def read_reply(header: Header, area: memoryview, generation: int) -> Reply:
         FramemillError: the frame ended in an error.
         ImpossibleAnswer: what the worker wrote is none.
     """
-    words = header.words
-    outcome = words[Word.OUTCOME]
-    sentence = _SENTENCES.get(outcome)
+    sentence = _SENTENCES.get(header.words[Word.OUTCOME])
     if sentence is not None:
         raise type(sentence)(sentence.message)
-    image_bytes, json_bytes = words[Word.IMAGE_BYTES], words[Word.JSON_BYTES]
-    possible = outcome in {Outcome.ANSWERED, Outcome.REFUSED} and image_bytes + json_bytes <= len(area)
-    if not possible or not header.is_sealed(generation):
+    answer = header.answer(generation)
+    if answer is None:
+        raise ImpossibleAnswer("an answer that cannot be right")
+    started_ns, _, outcome, image_bytes, json_bytes, *_, decode_ns, flow_ns, encode_ns, verdict = answer
+    if outcome not in _ANSWERS or image_bytes + json_bytes > len(area):
         raise ImpossibleAnswer("an answer that cannot be right")
     body = area[: image_bytes + json_bytes]
     if outcome == Outcome.REFUSED:
         raise _refusal(body)
-    timings = Timings(
-        queue_ns=max(0, words[Word.STARTED_NS] - words[Word.QUEUED_NS]),
-        decode_ns=words[Word.DECODE_NS],
-        flow_ns=words[Word.FLOW_NS],
-        encode_ns=words[Word.ENCODE_NS],
-    )
-    verdict = {1: True, 2: False}.get(words[Word.VERDICT])
-    return Reply(body=body, image_bytes=image_bytes, timings=timings, verdict=verdict)
+    timings = Timings(max(0, started_ns - header.words[Word.QUEUED_NS]), decode_ns, flow_ns, encode_ns)
+    return Reply(body, image_bytes, timings, _VERDICTS.get(verdict))
 
 
 def _refusal(body: memoryview) -> FramemillError:

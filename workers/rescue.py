@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from workers.channel import Channel, Descriptor, signal_done, submit
@@ -55,16 +55,22 @@ class Death:
     for_memory: bool
 
 
-def after_death(headers: Sequence[Header], channel: Channel, death: Death) -> int:
-    """Settle every frame that the dead process held; returns how many were given up as crashed.
+def after_death(headers: Sequence[Header], channel: Channel, death: Death, crashed: Callable[[int], None]) -> None:
+    """Settle every frame that the dead process held. Call this only after it has been reaped.
 
-    Call this only after it has been reaped.
+    `crashed` is told the time before a frame is given up for what it did to its workers: who has its answer must meet a
+    server that has drawn its conclusion.
     """
     now_ns = time.monotonic_ns()
-    crashed = 0
     for header in headers:
         if header.state is State.RUNNING and header.words[Word.OWNER_PID] == death.pid:
-            crashed += _settle(header, channel, now_ns, death)
+            outcome = _settle(header, now_ns, death)
+            if outcome in {Outcome.CRASHED, Outcome.OUT_OF_MEMORY}:
+                crashed(now_ns)
+            if outcome is None:
+                header.move(State.QUEUED)
+            else:
+                end(channel, header, outcome)
     for header in headers:
         # it may have died between taking a descriptor and claiming its slot
         if header.state is State.QUEUED:
@@ -72,30 +78,21 @@ def after_death(headers: Sequence[Header], channel: Channel, death: Death) -> in
         # or between ending a frame and telling its front
         elif header.state is State.DONE and header.words[Word.OWNER_PID] == death.pid:
             signal_done(channel.done_fds[header.index])
-    return crashed
 
 
-def _settle(header: Header, channel: Channel, now_ns: int, death: Death) -> bool:
-    """Returns whether the frame was given up because of what it did to its workers."""
+def _settle(header: Header, now_ns: int, death: Death) -> Outcome | None:
+    """How the frame ends; None where it goes once more."""
     words = header.words
     if words[Word.CANCELLED] == words[Word.GENERATION]:
-        end(channel, header, Outcome.CANCELLED)
-    elif words[Word.DEADLINE_NS] <= now_ns:
-        end(channel, header, Outcome.OVERDUE)
-    elif death.for_memory:
-        end(channel, header, Outcome.OUT_OF_MEMORY)
-        return True
-    elif death.for_time:
-        # it was killed for the frame before, and had just begun this one
-        header.move(State.QUEUED)
-    else:
-        words[Word.DEATHS] += 1
-        if death.repeatable and words[Word.DEATHS] < MAX_DEATHS:
-            header.move(State.QUEUED)
-        else:
-            end(channel, header, Outcome.CRASHED)
-            return True
-    return False
+        return Outcome.CANCELLED
+    if words[Word.DEADLINE_NS] <= now_ns:
+        return Outcome.OVERDUE
+    if death.for_memory:
+        return Outcome.OUT_OF_MEMORY
+    if death.for_time:
+        return None  # the worker was killed for the frame before, and had just begun this one
+    words[Word.DEATHS] += 1
+    return None if death.repeatable and words[Word.DEATHS] < MAX_DEATHS else Outcome.CRASHED
 
 
 def end_orphaned(headers: Iterable[Header], channel: Channel, living: set[int], before: set[int]) -> set[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
     from workers.task import Inspector
 
 _log = logging.getLogger(__name__)
+
+
+_NOTHING = Answer()
 
 
 class SlotMemory:
@@ -76,17 +78,16 @@ class Runner:
         if not claim(self._fd, header, descriptor.generation):
             return
         self._row[WorkerRow.BUSY] = header.index + 1
-        header.words[Word.STARTED_NS] = time.monotonic_ns()
-        outcome = self._skip(header) or self._answer(header)
-        header.words[Word.OUTCOME] = outcome
-        header.words[Word.DONE_NS] = time.monotonic_ns()
+        header.words[Word.STARTED_NS] = started_ns = time.monotonic_ns()
+        skipped = self._skip(header)
+        outcome, answer = (skipped, _NOTHING) if skipped else self._answer(header)
+        done_ns = time.monotonic_ns()
         # a frame's time is no silence
-        self._row[WorkerRow.HEARD_NS] = header.words[Word.DONE_NS]
-        header.seal()
-        answered = outcome is Outcome.ANSWERED and header.words[Word.VERDICT] > 0
+        self._row[WorkerRow.HEARD_NS] = done_ns
+        header.leave_answer(started_ns, done_ns, outcome, *answer)
+        answered = outcome is Outcome.ANSWERED and answer.verdict > 0
         # unlocked before DONE: from then on the front may use the slot anew
-        with contextlib.suppress(OSError):  # user code has closed it, and so unlocked it
-            unlock(self._fd, header.index)
+        unlock(self._fd, header.index)
         header.move(State.DONE)
         signal_done(self._done_fds[header.index])
         self._row[WorkerRow.FRAMES] += 1
@@ -102,26 +103,17 @@ class Runner:
             return Outcome.OVERDUE
         return None
 
-    def _answer(self, header: Header) -> Outcome:
-        area = self._memory.reply(header)
+    def _answer(self, header: Header) -> tuple[Outcome, Answer]:
+        area, words = self._memory.reply(header), header.words
         try:
-            answer = self._inspector.answer(Job.unpack(header.job), self._frame(header, area))
-            outcome = Outcome.ANSWERED
+            frame = FrameMemory(
+                self._memory.request(header), area, words[Word.ACCEPTED_NS], words[Word.DEADLINE_NS], self._kept
+            )
+            return Outcome.ANSWERED, self._inspector.answer(Job.unpack(header.job), frame)
         except FramemillError as error:
-            answer, outcome = self._refuse(error, area), Outcome.REFUSED
+            return Outcome.REFUSED, self._refuse(error, area)
         except Exception as error:  # noqa: BLE001 - whatever it was, it is this frame's error and the worker goes on
-            answer, outcome = self._refuse(_fault(error), area), Outcome.REFUSED
-        self._note(header, answer)
-        return outcome
-
-    def _frame(self, header: Header, area: memoryview) -> FrameMemory:
-        return FrameMemory(
-            request=self._memory.request(header),
-            reply=area,
-            accepted_ns=header.words[Word.ACCEPTED_NS],
-            deadline_ns=header.words[Word.DEADLINE_NS],
-            kept=self._kept,
-        )
+            return Outcome.REFUSED, self._refuse(_fault(error), area)
 
     def _kept(self, slot: int, generation: int) -> KeptFrame | None:
         """Find the frame kept in another slot, or None where another has taken its place."""
@@ -139,7 +131,7 @@ class Runner:
             job=Job.unpack(header.job),
             request=self._memory.request(header),
             reply=self._memory.reply(header),
-            answer=Answer(*(words[word] for word in _NOTED)),
+            answer=Answer(*words[Word.IMAGE_BYTES : Word.SEAL]),
             still_there=still_there,
         )
 
@@ -149,31 +141,9 @@ class Runner:
         area[: len(body)] = body
         return Answer(json_bytes=len(body))
 
-    @staticmethod
-    def _note(header: Header, answer: Answer) -> None:
-        for word, value in zip(_NOTED, answer, strict=True):
-            header.words[word] = value
-
 
 def _fault(error: Exception) -> FramemillError:
     if isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem):
         return OutOfMemory("the frame needs more memory than its worker may have (worker_memory_mib)")
     _log.exception("a frame met a fault of ours", exc_info=error)
     return InternalError("the frame met a fault of the server; its log has the details")
-
-
-# the header words that hold an Answer, in the order of its fields
-_NOTED = (
-    Word.IMAGE_BYTES,
-    Word.JSON_BYTES,
-    Word.KEPT_AT,
-    Word.KEPT_IMAGE_BYTES,
-    Word.KEPT_HEAT_BYTES,
-    Word.FINAL_WIDTH_PX,
-    Word.FINAL_HEIGHT_PX,
-    Word.FINAL_CHANNELS,
-    Word.DECODE_NS,
-    Word.FLOW_NS,
-    Word.ENCODE_NS,
-    Word.VERDICT,
-)

@@ -2,7 +2,7 @@
 
 Working folder, environment, locale, signal handlers, an alarm, OpenCV's threads, and the names of the modules
 `builtins` and `time` become what they were when the project had been loaded: what code sets up at import stays. About
-five microseconds where nothing was changed, after the frame's answer is on its way. Everything else (patched modules,
+three microseconds where nothing was changed, after the frame's answer is on its way. Everything else (patched modules,
 globals of its own, limits of the process) stays changed until the worker is replaced: user code is trusted, and this
 is only so that one frame's mistake is not the next one's.
 """
@@ -20,6 +20,8 @@ from typing import Any
 
 import cv2
 
+from workers.watch import Watch
+
 _SIGNALS = [number for number in range(1, 32) if number not in {9, 19}]  # SIGKILL and SIGSTOP have no handlers
 
 
@@ -29,7 +31,8 @@ class Surroundings:
     def __init__(self) -> None:
         self._folder = os.getcwd()  # noqa: PTH109 - Path.cwd() is five times as slow
         self._environ = os.environ
-        self._variables = dict(_held(os.environ))
+        self._held = Watch(_held(os.environ))
+        self._variables = dict(self._held.watched)
         self._locale = _locale.setlocale(_locale.LC_ALL)
         self._handlers = list(map(_signal.getsignal, _SIGNALS))
         self._alarm_is_ours = _signal.getitimer(_signal.ITIMER_REAL) == (0.0, 0.0)
@@ -44,10 +47,9 @@ class Surroundings:
             self._restore_handlers()
         for names in self._names:
             names.restore()
-        if os.environ is not self._environ or _held(os.environ) != self._variables:
+        if os.environ is not self._environ or self._held.may_have_changed():
             self._restore_environment()
-        with contextlib.suppress(OSError):
-            self._restore_folder()
+        self._restore_folder()
         if _locale.setlocale(_locale.LC_ALL) != self._locale:
             _locale.setlocale(_locale.LC_ALL, self._locale)
         if cv2.getNumThreads() != self._cv2_threads:
@@ -59,21 +61,26 @@ class Surroundings:
                 _signal.signal(number, handler)
 
     def _restore_environment(self) -> None:
+        replaced = os.environ is not self._environ
         os.environ = self._environ  # noqa: B003 - the very object that was there before
-        for name in [name for name in _held(os.environ) if name not in self._variables]:
-            os.unsetenv(name)
-        _held(os.environ).clear()
-        _held(os.environ).update(self._variables)
-        for name, value in self._variables.items():
-            os.putenv(name, value)
+        vars(os.environ)["_data"] = held = self._held.watched
+        if replaced or held != self._variables:
+            for name in [name for name in held if name not in self._variables]:
+                os.unsetenv(name)
+            held.clear()
+            held.update(self._variables)
+            for name, value in self._variables.items():
+                os.putenv(name, value)
+        self._held.seen()
 
     def _restore_folder(self) -> None:
         try:
             here = os.getcwd()  # noqa: PTH109 - as above
-        except FileNotFoundError:
+        except OSError:  # it was removed
             here = ""
         if here != self._folder:
-            os.chdir(self._folder)
+            with contextlib.suppress(OSError):
+                os.chdir(self._folder)
 
 
 def _held(environ: os._Environ[str]) -> dict[bytes, bytes]:
@@ -86,16 +93,21 @@ class _Names:
     """The names of a module. New ones are left alone: a library that was imported late may need them."""
 
     def __init__(self, module: ModuleType) -> None:
-        self._now = vars(module)
+        self._watch = Watch(vars(module))
+        self._now = self._watch.watched
         self._first: dict[str, Any] = dict(self._now)
         self._last = self._first
 
     def restore(self) -> None:
         """Put back the values that were there at first."""
+        if not self._watch.may_have_changed():
+            return
         try:
             if self._now == self._last:
+                self._watch.seen()
                 return
         except Exception:  # noqa: BLE001, S110 - two arrays under a new name have no single truth
             pass
         self._now.update(self._first)
         self._last = dict(self._now)
+        self._watch.seen()

@@ -58,7 +58,10 @@ _ALIGN_BYTES = 64
 
 
 class Answer(NamedTuple):
-    """How the reply area was filled; sizes in bytes, times in nanoseconds; `verdict` is 0 none, 1 OK, 2 NOK."""
+    """How the reply area was filled; sizes in bytes, times in nanoseconds; `verdict` is 0 none, 1 OK, 2 NOK.
+
+    In the order of the words in a slot's header, from IMAGE_BYTES to VERDICT.
+    """
 
     image_bytes: int = 0
     json_bytes: int = 0
@@ -85,8 +88,7 @@ class KeptFrame:
     still_there: Callable[[], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class FrameMemory:
+class FrameMemory(NamedTuple):
     """The memory of the frame at hand: `request` read-only, `reply` to be written; times are CLOCK_MONOTONIC."""
 
     request: memoryview

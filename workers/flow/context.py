@@ -128,8 +128,8 @@ def complete(context: Context, run: Run, height: int, width: int) -> Context:
     whole["processingTime"] = (now - run.begun_ns) / 1e9
     whole["completeTime"] = (now - run.accepted_ns) / 1e9
     whole["production_mode"] = True
-    whole["stdout"] = run.stdout.text()
-    whole["stderr"] = run.stderr.text()
+    whole["stdout"] = run.printed.stdout.text()
+    whole["stderr"] = run.printed.stderr.text()
     if run.damaged:
         whole["damaged"] = True
     if len(context) > len(whole) or not context.keys() <= whole.keys():

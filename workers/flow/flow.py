@@ -6,15 +6,14 @@ image, read-only --> context --> module 1 --> module 2 --> ... --> image, heat, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.errors import FramemillError, ProjectInvalid
 from workers.flow.context import complete, new_context
 from workers.flow.modules import code, parallel, reference
 from workers.flow.modules.user_code import UserCode, UserCodeError
 from workers.flow.pixels import combined_heat, usable_image
-from workers.flow.run import Context, Run, Stage, run_stages
+from workers.flow.run import Context, Printed, Run, Stage, run_stages
 from workers.flow.values import shown
 
 if TYPE_CHECKING:
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
     from workers.flow.project import Project, Step
 
 
-@dataclass(frozen=True, slots=True)
-class Inspection:
+class Inspection(NamedTuple):
     """What a flow made of a frame.
 
     `image` is (h, w) grey or (h, w, 3) BGR, uint8: the very array that came in where no module put another in its
@@ -42,6 +40,7 @@ class Flow:
 
     def __init__(self, stages: Sequence[Stage]) -> None:
         self._stages = tuple(stages)
+        self._streams: list[Printed] = []  # of a frame that printed nothing
 
     @classmethod
     def prepare(cls, project: Project) -> Flow:
@@ -74,7 +73,7 @@ class Flow:
         Raises:
             DeadlineExceeded: time ran out between two modules; the message names the one that did not run.
         """
-        run = Run.start(deadline_ns, started_ns)
+        run = Run.start(deadline_ns, started_ns, self._streams.pop() if self._streams else None)
         frame = image
         if image.flags.writeable:
             frame = image.view()
@@ -87,7 +86,10 @@ class Flow:
         final = _final_image(context, frame, run)
         height, width = final.shape[:2]
         heat = combined_heat(context.get("heatmaps", []), (height, width), run.note)
-        return Inspection(image if final is frame else final, heat, complete(context, run, height, width))
+        whole = complete(context, run, height, width)
+        if run.printed.is_empty:
+            self._streams = [run.printed]
+        return Inspection(image if final is frame else final, heat, whole)
 
 
 def _final_image(context: Context, frame: NDArray[np.uint8], run: Run) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from workers.errors import DeadlineExceeded
 from workers.flow.values import shown
@@ -43,10 +43,32 @@ class BoundedText(io.TextIOBase):
         """Say yes, as a text stream does."""
         return True
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was printed, and more could be."""
+        return not self._kept and not self.closed
+
     def text(self) -> str:
         """Return what was kept, with a mark at its end where there was more."""
         kept = self._kept.decode("utf-8", "ignore")
         return f"{kept}\n[cut: more than {MAX_OUTPUT_BYTES} bytes were printed]\n" if self._cut else kept
+
+
+class Printed(NamedTuple):
+    """The two streams of user code; those in which nothing was printed serve the next frame too."""
+
+    stdout: BoundedText
+    stderr: BoundedText
+
+    @classmethod
+    def fresh(cls) -> Printed:
+        """Two empty ones."""
+        return cls(BoundedText(), BoundedText())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was printed to either."""
+        return self.stdout.is_empty and self.stderr.is_empty
 
 
 @dataclass(slots=True)
@@ -60,18 +82,17 @@ class Run:
     deadline_ns: int
     accepted_ns: int
     begun_ns: int
-    stdout: BoundedText
-    stderr: BoundedText
+    printed: Printed
     errors: list[dict[str, Any]]
     stage: Stage | None = None
     image_from: str | None = None
     damaged: bool = False
 
     @classmethod
-    def start(cls, deadline_ns: int, accepted_ns: int | None = None) -> Run:
-        """Begin a frame that was accepted at `accepted_ns`, or just now."""
+    def start(cls, deadline_ns: int, accepted_ns: int | None = None, printed: Printed | None = None) -> Run:
+        """Begin a frame that was accepted at `accepted_ns`, or just now; `printed` are empty streams, if there are."""
         now = time.monotonic_ns()
-        return cls(deadline_ns, accepted_ns or now, now, BoundedText(), BoundedText(), [])
+        return cls(deadline_ns, accepted_ns or now, now, printed or Printed.fresh(), [])
 
     def note(self, message: str, **details: object) -> None:
         """Add an entry to the errors of this frame, under the name of the module at work."""

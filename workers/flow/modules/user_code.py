@@ -90,7 +90,7 @@ class UserCode:
             self._put_in_place()
             stdout, stderr = sys.stdout, sys.stderr
             process, depth = os.getpid(), sys.getrecursionlimit()
-            sys.stdout, sys.stderr = run.stdout, run.stderr
+            sys.stdout, sys.stderr = run.printed
             try:
                 return main(subject, **extras)
             finally:
