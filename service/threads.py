@@ -24,6 +24,7 @@ from service.door import shut, stop_handshakes
 from service.heads import head_is_whole
 from service.lobby import Lobby, Patience
 from service.repeat import answer_again
+from service.scarce import ScarceThreads
 from service.wire import BodyPaused, receive_in_steps
 
 _log = logging.getLogger(__name__)
@@ -49,6 +50,10 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         self._handshakes: dict[Any, float] = {}  # TLS connections in a thread without a request yet: until when
         self._looked_at = 0.0
         self._accept_from = 0.0
+
+    def get_thread_pool(self) -> ScarceThreads:
+        """See gunicorn: made once, in the front's own process."""
+        return ScarceThreads(self.cfg.threads)
 
     def run(self) -> None:
         """Serve until asked to stop, then until nobody is left."""
@@ -221,7 +226,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         if self._inside > self.cfg.threads - _SPARE_THREADS:
             return False
         give_up_s = time.monotonic() + _WAIT_S
-        while self.alive and time.monotonic() < give_up_s:
+        while self.alive and time.monotonic() < give_up_s and not self.tpool.are_scarce:
             if self._receive_some(conn):
                 return True
         return False

@@ -55,8 +55,11 @@ def processes_pool(project: Path, settings: PoolSettings) -> Iterator[Pool]:
         ours.close()
 
 
-def _die_once_at(step: str, folder: Path) -> None:
-    """Let one of the workers to be forked end by SIGKILL at `step`: MODULE:FUNCTION:before or :after."""
+def _signal_at(step: str, number: int, folder: Path) -> None:
+    """Let a worker send itself this signal at `step`: MODULE:FUNCTION:before or :after.
+
+    Where the file `armed` is there, and once: it is taken away.
+    """
     module_name, function, when = step.split(":")
     module = importlib.import_module(module_name)
     owner: Any = module
@@ -66,18 +69,18 @@ def _die_once_at(step: str, folder: Path) -> None:
     real = owner.__dict__[name]
     plain = real.__func__ if isinstance(real, staticmethod) else real
 
-    def die() -> None:
+    def meet() -> None:
         try:
-            (folder / "died").touch(exist_ok=False)
-        except FileExistsError:
+            (folder / "armed").unlink()
+        except FileNotFoundError:
             return
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), number)
 
     def wrapped(*args: Any, **named: Any) -> Any:
         if when == "before":
-            die()
+            meet()
         result = plain(*args, **named)
-        die()
+        meet()
         return result
 
     setattr(owner, name, staticmethod(wrapped) if isinstance(real, staticmethod) else wrapped)
@@ -90,8 +93,8 @@ def _no_successor() -> Started:
 def _supervise(project: Path, settings: PoolSettings, link: socket.socket) -> int:
     from workers.supervisor import Supervisor  # noqa: PLC0415 - the test that imports this file must not fork
 
-    if step := os.environ.get("DIE_AT"):
-        _die_once_at(step, project)
+    if step := os.environ.get("SIGNAL_AT"):
+        _signal_at(step, int(os.environ["SIGNAL"]), project)
 
     def front_command(handover: Handover) -> tuple[list[str], dict[str, str], tuple[int, ...]]:
         socket.send_fds(link, [handover.model_dump_json().encode()], list(handover.fds))

@@ -26,6 +26,7 @@ from pictures import decoded, png
 from soak_secrets import secrets_in
 
 SILENT_S = 60.0  # a client gives up here; no deadline in these tests is as long
+_NAMED = '"file":"code/soak.py"'  # an error of user code says where in the project it was
 Choose = Callable[[int], str]
 Picture = NDArray[np.uint8]
 
@@ -210,7 +211,7 @@ def _judge(
 ) -> Answer:
     headers = {name.lower(): value for name, value in head.items()}
     picture, text = body[: int(headers.get("imagelen", 0))], body[int(headers.get("imagelen", 0)) :]
-    told = secrets_in(f"{head}\n{text.decode('utf-8', 'replace')}")
+    told = secrets_in(f"{head}\n{text.decode('utf-8', 'replace').replace(_NAMED, '')}")
     try:
         document: dict[str, Any] = json.loads(text)
     except ValueError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,10 @@ from pathlib import Path
 
 import pytest
 from running import CHECKOUT, Server, start_command
-from soak_secrets import API_KEY
+from soak_cameras import Choose, nothing_special
+from soak_report import report, summary
+from soak_run import Run
+from soak_secrets import API_KEY, secrets_in_log
 
 
 @contextmanager
@@ -42,8 +44,6 @@ def serving_after(prepare: str, project: Path, *arguments: str, env: Mapping[str
         yield server
     finally:
         watchdog.cancel()
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
         server.stop()
         process.stdout.close()
         process.stderr.close()
@@ -67,3 +67,27 @@ def read_only(folder: str) -> str:
 def read_only_as_it_is(folder: str) -> str:
     """Nothing more can be written to what is there."""
     return f"mount --bind {shlex.quote(folder)} {shlex.quote(folder)}; mount -o remount,ro,bind {shlex.quote(folder)}"
+
+
+@contextmanager
+def broken_machine(
+    scenario: str, prepare: str, project: Path, *arguments: str, env: dict[str, str] | None = None
+) -> Iterator[Run]:
+    """Run a scenario on such a machine; what is found broken fails at the end of the block."""
+    with serving_after(prepare, project, *arguments, env={"FRAMEMILL_DEADLINE_MS": "5000", **(env or {})}) as server:
+        run = Run(server, 5.0)
+        try:
+            assert server.url, "".join(server.log)
+            yield run
+            run.check_losses()
+        finally:
+            run.expect(not (told := secrets_in_log(server.log)), f"I6: the log holds {told[:3]}")
+            report(scenario, {**run.figures, **summary(run.answers)}, run.broken)
+    assert not run.broken, "\n".join([scenario, *run.broken, "".join(server.log[-20:])])
+
+
+def frames(run: Run, seconds: float, *, choose: Choose = nothing_special, per_s: float = 50.0) -> None:
+    """Let cameras work for a time, and judge what they were answered."""
+    with run.cameras(choose=choose, per_s=per_s) as cameras:
+        cameras.run(seconds)
+    run.expect(len(cameras.answers) > seconds * per_s / 2, "the cameras sent too few frames")

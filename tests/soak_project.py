@@ -8,7 +8,7 @@ from running import write_project
 
 # data is "what:mark:rest"; once per token, so that a frame that is done once more finds a worker that lives
 _FLOW = """
-import ctypes, os, pathlib, select, time
+import ctypes, os, pathlib, select, signal, sys, threading, time
 
 def wait(seconds):
     select.select([], [], [], seconds)  # libfaketime makes time.sleep fail
@@ -16,6 +16,7 @@ def wait(seconds):
 wait(0.05)  # as a model that is loaded: the server keeps a worker in reserve, from the start on
 HERE = pathlib.Path(__file__).parent
 WORK_S = {work_s}
+leaked = []
 
 def first_time(token):
     try:
@@ -33,7 +34,30 @@ def main(context):
         ctypes.string_at(0)
     if what == "hang":
         ctypes.PyDLL(None).sleep(3600)  # keeps the interpreter's lock: no Python runs in this worker any more
+    if what == "deaf":  # to all signals that can be ignored
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        while True:
+            wait(3600)
+    if what == "deadlock":
+        lock = threading.Lock()
+        lock.acquire()
+        lock.acquire()
+    if what == "leave":
+        os._exit(0)
+    if what == "abort":
+        os.abort()
+    if what == "end-parent" and first_time(mark):
+        os.kill(os.getppid(), signal.SIGKILL)
+        wait(3600)
+    if what in ("leak", "spend"):
+        taken = bytearray(b"x") * (int(rest) << 20)
+        if what == "leak":
+            leaked.append(taken)
+        wait(WORK_S)
     if what == "eat":
+        with open(HERE / "eaten", "a") as eaten_by:
+            eaten_by.write(mark + chr(10))
         eaten = [bytearray(b"x") * (1 << 20) for _ in range(int(rest))]
     if what == "work":
         wait(float(rest))
@@ -45,6 +69,8 @@ def main(context):
         "last": bytes(image[-1, -8:, 2]).hex(),
         "shape": list(image.shape),
     }}
+    if what == "sys-exit":
+        sys.exit(3)
 """
 
 

@@ -15,7 +15,6 @@ import pytest
 from faults import is_gone, until
 from soak_cameras import Cameras, Choose
 from soak_census import at_work, control_words, pids, slot_states
-from soak_cgroup import memory_limit
 from soak_parent import restarted_by_a_parent
 from soak_run import Run, chaos
 
@@ -94,19 +93,6 @@ def test_twenty_stopped_workers_cost_at_most_the_frame_that_each_had(tmp_path: P
         run.allow(deadline_exceeded=20)
 
 
-def test_frames_that_hang_in_c_end_at_their_deadline_and_the_others_go_on(tmp_path: Path) -> None:
-    hanging = _some_frames("hang", range(40, 40 + 50 * 40, 40))
-    with chaos("50 hangs in C", tmp_path, *WORKERS, deadline_ms=1000) as run:
-        with run.cameras(per_s=25, choose=hanging) as cameras:
-            cameras.run(82.0)
-        hung = [answer for answer in cameras.answers if answer.asked == "hang"]
-        run.faults = len(hung)
-        run.allow(deadline_exceeded=len(hung))
-        run.figures["hung"] = len(hung)
-        run.expect(len(hung) == 50, f"{len(hung)} of 50 frames that hang were sent")
-        run.expect(all(answer.status == 504 for answer in hung), "a frame that hangs was answered otherwise")
-
-
 def test_after_all_workers_hung_at_once_the_server_is_back_a_second_past_the_deadline(tmp_path: Path) -> None:
     hanging = _some_frames("hang", range(50, 53))
     with chaos("all workers hang at once", tmp_path, *WORKERS, deadline_ms=1000) as run:
@@ -119,25 +105,6 @@ def test_after_all_workers_hung_at_once_the_server_is_back_a_second_past_the_dea
         run.figures["normal_again_s"] = round(back_s, 2)
         run.expect(back_s <= 1.0 + 1.0 + 0.25, f"it was back after {back_s:.2f} s")
         run.normal = []  # nobody is a bystander when all workers hang
-
-
-def test_ten_workers_out_of_memory_cost_their_frames_at_most(tmp_path: Path) -> None:
-    eating = _some_frames("eat:2000", range(100, 2600, 250))
-    sizes = {"FRAMEMILL_MAX_FRAME_MIB": "8", "FRAMEMILL_MAX_REPLY_MIB": "8"}
-    with memory_limit(mib=600) as enter, chaos("10 out of memory", tmp_path, *WORKERS, env=sizes) as run:
-        enter(run.supervisor)
-        family = [run.supervisor, *pids(run.supervisor, "master"), *pids(run.supervisor, "front")]
-        for pid in (*family, *pids(run.supervisor, "worker")):
-            enter(pid)
-        with run.cameras(choose=eating) as cameras:
-            cameras.run(52.0)
-        eaten = [answer for answer in cameras.answers if answer.asked == "eat"]
-        run.faults = len(eaten)
-        run.allow(**dict.fromkeys(("worker_crashed", "out_of_memory"), 10))
-        run.figures["eaten"] = len(eaten)
-        run.expect(len(eaten) == 10, f"{len(eaten)} of 10 frames that eat memory were sent")
-        run.expect(all(answer.status == 500 for answer in eaten), "a frame that ate all memory was answered otherwise")
-        run.expect(not any(map(is_gone, family)), "the supervisor, the fronts' master or a front died")
 
 
 def _kill_fronts(run: Run, cameras: Cameras, role: str, times: int) -> None:

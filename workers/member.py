@@ -32,6 +32,8 @@ class Member:
     went_ns: int = 0  # when it was told to go
     retired: bool = False
     killed_for_time: bool = False
+    frames: int = 0  # that it had done when it was looked at last
+    busy_ns: int = 0  # when it was last seen at a frame, or behind another one
 
     @property
     def at_work(self) -> bool:
@@ -50,7 +52,11 @@ def silent(members: Iterable[Member], rows: Sequence[memoryview], now_ns: int, l
             continue
         row = rows[member.row]
         silent_ns = now_ns - max(row[WorkerRow.HEARD_NS], member.went_ns)
-        deaf = member.at_work and longest_wait_ns > _DEAF_NS and not row[WorkerRow.BUSY]
+        if row[WorkerRow.BUSY] or row[WorkerRow.FRAMES] != member.frames:
+            member.frames, member.busy_ns = row[WorkerRow.FRAMES], now_ns
+        # a frame may have waited for long because nobody was there: whoever has just come, or ended one, takes it next
+        idle_ns = now_ns - max(member.busy_ns, member.went_ns)
+        deaf = member.at_work and min(longest_wait_ns, idle_ns) > _DEAF_NS
         if deaf or silent_ns > _SILENT_NS:
             found.append(member)
     return found
