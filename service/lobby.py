@@ -136,12 +136,16 @@ class Lobby:
             else:
                 self._refuse(guest, guest.too_late)
 
-    def make_room(self) -> None:
-        """Of the address with most connections here, close the one that has been idle, or else here, for longest."""
+    def make_room(self) -> bool:
+        """Of the address with most connections here, close the one that has been idle, or else here, for longest.
+
+        Returns whether there was one.
+        """
         crowd = max(self._crowds.values(), key=len, default={}).values()
         longest = next((guest for guest in crowd if guest.idle), None) or next(iter(crowd), None)
         if longest is not None:
             self._dismiss(longest)
+        return longest is not None
 
     def hurry(self, until_s: float) -> None:
         """Let nobody who has not begun a request stay beyond `until_s` (CLOCK_MONOTONIC)."""

@@ -125,10 +125,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
             client, address = listener.accept()
         except OSError as error:
             if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
-                _log.error("no connection can be accepted at the moment: %s", error)
-                self._lobby.make_room()
-                self._accept_from = time.monotonic() + _NO_DESCRIPTORS_S
-                self.set_accept_enabled(False)
+                self._suffer(error)
             return error.errno == errno.ECONNABORTED
         self.nr_conns += 1
         conn = TConn(self.cfg, client, address, listener.getsockname())
@@ -139,6 +136,14 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
             receive_in_steps(client)
             self._lobby.await_head(conn)
         return True
+
+    def _suffer(self, error: OSError) -> None:
+        """Let others go for who comes, and one more, for files are opened too; where all are busy, wait."""
+        if self._lobby.make_room() and self._lobby.make_room():
+            return
+        _log.error("no connection can be accepted at the moment: %s", error)
+        self._accept_from = time.monotonic() + _NO_DESCRIPTORS_S
+        self.set_accept_enabled(False)
 
     def _await_handshake(self, conn: Any) -> None:
         """Let a TLS client that has not said anything wait without a thread."""

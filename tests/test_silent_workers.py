@@ -9,6 +9,7 @@ from running import write_project
 
 from workers.control import WorkerRow
 from workers.flow.project import load_project
+from workers.layout import ROW_BYTES
 from workers.member import Member, silent
 
 SECOND_NS = 10**9
@@ -22,7 +23,7 @@ def member_at_work(tmp_path: Path) -> Member:
 
 
 def row_of(*, frames: int = 7, busy: int = 0) -> memoryview:
-    row = memoryview(bytearray(8 * len(WorkerRow))).cast("Q")
+    row = memoryview(bytearray(ROW_BYTES)).cast("Q")
     row[WorkerRow.FRAMES], row[WorkerRow.BUSY], row[WorkerRow.HEARD_NS] = frames, busy, NOW_NS + 100 * SECOND_NS
     return row
 
