@@ -212,11 +212,13 @@ def _is_closed(client: Connection) -> bool:
 def test_who_fills_the_server_with_connections_loses_them_and_nobody_else(tmp_path: Path) -> None:
     few = ["sh", "-c", 'ulimit -n 330; exec "$@"', "few"]
     project = write_project(tmp_path / "p")
-    with serving(project, "--fronts", "1", launcher=few) as server, Connection(server.port) as camera:
-        # it has been idle for longest
-        with _clients(server, 400, b"") as crowd:
-            until(lambda: sum(map(_is_closed, crowd)) > 20)
-            camera.send(frame_request("frame"))
-            answer = camera.answer()
-            assert answer is not None
-            assert answer.status == 200
+    with (
+        serving(project, "--fronts", "1", launcher=few) as server,
+        Connection(server.port) as camera,  # from then on it has been idle for longest
+        _clients(server, 400, b"") as crowd,
+    ):
+        until(lambda: sum(map(_is_closed, crowd)) > 20)
+        camera.send(frame_request("frame"))
+        answer = camera.answer()
+        assert answer is not None
+        assert answer.status == 200
