@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.systemd, pytest.mark.timeout(900)]
 
 BOOT = CHECKOUT.parent / "shared" / "tools" / "boot-systemd"
 CAP_SYS_RESOURCE = 24  # linux/capability.h; containers and virtual machines may lack it
-MOST_EXPOSED = 1.5  # of 10, as systemd-analyze counts; what the rest is stands in the unit
+MOST_EXPOSED = 1.3  # of 10, as systemd-analyze counts; it is 1.2, and other versions of systemd round otherwise
 LAUNCHER = "#!/opt/framemill/bin/python\nfrom service.cli import main\nmain()\n"
 # appended to the project's code: what it must not be able to do, and what libraries that write code must
 TRIES = """
