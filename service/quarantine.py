@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -16,10 +18,17 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _KEPT = 16
+_ENDINGS = (".frame", ".json")
+# links are not followed, neither in place of the folder nor of a file in it
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Quarantine:
-    """A bounded folder; a full or read-only disk costs the copy, never the answer."""
+    """A bounded folder; a full or read-only disk costs the copy, never the answer.
+
+    Only the server's own user can read it, for frames may show people.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -28,13 +37,30 @@ class Quarantine:
         """Write the frame and its job under the same name, `.frame` and `.json`, and drop the oldest beyond 16."""
         name = f"{time.time_ns()}"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            (self._folder / f"{name}.frame").write_bytes(frame)
-            (self._folder / f"{name}.json").write_bytes(orjson.dumps(asdict(job)))
-            for old in sorted(self._folder.glob("*.json"))[:-_KEPT]:
-                old.with_suffix(".frame").unlink(missing_ok=True)
-                old.unlink(missing_ok=True)
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            folder_fd = os.open(self._folder, _FOLDER)
+            try:
+                _drop_oldest(folder_fd)
+                _write(folder_fd, f"{name}.frame", frame)
+                _write(folder_fd, f"{name}.json", orjson.dumps(asdict(job)))
+            finally:
+                os.close(folder_fd)
         except OSError as error:
             _log.error("a frame that ended two workers could not be kept: %s", error)
             return
         _log.error("a frame ended two workers; it is kept as %s in the quarantine folder", name)
+
+
+def _write(folder_fd: int, name: str, content: memoryview | bytes) -> None:
+    with os.fdopen(os.open(name, _NEW_FILE, 0o600, dir_fd=folder_fd), "wb") as file:
+        file.write(content)
+
+
+def _drop_oldest(folder_fd: int) -> None:
+    """Make room for one more, halves included that a full disk has left."""
+    names = {name.partition(".")[0] for name in os.listdir(folder_fd) if name.endswith(_ENDINGS)}
+    for name in sorted(names)[: 1 - _KEPT]:
+        for ending in _ENDINGS:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{name}{ending}", dir_fd=folder_fd)

@@ -53,9 +53,12 @@ def _listens(port: int) -> bool:
     return False
 
 
-def _command(name: str, folder: Path, port: int, origin: int) -> list[str]:
+def _command(name: str, folder: Path, port: int, origin: int, second: int) -> list[str]:
     text = (CHECKOUT / "deploy" / _FILES[name]).read_text()
     text = text.replace("127.0.0.1:8080", f"127.0.0.1:{port}").replace("127.0.0.1:8000", f"127.0.0.1:{origin}")
+    if second:
+        assert "#server two 127.0.0.1:8001" in text
+        text = text.replace("#server two 127.0.0.1:8001", f"server two 127.0.0.1:{second}")
     # where the package's own folders are may only root write
     places = "".join(f"{what}_temp_path {folder}/{what};" for what in _TEMPORARY.split())
     file = folder / _FILES[name]
@@ -66,13 +69,13 @@ def _command(name: str, folder: Path, port: int, origin: int) -> list[str]:
 
 
 @contextmanager
-def in_front(name: str, folder: Path, origin: int) -> Iterator[Proxy]:
-    """Run the proxy `name` in front of the port `origin`; skips where it is not installed."""
+def in_front(name: str, folder: Path, origin: int, second: int = 0) -> Iterator[Proxy]:
+    """Run the proxy `name` in front of the port `origin`, and of `second`; skips where it is not installed."""
     program = shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     if program is None:
         pytest.skip(f"{name} is not installed (apt install {name})")
     port = _free_port()
-    _, *arguments = _command(name, folder, port, origin)
+    _, *arguments = _command(name, folder, port, origin, second)
     process = subprocess.Popen([program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     proxy = Proxy(name, port)
     assert process.stdout is not None

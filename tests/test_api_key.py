@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
-from faults import children_of
+from faults import FRAME, GIVE_UP_S, RAW, children_of, faulty
 from guests import client_from
 from numpy.typing import NDArray
 from pictures import png
+from raw_http import Connection
 from running import Server, serving, start_command, write_project
 
 KEY = "s3cret-key-ěšč"
@@ -71,6 +73,41 @@ def test_any_other_key_is_refused(guarded: Server, scene: NDArray[np.uint8], way
     with client_from(f"127.0.1.{way + 1}", guarded) as client:
         answer = client.post("/analyze_image", params=query, headers=headers, content=png(scene))
     assert answer.status_code == 401
+
+
+_LARGE = 6 << 20
+
+
+def _only_the_head(server: Server, key: str) -> int:
+    """Announce a large frame, send nothing of it, and return the status of the answer; 0 where none comes."""
+    head = f"POST /analyze_image HTTP/1.1\r\nHost: camera\r\nX-API-Key: {key}\r\nContent-Length: {_LARGE}\r\n\r\n"
+    with Connection(server.port, source="127.0.1.9") as camera:
+        camera.send(head.encode())
+        camera.sock.settimeout(0.2 if key == "right" else GIVE_UP_S)
+        try:
+            answer = camera.answer()
+        except TimeoutError:
+            return 0
+        assert answer is not None
+        return answer.status
+
+
+def test_a_wrong_key_is_refused_before_the_frame_is_sent_and_takes_no_slot(tmp_path: Path) -> None:
+    env = {"FRAMEMILL_API_KEY": "right", "FRAMEMILL_SLOTS": "2", "FRAMEMILL_QUEUE_MS": "50"}
+    with (
+        serving(faulty(tmp_path / "p"), env=env) as server,
+        ThreadPoolExecutor() as cameras,
+        server.client(**{"X-API-Key": "right"}) as client,
+    ):
+        assert _only_the_head(server, "right") == 0  # its body is waited for
+        gate = server.project / "code" / "go"
+        try:
+            while client.get("/api/v1/status").json()["slots"]["free_here"]:
+                cameras.submit(client.post, f"{RAW}&data=wait:go", content=FRAME)
+            assert client.post(RAW, content=FRAME).status_code == 429
+            assert [_only_the_head(server, "wrong") for _ in range(5)] == [401] * 5
+        finally:
+            gate.touch()
 
 
 def test_the_key_is_in_no_log_and_in_no_error(guarded: Server) -> None:

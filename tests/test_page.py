@@ -61,6 +61,15 @@ def test_another_sites_page_cannot_throw_the_switch(client: httpx.Client, header
     assert client.get("/api/v1/process").json() == {"process": True}
 
 
+def test_no_site_may_frame_the_page_and_no_browser_guess_what_it_is(client: httpx.Client) -> None:
+    headers = client.get("/").headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    policy = dict(rule.strip().split(" ", 1) for rule in headers["Content-Security-Policy"].split(";"))
+    for rule in ("default-src", "frame-ancestors", "base-uri"):
+        assert policy[rule] == "'none'"
+    assert policy["form-action"] == "'self'"
+
+
 def test_content_of_frames_is_shown_as_text_and_nothing_may_run(tmp_path: Path, scene: NDArray[np.uint8]) -> None:
     hostile = "<script>alert(1)</script>"
     code = (

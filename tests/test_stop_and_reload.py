@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from faults import (
     children_of,
     faulty,
     faulty_server,  # noqa: F401 - the fixture `server` of this file
+    fronts_master,
+    is_gone,
     post,
     until,
     whole,
@@ -50,6 +54,42 @@ def test_asked_a_second_time_it_stops_at_once(server: Server) -> None:
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(GIVE_UP_S) == 5
     thread.join()
+
+
+HANGS = """
+import ctypes, signal
+
+def main(context):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ctypes.PyDLL(None).sleep(1000)  # which keeps the interpreter for itself
+"""
+
+
+@pytest.mark.long
+def test_a_frame_that_hangs_holds_a_stop_up_until_its_deadline(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/hangs.py"\n', hangs=HANGS)
+    with serving(project, env={"FRAMEMILL_DEADLINE_MS": "1500"}) as server, ThreadPoolExecutor(1) as cameras:
+        answer = cameras.submit(post, server, "")
+        until(lambda: server.status()["workers"]["busy"] == 1)
+        server.process.send_signal(signal.SIGTERM)
+        begun_s = time.monotonic()
+        assert server.process.wait(GIVE_UP_S) == 0
+        assert time.monotonic() - begun_s < 1.5 + 2
+        assert answer.result().json()["code"] == "deadline_exceeded"
+
+
+@pytest.mark.long
+def test_what_does_not_end_is_killed_two_seconds_after_the_deadline(tmp_path: Path) -> None:
+    with serving(faulty(tmp_path / "p"), env={"FRAMEMILL_DEADLINE_MS": "500"}) as server:
+        started = children_of(server.process.pid)
+        os.kill(fronts_master(server), signal.SIGSTOP)
+        server.process.send_signal(signal.SIGTERM)
+        begun_s = time.monotonic()
+        assert server.process.wait(GIVE_UP_S) == 5
+        took_s = time.monotonic() - begun_s
+        until(lambda: all(is_gone(pid) for pid in started))
+    assert 2.4 < took_s < 4
+    assert any("not everything ended in time; the rest is killed" in line for line in server.log)
 
 
 def test_stop_over_http_ends_the_server(tmp_path: Path) -> None:
