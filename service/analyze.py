@@ -147,7 +147,8 @@ class Desk:
         try:
             return lease.run(job, length, client_fd)
         except WorkerCrashed:
-            self.quarantine.keep(job, lease.area[:length])
+            if not self.quarantine.keep(job, lease.area[:length]):
+                self.counters.not_kept()
             raise
 
 

@@ -50,6 +50,11 @@ class Counters:
         with self._lock:
             self._row[FrontRow.REFUSED if isinstance(error, NoFreeSlot) else FrontRow.ERRORS] += 1
 
+    def not_kept(self) -> None:
+        """Count a frame that ended its workers and could not be kept for inspection."""
+        with self._lock:
+            self._row[FrontRow.NOT_KEPT] += 1
+
     def sent(self, send_ns: int) -> None:
         """Count the time that a picture took to be sent."""
         with self._lock:

@@ -31,6 +31,10 @@ class _Snapshot(Collector):
         yield CounterMetricFamily(
             "framemill_received_bytes", "Bytes of frames received", value=now["frames"]["received_bytes"]
         )
+        not_kept = now["frames"]["not_kept"]
+        yield CounterMetricFamily(
+            "framemill_frames_not_kept", "Frames that ended their workers and could not be kept", value=not_kept
+        )
         seconds = CounterMetricFamily("framemill_seconds", "Where the time of frames went", labels=["step"])
         for step, spent_s in now["seconds"].items():
             seconds.add_metric([step], spent_s)

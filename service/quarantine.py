@@ -33,8 +33,11 @@ class Quarantine:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def keep(self, job: Job, frame: memoryview) -> None:
-        """Write the frame and its job under the same name, `.frame` and `.json`, and drop the oldest beyond 16."""
+    def keep(self, job: Job, frame: memoryview) -> bool:
+        """Write the frame and its job under the same name, `.frame` and `.json`, and drop the oldest beyond 16.
+
+        Returns whether it could be kept.
+        """
         name = f"{time.time_ns()}"
         try:
             self._folder.parent.mkdir(parents=True, exist_ok=True)
@@ -48,8 +51,9 @@ class Quarantine:
                 os.close(folder_fd)
         except OSError as error:
             _log.error("a frame that ended two workers could not be kept: %s", error)
-            return
+            return False
         _log.error("a frame ended two workers; it is kept as %s in the quarantine folder", name)
+        return True
 
 
 def _write(folder_fd: int, name: str, content: memoryview | bytes) -> None:

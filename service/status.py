@@ -54,6 +54,7 @@ class Status:
                 "process_off": control.total(FrontRow.OFF),
                 "errors": control.total(FrontRow.ERRORS),
                 "refused": control.total(FrontRow.REFUSED),
+                "not_kept": control.total(FrontRow.NOT_KEPT),
                 "received_bytes": control.total(FrontRow.RECEIVED_BYTES),
             },
             "seconds": {

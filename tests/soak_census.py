@@ -44,7 +44,9 @@ class Census:
         said = [f"{self.zombies} zombies"] if self.zombies else []
         for what in ("processes", "threads", "descriptors"):
             earlier, now = getattr(before, what), getattr(self, what)
-            spare = Counter({"front": _MORE_THREADS * before.processes["front"]} if what == "threads" else {})
+            # a front opens the folder of clients' segments at the first of them, and keeps it
+            fronts = before.processes["front"]
+            spare = Counter({"front": _MORE_THREADS * fronts} if what == "threads" else {"front /dev/shm": fronts})
             grown = [role for role in now if now[role] > earlier[role] + spare[role]]
             said += [f"{what} {role}: {earlier[role]} -> {now[role]}" for role in grown]
         said += [f"{count} slots are {state}" for state, count in self.slots.items() if state not in {"FREE", "DONE"}]

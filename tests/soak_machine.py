@@ -56,7 +56,12 @@ def tiny(folder: str, size: str = "64k") -> str:
 
 def full(folder: str) -> str:
     """The same, and not a byte is left on it."""
-    return f"{tiny(folder)}; dd if=/dev/zero of={shlex.quote(folder)}/fill bs=4k 2>/dev/null || true"
+    return f"{tiny(folder)}; {fill(folder)}"
+
+
+def fill(folder: str) -> str:
+    """Write to the file system there until nothing is left."""
+    return f"dd if=/dev/zero of={shlex.quote(folder)}/fill bs=4k 2>/dev/null || true"
 
 
 def read_only(folder: str) -> str:

@@ -9,11 +9,18 @@ from pathlib import Path
 import pytest
 from faults import until
 from running import Server
+from soak_cameras import Cameras
 from soak_clock import JumpingClock
-from soak_machine import broken_machine, frames, full, read_only, read_only_as_it_is
+from soak_machine import broken_machine, fill, frames, full, read_only, read_only_as_it_is, tiny
 from soak_project import soak_project
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
+
+FRAMES = 10_000
+PER_S = 400.0
+CRASHES = 5
+SEGMENT = "psm_50a4fd11"
+WIDTH, HEIGHT = 64, 48
 
 
 def _says(server: Server, words: str) -> bool:
@@ -22,20 +29,33 @@ def _says(server: Server, words: str) -> bool:
 
 @pytest.mark.parametrize("how", [full, read_only], ids=lambda how: how.__name__)
 def test_on_a_disk_that_takes_nothing_frames_are_answered_and_crashing_ones_too(tmp_path: Path, how: object) -> None:
-    project = soak_project(tmp_path / "soak")
+    project = soak_project(tmp_path / "soak", work_s=0.001)
     state = project / ".framemill"
     state.mkdir()
     prepare = full(str(state)) if how is full else read_only(str(state))
+    crashing = range(50, FRAMES - 50, FRAMES // CRASHES)
     with broken_machine(f"state folder {how.__name__}", prepare, project) as run:  # type: ignore[attr-defined]
-        frames(run, 5.0, choose=lambda number: "segv" if number == 50 else "mark")
-        run.allow(worker_crashed=1)
+        with run.cameras(per_s=PER_S, large_every=500, choose=lambda n: "segv" if n in crashing else "mark") as cameras:
+            until_sent(cameras, FRAMES)
+        run.allow(worker_crashed=CRASHES)
         until(lambda: run.whole)
         with run.client() as client:
             answer = client.put("/api/v1/process", json={"process": False})
             run.figures["switch"] = answer.status_code
             run.expect(answer.status_code == 507, "the switch did not say that it cannot be kept")
             run.expect(client.get("/readyz").status_code == 200, "the switch was thrown all the same")
+        run.figures["not_kept"] = run.status()["frames"]["not_kept"]
+        crashed = sum(1 for answer in run.answers if answer.code == "worker_crashed")
+        run.expect(crashed == run.figures["not_kept"] == CRASHES, f"{crashed} frames crashed")
         run.expect(_says(run.server, "could not be kept"), "nobody was told that a frame was not kept")
+
+
+def until_sent(cameras: Cameras, frames: int) -> None:
+    """Let them work until so many frames are answered."""
+    for _ in range(frames):
+        cameras.run(0.5)
+        if len(cameras.answers) >= frames:
+            break
 
 
 def test_with_a_read_only_tmp_frames_are_answered(tmp_path: Path) -> None:
@@ -44,9 +64,20 @@ def test_with_a_read_only_tmp_frames_are_answered(tmp_path: Path) -> None:
         frames(run, 5.0)
 
 
-def test_with_a_full_dev_shm_frames_are_answered(tmp_path: Path) -> None:
-    with broken_machine("/dev/shm is full", full("/dev/shm"), soak_project(tmp_path / "soak")) as run:
+def test_with_a_full_dev_shm_frames_are_answered_and_those_of_a_client_in_it_too(tmp_path: Path) -> None:
+    # the client was there before it was full
+    planted = f"{tiny('/dev/shm')}; printf %{WIDTH * HEIGHT * 3}s > /dev/shm/{SEGMENT}; {fill('/dev/shm')}"
+    size = {"width": str(WIDTH), "height": str(HEIGHT)}
+    with broken_machine("/dev/shm is full", planted, soak_project(tmp_path / "soak")) as run:
         frames(run, 5.0)
+        with run.client() as client:
+            for number in range(100):
+                params = {"name": SEGMENT, "data": f"mark:{number}:", **size}
+                answer = client.post("/analyze_image_shared_memory", params=params)
+                seen = answer.json().get("seen", {})
+                run.expect(answer.status_code == 200, f"{answer.status_code} {answer.text}")
+                run.expect(seen.get("first") == (b" " * 8).hex(), f"it saw {seen}")
+        run.expect(run.status()["workers"]["deaths"] == 0, "a worker died")
 
 
 def test_a_clock_that_jumps_by_an_hour_costs_no_frame(tmp_path: Path) -> None:

@@ -262,13 +262,21 @@ def test_a_worker_without_its_descriptors_is_replaced(server: Server) -> None:
 
 
 def dirty_then_clean(server: Server, frames: int) -> None:
+    assert post(server, "os._exit(0)").json()["code"] == "worker_crashed"
+    until(lambda: whole(server))
     with one_worker(server):
-        before = told(server, STATE)["state"]
+        fresh = told(server, STATE)
+        before, pid = fresh["state"], fresh["pid"]
         for _ in range(frames):
             told(server, DIRTY)
         for _ in range(frames):
             context = told(server, STATE)
-            assert (context["state"], context["errors"]) == (before, [])
+            assert (context["state"], context["errors"], context["pid"]) == (before, [], pid)
+    # neither was a worker made otherwise by what the one before it did
+    assert post(server, "os._exit(0)").json()["code"] == "worker_crashed"
+    until(lambda: whole(server))
+    fresh = told(server, STATE)
+    assert (fresh["state"], fresh["pid"] != pid) == (before, True)
 
 
 def test_what_a_frame_changed_is_not_there_for_the_next(server: Server) -> None:

@@ -22,6 +22,7 @@ A front's row::
           4  ok, 5  nok, 6  errors, 7  refused (429), 8  off (answered while the switch was off)
           9  frames, 10 received_bytes, 11 wait_ns, 12 receive_ns, 13 decode_ns, 14 flow_ns, 15 encode_ns, 16 send_ns
          17 doubted_pid   a worker that left an answer that cannot be right; the supervisor sets it back
+         18 not_kept      frames that ended their workers and could not be kept for inspection
 
 A worker's row::
 
@@ -87,6 +88,7 @@ class FrontRow:
     ENCODE_NS = 15
     SEND_NS = 16
     DOUBTED_PID = 17
+    NOT_KEPT = 18
 
 
 class WorkerRow:

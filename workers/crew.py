@@ -238,6 +238,7 @@ class Crew:
         """Kill what is overdue or deaf, announce what was lost, replace what has grown. Called at every tick."""
         self._outputs.tick(now_ns)
         self._breaker.tick(now_ns)
+        self._memory.tick(now_ns)
         for pid in rescue.overdue_owners(self._headers, now_ns):
             member = self._members.get(pid)
             if member is not None and not member.killed_for_time:

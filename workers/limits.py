@@ -27,6 +27,7 @@ _FULL = 0.5  # of what loading has left: there is room for the frames until its 
 _LEAST_FREE = 0.25  # of the limit, once the project is loaded
 _MORE_DESCRIPTORS = 256
 _MORE_THREADS = 64
+_KILL_LASTS_NS = 3_000_000_000  # from being chosen to having ended: gigabytes are given back first
 _PAGE_BYTES = resource.getpagesize()
 MIB = 1 << 20
 
@@ -49,16 +50,28 @@ def _set_score(score: int) -> None:
 
 
 class MemoryWatch:
-    """Tells a worker that the kernel killed for memory from one that somebody else killed."""
+    """Tells a worker that the kernel killed for memory from one that somebody else killed.
+
+    The kernel counts such kills for the whole machine: only those of the last few seconds can be that of a worker that
+    has just ended, and each can be that of one worker.
+    """
 
     def __init__(self) -> None:
-        self._kills = _out_of_memory_kills()
+        self._settled = self._recent = _out_of_memory_kills()
+        self._next_ns = 0
+
+    def tick(self, now_ns: int) -> None:
+        """Let kills that are older than a few seconds be those of other processes."""
+        if now_ns >= self._next_ns:
+            self._next_ns = now_ns + _KILL_LASTS_NS
+            self._settled, self._recent = max(self._settled, self._recent), _out_of_memory_kills()
 
     def ran_out(self) -> bool:
-        """Whether the kernel has ended a process of this machine for memory since this was asked last."""
-        before = self._kills
-        self._kills = max(before, _out_of_memory_kills())
-        return self._kills > before
+        """Whether the kernel has ended a process of this machine for memory, and no other worker was that one."""
+        if _out_of_memory_kills() <= self._settled:
+            return False
+        self._settled += 1
+        return True
 
 
 def _out_of_memory_kills() -> int:
