@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _FILE = "process.json"
 _BODY_BYTES = 1000
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC  # no link that somebody else put there
 
 
 def read_switch(state_dir: Path) -> bool:
@@ -58,8 +59,9 @@ class ProcessSwitch:
         with self._lock:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             fresh = self._file.with_suffix(f".{os.getpid()}")
+            fresh.unlink(missing_ok=True)  # of a process that had the same number and was killed
             try:
-                with fresh.open("wb") as file:
+                with os.fdopen(os.open(fresh, _NEW_FILE, 0o644), "wb") as file:
                     file.write(orjson.dumps({"process": on}))
                     file.flush()
                     os.fsync(file.fileno())

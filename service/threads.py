@@ -20,7 +20,7 @@ from typing import Any
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 import service.one_write  # noqa: F401 - from here on gunicorn answers with one system call
-from service.door import shut, stop_handshakes
+from service.door import let_in, shut, stop_handshakes
 from service.heads import head_is_whole
 from service.lobby import Lobby, Patience
 from service.repeat import answer_again
@@ -50,6 +50,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         self._handshakes: dict[Any, float] = {}  # TLS connections in a thread without a request yet: until when
         self._looked_at = 0.0
         self._accept_from = 0.0
+        self._door_closes = False
 
     def get_thread_pool(self) -> ScarceThreads:
         """See gunicorn: made once, in the front's own process."""
@@ -90,7 +91,8 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         self._lobby.hurry(begun_s + _LINGER_S)
         self._cap_keepalive(begun_s + _LINGER_S)
         self._turn_until(begun_s + _LINGER_S)
-        if self.app.closes_the_door:
+        self._door_closes = self.app.closes_the_door
+        if self._door_closes:
             for listener in self.sockets:
                 stop_handshakes(listener)
             handshakes_end_s = time.monotonic() + _HANDSHAKE_S
@@ -98,7 +100,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
                 self._turn()
         self._accept_all()
         self.set_accept_enabled(False)
-        if self.app.closes_the_door:
+        if self._door_closes:
             for listener in self.sockets:
                 shut(listener)
         self._turn_until(begun_s + self.cfg.graceful_timeout)
@@ -127,6 +129,8 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
             if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
                 self._suffer(error)
             return error.errno == errno.ECONNABORTED
+        if self._door_closes:
+            let_in(client)
         self.nr_conns += 1
         conn = TConn(self.cfg, client, address, listener.getsockname())
         if self.cfg.is_ssl:
