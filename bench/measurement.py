@@ -15,6 +15,7 @@ from typing import Any
 OURS = "framemill"
 RECEIVER = "bare C receiver"
 PLAIN_LOOP = "plain loop"
+SMALLEST = "smallest Python server"
 STAGES = ("receive", "wait", "decode", "flow", "encode", "send")
 
 
@@ -23,8 +24,8 @@ class Measurement:
     """One run against one server; times in milliseconds.
 
     `suite` is the table it belongs to: compare (servers side by side), cameras, size, workers (one thing varied),
-    pool (against inline), memory (over many frames), takt (open loop). `server` is OURS, RECEIVER, PLAIN_LOOP or the
-    name of a peer. A time that a server cannot have is NaN. `cpu_ms` is user and system time of all the server's
+    pool (against inline), memory (over many frames), takt (open loop). `server` is OURS, RECEIVER, PLAIN_LOOP, SMALLEST
+    or the name of a peer. A time that a server cannot have is NaN. `cpu_ms` is user and system time of all the server's
     processes per frame; `memory_mib` their proportional set size; `stages_ms` where a frame's time went by the server's
     own count, by STAGES. `paused` counts, among the `late` ones, frames during which an idle process saw the machine
     pause too.

@@ -85,20 +85,6 @@ def _proportional_kib(pid: int) -> tuple[int, int]:
 @contextmanager
 def bare_receiver(folder: Path) -> Iterator[Measured | None]:
     """Build the program in receiver.c in `folder` and run it; None where there is no C compiler."""
-    with _receiver(folder) as found:
-        yield found
-
-
-@contextmanager
-def smallest_pool(folder: Path, workers: int, width_px: int, height_px: int) -> Iterator[Measured | None]:
-    """The same with so many workers behind it (smallest_pool.py), for frames of this size."""
-    env = {"BENCH_WIDTH_PX": str(width_px), "BENCH_HEIGHT_PX": str(height_px)}
-    with _receiver(folder, env, workers) as found:
-        yield found
-
-
-@contextmanager
-def _receiver(folder: Path, env: dict[str, str] | None = None, workers: int = 0) -> Iterator[Measured | None]:
     compiler = shutil.which("cc")
     if compiler is None:
         yield None
@@ -106,9 +92,24 @@ def _receiver(folder: Path, env: dict[str, str] | None = None, workers: int = 0)
     program = folder / "receiver"
     source = Path(__file__).with_name("receiver.c")
     subprocess.run([compiler, "-O2", "-pthread", "-o", str(program), str(source)], check=True)
-    command = [sys.executable, "-m", "bench.smallest_pool", str(program), str(workers)] if workers else [str(program)]
+    process = subprocess.Popen([str(program)], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout is not None
+    try:
+        yield Measured(process, int(process.stdout.readline()), 0.0)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@contextmanager
+def smallest_server(workers: int) -> Iterator[Measured]:
+    """Start the server that does nothing but the job, for frames of 1920x1024 px."""
     process = subprocess.Popen(
-        command, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-m", "bench.smallest_server", str(workers)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout is not None
     try:

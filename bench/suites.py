@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from bench.frames import SCENARIOS, shots
 from bench.inline_front import inline_server
-from bench.measurement import OURS, RECEIVER, Measurement
+from bench.measurement import OURS, RECEIVER, SMALLEST, Measurement
 from bench.one_run import Setup, run_against, run_plain_loop
 from bench.peer import PeerUnavailable, running_peer
-from bench.server import bare_receiver, measured_server
+from bench.server import bare_receiver, measured_server, smallest_server
 
 if TYPE_CHECKING:
     from bench.server import Measured
@@ -36,13 +36,15 @@ _SMALL_PX = (320, 240)
 def compare(folder: Path, peers: Sequence[str], rounds: int, seconds: float) -> Iterator[Measurement]:
     """All scenarios at four connections: against the two halves of the limit, then against each peer."""
     numbers = itertools.count()
-    with measured_server(TRIVIAL, "--workers", "2") as ours, ExitStack() as until_done:
+    with measured_server(TRIVIAL, "--workers", "2") as ours, smallest_server(2) as least, ExitStack() as until_done:
         receiver = until_done.enter_context(bare_receiver(folder))
         for _ in range(rounds):
             number = next(numbers)
             for scenario in SCENARIOS:
                 setup = Setup("compare", scenario, number, seconds=seconds)
                 servers = {OURS: ours} | ({RECEIVER: receiver} if receiver else {})
+                if scenario in _PEER_SCENARIOS:
+                    servers[SMALLEST] = least
                 yield from _in_turn(servers, setup)
                 if scenario in _LIMIT_SCENARIOS:
                     yield run_plain_loop(setup)

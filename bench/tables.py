@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from bench.measurement import OURS, PLAIN_LOOP, RECEIVER, STAGES, Measurement, Results
+from bench.measurement import OURS, PLAIN_LOOP, RECEIVER, SMALLEST, STAGES, Measurement, Results
 from bench.targets import TARGETS, Pick, median, middle, over_limit, ratio, together
 
 _UNKNOWN = "-"
@@ -83,7 +83,7 @@ def by_server(rows: Iterable[Measurement]) -> dict[str, list[Measurement]]:
     found: dict[str, list[Measurement]] = {}
     for row in rows:
         found.setdefault(row.server, []).append(row)
-    first = (OURS, RECEIVER, PLAIN_LOOP)
+    first = (OURS, RECEIVER, PLAIN_LOOP, SMALLEST)
     places = {server: first.index(server) if server in first else len(first) for server in found}
     return dict(sorted(found.items(), key=lambda item: (places[item[0]], -(median(r.per_s for r in item[1]) or 0))))
 

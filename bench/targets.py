@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from bench.measurement import OURS, PLAIN_LOOP, RECEIVER, STAGES, Measurement, Results
+from bench.measurement import OURS, PLAIN_LOOP, RECEIVER, SMALLEST, STAGES, Measurement, Results
 
 INLINE = "inline"
-_NOT_PEERS = {OURS, RECEIVER, PLAIN_LOOP, INLINE}
+_NOT_PEERS = {OURS, RECEIVER, PLAIN_LOOP, SMALLEST, INLINE}
 _COUNTED = ("frames", "errors", "late", "paused")
 
 Figure = Literal["per_s", "cpu_ms", "p50_ms", "p99_ms", "p999_ms", "longest_ms", "memory_mib"]
