@@ -27,7 +27,7 @@ STEPS = [
     "workers.runner:Runner._answer:before",
     "workers.task:Inspector.answer:after",
     "workers.task:_write:after",  # the answer is in the reply area, nobody knows
-    "workers.runner:Runner._note:after",
+    "workers.slot:Header.leave_answer:before",
     "workers.runner:unlock:before",
     "workers.runner:unlock:after",  # the slot is not locked any more and not DONE yet
     "workers.runner:signal_done:before",  # it is DONE, and its front is not told
