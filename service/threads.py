@@ -37,6 +37,7 @@ _HEAD_S = 5.0
 _LINGER_S = 1.0  # for a request that a client is sending while the front is asked to stop
 _HANDSHAKE_S = 0.2  # for a client on the way from its SYN to its ACK
 _NO_DESCRIPTORS_S = 0.5
+_COMPLAINT_S = 1.0
 _READ_BYTES = 8192
 
 
@@ -51,6 +52,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         self._looked_at = 0.0
         self._accept_from = 0.0
         self._door_closes = False
+        self._complain_from = 0.0
 
     def get_thread_pool(self) -> ScarceThreads:
         """See gunicorn: made once, in the front's own process."""
@@ -142,12 +144,16 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         return True
 
     def _suffer(self, error: OSError) -> None:
-        """Let others go for who comes, and one more, for files are opened too; where all are busy, wait."""
-        if self._lobby.make_room() and self._lobby.make_room():
-            return
-        _log.error("no connection can be accepted at the moment: %s", error)
-        self._accept_from = time.monotonic() + _NO_DESCRIPTORS_S
-        self.set_accept_enabled(False)
+        """Let an idle connection go for who comes, and one more, for files are opened too; where none is, wait."""
+        now_s = time.monotonic()
+        found = self._lobby.make_room() and self._lobby.make_room()
+        if now_s >= self._complain_from:
+            self._complain_from = now_s + _COMPLAINT_S
+            what = "idle ones are closed for it" if found else "it has to wait"
+            _log.error("there is no descriptor for a connection: %s; %s", error, what)
+        if not found:
+            self._accept_from = now_s + _NO_DESCRIPTORS_S
+            self.set_accept_enabled(False)
 
     def _await_handshake(self, conn: Any) -> None:
         """Let a TLS client that has not said anything wait without a thread."""
