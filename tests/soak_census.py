@@ -85,7 +85,7 @@ def _family(supervisor: int) -> Iterator[tuple[int, str]]:
     for child in children_of(supervisor):
         try:
             command = command_of(child)
-        except FileNotFoundError:  # it has just ended
+        except (FileNotFoundError, ProcessLookupError):  # it has just ended
             continue
         if "service.front" not in command:
             yield child, "worker"
