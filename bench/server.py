@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,25 +92,19 @@ def bare_receiver(folder: Path) -> Iterator[Measured | None]:
     program = folder / "receiver"
     source = Path(__file__).with_name("receiver.c")
     subprocess.run([compiler, "-O2", "-pthread", "-o", str(program), str(source)], check=True)
-    process = subprocess.Popen([str(program)], stdout=subprocess.PIPE, text=True, start_new_session=True)
-    assert process.stdout is not None
-    try:
-        yield Measured(process, int(process.stdout.readline()), 0.0)
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    with _told_its_port(str(program)) as receiver:
+        yield receiver
+
+
+def smallest_server(workers: int) -> AbstractContextManager[Measured]:
+    """Run the server that does nothing but the job, for frames of 1920x1024 px."""
+    return _told_its_port(sys.executable, "-m", "bench.smallest_server", str(workers))
 
 
 @contextmanager
-def smallest_server(workers: int) -> Iterator[Measured]:
-    """Start the server that does nothing but the job, for frames of 1920x1024 px."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.smallest_server", str(workers)],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+def _told_its_port(*command: str) -> Iterator[Measured]:
+    """Run a server that prints its port, in a session of its own."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
     try:
         yield Measured(process, int(process.stdout.readline()), 0.0)

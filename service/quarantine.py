@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from service.new_file import new_file
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -19,9 +21,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _KEPT = 16
 _ENDINGS = (".frame", ".json")
-# links are not followed, neither in place of the folder nor of a file in it
+# a link in its place is not followed
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Quarantine:
@@ -57,7 +58,7 @@ class Quarantine:
 
 
 def _write(folder_fd: int, name: str, content: memoryview | bytes) -> None:
-    with os.fdopen(os.open(name, _NEW_FILE, 0o600, dir_fd=folder_fd), "wb") as file:
+    with new_file(name, 0o600, folder_fd=folder_fd) as file:
         file.write(content)
 
 

@@ -14,6 +14,7 @@ import orjson
 
 from service.keyring import Scope
 from service.keys import require
+from service.new_file import new_file
 from workers.control import Control
 from workers.errors import InvalidParameter, SwitchNotKept
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _FILE = "process.json"
 _BODY_BYTES = 1000
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC  # no link that somebody else put there
 
 
 def read_switch(state_dir: Path) -> bool:
@@ -61,7 +61,7 @@ class ProcessSwitch:
             fresh = self._file.with_suffix(f".{os.getpid()}")
             fresh.unlink(missing_ok=True)  # of a process that had the same number and was killed
             try:
-                with os.fdopen(os.open(fresh, _NEW_FILE, 0o644), "wb") as file:
+                with new_file(fresh, 0o644) as file:
                     file.write(orjson.dumps({"process": on}))
                     file.flush()
                     os.fsync(file.fileno())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,30 @@ while (here / "hold").exists():
 def main(context):
     pass
 """
+
+
+@contextmanager
+def slow_line(tmp_path: Path, boot_ms: int = 60_000) -> Iterator[Line]:
+    """A server whose project can be made to load for as long as one likes."""
+    project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/slow.py"\n', slow=_SLOW)
+    with line_of_servers(project, tmp_path / "code", env={"FRAMEMILL_BOOT_MS": str(boot_ms)}) as line:
+        yield line
+
+
+def begin_next(line: Line) -> int:
+    """Have it start the one that is to follow, which then loads until it is let; returns that one's process id."""
+    code = line.server.project / "code"
+    before = set(children_of(line.pid))
+    (code / "loading").unlink()
+    (code / "hold").touch()
+    line.ask()
+    until((code / "loading").exists)
+    (started,) = set(children_of(line.pid)) - before
+    return started
+
+
+def let_load(line: Line) -> None:
+    (line.server.project / "code" / "hold").unlink()
 
 
 @pytest.fixture(name="line")
@@ -65,20 +90,15 @@ def test_under_load_nobody_is_cut_or_refused(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_while_the_next_one_loads_the_one_before_answers_and_what_is_switched_holds(tmp_path: Path) -> None:
-    project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/slow.py"\n', slow=_SLOW)
-    code = project / "code"
-    with line_of_servers(project, tmp_path / "code") as line:
-        (code / "loading").unlink()
-        (code / "hold").touch()
-        line.ask()
-        until((code / "loading").exists)
+    with slow_line(tmp_path) as line:
+        begin_next(line)
         line.server.process.send_signal(signal.SIGHUP)
         until(lambda: line.said("about to follow this one"))
         with line.server.client() as client:
             for _ in range(20):
                 assert client.post(RAW, content=FRAME).status_code == 200
             client.put("/api/v1/process", json={"process": False}).raise_for_status()
-        (code / "hold").unlink()
+        let_load(line)
         assert line.server.process.wait(GIVE_UP_S) == 0
         with line.server.client() as client:
             until(lambda: client.get("/api/v1/process").json() == {"process": False})
@@ -86,11 +106,9 @@ def test_while_the_next_one_loads_the_one_before_answers_and_what_is_switched_ho
 
 @pytest.mark.long
 def test_one_that_does_not_get_ready_is_given_up(tmp_path: Path) -> None:
-    project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/slow.py"\n', slow=_SLOW)
-    with line_of_servers(project, tmp_path / "code", env={"FRAMEMILL_BOOT_MS": "1000"}) as line:
+    with slow_line(tmp_path, boot_ms=1000) as line:
         before = set(children_of(line.pid))
-        (project / "code" / "hold").touch()
-        line.ask()
+        begin_next(line)
         until(lambda: line.said("did not load the project within 1000 ms"))
         until(lambda: line.said("this one goes on"))
         with line.server.client() as client:
@@ -100,15 +118,8 @@ def test_one_that_does_not_get_ready_is_given_up(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_a_server_that_stops_takes_the_one_that_would_follow_with_it(tmp_path: Path) -> None:
-    project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/slow.py"\n', slow=_SLOW)
-    code = project / "code"
-    with line_of_servers(project, tmp_path / "code") as line:
-        before = set(children_of(line.pid))
-        (code / "loading").unlink()
-        (code / "hold").touch()
-        line.ask()
-        until((code / "loading").exists)
-        (started,) = set(children_of(line.pid)) - before
+    with slow_line(tmp_path) as line:
+        started = begin_next(line)
         family = [started, *children_of(started)]
         assert line.server.stop() == 0
         until(lambda: all(map(is_gone, family)))
@@ -116,21 +127,15 @@ def test_a_server_that_stops_takes_the_one_that_would_follow_with_it(tmp_path: P
 
 @pytest.mark.long
 def test_one_whose_starter_is_killed_serves_alone(tmp_path: Path) -> None:
-    project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/slow.py"\n', slow=_SLOW)
-    code = project / "code"
-    with line_of_servers(project, tmp_path / "code") as line:
+    with slow_line(tmp_path) as line:
         before = set(children_of(line.pid))
-        (code / "loading").unlink()
-        (code / "hold").touch()
-        line.ask()
-        until((code / "loading").exists)
-        (started,) = set(children_of(line.pid)) - before
+        started = begin_next(line)
         family = [pid for child in before for pid in (child, *children_of(child))]
         os.kill(line.pid, signal.SIGKILL)
         line.server.process.wait()
         until(lambda: all(map(is_gone, family)))
         line.pid = started
-        (code / "hold").unlink()
+        let_load(line)
         with line.server.client() as client:
             until(lambda: client.get("/readyz").status_code == 200)
             assert client.post(RAW, content=FRAME).status_code == 200

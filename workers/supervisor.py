@@ -7,8 +7,8 @@
      |- worker 0 .. N-1  forked from here, warm (crew.py)
      '- spare            a worker that waits for its go, where booting is slow
 
-To stop is to ask, to wait until one deadline, to kill, and to say how many
-of each. If the supervisor itself is killed, the kernel kills its children (PR_SET_PDEATHSIG).
+To stop is to ask, to wait until one deadline, to kill, and to say how many of each. If the supervisor itself is killed,
+the kernel kills its children (PR_SET_PDEATHSIG).
 """
 
 from __future__ import annotations
