@@ -28,7 +28,7 @@ class Measurement:
     or the name of a peer. A time that a server cannot have is NaN. `cpu_ms` is user and system time of all the server's
     processes per frame; `memory_mib` their proportional set size; `stages_ms` where a frame's time went by the server's
     own count, by STAGES. `paused` counts, among the `late` ones, frames during which an idle process saw the machine
-    pause too.
+    pause too. `starved` is how many cameras had fewer than a quarter of the frames of an even share.
     """
 
     suite: str
@@ -51,6 +51,7 @@ class Measurement:
     memory_mib: float = 0.0
     late: int = 0
     paused: int = 0
+    starved: int = 0
     stages_ms: dict[str, float] = field(default_factory=dict)
     first_error: str = ""
 

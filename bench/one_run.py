@@ -65,7 +65,7 @@ def row_of(name: str, server: Measured, setup: Setup, load: Load, cpu_s: float) 
         workers=setup.workers, width_px=setup.width_px, height_px=setup.height_px, frames=load.frames,
         errors=load.errors, seconds=load.seconds, per_s=load.per_s, cpu_ms=1e3 * cpu_s / max(1, load.all_frames),
         p50_ms=load.p50_ms, p99_ms=load.p99_ms, p999_ms=load.p999_ms, longest_ms=load.longest_ms,
-        memory_mib=sum(server.proportional_mib()), first_error=load.first_error,
+        memory_mib=sum(server.proportional_mib()), starved=load.starved, first_error=load.first_error,
     )  # fmt: skip
 
 

@@ -34,7 +34,7 @@ _SUITES = (
     _Suite("workers", "Number of workers", ("workers",)),
     _Suite("pool", "The pool against inline", ("cameras",)),
 )
-_FIGURES = ("frames/s", "CPU ms/frame", "p50 ms", "p99 ms", "p99.9 ms", "memory MiB", "errors", "of ours")
+_FIGURES = ("frames/s", "CPU ms/frame", "p50 ms", "p99 ms", "p99.9 ms", "memory MiB", "errors", "starved", "of ours")
 
 
 def markdown(results: Results) -> str:
@@ -142,7 +142,7 @@ def _figures(rows: Sequence[Measurement], server: str) -> list[str]:
     one = middle([row for row in rows if row.server == server])
     theirs, ours = (Pick(one.suite, one.scenario, name) for name in (server, OURS))
     values = (one.per_s, one.cpu_ms, one.p50_ms, one.p99_ms, one.p999_ms, one.memory_mib or None)
-    return [*map(number, values), f"{one.errors:,}", number(ratio(rows, theirs, ours))]
+    return [*map(number, values), f"{one.errors:,}", str(one.starved), number(ratio(rows, theirs, ours))]
 
 
 def _same(rows: Sequence[Measurement]) -> str:

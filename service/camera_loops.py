@@ -28,6 +28,7 @@ _RECONNECT_S = 0.05
 _TEXT_BYTES = 65_536
 _HEAD_END = b"\r\n\r\n"
 _PRECISE_S = 1.0
+_EVEN_FRAMES = 8  # of an even share: with fewer, chance alone leaves a camera behind
 _WRONG = "not this frame's answer"
 
 
@@ -221,16 +222,18 @@ def _run(plan: Plan, shots: Sequence[_Ready]) -> Load:
         loop.join()
     counted_from_s = begin_s + plan.warm_s
     seconds = time.monotonic() - counted_from_s
-    sent = [entry for camera in cameras for entry in camera.seen.times]
-    times = [(due_s, took_s) for due_s, took_s in sent if due_s >= counted_from_s]
+    sent = sum(len(camera.seen.times) for camera in cameras)
+    counted = [[entry for entry in camera.seen.times if entry[0] >= counted_from_s] for camera in cameras]
+    times = [entry for entries in counted for entry in entries]
     took_ms = sorted(1e3 * took_s for _, took_s in times) or [0.0]
     mistakes = [mistake for camera in cameras for mistake in camera.seen.mistakes]
     return Load(
         frames=len(times),
-        warm_frames=len(sent) - len(times),
+        warm_frames=sent - len(times),
         errors=len(mistakes),
         refused=sum(1 for mistake in mistakes if mistake.startswith("429")),
         wrong=sum(1 for mistake in mistakes if mistake.startswith(_WRONG)),
+        starved=_starved([len(entries) for entries in counted]),
         first_error=mistakes[0] if mistakes else "",
         seconds=seconds,
         p50_ms=_quantile(took_ms, 0.5),
@@ -239,6 +242,12 @@ def _run(plan: Plan, shots: Sequence[_Ready]) -> Load:
         longest_ms=took_ms[-1],
         late=[(due, 1e3 * took) for due, took in times if 0 < plan.late_ms < 1e3 * took],
     )
+
+
+def _starved(frames: Sequence[int]) -> int:
+    """How many cameras had fewer than a quarter of their share, by the frames of each."""
+    share = sum(frames) / len(frames)
+    return sum(1 for count in frames if count < share / 4) if share >= _EVEN_FRAMES else 0
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

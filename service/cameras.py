@@ -59,7 +59,8 @@ class Load:
     `warm_frames` came before and are in none of the figures, but their mistakes are. `late` holds (when it was due, by
     CLOCK_MONOTONIC in seconds; its time) of frames that took longer than `late_ms`.
     `errors` are answers that were not the frame's own or not there; among them `refused`, those with status 429, and
-    `wrong`, those with status 200 that were another frame's.
+    `wrong`, those with status 200 that were another frame's. `starved` cameras had fewer than a quarter of the frames
+    of an even share: a server that leaves some unanswered is faster for the others.
     """
 
     frames: int
@@ -67,6 +68,7 @@ class Load:
     errors: int
     refused: int
     wrong: int
+    starved: int
     first_error: str
     seconds: float
     p50_ms: float

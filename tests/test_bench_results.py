@@ -94,6 +94,18 @@ def test_a_late_frame_counts_unless_the_machine_paused_and_an_error_counts_alway
     assert found(name, results(row("takt", "BayerRG8", OURS, 0, 200, errors=1))) == (1, False)
 
 
+def test_a_run_in_which_a_camera_starved_makes_no_pair_and_ours_is_told() -> None:
+    rows = [
+        replace(one, starved=2, per_s=9e9) if (one.server, one.round) == ("mosec", 0) else one for one in drifting()
+    ]
+    assert best_peer(rows, "compare", "raw BGR") == "Falcon on gunicorn"
+    table = [line for line in markdown(results(*rows)).splitlines() if line.startswith(("| server ", "| mosec "))]
+    assert [line.split("|")[9].strip() for line in table] == ["starved", "2"]
+    name = "cameras with less than a quarter of their share"
+    assert found(name, results(*rows)) == (0, True)
+    assert found(name, results(*rows, row("cameras", "raw BGR", OURS, 0, 1, starved=1))) == (1, False)
+
+
 def test_memory_is_that_of_most_frames_over_that_of_fewest() -> None:
     rows = [row("memory", "mixed", OURS, 0, 1, frames=frames, memory_mib=mib) for frames, mib in ((2000, 100), (9, 99))]
     assert found("memory after most frames against fewest", results(*rows)) == (round(100 / 99, 6), True)
