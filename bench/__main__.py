@@ -109,6 +109,7 @@ def _installed(peers: tuple[str, ...]) -> tuple[str, ...]:
 
 def _line(row: Measurement) -> str:
     wrong = f"  {row.errors} ERRORS, the first: {row.first_error}" if row.errors else ""
+    wrong += f"  {row.starved} cameras STARVED" if row.starved else ""
     size = f"{row.width_px}x{row.height_px}"
     return (
         f"{row.suite:8} {row.scenario:13} {row.server:22} {size:9} {row.cameras:2} cameras {row.workers} workers "
