@@ -6,7 +6,18 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-_OURS = ("framemill", "gunicorn", "falcon", "numpy", "opencv-python-headless", "simplejpeg", "fpng", "orjson")
+_OURS = (
+    "framemill",
+    "gunicorn",
+    "falcon",
+    "numpy",
+    "opencv-python-headless",
+    "simplejpeg",
+    "fpng",
+    "pyspng",
+    "isal",
+    "orjson",
+)
 _CHECKOUT = Path(__file__).resolve().parents[1]
 
 

@@ -23,6 +23,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from service.keyring import SINGLE, Client, Scope
+from service.new_file import replacing
 from workers.errors import SettingsInvalid
 
 LARGEST_BYTES = 65_536
@@ -118,7 +119,7 @@ def changing(path: Path) -> Iterator[dict[str, Entry]]:
         fcntl.flock(folder, fcntl.LOCK_EX)
         entries = dict(parse(read_text(path))) if path.exists() else {}
         yield entries
-        _replace(path, render(entries))
+        _write(path, render(entries))
     finally:
         os.close(folder)
 
@@ -133,16 +134,10 @@ def _lines(entry: Mapping[str, Any]) -> str:
     return "".join(f"{key} = {value}\n" for key, value in values.items() if entry[key] is not None)
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write beside the file and put it in its place: who reads sees all of the old one or all of the new one."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with open(fd, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor has no path
+def _write(path: Path, text: str) -> None:
+    with replacing(path, 0o600) as file:
         if os.geteuid() == 0:
             # the server that reads it need not be root: the file belongs to whom the one before, or the folder, does
             owner = (path if path.exists() else path.parent).stat()
-            os.fchown(fd, owner.st_uid, owner.st_gid)
-        file.write(text)
-        file.flush()
-        os.fsync(fd)
-    fresh.replace(path)
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+        file.write(text.encode())

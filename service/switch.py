@@ -5,7 +5,6 @@ Every front reads the same word of the frame memory at every request; the file m
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ import orjson
 
 from service.keyring import Scope
 from service.keys import require
-from service.new_file import new_file
+from service.new_file import replacing
 from workers.control import Control
 from workers.errors import InvalidParameter, SwitchNotKept
 
@@ -58,16 +57,8 @@ class ProcessSwitch:
     def _throw(self, *, on: bool) -> None:
         with self._lock:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            fresh = self._file.with_suffix(f".{os.getpid()}")
-            fresh.unlink(missing_ok=True)  # of a process that had the same number and was killed
-            try:
-                with new_file(fresh, 0o644) as file:
-                    file.write(orjson.dumps({"process": on}))
-                    file.flush()
-                    os.fsync(file.fileno())
-                fresh.replace(self._file)
-            finally:
-                fresh.unlink(missing_ok=True)
+            with replacing(self._file, 0o644) as file:
+                file.write(orjson.dumps({"process": on}))
             self._control.words[Control.PROCESS] = int(on)
 
 

@@ -216,8 +216,8 @@ def test_a_changed_scan_of_rare_sampling_is_refused_where_cv2_alone_is_content()
 
 def test_what_decoders_say_is_collected_and_what_others_say_is_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
     with words_of_decoders() as messages:
-        os.write(2, b"one\nlibpng error: bad\ntwo\n")
-    assert messages == [b"libpng error: bad"]
+        os.write(2, b"one\nCorrupt JPEG data: bad\ntwo\n")
+    assert messages == [b"Corrupt JPEG data: bad"]
     assert capfd.readouterr().err == "one\ntwo\n"
     os.write(2, b"three\n")
     assert capfd.readouterr().err == "three\n"
@@ -225,13 +225,36 @@ def test_what_decoders_say_is_collected_and_what_others_say_is_passed_on(capfd: 
 
 def test_no_file_can_fill_the_log(capfd: pytest.CaptureFixture[str]) -> None:
     wrong_filter = png(ihdr(60, 40), zlib.compress(b"\7" + bytes(61 * 40 - 1)))
-    with pytest.raises(ImageInvalid, match="too few: libpng error: bad adaptive filter value"):
+    with pytest.raises(ImageInvalid, match="pixels are damaged: invalid scanline filter"):
         decode(wrong_filter)
     file = rare_jpeg(400, 300, RARE)
     wrong_restart = file.replace(scan_data(file)[-400:], b"\xff\xd0" + scan_data(file)[-400:])
     with pytest.raises(ImageInvalid, match="is damaged: Corrupt JPEG data"):
         decode(wrong_restart)
     assert capfd.readouterr().err == ""
+
+
+def test_memory_that_runs_out_at_any_step_is_not_taken_for_a_damaged_png(tmp_path: Path) -> None:
+    (tmp_path / "file.png").write_bytes(png_of(RANDOM.integers(0, 256, (1000, 1000, 3), np.uint16), 2, 8))
+    code = """if True:
+        import pathlib, resource, sys
+        import cv2
+        from workers.decode import decode_image
+        from workers.gate import ImageLimits
+        cv2.setNumThreads(1)
+        file = memoryview((pathlib.Path(sys.argv[1]) / "file.png").read_bytes())
+        has = int(pathlib.Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+        met = []
+        for more in range(0, 40_000_000, 250_000):
+            resource.setrlimit(resource.RLIMIT_DATA, (has + more, resource.RLIM_INFINITY))
+            try:
+                decode_image(file, ImageLimits())
+                met.append("decoded")
+            except MemoryError:
+                met.append("no memory")
+        assert met[0] == "no memory" and met[-1] == "decoded", met
+    """
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
 
 
 @pytest.mark.parametrize("closed", [(2,), (1, 2), (0, 1, 2)])

@@ -11,6 +11,7 @@ from typing import cast
 
 import cv2
 import numpy as np
+import pyspng
 import simplejpeg
 from numpy.typing import NDArray
 
@@ -33,6 +34,8 @@ _COMMON_SAMPLINGS = frozenset(
         ((1, 4), (1, 1)),  # 4:4:1
     }
 )
+# libspng's words; the second are those for an output that could not be allocated
+_NO_MEMORY = frozenset({"out of memory", "invalid argument"})
 
 
 def decode_image(
@@ -79,7 +82,7 @@ def _decode(
         return _decode_jpeg(data, header, memory, form, strict=strict)
     if header.format == "jpeg" and not strict:
         raise ImageInvalid("the JPEG is damaged, and its chroma sampling is none that is decoded all the same")
-    image = (_decode_png if header.format == "png" else _decode_with_cv2)(data, header)
+    image = _decode_png(data, header, memory) if header.format == "png" else _decode_with_cv2(data, header)
     _check_shape(image, (header.height, header.width, 3), header)
     return in_form(image, form, memory)
 
@@ -136,7 +139,16 @@ def _decode_with_cv2(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]
     return cast("NDArray[np.uint8]", image)
 
 
-def _decode_png(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]:
+def _decode_png(data: memoryview, header: ImageHeader, memory: Scratch) -> NDArray[np.uint8]:
     if header.kept:
         data = memoryview(b"".join(data[start:end] for start, end in header.kept))
-    return _decode_with_cv2(bounded(data, header.raw_bytes), header)
+    try:
+        pixels = pyspng.load(bounded(data, header.raw_bytes), format="RGB")
+    except RuntimeError as error:
+        said = str(error).rpartition(": ")[2]
+        if said in _NO_MEMORY:
+            raise MemoryError(said) from None
+        msg = f"the PNG's pixels are damaged: {said}"
+        raise ImageInvalid(msg) from None
+    _check_shape(pixels, (header.height, header.width, 3), header)
+    return cast("NDArray[np.uint8]", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR, dst=memory.array("bgr", pixels.shape)))

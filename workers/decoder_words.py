@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _STDERR = 2
-# libjpeg's warnings (jerror.h) about data that it went on with, and libpng's; cv2's copies tell stderr only
+# libjpeg's warnings (jerror.h) about data that it went on with; cv2's copy tells stderr only
 _DECODERS_WORDS = (
-    b"libpng ",
     b"Corrupt JPEG data",
     b"Premature end of JPEG file",
     b"Inconsistent progression sequence",

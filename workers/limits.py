@@ -19,6 +19,7 @@ _log = logging.getLogger(__name__)
 
 _FIRST_TO_GO = 900  # of -1000 to 1000; see proc(5), oom_score_adj
 _LAST_TO_GO = -900
+_WEIGH_S = 0.01  # whoever takes a large part of its memory takes longer to touch it
 _LOOK_S = 0.05
 _LOOK_FRAMES = 64  # counting in /proc takes about 12 us
 _STATM = "/proc/self/statm"
@@ -112,7 +113,7 @@ class Growth:
         self._statm_fd = os.open(_STATM, os.O_RDONLY | os.O_CLOEXEC)
         self._descriptors = _descriptors()
         self._threads = _threads()
-        self._looked_s = 0.0
+        self._weighed_s = self._looked_s = 0.0
         self._looked_after = 0
         self._full_bytes = self._full() if self._most_mib else math.inf
 
@@ -120,13 +121,18 @@ class Growth:
         """Return the reason to be replaced after `frames` frames."""
         if 0 < self._recycle_after <= frames:
             return f"it has done {frames} frames (recycle_after_frames)"
-        # at every frame: one may take a large part of what is left
+        now_s = time.monotonic()
+        if now_s - self._weighed_s < _WEIGH_S:
+            return ""
+        self._weighed_s = now_s
         if (has := self._data_bytes()) > self._full_bytes:
             return f"it has grown to {has // MIB} MiB of {self._most_mib} (worker_memory_mib)"
-        now_s = time.monotonic()
         if now_s - self._looked_s < _LOOK_S and frames - self._looked_after < _LOOK_FRAMES:
             return ""
         self._looked_s, self._looked_after = now_s, frames
+        return self._too_many()
+
+    def _too_many(self) -> str:
         if _descriptors() > self._descriptors + _MORE_DESCRIPTORS:
             return f"it has {_descriptors()} open files"
         if _threads() > self._threads + _MORE_THREADS:

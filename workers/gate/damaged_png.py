@@ -6,12 +6,13 @@ still be inflated, wrong checksums or not; those that cannot are zero: black, or
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
 
 from workers.errors import ImageInvalid
-from workers.gate.bounded import BLOCK_BYTES, inflated, stored
+from workers.gate.bounded import stored
 from workers.gate.header import ImageHeader, ImageLimits, check_size
 from workers.gate.magic import PNG_SIGNATURE
 from workers.gate.png import (
@@ -43,8 +44,7 @@ def mend_png(data: memoryview, limits: ImageLimits) -> tuple[ImageHeader, memory
     check_plausible(sum(map(len, pieces)), ihdr)
     pixels = _pixels(pieces, ihdr)
     header = ImageHeader("png", ihdr.width, ihdr.height, raw_bytes=ihdr.raw_bytes)
-    before = memoryview(bytes(data[:_IHDR_END]) + palette)
-    return header, stored(before, _blocks(pixels), ihdr.raw_bytes, memoryview(_END))
+    return header, memoryview(stored(bytes(data[:_IHDR_END]) + palette, pixels, _END))
 
 
 def _read(data: memoryview, ihdr: Ihdr) -> tuple[bytes, list[memoryview]]:
@@ -74,14 +74,30 @@ def _pixels(pieces: list[memoryview], ihdr: Ihdr) -> bytearray:
     pixels = bytearray(ihdr.raw_bytes)
     at = 0
     try:
-        for block in inflated(pieces, ihdr.raw_bytes, _INPUT_BYTES):
+        for block in _inflated(pieces, ihdr.raw_bytes):
             pixels[at : at + len(block)] = block
             at += len(block)
-    except ImageInvalid:
+    except zlib.error as error:
         if not at:
-            raise
+            msg = f"the PNG's compressed pixels are damaged: {error}"
+            raise ImageInvalid(msg) from None
     _replace_unknown_filters(pixels, ihdr)
     return pixels
+
+
+def _inflated(pieces: list[memoryview], raw_bytes: int) -> Iterator[bytes]:
+    """Yield the stream of `pieces` as far as it goes, `raw_bytes` at most; raises zlib.error where it is damaged."""
+    inflater = zlib.decompressobj()
+    left = raw_bytes
+    for piece in pieces:
+        for at in range(0, len(piece), _INPUT_BYTES):
+            pending: bytes | memoryview = piece[at : at + _INPUT_BYTES]
+            while block := inflater.decompress(pending, left):
+                yield block
+                left -= len(block)
+                if not left:
+                    return
+                pending = inflater.unconsumed_tail
 
 
 def _replace_unknown_filters(pixels: bytearray, ihdr: Ihdr) -> None:
@@ -92,9 +108,3 @@ def _replace_unknown_filters(pixels: bytearray, ihdr: Ihdr) -> None:
         filters = flat[at : at + count * row_bytes : row_bytes]
         filters[filters >= _FILTERS] = 0
         at += count * row_bytes
-
-
-def _blocks(pixels: bytearray) -> Iterator[memoryview]:
-    view = memoryview(pixels)
-    for at in range(0, len(view), BLOCK_BYTES):
-        yield view[at : at + BLOCK_BYTES]

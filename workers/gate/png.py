@@ -10,7 +10,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from typing import NamedTuple
-from zlib import crc32
+
+from isal.isal_zlib import crc32
 
 from workers.errors import ImageInvalid
 from workers.gate.header import ImageHeader, ImageLimits, check_padding, check_size
