@@ -24,8 +24,8 @@ def mutant(seeds: Sequence[bytes], seed: int, number: int) -> bytes:
     file = chance.choice(seeds)
     for _ in range(chance.randint(1, _MAX_CHANGES)):
         if file:
-            file = chance.choice(_CHANGES)(file, chance, seeds)
-    return file[:_MAX_BYTES]
+            file = chance.choice(_CHANGES)(file, chance, seeds)[:_MAX_BYTES]  # four of them could make gigabytes
+    return file
 
 
 def _flip(file: bytes, chance: Random, seeds: Sequence[bytes]) -> bytes:
