@@ -189,7 +189,8 @@ def _by_scenario(rows: Sequence[Measurement], suite: str, x: Value, y: Value) ->
 
 
 def _line(name: str, style: _Style, rows: Sequence[Measurement], x: Value, y: Value) -> _Line:
-    points = [(x(one), y(one)) for one in map(middle, by_setup(rows).values())]
+    fed = (row for row in rows if not row.starved)
+    points = [(x(one), y(one)) for one in map(middle, by_setup(fed).values())]
     return _Line(name, style, [point for point in points if point[1] > 0])
 
 

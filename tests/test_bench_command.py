@@ -139,7 +139,7 @@ def test_a_flow_that_is_slower_than_the_takt_is_told_with_the_takt_that_would_do
 @pytest.mark.parametrize(
     ("form", "toml", "content", "words"),
     [
-        ("file", "", png_of(ihdr(8, 8), b"not a zlib stream"), "422 the png's compressed pixels are damaged"),
+        ("file", "", png_of(ihdr(8, 8), b"not a zlib stream"), "422 the PNG's compressed pixels are damaged"),
         ("file", "", b"BM no picture", "accepted are jpeg, png"),
         ("raw", "", png(np.zeros((600, 800, 3), np.uint8)), "413 the body has 1440000"),
         ("raw", CODE, png(np.zeros((20, 30, 3), np.uint8)), "the flow fails: division by zero (code/step.py, line 1)"),
