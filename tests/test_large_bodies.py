@@ -1,0 +1,71 @@
+"""Large bodies that arrive at the same time: each is whole, and who comes second may not run far ahead."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import service.wire
+from service.wire import PlainBody, receive_in_steps
+
+LENGTH = 5 << 20
+NARROW_BYTES = 512 << 10
+
+
+@contextmanager
+def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A camera's end and ours."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as camera:
+        ours, _ = listener.accept()
+        with ours:
+            receive_in_steps(ours)
+            yield camera, ours
+
+
+def window_bytes(connection: socket.socket) -> int:
+    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP)
+
+
+def sent_and_received(camera: socket.socket, ours: socket.socket, body: bytes) -> bytes:
+    area = bytearray(len(body))
+    sender = threading.Thread(target=camera.sendall, args=(body,))
+    sender.start()
+    PlainBody(ours, b"", memoryview(b""), len(body)).receive_into(memoryview(area))
+    sender.join()
+    return bytes(area)
+
+
+def test_a_window_is_narrow_in_company_and_open_again_when_alone() -> None:
+    body = bytes(range(256)) * (LENGTH // 256)
+    other = object()
+    with connected() as (camera, ours):
+        for company, narrow in ((False, False), (True, True), (False, False)):
+            if company:
+                service.wire._large_bodies.add(other)
+            try:
+                assert sent_and_received(camera, ours, body) == body
+            finally:
+                service.wire._large_bodies.discard(other)
+            assert (window_bytes(ours) <= NARROW_BYTES) is narrow
+        assert not service.wire._large_bodies
+
+
+def test_large_bodies_of_four_cameras_at_once_are_whole() -> None:
+    bodies = [bytes([number]) * LENGTH for number in range(4)]
+    found: dict[int, bytes] = {}
+
+    def run(number: int) -> None:
+        with connected() as (camera, ours):
+            for _ in range(20):
+                found[number] = sent_and_received(camera, ours, bodies[number])
+                assert found[number] == bodies[number]
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == dict(enumerate(bodies))
+    assert not service.wire._large_bodies
