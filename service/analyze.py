@@ -103,10 +103,11 @@ class Desk:
             self.counters.failed(error)
             raise
 
-    def again(self, wish: Wish, bring: Bring) -> bytes | None:
+    def again(self, wish: Wish, bring: Bring, body_bytes: int) -> bytes | None:
         """Do once more what was done before, for the next frame of the same camera; see repeat.Again."""
         begun_ns = time.monotonic_ns()
-        if not self.pool.control.takes_frames:
+        takes = self.pool.control.takes_frames and wish.source.takes(wish.values, body_bytes, self.pool.request_bytes)
+        if not takes:
             return None
         try:
             with self._lease(wish, bring, begun_ns) as lease:

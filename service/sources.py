@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from service.body import Bring, Received, declared_length, is_form
 from service.params import dimension, raw_format
 from service.segment import copy_segment, segment_name
-from workers.errors import Forbidden, IncompleteBody
+from workers.errors import Forbidden, FrameSizeMismatch, IncompleteBody
 from workers.job import Encoding, Job
 from workers.pixel_format import PixelFormat, check_length, format_of_length
 
@@ -25,6 +25,9 @@ class Source(Protocol):
     def check(self, req: falcon.Request, values: Mapping[str, str], largest_bytes: int) -> None:
         """Refuse what can be refused before a slot is taken and a byte is read."""
 
+    def takes(self, values: Mapping[str, str], length: int, largest_bytes: int) -> bool:
+        """Whether a request that was checked once may also bring a plain body of `length` bytes."""
+
     def fill(self, bring: Bring, values: Mapping[str, str], area: memoryview) -> Received:
         """Put the frame into `area`; `bring` gets a request's body."""
 
@@ -39,6 +42,11 @@ class EncodedFrame:
         """Refuse a body that is empty or too large."""
         del values
         _refuse_nothing(declared_length(req, largest_bytes))
+
+    def takes(self, values: Mapping[str, str], length: int, largest_bytes: int) -> bool:
+        """See Source."""
+        del values
+        return 0 < length <= largest_bytes
 
     def fill(self, bring: Bring, values: Mapping[str, str], area: memoryview) -> Received:
         """Receive the body, or the form's part `file`."""
@@ -60,6 +68,14 @@ class RawFrame:
         if not is_form(req):
             _refuse_nothing(length)
             _raw_format(values, length)
+
+    def takes(self, values: Mapping[str, str], length: int, largest_bytes: int) -> bool:
+        """See Source."""
+        try:
+            _raw_format(values, length)
+        except FrameSizeMismatch:
+            return False
+        return 0 < length <= largest_bytes
 
     def fill(self, bring: Bring, values: Mapping[str, str], area: memoryview) -> Received:
         """Receive the body, or the form's part `array`."""
@@ -86,6 +102,11 @@ class SegmentFrame:
             raise Forbidden("frames in shared memory are accepted from this host only")
         segment_name(values)
         _raw_format(values, None)
+
+    def takes(self, values: Mapping[str, str], length: int, largest_bytes: int) -> bool:
+        """See Source; a body that is not looked at is best not sent."""
+        del values, largest_bytes
+        return length == 0
 
     def fill(self, bring: Bring, values: Mapping[str, str], area: memoryview) -> Received:
         """Copy the frame out of the segment; it is never mapped."""
