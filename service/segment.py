@@ -1,9 +1,10 @@
 """A client's shared-memory segment, copied into a slot.
 
-It is opened by descriptor, read-only, without following links, and copied with `preadv`: mapping it would be a SIGBUS
-as soon as its owner truncates it, and `multiprocessing.shared_memory` would unlink it when we exit. A short read is an
-error, the segment stays its owner's. All checks but the name's are made on what was opened, and all that follows is
-done with the copy: what the owner changes meanwhile shows in it or not, but never in half of an inspection.
+It is opened by descriptor, read-only, without following links: `multiprocessing.shared_memory` would unlink it when we
+exit. It is copied with `preadv`, or from a mapping that stands (kept_segments.py), which its owner may truncate without
+harm (bus_error.py). A segment that was too short for a moment is an error, and stays its owner's. All checks but the
+name's are made on what was opened, and all that follows is done with the copy: what the owner changes meanwhile shows
+in it or not, but never in half of an inspection.
 
 Who may have a segment read is its owner: it must be the server's own, or its mode must let the server's group or
 everybody read it. That holds for a server that runs as root too, or any user of the host could see the frames of all
@@ -18,6 +19,7 @@ import re
 import stat
 from typing import TYPE_CHECKING
 
+from service.kept_segments import KeptSegments
 from workers.errors import FrameTooLarge, InvalidParameter, SegmentInvalid, SegmentNotFound
 from workers.pixel_format import PixelFormat
 
@@ -60,7 +62,7 @@ def copy_segment(name: str, width: int, height: int, fmt: PixelFormat | None, ar
         length = _frame_bytes(status.st_size, width, height, fmt)
         if length > len(area):
             raise FrameTooLarge(f"the frame has {length} bytes, at most {len(area)} are accepted (max_frame_mib)")
-        copied = _copy(fd, area[:length])
+        copied = _copy(name, fd, status, area[:length])
     finally:
         os.close(fd)
     if copied < length:
@@ -71,6 +73,9 @@ def copy_segment(name: str, width: int, height: int, fmt: PixelFormat | None, ar
 @functools.cache
 def _folder_fd() -> int:
     return os.open(_FOLDER, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+_kept = KeptSegments(_folder_fd)
 
 
 def _open(name: str) -> int:
@@ -107,7 +112,21 @@ def _frame_bytes(size: int, width: int, height: int, fmt: PixelFormat | None) ->
     )
 
 
-def _copy(fd: int, area: memoryview) -> int:
+def _copy(name: str, fd: int, status: os.stat_result, area: memoryview) -> int:
+    """Return how much of the segment was there to fill `area`."""
+    window = _kept.find(name, fd, status)
+    if window is None:
+        return _read(fd, area)
+    was_there = window.copy_to(area)
+    # the last page is there to its end, even where the segment ends in the midst of it now
+    size = min(os.fstat(fd).st_size, len(area))
+    if was_there and size == len(area):
+        return size
+    _kept.drop(name)
+    return min(size, len(area) - 1)
+
+
+def _read(fd: int, area: memoryview) -> int:
     copied = 0
     while copied < len(area):
         got = os.preadv(fd, [area[copied:]], copied)

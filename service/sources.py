@@ -109,7 +109,7 @@ class SegmentFrame:
         return length == 0
 
     def fill(self, bring: Bring, values: Mapping[str, str], area: memoryview) -> Received:
-        """Copy the frame out of the segment; it is never mapped."""
+        """Copy the frame out of the segment."""
         del bring
         width, height = dimension(values, "width"), dimension(values, "height")
         return Received(copy_segment(segment_name(values), width, height, raw_format(values), area))
