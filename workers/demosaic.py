@@ -1,6 +1,6 @@
 """A raw frame of any pixel format as BGR::
 
-bytes --unpack.py, if over 8 bits--> 8-bit samples --OpenCV: demosaic or convert--> BGR
+bytes --unpack.py, if over 8 bits--> 8-bit samples --bayer.py: demosaic, or OpenCV: convert--> BGR
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from workers.bayer import bayer_to_bgr, is_fast
 from workers.pixel_format import Layout, Packing, check_length
 from workers.scratch import Scratch
 from workers.unpack import unpack_to_8bit
@@ -84,7 +85,10 @@ def raw_to_bgr(
     if fmt.layout is Layout.BGR:
         return samples
     bgr = memory.array("bgr", (height, width, 3))
-    cv2.cvtColor(samples, _TO_BGR[fmt.layout], dst=bgr)
+    if fmt.layout.is_bayer and is_fast():
+        bayer_to_bgr(samples, fmt.layout, bgr)
+    else:
+        cv2.cvtColor(samples, _TO_BGR[fmt.layout], dst=bgr)
     return bgr
 
 
