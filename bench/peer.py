@@ -22,7 +22,7 @@ import httpx
 import numpy as np
 
 from bench.frames import marked
-from bench.server import Measured
+from bench.server import ALLOCATOR, Measured
 from service.trial import stat_fields
 
 _FOLDER = Path(__file__).parent / "peers"
@@ -41,9 +41,6 @@ _START_S = 60
 _STOP_S = 15
 _POLL_S = 0.05
 _TAIL_CHARACTERS = 2_000
-# glibc's defaults give a frame's memory back after each frame and fault it in again for the next: for FastAPI, mosec
-# and BentoML that doubled the CPU of a JPEG. A careful user would find these two, so all peers get them (mallopt(3)).
-_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "268435456", "MALLOC_TRIM_THRESHOLD_": "268435456"}
 _SMALL_MARK = 10_000
 
 
@@ -128,7 +125,7 @@ def _start(name: str, workers: int, size: dict[str, str], log: Path) -> Measured
     mark = uuid.uuid4().hex
     path = f"{Path(python).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     own = {"FRAMEMILL_BENCH": mark, "PATH": path, "TMPDIR": str(log.parent)}
-    environment = os.environ | size | _ALLOCATOR | own
+    environment = os.environ | size | ALLOCATOR | own
     with log.open("w") as output:
         try:
             process = subprocess.Popen(

@@ -14,18 +14,29 @@ LENGTH = 5 << 20
 NARROW_BYTES = 512 << 10
 
 
+class Noted(socket.socket):
+    """A socket that notes the windows asked for: what the kernel says of them follows its own tuning."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fileno=fd)
+        self.windows_bytes: list[int] = []
+
+    def setsockopt(self, level: int, option: int, value: object, *rest: int) -> None:
+        """Set it."""
+        if (level, option) == (socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP):
+            assert isinstance(value, int)
+            self.windows_bytes.append(value)
+        super().setsockopt(level, option, value, *rest)  # type: ignore[call-overload]
+
+
 @contextmanager
-def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
+def connected() -> Iterator[tuple[socket.socket, Noted]]:
     """A camera's end and ours."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as camera:
-        ours, _ = listener.accept()
-        with ours:
+        accepted, _ = listener.accept()
+        with Noted(accepted.detach()) as ours:
             receive_in_steps(ours)
             yield camera, ours
-
-
-def window_bytes(connection: socket.socket) -> int:
-    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP)
 
 
 def sent_and_received(camera: socket.socket, ours: socket.socket, body: bytes) -> bytes:
@@ -48,7 +59,7 @@ def test_a_window_is_narrow_in_company_and_open_again_when_alone() -> None:
                 assert sent_and_received(camera, ours, body) == body
             finally:
                 service.wire._large_bodies.discard(other)
-            assert (window_bytes(ours) <= NARROW_BYTES) is narrow
+            assert (ours.windows_bytes[-1] <= NARROW_BYTES) is narrow
         assert not service.wire._large_bodies
 
 
