@@ -109,3 +109,14 @@ def test_without_it_opencv_gives_the_same_picture(name: str, monkeypatch: pytest
 def test_a_library_that_was_not_built_is_not_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bayer, "_LIBRARY", tmp_path / "libbayer.so")
     assert bayer._load() is None
+
+
+def test_a_library_that_cannot_be_loaded_is_told_and_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = tmp_path / "libbayer.so"
+    broken.write_text("no library")
+    monkeypatch.setattr(bayer, "_LIBRARY", broken)
+    assert bayer._load() is None
+    if is_fast():
+        assert "OpenCV's slower demosaic" in caplog.text

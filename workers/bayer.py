@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from workers.pixel_format import Layout
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+_log = logging.getLogger(__name__)
 
 _LIBRARY = Path(__file__).with_name("libbayer.so")
 _AVX2 = 11  # CV_CPU_AVX2 of OpenCV's cvdef.h, which Python has no name for
@@ -29,10 +32,14 @@ _RED_AT = {
 
 
 def _load() -> ctypes.CDLL | None:
-    """Return the library; None where it was not built, or is for vectors that this processor does not have."""
+    """Return the library; None where it was not built, cannot be loaded, or this processor lacks its vectors."""
     if not _LIBRARY.exists() or (platform.machine() == "x86_64" and not cv2.checkHardwareSupport(_AVX2)):
         return None
-    library = ctypes.CDLL(str(_LIBRARY))
+    try:
+        library = ctypes.CDLL(str(_LIBRARY))
+    except OSError as error:
+        _log.warning("Bayer frames take OpenCV's slower demosaic: %s", error)
+        return None
     library.framemill_bayer_to_bgr.argtypes = [_PIXELS, _SIZE, _SIZE, _PARITY, _PARITY, _PIXELS]
     library.framemill_bayer_to_bgr.restype = None
     return library
