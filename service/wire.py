@@ -121,8 +121,8 @@ class PlainBody:
             self._receive_rest(area, got)
         finally:
             _large_bodies.discard(self)
-            if _large_bodies:  # the kernel has widened it meanwhile, and the next body begins before its head is read
-                self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, _NARROW_BYTES)
+        if _large_bodies:  # the kernel has widened it meanwhile, and the next body begins before its head is read
+            self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, _NARROW_BYTES)
 
     def _receive_rest(self, area: memoryview, got: int) -> None:
         # one call takes the whole frame: the kernel waits for the rest, and for all of it no longer than one step

@@ -106,6 +106,24 @@ def test_without_it_opencv_gives_the_same_picture(name: str, monkeypatch: pytest
     np.testing.assert_array_equal(demosaic.raw_to_bgr(frame, known, 64, 48, None), fast)
 
 
+@pytest.mark.parametrize(
+    ("mosaic", "bgr"),
+    [
+        (np.zeros((8, 8), np.uint8), np.zeros((8, 7, 3), np.uint8)),
+        (np.zeros((8, 8), np.uint8), np.zeros((7, 8, 3), np.uint8)),
+        (np.zeros((8, 8), np.uint8), np.zeros((8, 16, 3), np.uint8)[:, ::2]),
+        (np.zeros((8, 16), np.uint8)[:, ::2], np.zeros((8, 8, 3), np.uint8)),
+        (np.zeros((2, 8), np.uint8), np.zeros((2, 8, 3), np.uint8)),
+        (np.zeros((8, 2), np.uint8), np.zeros((8, 2, 3), np.uint8)),
+    ],
+)
+def test_memory_of_another_shape_is_refused_before_it_is_touched(
+    mosaic: NDArray[np.uint8], bgr: NDArray[np.uint8]
+) -> None:
+    with pytest.raises(ValueError, match="no mosaic and its BGR"):
+        bayer_to_bgr(mosaic, Layout.BAYER_RG, bgr)
+
+
 def test_a_library_that_was_not_built_is_not_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bayer, "_LIBRARY", tmp_path / "libbayer.so")
     assert bayer._load() is None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from workers.pixel_format import Layout
+from workers.pixel_format import MIN_BAYER_SIDE_PX, Layout
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,13 +56,16 @@ def is_fast() -> bool:
 def bayer_to_bgr(mosaic: NDArray[np.uint8], layout: Layout, bgr: NDArray[np.uint8]) -> None:
     """Fill `bgr`, (height, width, 3) uint8, from `mosaic`, (height, width) uint8, of one of the four Bayer layouts.
 
-    Both are C-contiguous and at least 3 px high and wide; see `demosaic.raw_to_bgr` for what becomes of edges.
-    Only where it `is_fast`.
+    See `demosaic.raw_to_bgr` for what becomes of edges. Only where it `is_fast`.
+
+    Raises:
+        ValueError: one of them is not C-contiguous, of another shape, or less than 3 px high or wide.
     """
     height, width = mosaic.shape
+    contiguous = mosaic.flags.c_contiguous and bgr.flags.c_contiguous
+    # C knows no bounds: what is not as it says would be read and written beside its memory
+    if not contiguous or bgr.shape != (height, width, 3) or min(height, width) < MIN_BAYER_SIDE_PX:
+        msg = f"{mosaic.shape} and {bgr.shape} are no mosaic and its BGR, or not contiguous"
+        raise ValueError(msg)
     assert _library is not None
-    assert bgr.shape == (height, width, 3)
-    assert mosaic.flags.c_contiguous
-    assert bgr.flags.c_contiguous
-    assert min(height, width) >= 3
     _library.framemill_bayer_to_bgr(mosaic.ctypes.data, width, height, *_RED_AT[layout], bgr.ctypes.data)
