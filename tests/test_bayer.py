@@ -19,12 +19,7 @@ from workers.pixel_format import FORMATS, Layout
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-OPENCV = {
-    Layout.BAYER_RG: cv2.COLOR_BayerRGGB2BGR,
-    Layout.BAYER_GR: cv2.COLOR_BayerGRBG2BGR,
-    Layout.BAYER_GB: cv2.COLOR_BayerGBRG2BGR,
-    Layout.BAYER_BG: cv2.COLOR_BayerBGGR2BGR,
-}
+OPENCV = {layout: code for layout, code in demosaic._TO_BGR.items() if layout.is_bayer}
 GUARD_BYTES = 256
 GUARD = 0xA5
 # around one and around several vectors of 32 and of 16 pixels, and a whole line of a camera

@@ -1,6 +1,6 @@
 /* Bilinear demosaic of 8-bit Bayer frames to BGR, a vector of pixels at a time.
  *
- * The same bits as OpenCV's COLOR_Bayer*2BGR, which is built for SSE3 and takes five times as long. Loaded by bayer.py.
+ * The same bits as OpenCV's COLOR_Bayer*2BGR, which is built for SSE3 and takes three times as long. bayer.py loads it.
  *
  *   at a red or blue site       at a green site, in a line of red
  *     own     itself              green  itself
@@ -14,11 +14,12 @@
 #include <stdint.h>
 #include <string.h>
 
+#define INLINE FAST static inline __attribute__((always_inline))
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define LANES 32
 #define FAST __attribute__((target("avx2")))
-#define INLINE FAST static inline __attribute__((always_inline))
 typedef __m256i pixels;
 
 INLINE pixels load(const uint8_t *at) { return _mm256_loadu_si256((const __m256i *)at); }
@@ -54,7 +55,6 @@ INLINE void store(uint8_t *at, pixels b, pixels g, pixels r)
 #include <arm_neon.h>
 #define LANES 16
 #define FAST
-#define INLINE static inline __attribute__((always_inline))
 typedef uint8x16_t pixels;
 
 INLINE pixels load(const uint8_t *at) { return vld1q_u8(at); }
