@@ -29,6 +29,7 @@ class Measurement:
     processes per frame; `memory_mib` their proportional set size; `stages_ms` where a frame's time went by the server's
     own count, by STAGES. `paused` counts, among the `late` ones, frames during which an idle process saw the machine
     pause too. `starved` is how many cameras had fewer than a quarter of the frames of an even share.
+    `cameras_cpu_ms` is what the cameras took per frame, on the same cores as the server.
     """
 
     suite: str
@@ -52,6 +53,7 @@ class Measurement:
     late: int = 0
     paused: int = 0
     starved: int = 0
+    cameras_cpu_ms: float = math.nan
     stages_ms: dict[str, float] = field(default_factory=dict)
     first_error: str = ""
 

@@ -66,6 +66,7 @@ def row_of(name: str, server: Measured, setup: Setup, load: Load, cpu_s: float) 
         errors=load.errors, seconds=load.seconds, per_s=load.per_s, cpu_ms=1e3 * cpu_s / max(1, load.all_frames),
         p50_ms=load.p50_ms, p99_ms=load.p99_ms, p999_ms=load.p999_ms, longest_ms=load.longest_ms,
         memory_mib=sum(server.proportional_mib()), starved=load.starved, first_error=load.first_error,
+        cameras_cpu_ms=1e3 * load.cpu_s / max(1, load.all_frames),
     )  # fmt: skip
 
 

@@ -34,7 +34,11 @@ _SUITES = (
     _Suite("workers", "Number of workers", ("workers",)),
     _Suite("pool", "The pool against inline", ("cameras",)),
 )
-_FIGURES = ("frames/s", "CPU ms/frame", "p50 ms", "p99 ms", "p99.9 ms", "memory MiB", "errors", "starved", "of ours")
+_FIGURES = (
+    "frames/s", "CPU ms/frame", "cameras' CPU", "p50 ms", "p99 ms", "p99.9 ms", "memory MiB", "errors", "starved",
+    "of ours",
+)  # fmt: skip
+_FEW, _MANY = 4, 64
 
 
 def markdown(results: Results) -> str:
@@ -44,6 +48,8 @@ def markdown(results: Results) -> str:
         parts += _suite(results.rows, suite)
         if suite.name == "compare":
             parts += [*_limits(results.rows), *_stages(results.rows)]
+        if suite.name == "cameras":
+            parts += _many(results.rows)
     parts += [*_memory(results.rows), *_takt(results.rows), *_facts(results), _targets(results)]
     return "\n\n".join(parts) + "\n"
 
@@ -114,7 +120,7 @@ def _head(results: Results) -> str:
         f"- Versions: {', '.join(f'{name} {version}' for name, version in results.versions.items())}",
         "",
         "Medians over rounds; ratios are medians of pairs of the same round, because machines drift. The cameras share",
-        "the machine with the server. CPU is user and system time of all the server's processes.",
+        "the machine with the server. CPU is user and system time of a server's processes; the cameras' is apart.",
     ]
     return "\n".join(lines)
 
@@ -141,7 +147,8 @@ def _figures(rows: Sequence[Measurement], server: str) -> list[str]:
     """The figures of `server` among the rows of one scenario and setup."""
     one = middle([row for row in rows if row.server == server])
     theirs, ours = (Pick(one.suite, one.scenario, name) for name in (server, OURS))
-    values = (one.per_s, one.cpu_ms, one.p50_ms, one.p99_ms, one.p999_ms, one.memory_mib or None)
+    cpus = (one.cpu_ms, one.cameras_cpu_ms)
+    values = (one.per_s, *cpus, one.p50_ms, one.p99_ms, one.p999_ms, one.memory_mib or None)
     return [*map(number, values), f"{one.errors:,}", str(one.starved), number(ratio(rows, theirs, ours))]
 
 
@@ -190,6 +197,22 @@ def _limits(rows: Sequence[Measurement]) -> list[str]:
         "CPU ms/frame of the bare C receiver and of the plain loop, together the limit; and our rate against theirs."
     )
     return ["## How far from the limit", words, table(("scenario",), heads, lines)] if lines else []
+
+
+def _many(rows: Sequence[Measurement]) -> list[str]:
+    """What more cameras cost, and whom: the cores are shared, so what the cameras take no server can use."""
+    lines = []
+    for server in by_server(row for row in rows if row.suite == "cameras"):
+        at_many, at_few = (Pick("cameras", "raw BGR", server, cameras) for cameras in (_MANY, _FEW))
+        rounds = list(together(rows, at_many, at_few))
+        if rounds:
+            many, few = (middle(own) for own in zip(*rounds, strict=True))
+            cpus = (few.cpu_ms, many.cpu_ms, few.cameras_cpu_ms, many.cameras_cpu_ms)
+            most = median((b.cpu_ms + b.cameras_cpu_ms) / (b.cpu_ms + a.cameras_cpu_ms) for a, b in rounds)
+            lines.append([server, str(len(rounds)), *map(number, (*cpus, ratio(rows, at_many, at_few), most))])
+    heads = ("rounds", "CPU at 4", "at 64", "cameras' CPU at 4", "at 64", "rate 64/4", "were the server's CPU constant")
+    words = "Raw BGR; rounds in which no camera starved. CPU in ms/frame. The last is what the cameras' growth leaves."
+    return ["### From 4 cameras to 64", words, table(("server",), heads, lines)] if lines else []
 
 
 def _stages(rows: Sequence[Measurement]) -> list[str]:

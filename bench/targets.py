@@ -19,7 +19,7 @@ INLINE = "inline"
 _NOT_PEERS = {OURS, RECEIVER, PLAIN_LOOP, SMALLEST, INLINE}
 _COUNTED = ("frames", "errors", "late", "paused", "starved")
 
-Figure = Literal["per_s", "cpu_ms", "p50_ms", "p99_ms", "p999_ms", "longest_ms", "memory_mib"]
+Figure = Literal["per_s", "cpu_ms", "p50_ms", "p99_ms", "p999_ms", "longest_ms", "memory_mib", "cameras_cpu_ms"]
 
 
 @dataclass(frozen=True, slots=True)

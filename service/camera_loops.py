@@ -215,6 +215,7 @@ class _Loop:
 
 def _run(plan: Plan, shots: Sequence[_Ready]) -> Load:
     # a line's cameras are connected before its first part comes
+    cpu_before_s = time.process_time()
     begin_s = time.monotonic() + (_CONNECT_S if plan.takt_ms else 0)
     cameras = [_Camera(plan, shots, number, begin_s) for number in range(plan.cameras)]
     threads = min(plan.cameras, len(os.sched_getaffinity(0)))
@@ -223,6 +224,7 @@ def _run(plan: Plan, shots: Sequence[_Ready]) -> Load:
         loop.start()
     for loop in loops:
         loop.join()
+    cpu_s = time.process_time() - cpu_before_s
     counted_from_s = begin_s + plan.warm_s
     seconds = time.monotonic() - counted_from_s
     sent = sum(len(camera.seen.times) for camera in cameras)
@@ -237,6 +239,7 @@ def _run(plan: Plan, shots: Sequence[_Ready]) -> Load:
         refused=sum(1 for mistake in mistakes if mistake.startswith("429")),
         wrong=sum(1 for mistake in mistakes if mistake.startswith(_WRONG)),
         starved=_starved([len(entries) for entries in counted]),
+        cpu_s=cpu_s,
         first_error=mistakes[0] if mistakes else "",
         seconds=seconds,
         p50_ms=_quantile(took_ms, 0.5),

@@ -60,7 +60,8 @@ class Load:
     CLOCK_MONOTONIC in seconds; its time) of frames that took longer than `late_ms`.
     `errors` are answers that were not the frame's own or not there; among them `refused`, those with status 429, and
     `wrong`, those with status 200 that were another frame's. `starved` cameras had fewer than a quarter of the frames
-    of an even share: a server that leaves some unanswered is faster for the others.
+    of an even share: a server that leaves some unanswered is faster for the others. `cpu_s` is user and system time of
+    the cameras themselves, for all their frames.
     """
 
     frames: int
@@ -69,6 +70,7 @@ class Load:
     refused: int
     wrong: int
     starved: int
+    cpu_s: float
     first_error: str
     seconds: float
     p50_ms: float

@@ -100,10 +100,20 @@ def test_a_run_in_which_a_camera_starved_makes_no_pair_and_ours_is_told() -> Non
     ]
     assert best_peer(rows, "compare", "raw BGR") == "Falcon on gunicorn"
     table = [line for line in markdown(results(*rows)).splitlines() if line.startswith(("| server ", "| mosec "))]
-    assert [line.split("|")[9].strip() for line in table] == ["starved", "2"]
+    assert [line.split("|")[10].strip() for line in table] == ["starved", "2"]
     name = "cameras with less than a quarter of their share"
     assert found(name, results(*rows)) == (0, True)
     assert found(name, results(*rows, row("cameras", "raw BGR", OURS, 0, 1, starved=1))) == (1, False)
+
+
+def test_what_64_cameras_cost_is_told_apart_from_what_they_take_themselves() -> None:
+    few = row("cameras", "raw BGR", OURS, 0, 800, cpu_ms=1.0, cameras_cpu_ms=1.0)
+    many = replace(few, cameras=64, per_s=600, cpu_ms=1.25, cameras_cpu_ms=1.5)
+    starved = [replace(few, server=RECEIVER), replace(many, server=RECEIVER, starved=9)]
+    text = markdown(results(few, many, *starved)).split("### From 4 cameras to 64")[1].split("##")[0]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
+    assert [line[0] for line in lines] == ["server", "---------", OURS]
+    assert lines[-1][1:] == ["1", "1.00", "1.25", "1.00", "1.50", "0.750", "0.800"]
 
 
 def test_memory_is_that_of_most_frames_over_that_of_fewest() -> None:
