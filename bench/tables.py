@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from bench.measurement import OURS, PLAIN_LOOP, RECEIVER, SMALLEST, STAGES, Measurement, Results
-from bench.targets import TARGETS, Pick, median, middle, over_limit, ratio, together
+from bench.targets import FEW, MANY, TARGETS, Pick, median, middle, over_limit, ratio, together
 
 _UNKNOWN = "-"
 
@@ -38,7 +38,6 @@ _FIGURES = (
     "frames/s", "CPU ms/frame", "cameras' CPU", "p50 ms", "p99 ms", "p99.9 ms", "memory MiB", "errors", "starved",
     "of ours",
 )  # fmt: skip
-_FEW, _MANY = 4, 64
 
 
 def markdown(results: Results) -> str:
@@ -203,16 +202,17 @@ def _many(rows: Sequence[Measurement]) -> list[str]:
     """What more cameras cost, and whom: the cores are shared, so what the cameras take no server can use."""
     lines = []
     for server in by_server(row for row in rows if row.suite == "cameras"):
-        at_many, at_few = (Pick("cameras", "raw BGR", server, cameras) for cameras in (_MANY, _FEW))
+        at_many, at_few = (Pick("cameras", "raw BGR", server, cameras) for cameras in (MANY, FEW))
         rounds = list(together(rows, at_many, at_few))
         if rounds:
             many, few = (middle(own) for own in zip(*rounds, strict=True))
             cpus = (few.cpu_ms, many.cpu_ms, few.cameras_cpu_ms, many.cameras_cpu_ms)
             most = median((b.cpu_ms + b.cameras_cpu_ms) / (b.cpu_ms + a.cameras_cpu_ms) for a, b in rounds)
             lines.append([server, str(len(rounds)), *map(number, (*cpus, ratio(rows, at_many, at_few), most))])
-    heads = ("rounds", "CPU at 4", "at 64", "cameras' CPU at 4", "at 64", "rate 64/4", "were the server's CPU constant")
+    cpu_heads = [f"{whose} at {cameras}" for whose in ("CPU", "cameras' CPU") for cameras in (FEW, MANY)]
+    heads = ("rounds", *cpu_heads, f"rate {MANY}/{FEW}", "were the server's CPU constant")
     words = "Raw BGR; rounds in which no camera starved. CPU in ms/frame. The last is what the cameras' growth leaves."
-    return ["### From 4 cameras to 64", words, table(("server",), heads, lines)] if lines else []
+    return [f"### From {FEW} cameras to {MANY}", words, table(("server",), heads, lines)] if lines else []
 
 
 def _stages(rows: Sequence[Measurement]) -> list[str]:

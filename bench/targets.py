@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 from bench.measurement import OURS, PLAIN_LOOP, RECEIVER, SMALLEST, STAGES, Measurement, Results
 
 INLINE = "inline"
+FEW, MANY = 4, 64  # cameras
 _NOT_PEERS = {OURS, RECEIVER, PLAIN_LOOP, SMALLEST, INLINE}
 _COUNTED = ("frames", "errors", "late", "paused", "starved")
 
@@ -187,8 +188,8 @@ def _pool_overhead(results: Results) -> Found | None:
 
 
 def _many_against_few(figure: Figure) -> Question:
-    many, few = (Pick("cameras", "raw BGR", OURS, cameras) for cameras in (64, 4))
-    return lambda results: _found(ratio(results.rows, many, few, figure), "4 cameras")
+    many, few = (Pick("cameras", "raw BGR", OURS, cameras) for cameras in (MANY, FEW))
+    return lambda results: _found(ratio(results.rows, many, few, figure), f"{FEW} cameras")
 
 
 def _memory_growth(results: Results) -> Found | None:

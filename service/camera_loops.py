@@ -214,8 +214,8 @@ class _Loop:
 
 
 def _run(plan: Plan, shots: Sequence[_Ready]) -> Load:
-    # a line's cameras are connected before its first part comes
     cpu_before_s = time.process_time()
+    # a line's cameras are connected before its first part comes
     begin_s = time.monotonic() + (_CONNECT_S if plan.takt_ms else 0)
     cameras = [_Camera(plan, shots, number, begin_s) for number in range(plan.cameras)]
     threads = min(plan.cameras, len(os.sched_getaffinity(0)))
