@@ -1,7 +1,7 @@
-"""Builds workers/libbayer.so when the project is installed or a wheel is made.
+"""Builds the libraries of workers/*.c when the project is installed or a wheel is made.
 
 The compiler comes from a package (ziglang), for a fresh machine has none, and makes the same code everywhere: for any
-x86-64 or aarch64, needing no library, not even libc. For other processors nothing is built; OpenCV does the work there.
+x86-64 or aarch64, needing no library but libc. Elsewhere nothing is built, and OpenCV and Python do the work.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-_SOURCE, _LIBRARY = Path("workers", "bayer.c"), Path("workers", "libbayer.so")
+_FOLDER = Path("workers")
 _COMPILER = (sys.executable, "-m", "ziglang", "cc")
 _FLAGS = ("-O2", "-s", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror")
 
@@ -30,12 +30,14 @@ class BuildHook(BuildHookInterface[Any]):
         if sys.platform != "linux" or machine not in {"x86_64", "aarch64"}:
             return
         with tempfile.TemporaryDirectory() as cache:
-            subprocess.run(
-                (*_COMPILER, f"--target={machine}-linux-gnu", *_FLAGS, "-o", str(_LIBRARY), str(_SOURCE)),
-                cwd=self.root,
-                env={**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache},
-                check=True,
-            )
-        build_data["artifacts"].append(_LIBRARY.as_posix())
+            for source in sorted(Path(self.root, _FOLDER).glob("*.c")):
+                library = _FOLDER / f"lib{source.stem}.so"
+                subprocess.run(
+                    (*_COMPILER, f"--target={machine}-linux-gnu", *_FLAGS, "-o", str(library), str(source)),
+                    cwd=self.root,
+                    env={**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache},
+                    check=True,
+                )
+                build_data["artifacts"].append(library.as_posix())
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-linux_{machine}"

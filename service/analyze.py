@@ -124,9 +124,9 @@ class Desk:
     def _inspect(self, lease: Lease, wish: Wish, bring: Bring, begun_ns: int) -> Reply:
         taken_ns = time.monotonic_ns()
         received = wish.source.fill(bring, wish.values, lease.area)
-        filled_ns = time.monotonic_ns()
-        reply = self._run(lease, self._job(wish, received), received.length, bring.client_fd)
-        self.counters.answered(reply, received.length, taken_ns - begun_ns, filled_ns - taken_ns)
+        reply = self._run(lease, self._job(wish, received), received, bring.client_fd)
+        filled_ns = min(lease.filled_ns, time.monotonic_ns())
+        self.counters.answered(reply, received.length, taken_ns - begun_ns, max(0, filled_ns - taken_ns))
         return reply
 
     def _await_worker(self) -> None:
@@ -144,11 +144,11 @@ class Desk:
             raise IncompleteBody("the body is empty; an image was expected")
         return wish.job(received, Task.INSPECT if self.pool.control.process_is_on else Task.MEASURE)
 
-    def _run(self, lease: Lease, job: Job, length: int, client_fd: int) -> Reply:
+    def _run(self, lease: Lease, job: Job, received: Received, client_fd: int) -> Reply:
         try:
-            return lease.run(job, length, client_fd)
+            return lease.run(job, received.length, client_fd, received.rest)
         except WorkerCrashed:
-            if not self.quarantine.keep(job, lease.area[:length]):
+            if not self.quarantine.keep(job, lease.area[: received.length]):
                 self.counters.not_kept()
             raise
 

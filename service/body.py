@@ -10,13 +10,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import falcon
 from falcon.media.multipart import MultipartForm
 
 from service.wire import body_limit_s, bounded_reads, give_back, plain_body, take_over
 from workers.errors import BodyTooSlow, FrameTooLarge, IncompleteBody, InvalidParameter, NoFreeSlot
+
+if TYPE_CHECKING:
+    from workers.exchange import Rest
 
 _STEP_BYTES = 1 << 20
 _FIELD_BYTES = 4096
@@ -36,10 +40,14 @@ class Readable(Protocol):
 
 @dataclass(slots=True)
 class Received:
-    """What came: `length` bytes of frame in the area, and the other fields of a form."""
+    """What came: `length` bytes of frame in the area, and the other fields of a form.
+
+    Where there is a `rest`, the area holds the beginning of the frame only.
+    """
 
     length: int
     fields: Mapping[str, str] = field(default_factory=dict)
+    rest: Rest | None = None
 
 
 class Bring(Protocol):
@@ -57,7 +65,7 @@ class Bring(Protocol):
         """
 
     def into(self, area: memoryview, part: str) -> Received:
-        """Get the frame to the start of `area`; in a form it is the part named `part`.
+        """Get the frame, or its beginning, to the start of `area`; in a form it is the part named `part`.
 
         Raises:
             FrameTooLarge, IncompleteBody, BodyTooSlow, InvalidParameter, NoFreeSlot
@@ -115,9 +123,7 @@ class RequestBody:
         else:
             assert self._plain is not None
             take_over(self._req.env)
-            self._plain.receive_into(area)
-            give_back(self._req.env)
-            return Received(self._plain.length)
+            return Received(self._plain.length, rest=self._plain.begin(area, partial(give_back, self._req.env)))
         area[: len(frame)] = frame
         return Received(len(frame), fields)
 

@@ -125,8 +125,7 @@ class _Frame:
 
     def into(self, area: memoryview, _part: str) -> Received:
         """See body.Bring."""
-        self.body.receive_into(area)
-        return Received(self.body.length)
+        return Received(self.body.length, rest=self.body.begin(area))
 
 
 def _answer(known: _Known, frame: _Frame) -> tuple[bytes, bool] | None:

@@ -22,7 +22,7 @@ import termios
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn import SERVER, util
 from gunicorn.http.body import Body, LengthReader
@@ -30,6 +30,9 @@ from gunicorn.http.unreader import SocketUnreader
 
 from service.heads import last_head
 from workers.errors import IncompleteBody
+
+if TYPE_CHECKING:
+    from workers.exchange import Rest, Take
 
 _INT = struct.Struct("i")
 _STEP_S = 0.05
@@ -72,7 +75,8 @@ def body_limit_s(length: int, most_s: float) -> float:
 class PlainBody:
     """A body of declared length that still waits on a plain TCP socket, behind the bytes of its head.
 
-    The socket is one that `receive_in_steps`. `early` is what came together with the head.
+    The socket is one that `receive_in_steps`. `early` is what came together with the head. It is a `Rest` of its frame
+    from `begin` on.
     """
 
     def __init__(self, connection: socket.socket, head: bytes, early: memoryview, length: int) -> None:
@@ -81,6 +85,8 @@ class PlainBody:
         self._early = early[:length]
         self.length = length
         self.arrived = not length
+        self._area = memoryview(b"")
+        self._on_arrival: Callable[[], None] | None = None
 
     def await_flow(self) -> None:
         """Make sure, before a slot is taken, that the body flows; raises BodyPaused where it does not."""
@@ -93,23 +99,38 @@ class PlainBody:
         if _waiting_bytes(self._connection) < self.length - len(self._early):
             raise BodyPaused(self._head, bytes(self._early), self.length)
 
-    def receive_into(self, area: memoryview) -> None:
-        """Receive the whole body to the start of `area`.
+    def begin(self, area: memoryview, on_arrival: Callable[[], None] | None = None) -> Rest | None:
+        """Put what came early to the start of `area`, and return the rest; None where that is all.
+
+        `on_arrival` is called once the whole body was received.
+        """
+        self._area = area[: self.length]
+        self._on_arrival = on_arrival
+        self._area[: len(self._early)] = self._early
+        if len(self._early) < self.length:
+            return self
+        self._arrive()
+        return None
+
+    def receive(self, take: Take) -> None:
+        """See Rest.
 
         Raises:
             IncompleteBody: the client stopped sending.
             BodyPaused: it came slower than a link of 100 Mbit/s brings it.
         """
-        area = area[: self.length]
-        got = len(self._early)
-        area[:got] = self._early
-        if got < self.length < _LARGE_BYTES:
-            self._receive_rest(area, got)
-        elif got < self.length:
-            self._receive_large(area, got)
-        self.arrived = True
+        if self.length < _LARGE_BYTES:
+            self._receive_rest(take)
+        else:
+            self._receive_large(take)
+        self._arrive()
 
-    def _receive_large(self, area: memoryview, got: int) -> None:
+    def _arrive(self) -> None:
+        self.arrived = True
+        if self._on_arrival is not None:
+            self._on_arrival()
+
+    def _receive_large(self, take: Take) -> None:
         """Let no client run far ahead while others send too: what is read soon after it came is still in the cache.
 
         It saves a sixth of a raw frame's CPU at four cameras. A client that is alone would only be held up.
@@ -118,26 +139,21 @@ class PlainBody:
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window_bytes)
         _large_bodies.add(self)
         try:
-            self._receive_rest(area, got)
+            self._receive_rest(take)
         finally:
             _large_bodies.discard(self)
         if _large_bodies:  # the kernel has widened it meanwhile, and the next body begins before its head is read
             self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, _NARROW_BYTES)
 
-    def _receive_rest(self, area: memoryview, got: int) -> None:
-        # one call takes the whole frame: the kernel waits for the rest, and for all of it no longer than one step
+    def _receive_rest(self, take: Take) -> None:
+        got = len(self._early)
         while got < self.length:
-            try:
-                received = self._connection.recv_into(area[got:], 0, socket.MSG_WAITALL)
-            except BlockingIOError:
-                received = -1
-            except ConnectionError:
-                received = 0
+            received = take(self._connection, got, self.length)
             if received == 0:
                 raise IncompleteBody(f"the body ended after {got} of {self.length} bytes")
             got += max(received, 0)
             if got < self.length and received < _STEP_BYTES:
-                raise BodyPaused(self._head, bytes(area[:got]), self.length)
+                raise BodyPaused(self._head, bytes(self._area[:got]), self.length)
 
 
 def _waiting_bytes(connection: socket.socket) -> int:

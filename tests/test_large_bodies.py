@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import service.wire
 from service.wire import PlainBody, receive_in_steps
+from workers.exchange import receive_part
 
 LENGTH = 5 << 20
 NARROW_BYTES = 512 << 10
@@ -43,7 +44,9 @@ def sent_and_received(camera: socket.socket, ours: socket.socket, body: bytes) -
     area = bytearray(len(body))
     sender = threading.Thread(target=camera.sendall, args=(body,))
     sender.start()
-    PlainBody(ours, b"", memoryview(b""), len(body)).receive_into(memoryview(area))
+    rest = PlainBody(ours, b"", memoryview(b""), len(body)).begin(memoryview(area))
+    assert rest is not None
+    rest.receive(lambda connection, got, length: receive_part(connection, memoryview(area)[got:length]))
     sender.join()
     return bytes(area)
 

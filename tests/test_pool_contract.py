@@ -16,6 +16,7 @@ from children import processes_pool
 from faults import until
 from running import write_project
 
+from workers import exchange
 from workers.errors import (
     DeadlineExceeded,
     FrameSizeMismatch,
@@ -40,14 +41,16 @@ def main(context):
 SETTINGS = PoolSettings(workers=2, fronts=1, slots=3, max_frame_mib=1, max_reply_mib=2)
 
 
-@pytest.fixture(params=["inline", "processes"])
-def pool(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pool]:
+@pytest.fixture(params=["inline", "processes", "processes, without exchange.c"])
+def pool(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
     folder = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/c.py"\n', c=CODE)
     if request.param == "inline":
         made = InlinePool(load_project(folder), SETTINGS)
         yield made
         made.close()
     else:
+        if "without" in request.param:
+            monkeypatch.setattr(exchange, "_exchange", None)
         with processes_pool(folder, SETTINGS) as outside:
             yield outside
 

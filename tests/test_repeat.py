@@ -22,6 +22,7 @@ from running import Server, serving, write_project
 from service.body import Bring
 from service.repeat import Again, _Known, answer_again, remember
 from workers.errors import ImageInvalid
+from workers.exchange import receive_part
 
 HEAD = b"POST /analyze_raw_image?width=8&height=4&data=%s HTTP/1.1\r\nHost: camera\r\nContent-Length: 32\r\n\r\n"
 
@@ -128,7 +129,7 @@ def test_a_known_head_is_recognised_and_an_unknown_one_given_back() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         unreader = SocketUnreader(ours)
-        unreader.repeat = [_known(lambda bring, _: bytes(_brought(bring)))]
+        unreader.repeat = [_known(lambda bring, _: _brought(bring))]
         theirs.sendall(b"HEAD 4\r\n\r\n1234")
         assert answer_again(unreader, ours) is True
         assert theirs.recv(4096).endswith(b"\r\n\r\n1234")
@@ -166,7 +167,7 @@ def test_a_camera_that_goes_away_closes_its_connection() -> None:
     ours, theirs = socket.socketpair()
     with ours:
         unreader = SocketUnreader(ours)
-        unreader.repeat = [_known(lambda bring, _: bytes(_brought(bring)))]
+        unreader.repeat = [_known(lambda bring, _: _brought(bring))]
         theirs.sendall(b"HEAD 4\r\n\r\n1234")
         theirs.close()
         assert answer_again(unreader, ours) is False
@@ -176,10 +177,13 @@ def _known(again: Again) -> _Known:
     return _Known(b"HEAD ", b"\r\n\r\n", again)
 
 
-def _brought(bring: Bring) -> bytearray:
-    area = bytearray(4)
-    assert bring.into(memoryview(area), "").length == 4
-    return area
+def _brought(bring: Bring, length: int = 4) -> bytes:
+    area = memoryview(bytearray(length))
+    received = bring.into(area, "")
+    assert received.length == length
+    if received.rest is not None:
+        received.rest.receive(lambda connection, got, length: receive_part(connection, area[got:length]))
+    return bytes(area)
 
 
 class Camera:
@@ -208,9 +212,7 @@ class Camera:
 
 
 def echo(bring: Bring, length: int) -> bytes:
-    area = bytearray(length)
-    assert bring.into(memoryview(area), "").length == length
-    return bytes(area)
+    return _brought(bring, length)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from workers.arena import create_arena, map_part
 from workers.channel import Channel
 from workers.control import Control, ControlPage, FrontRow
 from workers.errors import FramemillError, InternalError
+from workers.exchange import Rest
 from workers.job import Job
 from workers.layout import Geometry
 from workers.pool import Pool
@@ -43,7 +44,11 @@ class Bench:
             header.format()
         self.channel = Channel.create(GEOMETRY.slots)
         self.work: Callable[[Header], None] = self.answer
-        self.pool = Pool(self.arena, 0, lambda header, _client_fd: self.work(header))
+        self.pool = Pool(self.arena, 0, self._run)
+
+    def _run(self, header: Header, _area: memoryview, _client_fd: int, _rest: Rest | None) -> None:
+        header.queue(time.monotonic_ns())
+        self.work(header)
 
     def answer(self, header: Header) -> None:
         """Do what a worker does."""

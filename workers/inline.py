@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from workers.arena import create_arena, map_part
 from workers.channel import Channel, Descriptor
 from workers.control import Control, ControlPage
+from workers.exchange import receive_part
 from workers.pool import Pool
 from workers.runner import Runner, SlotMemory
 from workers.slot import Word, headers
 from workers.task import Inspector
 
 if TYPE_CHECKING:
+    from workers.exchange import Rest
     from workers.flow.project import Project
     from workers.settings import PoolSettings
     from workers.slot import Header
@@ -46,7 +49,10 @@ class InlinePool(Pool):
         self._turn = threading.Lock()
         super().__init__(arena, 0, self._run_here)
 
-    def _run_here(self, header: Header, _client_fd: int) -> None:
+    def _run_here(self, header: Header, area: memoryview, _client_fd: int, rest: Rest | None) -> None:
+        if rest is not None:
+            rest.receive(lambda connection, got, length: receive_part(connection, area[got:length]))
+        header.queue(time.monotonic_ns())
         with self._turn:
             self._runner.run(Descriptor(header.index, header.words[Word.GENERATION]))
 

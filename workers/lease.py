@@ -7,13 +7,15 @@ from collections.abc import Callable
 from typing import Self
 
 from workers.errors import DeadlineExceeded, FrameCancelled, FrameTooLarge, InternalError
+from workers.exchange import Rest
 from workers.job import Job, Task
 from workers.reply import ImpossibleAnswer, Reply, read_reply
 from workers.slot import Header, State, Word
 
-# has the job in a QUEUED slot done; returns when the slot is DONE, its deadline has passed, or the client, whose socket
-# is the second argument (-1 for none), has gone
-Dispatch = Callable[[Header, int], None]
+# has the job in a slot, whose header and request area these are, done as soon as the rest of its frame has come (None
+# where nothing is missing); returns when the slot is DONE, its deadline has passed, or the client, whose socket is the
+# third argument (-1 for none), has gone
+Dispatch = Callable[[Header, memoryview, int, Rest | None], None]
 
 
 class Lease:
@@ -61,16 +63,22 @@ class Lease:
         """Give it back."""
         self._release(self._header, self._inspected)
 
-    def run(self, job: Job, frame_bytes: int, client_fd: int = -1) -> Reply:
+    @property
+    def filled_ns(self) -> int:
+        """When the frame was all there, CLOCK_MONOTONIC; a worker that writes at random may have changed it."""
+        return self._header.words[Word.QUEUED_NS]
+
+    def run(self, job: Job, frame_bytes: int, client_fd: int = -1, rest: Rest | None = None) -> Reply:
         """Have the first `frame_bytes` of the area treated as `job` says, and wait for the answer.
 
-        `client_fd` is the socket of the client that wants it, -1 for none.
+        `client_fd` is the socket of the client that wants it, -1 for none; `rest` is what of the frame is to come.
 
         Raises:
             FrameTooLarge: the frame is larger than the area.
             FrameCancelled: the client closed its connection; a frame that still waited is not inspected.
             DeadlineExceeded: no answer came in time; the slot comes back to its front once no worker can touch it.
             FramemillError: what the worker, or the supervisor on its behalf, said instead of an answer.
+            And what `rest.receive` raises: then no worker has seen the frame.
         """
         if frame_bytes > len(self.area):
             raise FrameTooLarge(f"the frame has {frame_bytes} bytes, at most {len(self.area)} are accepted")
@@ -79,9 +87,7 @@ class Lease:
         words[Word.REQUEST_BYTES] = frame_bytes
         words[Word.DEATHS] = 0
         words[Word.OUTCOME] = 0
-        words[Word.QUEUED_NS] = time.monotonic_ns()
-        header.move(State.QUEUED)
-        self._dispatch(header, client_fd)
+        self._dispatch(header, self.area, client_fd, rest)
         if header.state is not State.DONE:
             if time.monotonic_ns() < words[Word.DEADLINE_NS]:
                 raise FrameCancelled("the client went away before its frame was inspected")

@@ -12,7 +12,7 @@ Header (16 KiB; words are unsigned 64-bit, native order, each written by one sid
           7  cancelled                  front; the generation nobody waits for any more
           8  job_bytes                  front; length of the packed job
           9  accepted_ns                front
-         10  queued_ns                  front
+         10  queued_ns                  front; when the frame was all there
          11  started_ns                 worker
          12  done_ns                    worker or supervisor
          13  outcome                    worker or supervisor; see Outcome
@@ -172,6 +172,20 @@ class Header:
             msg = f"slot {self.index}: {now.name} -> {to.name}"
             raise IllegalMove(msg)
         self.words[Word.STATE] = to
+
+    def queue(self, now_ns: int) -> None:
+        """Let workers have a frame that is all there since `now_ns` (CLOCK_MONOTONIC); exchange.c does the same.
+
+        Raises IllegalMove where its front was not filling the slot.
+        """
+        if self.words[Word.STATE] != State.FILLING:
+            raise self.not_filling()
+        self.words[Word.QUEUED_NS] = now_ns
+        self.words[Word.STATE] = State.QUEUED
+
+    def not_filling(self) -> IllegalMove:
+        """Say that a slot cannot be queued, for nobody fills it."""
+        return IllegalMove(f"slot {self.index}: {self.state.name} -> QUEUED by its front")
 
     @property
     def job(self) -> memoryview:

@@ -1,0 +1,130 @@
+"""A frame's way through a front in one call: the rest of its body, the job queue, the wait for its worker.
+
+In C (exchange.c, ADR 14) where that was built, in as many system calls from Python elsewhere. Both do the same.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from workers.channel import Descriptor, forget_done, submit
+from workers.slot import State, Word
+
+if TYPE_CHECKING:
+    from workers.slot import Header
+
+_log = logging.getLogger(__name__)
+
+_LIBRARY = Path(__file__).with_name("libexchange.so")
+_SOON_NS = 5_000_000  # most frames are done by then: their clients need not be watched
+_SLOT = struct.Struct("QQqqq16s")  # header, area, submit_fd, done_fd, soon_ns, descriptor
+_FRAME = struct.Struct("qqq")  # client_fd, got, length
+_ILLEGAL = -2
+
+# receives from a socket what is missing of a frame of which so many bytes are there, of so many; returns how many came:
+# 0 where the client stopped sending, -1 where none came before the socket's timeout
+Take = Callable[[socket.socket, int, int], int]
+
+
+class Rest(Protocol):
+    """What of a frame is still on its way: one byte at least, on a socket."""
+
+    def receive(self, take: Take) -> None:
+        """Have `take` receive it, part behind part, until it is whole; raises what its sender's faults call for."""
+
+
+def receive_part(connection: socket.socket, part: memoryview) -> int:
+    """Receive to `part`, all of it if it comes in time; returns as Take does."""
+    try:
+        # one call takes the whole frame: the kernel waits for the rest, and for all of it no longer than its timeout
+        return connection.recv_into(part, 0, socket.MSG_WAITALL)
+    except BlockingIOError:
+        return -1
+    except ConnectionError:
+        return 0
+
+
+class Exchange:
+    """One slot's, of the front that owns it; for one thread at a time.
+
+    `go` and `take` end when the slot is DONE or overdue, or was not done soon: then somebody has to go on waiting.
+    """
+
+    def __init__(self, header: Header, area: memoryview, submit_fd: int, done_fd: int) -> None:
+        self._header = header
+        self._area = area
+        self._submit_fd = submit_fd
+        self._done_fd = done_fd
+        self._errand = bytearray(_SLOT.size + _FRAME.size)
+        places = _address(header.words), _address(area)
+        _SLOT.pack_into(self._errand, 0, *places, submit_fd, done_fd, _SOON_NS, Descriptor(header.index, 0).pack())
+        self._errand_at = ctypes.c_void_p(_address(self._errand))
+
+    def go(self) -> None:
+        """Queue the slot, whose frame is all there."""
+        if _exchange is None:
+            self._queue_and_wait()
+        else:
+            self._call(_exchange, -1, 0, 0)
+
+    def take(self, connection: socket.socket, got: int, length: int) -> int:
+        """Receive what is missing and, where all of it came, queue the slot: see Take."""
+        if not 0 <= got < length <= len(self._area):  # C knows no bounds
+            msg = f"{got} of {length} bytes came for an area of {len(self._area)}"
+            raise ValueError(msg)
+        if _exchange is not None:
+            return self._call(_exchange, connection.fileno(), got, length)
+        came = receive_part(connection, self._area[got:length])
+        if came == length - got:
+            self._queue_and_wait()
+        return came
+
+    def _call(self, exchange: Callable[[ctypes.c_void_p], int], client_fd: int, got: int, length: int) -> int:
+        _FRAME.pack_into(self._errand, _SLOT.size, client_fd, got, length)
+        came = exchange(self._errand_at)
+        if came == _ILLEGAL:
+            raise self._header.not_filling()
+        return came
+
+    def _queue_and_wait(self) -> None:
+        words = self._header.words
+        descriptor, due_ns = Descriptor(self._header.index, words[Word.GENERATION]), words[Word.DEADLINE_NS]
+        now_ns = time.monotonic_ns()
+        self._header.queue(now_ns)
+        submit(self._submit_fd, descriptor)
+        until_ns = min(now_ns + _SOON_NS, due_ns)
+        waiter = select.poll()
+        waiter.register(self._done_fd, select.POLLIN)
+        while self._header.state is not State.DONE and (left_ns := until_ns - time.monotonic_ns()) > 0:
+            if waiter.poll(left_ns / 1e6):
+                forget_done(self._done_fd)
+
+
+def _address(memory: memoryview | bytearray) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
+
+
+def _load() -> Callable[[ctypes.c_void_p], int] | None:
+    """Return the C function; None where it was not built or cannot be loaded."""
+    if not _LIBRARY.exists():
+        return None
+    try:
+        library = ctypes.CDLL(str(_LIBRARY))
+    except OSError as error:
+        _log.warning("frames take the longer way to their workers: %s", error)
+        return None
+    exchange: Callable[[ctypes.c_void_p], int] = library.framemill_exchange
+    exchange.argtypes = [ctypes.c_void_p]  # type: ignore[attr-defined]
+    exchange.restype = ctypes.c_long  # type: ignore[attr-defined]
+    return exchange
+
+
+_exchange = _load()
