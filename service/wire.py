@@ -13,7 +13,7 @@ portable way.
 
 from __future__ import annotations
 
-import fcntl
+import ctypes
 import functools
 import select
 import socket
@@ -34,7 +34,9 @@ from workers.errors import IncompleteBody
 if TYPE_CHECKING:
     from workers.exchange import Rest, Take
 
-_INT = struct.Struct("i")
+# it never waits, so it may keep the interpreter's lock, which others would take meanwhile
+_ioctl = ctypes.PyDLL(None).ioctl
+_ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
 _STEP_S = 0.05
 _STEP = struct.pack("ll", 0, int(_STEP_S * 1e6))
 _STEP_BYTES = 512 * 1024  # in a step: 100 Mbit/s bring 600 kB
@@ -158,7 +160,10 @@ class PlainBody:
 
 def _waiting_bytes(connection: socket.socket) -> int:
     """How many bytes the kernel holds for us."""
-    return int(_INT.unpack(fcntl.ioctl(connection, termios.FIONREAD, _INT.pack(0)))[0])
+    found = ctypes.c_int()
+    if _ioctl(connection.fileno(), termios.FIONREAD, ctypes.byref(found)) < 0:
+        return 0
+    return found.value
 
 
 def _comes_soon(connection: socket.socket, wanted_bytes: int) -> bool:
