@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 _REPLACEMENT_S = 0.002
-_KNOWN_JOBS = 4
+_KNOWN = 4
 _NEVER_MS = 1 << 40
 
 
@@ -49,6 +49,16 @@ class Wish:
     asked: Asked
     client: str  # the name of its key, or its address
     jobs: dict[tuple[int, Task], Job] = field(default_factory=dict)  # by the frame's length: a camera's are all alike
+    lengths: set[int] = field(default_factory=set)  # of bodies that `source` takes
+
+    def takes(self, body_bytes: int, largest_bytes: int) -> bool:
+        """Whether the same request may bring a plain body of `body_bytes`."""
+        if body_bytes in self.lengths:
+            return True
+        taken = self.source.takes(self.values, body_bytes, largest_bytes)
+        if taken and len(self.lengths) < _KNOWN:
+            self.lengths.add(body_bytes)
+        return taken
 
     def job(self, received: Received, task: Task) -> Job:
         """Say what the workers are to do with the frame that came."""
@@ -60,7 +70,7 @@ class Wish:
         if known is None:
             known = self._describe(self.values, received.length, task)
             # files differ in length from frame to frame, raw frames do not
-            if len(self.jobs) < _KNOWN_JOBS:
+            if len(self.jobs) < _KNOWN:
                 self.jobs[received.length, task] = known
         return known
 
@@ -106,8 +116,7 @@ class Desk:
     def again(self, wish: Wish, bring: Bring, body_bytes: int) -> bytes | None:
         """Do once more what was done before, for the next frame of the same camera; see repeat.Again."""
         begun_ns = time.monotonic_ns()
-        takes = self.pool.control.takes_frames and wish.source.takes(wish.values, body_bytes, self.pool.request_bytes)
-        if not takes:
+        if not self.pool.control.takes_frames or not wish.takes(body_bytes, self.pool.request_bytes):
             return None
         try:
             with self._lease(wish, bring, begun_ns) as lease:

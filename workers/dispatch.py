@@ -26,7 +26,7 @@ class QueueDispatch:
     def __call__(self, header: Header, area: memoryview, client_fd: int, rest: Rest | None) -> None:
         """See Dispatch in lease.py."""
         due_ns = header.words[Word.DEADLINE_NS]  # read once: a worker that writes at random may change it
-        exchange = self._exchange(header, area)
+        exchange = self._exchanges.get(header.index) or self._meet(header, area)
         if rest is None:
             exchange.go()
         else:
@@ -34,13 +34,11 @@ class QueueDispatch:
         if header.state is not State.DONE:
             _go_on_waiting(header, self._channel.done_fds[header.index], client_fd, due_ns)
 
-    def _exchange(self, header: Header, area: memoryview) -> Exchange:
-        known = self._exchanges.get(header.index)
-        if known is None:
-            channel = self._channel
-            known = Exchange(header, area, channel.submit_fd, channel.done_fds[header.index])
-            self._exchanges[header.index] = known
-        return known
+    def _meet(self, header: Header, area: memoryview) -> Exchange:
+        channel = self._channel
+        met = Exchange(header, area, channel.submit_fd, channel.done_fds[header.index])
+        self._exchanges[header.index] = met
+        return met
 
 
 def _go_on_waiting(header: Header, done_fd: int, client_fd: int, due_ns: int) -> None:

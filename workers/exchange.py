@@ -72,24 +72,23 @@ class Exchange:
         """Queue the slot, whose frame is all there."""
         if _exchange is None:
             self._queue_and_wait()
-        else:
-            self._call(_exchange, -1, 0, 0)
+            return
+        _FRAME.pack_into(self._errand, _SLOT.size, -1, 0, 0)
+        if _exchange(self._errand_at) == _ILLEGAL:
+            raise self._header.not_filling()
 
     def take(self, connection: socket.socket, got: int, length: int) -> int:
         """Receive what is missing and, where all of it came, queue the slot: see Take."""
         if not 0 <= got < length <= len(self._area):  # C knows no bounds
             msg = f"{got} of {length} bytes came for an area of {len(self._area)}"
             raise ValueError(msg)
-        if _exchange is not None:
-            return self._call(_exchange, connection.fileno(), got, length)
-        came = receive_part(connection, self._area[got:length])
-        if came == length - got:
-            self._queue_and_wait()
-        return came
-
-    def _call(self, exchange: Callable[[ctypes.c_void_p], int], client_fd: int, got: int, length: int) -> int:
-        _FRAME.pack_into(self._errand, _SLOT.size, client_fd, got, length)
-        came = exchange(self._errand_at)
+        if _exchange is None:
+            came = receive_part(connection, self._area[got:length])
+            if came == length - got:
+                self._queue_and_wait()
+            return came
+        _FRAME.pack_into(self._errand, _SLOT.size, connection.fileno(), got, length)
+        came = _exchange(self._errand_at)
         if came == _ILLEGAL:
             raise self._header.not_filling()
         return came
