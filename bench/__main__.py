@@ -21,7 +21,7 @@ from bench.versions import commit, versions
 from service.machine import cores, machine
 
 _RESULTS = Path(__file__).parent / "results"
-_SUITES = ("facts", "compare", "pool", "cameras", "size", "workers", "takt", "memory")
+_SUITES = ("facts", "compare", "pool", "cameras", "small", "size", "workers", "takt", "memory")
 _QUICK_PEERS = ("Falcon on gunicorn",)
 _CAMERA_PEERS = 3
 
@@ -75,6 +75,7 @@ class _Plan:
             "cameras": lambda: suites.cameras(
                 folder, self.peers[:_CAMERA_PEERS], 2 if full else 1, 3.0 if full else 2.0
             ),
+            "small": lambda: suites.small(5 if full else 2, 2.0),
             "size": lambda: suites.sizes(folder, 2 if full else 1, 3.0),
             "workers": lambda: suites.workers(3 if full else 1, 3.0, cores()),
             "takt": lambda: endurance.takt(10_000 if full else 2_000),

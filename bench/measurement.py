@@ -23,13 +23,13 @@ STAGES = ("receive", "wait", "decode", "flow", "encode", "send")
 class Measurement:
     """One run against one server; times in milliseconds.
 
-    `suite` is the table it belongs to: compare (servers side by side), cameras, size, workers (one thing varied),
-    pool (against inline), memory (over many frames), takt (open loop). `server` is OURS, RECEIVER, PLAIN_LOOP, SMALLEST
-    or the name of a peer. A time that a server cannot have is NaN. `cpu_ms` is user and system time of all the server's
-    processes per frame; `memory_mib` their proportional set size; `stages_ms` where a frame's time went by the server's
-    own count, by STAGES. `paused` counts, among the `late` ones, frames during which an idle process saw the machine
-    pause too. `starved` is how many cameras had fewer than a quarter of the frames of an even share.
-    `cameras_cpu_ms` is what the cameras took per frame, on the same cores as the server.
+    `suite` is the table it belongs to: compare (servers side by side), cameras, small, size, workers (one thing
+    varied), pool (against inline), memory (over many frames), takt (open loop). `server` is OURS, RECEIVER,
+    PLAIN_LOOP, SMALLEST or the name of a peer. A time that a server cannot have is NaN. `cpu_ms` is user and system
+    time of all the server's processes per frame; `memory_mib` their proportional set size; `stages_ms` where a
+    frame's time went by the server's own count, by STAGES. `paused` counts, among the `late` ones, frames during
+    which an idle process saw the machine pause too. `starved` is how many cameras had fewer than a quarter of the
+    frames of an even share. `cameras_cpu_ms` is what the cameras took per frame, on the same cores as the server.
     """
 
     suite: str

@@ -18,6 +18,7 @@ from bench.measurement import OURS, RECEIVER, SMALLEST, Measurement
 from bench.one_run import Setup, run_against, run_plain_loop
 from bench.peer import PeerUnavailable, running_peer
 from bench.server import bare_receiver, measured_server, smallest_server
+from bench.targets import FEW, MANY
 
 if TYPE_CHECKING:
     from bench.server import Measured
@@ -79,6 +80,15 @@ def cameras(folder: Path, peers: Sequence[str], rounds: int, seconds: float) -> 
         for number in range(rounds):
             setup = Setup("cameras", "shared memory", number, cameras=1, seconds=seconds)
             yield from _in_turn({OURS: servers[OURS]}, setup)
+
+
+def small(rounds: int, seconds: float) -> Iterator[Measurement]:
+    """Small frames of few and of many cameras: hardly a byte is copied, so it shows what threads cost each other."""
+    width_px, height_px = _SMALL_PX
+    with measured_server(TRIVIAL, "--workers", "2") as ours:
+        for number, count in itertools.product(range(rounds), (FEW, 16, MANY)):
+            setup = Setup("small", "raw BGR", number, count, 2, width_px, height_px, seconds)
+            yield from _in_turn({OURS: ours}, setup)
 
 
 def sizes(folder: Path, rounds: int, seconds: float) -> Iterator[Measurement]:

@@ -30,6 +30,7 @@ class _Suite(NamedTuple):
 _SUITES = (
     _Suite("compare", "Side by side"),
     _Suite("cameras", "Number of cameras", ("cameras",)),
+    _Suite("small", "Small frames", ("cameras",)),
     _Suite("size", "Size of frames", ("size",)),
     _Suite("workers", "Number of workers", ("workers",)),
     _Suite("pool", "The pool against inline", ("cameras",)),
