@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers import bayer, demosaic
+from workers import demosaic
 from workers.bayer import bayer_to_bgr, is_fast
 from workers.pixel_format import FORMATS, Layout
 
@@ -117,19 +117,3 @@ def test_memory_of_another_shape_is_refused_before_it_is_touched(
 ) -> None:
     with pytest.raises(ValueError, match="no mosaic and its BGR"):
         bayer_to_bgr(mosaic, Layout.BAYER_RG, bgr)
-
-
-def test_a_library_that_was_not_built_is_not_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bayer, "_LIBRARY", tmp_path / "libbayer.so")
-    assert bayer._load() is None
-
-
-def test_a_library_that_cannot_be_loaded_is_told_and_done_without(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    broken = tmp_path / "libbayer.so"
-    broken.write_text("no library")
-    monkeypatch.setattr(bayer, "_LIBRARY", broken)
-    assert bayer._load() is None
-    if is_fast():
-        assert "OpenCV's slower demosaic" in caplog.text

@@ -6,10 +6,11 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import service.wire
 from service.wire import PlainBody, receive_in_steps
-from workers.exchange import receive_part
+from workers.exchange import receive_into
 
 LENGTH = 5 << 20
 NARROW_BYTES = 512 << 10
@@ -46,7 +47,7 @@ def sent_and_received(camera: socket.socket, ours: socket.socket, body: bytes) -
     sender.start()
     rest = PlainBody(ours, b"", memoryview(b""), len(body)).begin(memoryview(area))
     assert rest is not None
-    rest.receive(lambda connection, got, length: receive_part(connection, memoryview(area)[got:length]))
+    rest.receive(partial(receive_into, memoryview(area)))
     sender.join()
     return bytes(area)
 

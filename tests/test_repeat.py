@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from running import Server, serving, write_project
 from service.body import Bring
 from service.repeat import Again, _Known, answer_again, remember
 from workers.errors import ImageInvalid
-from workers.exchange import receive_part
+from workers.exchange import receive_into
 
 HEAD = b"POST /analyze_raw_image?width=8&height=4&data=%s HTTP/1.1\r\nHost: camera\r\nContent-Length: 32\r\n\r\n"
 
@@ -182,7 +183,7 @@ def _brought(bring: Bring, length: int = 4) -> bytes:
     received = bring.into(area, "")
     assert received.length == length
     if received.rest is not None:
-        received.rest.receive(lambda connection, got, length: receive_part(connection, area[got:length]))
+        received.rest.receive(partial(receive_into, area))
     return bytes(area)
 
 

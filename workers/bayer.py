@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import ctypes
-import logging
 import platform
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 
+from workers.native import load
 from workers.pixel_format import MIN_BAYER_SIDE_PX, Layout
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_log = logging.getLogger(__name__)
-
-_LIBRARY = Path(__file__).with_name("libbayer.so")
 _AVX2 = 11  # CV_CPU_AVX2 of OpenCV's cvdef.h, which Python has no name for
 _SIZE, _PARITY, _PIXELS = ctypes.c_size_t, ctypes.c_uint, ctypes.c_void_p
 
@@ -33,12 +29,10 @@ _RED_AT = {
 
 def _load() -> ctypes.CDLL | None:
     """Return the library; None where it was not built, cannot be loaded, or this processor lacks its vectors."""
-    if not _LIBRARY.exists() or (platform.machine() == "x86_64" and not cv2.checkHardwareSupport(_AVX2)):
+    if platform.machine() == "x86_64" and not cv2.checkHardwareSupport(_AVX2):
         return None
-    try:
-        library = ctypes.CDLL(str(_LIBRARY))
-    except OSError as error:
-        _log.warning("Bayer frames take OpenCV's slower demosaic: %s", error)
+    library = load("bayer", "Bayer frames take OpenCV's slower demosaic")
+    if library is None:
         return None
     library.framemill_bayer_to_bgr.argtypes = [_PIXELS, _SIZE, _SIZE, _PARITY, _PARITY, _PIXELS]
     library.framemill_bayer_to_bgr.restype = None

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import select
-import time
 from typing import TYPE_CHECKING
 
-from workers.channel import forget_done
-from workers.exchange import Exchange
+from workers.exchange import Exchange, await_done
 from workers.slot import State, Word
 
 if TYPE_CHECKING:
@@ -32,27 +29,10 @@ class QueueDispatch:
         else:
             rest.receive(exchange.take)
         if header.state is not State.DONE:
-            _go_on_waiting(header, self._channel.done_fds[header.index], client_fd, due_ns)
+            await_done(header, self._channel.done_fds[header.index], due_ns, client_fd)
 
     def _meet(self, header: Header, area: memoryview) -> Exchange:
         channel = self._channel
         met = Exchange(header, area, channel.submit_fd, channel.done_fds[header.index])
         self._exchanges[header.index] = met
         return met
-
-
-def _go_on_waiting(header: Header, done_fd: int, client_fd: int, due_ns: int) -> None:
-    waiter = select.poll()
-    waiter.register(done_fd, select.POLLIN)
-    if client_fd >= 0:
-        # a client that closes its sending side while it waits is taken for gone, as nginx takes it
-        waiter.register(client_fd, select.POLLRDHUP)
-    while header.state is not State.DONE:
-        left_ms = (due_ns - time.monotonic_ns()) / 1e6
-        if left_ms <= 0:
-            return
-        woken = waiter.poll(left_ms)
-        if woken:
-            forget_done(done_fd)
-            if any(fd == client_fd for fd, _ in woken):
-                return

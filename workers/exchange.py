@@ -6,24 +6,20 @@ In C (exchange.c, ADR 14) where that was built, in as many system calls from Pyt
 from __future__ import annotations
 
 import ctypes
-import logging
 import select
 import socket
 import struct
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from workers.channel import Descriptor, forget_done, submit
+from workers.native import load
 from workers.slot import State, Word
 
 if TYPE_CHECKING:
     from workers.slot import Header
 
-_log = logging.getLogger(__name__)
-
-_LIBRARY = Path(__file__).with_name("libexchange.so")
 _SOON_NS = 5_000_000  # most frames are done by then: their clients need not be watched
 _SLOT = struct.Struct("QQqqq16s")  # header, area, submit_fd, done_fd, soon_ns, descriptor
 _FRAME = struct.Struct("qqq")  # client_fd, got, length
@@ -41,15 +37,30 @@ class Rest(Protocol):
         """Have `take` receive it, part behind part, until it is whole; raises what its sender's faults call for."""
 
 
-def receive_part(connection: socket.socket, part: memoryview) -> int:
-    """Receive to `part`, all of it if it comes in time; returns as Take does."""
+def receive_into(area: memoryview, connection: socket.socket, got: int, length: int) -> int:
+    """Receive what is missing of the frame at the start of `area`, and do nothing else; for the rest see Take."""
     try:
         # one call takes the whole frame: the kernel waits for the rest, and for all of it no longer than its timeout
-        return connection.recv_into(part, 0, socket.MSG_WAITALL)
+        return connection.recv_into(area[got:length], 0, socket.MSG_WAITALL)
     except BlockingIOError:
         return -1
     except ConnectionError:
         return 0
+
+
+def await_done(header: Header, done_fd: int, until_ns: int, client_fd: int = -1) -> None:
+    """Wait until the slot is DONE, it is `until_ns` (CLOCK_MONOTONIC), or the client, -1 for none, has gone."""
+    waiter = select.poll()
+    waiter.register(done_fd, select.POLLIN)
+    if client_fd >= 0:
+        # a client that closes its sending side while it waits is taken for gone, as nginx takes it
+        waiter.register(client_fd, select.POLLRDHUP)
+    while header.state is not State.DONE and (left_ns := until_ns - time.monotonic_ns()) > 0:
+        woken = waiter.poll(left_ns / 1e6)
+        if woken:
+            forget_done(done_fd)
+            if any(fd == client_fd for fd, _ in woken):
+                return
 
 
 class Exchange:
@@ -83,7 +94,7 @@ class Exchange:
             msg = f"{got} of {length} bytes came for an area of {len(self._area)}"
             raise ValueError(msg)
         if _exchange is None:
-            came = receive_part(connection, self._area[got:length])
+            came = receive_into(self._area, connection, got, length)
             if came == length - got:
                 self._queue_and_wait()
             return came
@@ -99,12 +110,7 @@ class Exchange:
         now_ns = time.monotonic_ns()
         self._header.queue(now_ns)
         submit(self._submit_fd, descriptor)
-        until_ns = min(now_ns + _SOON_NS, due_ns)
-        waiter = select.poll()
-        waiter.register(self._done_fd, select.POLLIN)
-        while self._header.state is not State.DONE and (left_ns := until_ns - time.monotonic_ns()) > 0:
-            if waiter.poll(left_ns / 1e6):
-                forget_done(self._done_fd)
+        await_done(self._header, self._done_fd, min(now_ns + _SOON_NS, due_ns))
 
 
 def _address(memory: memoryview | bytearray) -> int:
@@ -113,12 +119,8 @@ def _address(memory: memoryview | bytearray) -> int:
 
 def _load() -> Callable[[ctypes.c_void_p], int] | None:
     """Return the C function; None where it was not built or cannot be loaded."""
-    if not _LIBRARY.exists():
-        return None
-    try:
-        library = ctypes.CDLL(str(_LIBRARY))
-    except OSError as error:
-        _log.warning("frames take the longer way to their workers: %s", error)
+    library = load("exchange", "frames take the longer way to their workers")
+    if library is None:
         return None
     exchange: Callable[[ctypes.c_void_p], int] = library.framemill_exchange
     exchange.argtypes = [ctypes.c_void_p]  # type: ignore[attr-defined]

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from workers.arena import create_arena, map_part
 from workers.channel import Channel, Descriptor
 from workers.control import Control, ControlPage
-from workers.exchange import receive_part
+from workers.exchange import receive_into
 from workers.pool import Pool
 from workers.runner import Runner, SlotMemory
 from workers.slot import Word, headers
@@ -51,7 +52,7 @@ class InlinePool(Pool):
 
     def _run_here(self, header: Header, area: memoryview, _client_fd: int, rest: Rest | None) -> None:
         if rest is not None:
-            rest.receive(lambda connection, got, length: receive_part(connection, area[got:length]))
+            rest.receive(partial(receive_into, area))
         header.queue(time.monotonic_ns())
         with self._turn:
             self._runner.run(Descriptor(header.index, header.words[Word.GENERATION]))

@@ -1,0 +1,41 @@
+"""Libraries in C that were not built, or cannot be loaded: the server does without them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from workers import bayer, exchange, native
+from workers.bayer import is_fast
+
+
+@pytest.mark.parametrize("load", [bayer._load, exchange._load])
+def test_a_library_that_was_not_built_is_not_missed(
+    load: Callable[[], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(native, "FOLDER", tmp_path)
+    assert load() is None
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "load", "told"),
+    [
+        ("bayer", bayer._load, "OpenCV's slower demosaic" if is_fast() else ""),  # not even tried without vectors
+        ("exchange", exchange._load, "frames take the longer way"),
+    ],
+)
+def test_a_library_that_cannot_be_loaded_is_told_and_done_without(
+    name: str,
+    load: Callable[[], object],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (tmp_path / f"lib{name}.so").write_text("no library")
+    monkeypatch.setattr(native, "FOLDER", tmp_path)
+    assert load() is None
+    assert told in caplog.text
