@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from workers import bayer, exchange, native
+from workers import bayer, exchange, jpeg_scan, native
 from workers.bayer import is_fast
 
 
-@pytest.mark.parametrize("load", [bayer._load, exchange._load])
+@pytest.mark.parametrize("load", [bayer._load, exchange._load, jpeg_scan._load])
 def test_a_library_that_was_not_built_is_not_missed(
     load: Callable[[], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -25,6 +25,7 @@ def test_a_library_that_was_not_built_is_not_missed(
     [
         ("bayer", bayer._load, "OpenCV's slower demosaic" if is_fast() else ""),  # not even tried without vectors
         ("exchange", exchange._load, "frames take the longer way"),
+        ("jpeg_scan", jpeg_scan._load, "walked by Python"),
     ],
 )
 def test_a_library_that_cannot_be_loaded_is_told_and_done_without(

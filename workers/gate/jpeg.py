@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from workers.errors import ImageInvalid, ImageUnsupported
 from workers.gate.header import ImageHeader, ImageLimits, check_padding, check_size
+from workers.jpeg_scan import end_of_scan
 
 _LENGTH = struct.Struct(">H")
 _FRAME = struct.Struct(">BHHB")
@@ -30,8 +31,6 @@ _REFUSED = {
 _PASSED = frozenset({0xC4, 0xDB, 0xDC, 0xDD, *range(0xE0, 0xF0), 0xFE})
 _KNOWN = frozenset({_EOI, _SOS}) | _PASSED | _ACCEPTED_FRAMES | _REFUSED.keys()
 _NOT_FILL = re.compile(rb"[^\xff]")
-# inside a scan FF 00 is a stuffed byte and FF D0 to FF D7 are restarts; FF FF is fill
-_SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # colour profiles take up to 255 segments, 64 scans with their tables some 300
 _MAX_SEGMENTS = 4096
 
@@ -133,10 +132,10 @@ def _payload(data: memoryview, at: int) -> memoryview:
 
 
 def _end_of_scan(data: memoryview, at: int) -> int:
-    found = _SCAN_END.search(data, at)
-    if found is None:
+    end = end_of_scan(data, at)
+    if end == len(data):
         raise _truncated(data)
-    return found.start()
+    return end
 
 
 def _truncated(data: memoryview) -> ImageInvalid:
