@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 import falcon
 
-from service.body import RequestBody, is_form
-from service.params import asked, query_values
+from service.body import RequestBody, declared_length
+from service.forms import is_form
+from service.keys import admit
+from service.params import asked, query_values, with_fields
 from service.repeat import remember
 from workers.breaker import may_pass
-from workers.errors import FlowBroken, FramemillError, IncompleteBody, InvalidParameter, NotReady, WorkerCrashed
+from workers.errors import FlowBroken, FramemillError, IncompleteBody, NotReady, WorkerCrashed
 from workers.job import Job, Task
 
 if TYPE_CHECKING:
@@ -62,21 +64,14 @@ class Wish:
 
     def job(self, received: Received, task: Task) -> Job:
         """Say what the workers are to do with the frame that came."""
-        if received.fields:
-            for name in self.values.keys() & received.fields.keys():
-                raise InvalidParameter(f"{name} is given in the query and in the form; it was expected once")
-            return self._describe({**self.values, **received.fields}, received.length, task)
         known = self.jobs.get((received.length, task))
         if known is None:
-            known = self._describe(self.values, received.length, task)
+            described = self.source.describe(self.values, received.length)
+            known = replace(described, task=task, response=self.asked.response, data=self.asked.data)
             # files differ in length from frame to frame, raw frames do not
             if len(self.jobs) < _KNOWN:
                 self.jobs[received.length, task] = known
         return known
-
-    def _describe(self, values: Mapping[str, str], length: int, task: Task) -> Job:
-        job = self.source.describe(values, length)
-        return replace(job, task=task, response=self.asked.response, data=self.asked.data)
 
 
 def client_of(req: falcon.Request) -> str:
@@ -98,11 +93,9 @@ class Desk:
         """Take a slot, fill it, have it inspected, and answer."""
         begun_ns = time.monotonic_ns()
         try:
-            values = query_values(req)
-            wish = Wish(source, values, asked(values), client_of(req))
-            source.check(req, values, self.pool.request_bytes)
-            self._await_worker()
             body = RequestBody(req, self.pool.request_bytes, self.settings.body_ms / 1000)
+            wish = self._understand(req, source, body)
+            self._await_worker()
             with ExitStack() as until_sent:
                 lease = until_sent.enter_context(self._lease(wish, body, begun_ns))
                 reply = self._inspect(lease, wish, body, begun_ns)
@@ -112,6 +105,19 @@ class Desk:
         except FramemillError as error:
             self.counters.failed(error)
             raise
+
+    def _understand(self, req: falcon.Request, source: Source, body: RequestBody) -> Wish:
+        """Read what is asked for; a form is received for that, for it may hold any parameter."""
+        values = query_values(req)
+        wanted = asked(values)
+        length = declared_length(req, self.pool.request_bytes)
+        if is_form(req):
+            form = body.form(source.part)
+            admit(req, form.fields)
+            values = with_fields(values, form.fields)
+            wanted, length = asked(values), len(form.frame)
+        source.check(req, values, length)
+        return Wish(source, values, wanted, client_of(req))
 
     def again(self, wish: Wish, bring: Bring, body_bytes: int) -> bytes | None:
         """Do once more what was done before, for the next frame of the same camera; see repeat.Again."""

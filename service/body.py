@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import falcon
-from falcon.media.multipart import MultipartForm
 
+from service.forms import Form, boundary_of, is_form, read_form, refuse_other_parts
 from service.wire import body_limit_s, bounded_reads, give_back, plain_body, take_over
-from workers.errors import BodyTooSlow, FrameTooLarge, IncompleteBody, InvalidParameter, NoFreeSlot
+from workers.errors import BodyTooSlow, BodyUnsupported, FrameTooLarge, IncompleteBody, NoFreeSlot
 
 if TYPE_CHECKING:
     from workers.exchange import Rest
 
 _STEP_BYTES = 1 << 20
-_FIELD_BYTES = 4096
 FORM_BYTES = 1 << 16  # what a form may hold beside its frame
 _SLOW_READERS = threading.BoundedSemaphore(16)
 _TURN_S = 0.25
@@ -40,13 +39,9 @@ class Readable(Protocol):
 
 @dataclass(slots=True)
 class Received:
-    """What came: `length` bytes of frame in the area, and the other fields of a form.
-
-    Where there is a `rest`, the area holds the beginning of the frame only.
-    """
+    """What came: `length` bytes of frame in the area; where there is a `rest`, their beginning only."""
 
     length: int
-    fields: Mapping[str, str] = field(default_factory=dict)
     rest: Rest | None = None
 
 
@@ -64,17 +59,22 @@ class Bring(Protocol):
             BodyPaused: it does not come quickly. And what `into` raises.
         """
 
-    def into(self, area: memoryview, part: str) -> Received:
-        """Get the frame, or its beginning, to the start of `area`; in a form it is the part named `part`.
+    def into(self, area: memoryview) -> Received:
+        """Get the frame, or its beginning, to the start of `area`.
 
         Raises:
-            FrameTooLarge, IncompleteBody, BodyTooSlow, InvalidParameter, NoFreeSlot
+            FrameTooLarge, IncompleteBody, BodyTooSlow, NoFreeSlot
             BodyPaused: it does not come quickly after all.
         """
 
 
 def declared_length(req: falcon.Request, largest: int) -> int | None:
-    """Return the declared length of the body, None where none is; raises FrameTooLarge before a byte is read."""
+    """Return the declared length of the body, None where none is.
+
+    Raises:
+        FrameTooLarge, BodyUnsupported: before a byte is read.
+    """
+    _refuse_coded(req)
     length = req.content_length
     most = largest + FORM_BYTES if is_form(req) else largest
     if length is not None and length > most:
@@ -82,9 +82,12 @@ def declared_length(req: falcon.Request, largest: int) -> int | None:
     return length
 
 
-def is_form(req: falcon.Request) -> bool:
-    """Whether the body is multipart/form-data."""
-    return (req.content_type or "").lower().startswith("multipart/form-data")
+def _refuse_coded(req: falcon.Request) -> None:
+    """Nothing is decompressed here: a frame's bytes are taken as they come, and these would not be its pixels."""
+    codings = {coding.strip().lower() for coding in (req.get_header("Content-Encoding") or "").split(",")}
+    if codings - {"", "identity"}:
+        raise BodyUnsupported("the body has a Content-Encoding; expected the frame's or form's bytes as they are")
+    refuse_other_parts(req)
 
 
 class RequestBody:
@@ -95,8 +98,7 @@ class RequestBody:
         self._largest_bytes = largest_bytes
         self._most_s = most_s
         self._plain = plain_body(req.env)
-        self._form = is_form(req)
-        self._poured: bytearray | None = None
+        self._whole: bytearray | memoryview | None = None
 
     @property
     def client_fd(self) -> int:
@@ -106,26 +108,40 @@ class RequestBody:
 
     def prepare(self, *, scarce: bool) -> None:
         """See Bring."""
+        if self._whole is not None:
+            return
         if self._plain is None:
-            if not self._form:
-                self._poured = self._through_memory(self._read_stream)
-        elif self._form:
-            self._plain.await_all()
+            self._whole = self._through_memory(partial(self._read_stream, self._largest_bytes))
         elif scarce:
             self._plain.await_flow()
 
-    def into(self, area: memoryview, part: str) -> Received:
+    def form(self, part: str | None) -> Form:
+        """Receive a form, before a slot is taken; its part named `part` is the frame that `into` brings.
+
+        Raises:
+            BodyInvalid, BodyUnsupported, InvalidParameter: see boundary_of, read_form. And what `prepare` raises.
+        """
+        boundary = boundary_of(self._req.content_type or "")
+        if self._plain is not None:
+            self._plain.await_all()
+        whole = self._through_memory(partial(self._read_stream, self._largest_bytes + FORM_BYTES))
+        form = read_form(boundary, whole, part)
+        if len(form.frame) > self._largest_bytes:
+            raise FrameTooLarge(
+                f"the frame has {len(form.frame)} bytes, at most {self._largest_bytes} are accepted (max_frame_mib)"
+            )
+        self._whole = form.frame
+        return form
+
+    def into(self, area: memoryview) -> Received:
         """See Bring."""
-        if self._form:
-            frame, fields = self._through_memory(lambda give_up: self._read_form(part, give_up))
-        elif self._poured is not None:
-            frame, fields = self._poured, {}
-        else:
-            assert self._plain is not None
-            take_over(self._req.env)
-            return Received(self._plain.length, rest=self._plain.begin(area, partial(give_back, self._req.env)))
-        area[: len(frame)] = frame
-        return Received(len(frame), fields)
+        if self._whole is not None:
+            frame, self._whole = self._whole, None
+            area[: len(frame)] = frame
+            return Received(len(frame))
+        assert self._plain is not None
+        take_over(self._req.env)
+        return Received(self._plain.length, rest=self._plain.begin(area, partial(give_back, self._req.env)))
 
     def _through_memory(self, read: Callable[[float], _T]) -> _T:
         """Receive by `read` while nothing of the pool is held; it may be slow, so only some may do that at once."""
@@ -141,37 +157,13 @@ class RequestBody:
         finally:
             _SLOW_READERS.release()
 
-    def _read_stream(self, give_up: float) -> bytearray:
+    def _read_stream(self, largest_bytes: int, give_up: float) -> bytearray:
         # a chunked body ends where its chunks end, another where its length says
         length = self._req.content_length
-        frame = _pour(self._req.stream if length is None else self._req.bounded_stream, self._largest_bytes, give_up)
+        frame = _pour(self._req.stream if length is None else self._req.bounded_stream, largest_bytes, give_up)
         if length is not None and len(frame) < length:
             raise IncompleteBody(f"the body ended after {len(frame)} of {length} bytes")
         return frame
-
-    def _read_form(self, part: str, give_up: float) -> tuple[bytearray, dict[str, str]]:
-        form = self._req.get_media()
-        assert isinstance(form, MultipartForm)
-        frame = None
-        fields: dict[str, str] = {}
-        for piece in form:
-            if piece.name == part:
-                if frame is not None:
-                    raise InvalidParameter(f"the form has two parts named {part!r}; one was expected")
-                frame = _pour(piece.stream, self._largest_bytes, give_up)
-            elif piece.name is not None:
-                _add_field(fields, piece.name, piece.stream.read(_FIELD_BYTES + 1))
-        if frame is None:
-            raise InvalidParameter(f"the form has no part named {part!r}")
-        return frame, fields
-
-
-def _add_field(fields: dict[str, str], name: str, value: bytes) -> None:
-    if name in fields:
-        raise InvalidParameter(f"{name[:40]} is given twice; it was expected once")
-    if len(value) > _FIELD_BYTES:
-        raise InvalidParameter(f"{name[:40]} has more than {_FIELD_BYTES} bytes")
-    fields[name] = value.decode("utf-8", "replace")
 
 
 def _pour(stream: Readable, largest_bytes: int, give_up: float) -> bytearray:

@@ -35,6 +35,7 @@ STATUS: Mapping[str, int] = {
     "head_too_slow": 408,
     "frame_too_large": 413,
     "uri_too_long": 414,
+    "body_unsupported": 415,
     "image_unsupported": 415,
     "image_invalid": 422,
     "image_too_large": 422,

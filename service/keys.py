@@ -1,15 +1,20 @@
 """Who may ask for what: the first thing that is looked at in each request.
 
-A key comes in the query, as a Bearer token or in a header; the page may show a cookie instead (sessions.py). Where no
-key is set everybody may do everything, from this server's own page and from programs (sites.py).
+A key comes in the query, as a Bearer token or in a header; the page may show a cookie instead (sessions.py). Only where
+a form with a frame has no key in any of these places may its key stand in the form: that must be received to be known,
+within the bounds of every body, and lets nobody in but there. Where no key is set everybody may do everything, from
+this server's own page and from programs (sites.py).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from service.attempts import Attempts, Kind
+from service.forms import is_form
 from service.key_watch import KeyWatch
 from service.keyring import Client, Keyring, Scope, is_guessable, same_secret, single_key
 from service.params import query_values
@@ -26,6 +31,10 @@ if TYPE_CHECKING:
 _OPEN_PATHS = frozenset({"/ping", "/version", "/livez", "/readyz", "/stop"})
 # what a browser asks for on behalf of the page: here, and nowhere else, the cookie will do
 _PAGE_PATHS = frozenset({"/", "/process", "/last_image"})
+# where a form may hold the key
+_FORM_PATHS = frozenset({"/analyze_image", "/analyze_raw_image", "/analyze_raw_Image"})
+_FORM_METHODS = frozenset({"POST", "PUT", "GET"})
+_NO_KEY = "this server asks for an API key: api_key=..., Authorization: Bearer ..., or X-API-Key"
 RING = "framemill.keyring"  # where in its environ a request keeps the keys that it was let in by
 
 
@@ -75,6 +84,13 @@ def require(req: falcon.Request, scope: Scope) -> None:
         )
 
 
+def admit(req: falcon.Request, fields: Mapping[str, str]) -> None:
+    """Let a request whose key may stand in its form pass, or refuse it as KeyCheck does; others have passed already."""
+    check = getattr(req.context, "check_form", None)
+    if check is not None:
+        check(fields.get("api_key"))
+
+
 class KeyCheck:
     """Falcon middleware: refuses requests without a key, before anything else of them is looked at.
 
@@ -95,20 +111,35 @@ class KeyCheck:
             return
         # the ring is noted before it is asked: what it allows ends with it, however late the request comes on
         ring = req.env[RING] = keys.ring
-        client = self._client(req, resp, ring)
-        req.context.client, req.context.scope = client.name, client.scope
-
-    def _client(self, req: falcon.Request, resp: falcon.Response, ring: Keyring) -> Client:
         key = _header_key(req)
         by_query = key is None
         if key is None:
             key = query_values(req).get("api_key")
+        if key is None and _may_hold_key(req):
+            _refuse_many(self._access.attempts.wait_s(req.remote_addr))
+            req.context.check_form = partial(self._check_form, req, ring)
+            return
         if key is None:
-            return self._known_by_cookie(req, ring)
+            client = self._known_by_cookie(req, ring)
+        else:
+            client = self._known_by_key(req.remote_addr, ring.find(key))
+            if by_query and req.path in _PAGE_PATHS:
+                self._remember(req, resp, client)
+        req.context.client, req.context.scope = client.name, client.scope
+
+    def _check_form(self, req: falcon.Request, ring: Keyring, key: str | None) -> None:
+        if key is None:
+            raise Unauthorized(_NO_KEY)
         client = self._known_by_key(req.remote_addr, ring.find(key))
-        if by_query and req.path in _PAGE_PATHS:
-            self._access.sessions.open(resp, client)
-        return client
+        req.context.client, req.context.scope = client.name, client.scope
+
+    def _remember(self, req: falcon.Request, resp: falcon.Response, client: Client) -> None:
+        """Give the browser a cookie, and send it from the page's address with the key to the one without."""
+        self._access.sessions.open(resp, client)
+        if req.path == "/" and req.method in {"GET", "HEAD"}:
+            resp.status = 303
+            resp.set_headers({"Location": "./", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+            resp.complete = True
 
     def _known_by_key(self, address: str, client: Client | None) -> Client:
         attempts = self._access.attempts
@@ -125,7 +156,13 @@ class KeyCheck:
                 client = self._access.sessions.client(cookie, ring)
                 if client is not None:
                     return client
-        raise Unauthorized("this server asks for an API key: api_key=..., Authorization: Bearer ..., or X-API-Key")
+        raise Unauthorized(_NO_KEY)
+
+
+def _may_hold_key(req: falcon.Request) -> bool:
+    if req.path == "/analyze_image_shared_memory":
+        return req.method == "POST" and is_form(req)
+    return req.path in _FORM_PATHS and req.method in _FORM_METHODS and is_form(req)
 
 
 def _refuse_many(wait_s: int) -> None:

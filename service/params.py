@@ -1,10 +1,10 @@
-"""What a request asks for, read strictly from its query: digits are ASCII, and each parameter stands once."""
+"""What a request asks for, read strictly from its query and its form: digits are ASCII, and each stands once."""
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -61,16 +61,35 @@ def query_values(req: falcon.Request) -> Mapping[str, str]:
 
 @functools.lru_cache(256)  # a camera asks the same with each frame
 def _values(query: str) -> Mapping[str, str]:
+    pairs = parse_qsl(query, keep_blank_values=True, errors="surrogateescape")
+    return MappingProxyType(once((name, value) for name, value in pairs if is_parameter(name)))
+
+
+def is_parameter(name: str) -> bool:
+    """Whether `name` is a parameter of ours; raises InvalidParameter where it is one in another spelling."""
+    if name in _OURS:
+        return True
+    if (meant := name.partition("[")[0].strip().lower()) in _SPELLED_STRICTLY:
+        # passed over it would leave a default in its place, and nobody would know
+        raise InvalidParameter(f"{name[:40]!r} is not a parameter; expected {meant}")
+    return False
+
+
+def once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the parameters by name; raises InvalidParameter where one stands twice."""
     values: dict[str, str] = {}
-    for name, value in parse_qsl(query, keep_blank_values=True, errors="surrogateescape"):
-        if name in _OURS:
-            if name in values:
-                raise InvalidParameter(f"{name} is given twice; it was expected once")
-            values[name] = value
-        elif (meant := name.partition("[")[0].strip().lower()) in _SPELLED_STRICTLY:
-            # passed over it would leave a default in its place, and nobody would know
-            raise InvalidParameter(f"{name[:40]!r} is not a parameter; expected {meant}")
-    return MappingProxyType(values)
+    for name, value in pairs:
+        if name in values:
+            raise InvalidParameter(f"{name} is given twice; it was expected once")
+        values[name] = value
+    return values
+
+
+def with_fields(values: Mapping[str, str], fields: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the parameters of a query and of a form together; raises InvalidParameter where one is in both."""
+    for name in values.keys() & fields.keys():
+        raise InvalidParameter(f"{name} is given in the query and in the form; it was expected once")
+    return {**values, **fields}
 
 
 def flag(values: Mapping[str, str], name: str) -> bool:

@@ -123,7 +123,7 @@ class _Frame:
         if scarce:
             self.body.await_flow()
 
-    def into(self, area: memoryview, _part: str) -> Received:
+    def into(self, area: memoryview) -> Received:
         """See body.Bring."""
         return Received(self.body.length, rest=self.body.begin(area))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from service.body import Bring, Received, declared_length, is_form
+from service.body import Bring, Received
 from service.params import dimension, raw_format
 from service.segment import copy_segment, segment_name
 from workers.errors import Forbidden, FrameSizeMismatch, IncompleteBody
@@ -20,10 +20,15 @@ _LOOPBACK = ("127.", "::1", "::ffff:127.")
 
 
 class Source(Protocol):
-    """One way in. `values` are the query's parameters; areas are the start of a slot's request area."""
+    """One way in. `values` are the parameters, of query and form; areas are the start of a slot's request area.
 
-    def check(self, req: falcon.Request, values: Mapping[str, str], largest_bytes: int) -> None:
-        """Refuse what can be refused before a slot is taken and a byte is read."""
+    `part` is the part of a form that holds the frame; None where the frame comes in another way.
+    """
+
+    part: ClassVar[str | None]
+
+    def check(self, req: falcon.Request, values: Mapping[str, str], length: int | None) -> None:
+        """Refuse what can be refused before a slot is taken, and a plain body read; of `length` bytes if known."""
 
     def takes(self, values: Mapping[str, str], length: int, largest_bytes: int) -> bool:
         """Whether a request that was checked once may also bring a plain body of `length` bytes."""
@@ -32,16 +37,18 @@ class Source(Protocol):
         """Put the frame into `area`; `bring` gets a request's body."""
 
     def describe(self, values: Mapping[str, str], length: int) -> Job:
-        """Say what the `length` bytes are; `values` now also hold a form's fields."""
+        """Say what the `length` bytes are."""
 
 
 class EncodedFrame:
     """`/analyze_image`: a JPEG, PNG or another format that the settings name."""
 
-    def check(self, req: falcon.Request, values: Mapping[str, str], largest_bytes: int) -> None:
-        """Refuse a body that is empty or too large."""
-        del values
-        _refuse_nothing(declared_length(req, largest_bytes))
+    part: ClassVar[str | None] = "file"
+
+    def check(self, req: falcon.Request, values: Mapping[str, str], length: int | None) -> None:
+        """Refuse nothing at all."""
+        del req, values
+        _refuse_nothing(length)
 
     def takes(self, values: Mapping[str, str], length: int, largest_bytes: int) -> bool:
         """See Source."""
@@ -51,7 +58,7 @@ class EncodedFrame:
     def fill(self, bring: Bring, values: Mapping[str, str], area: memoryview) -> Received:
         """Receive the body, or the form's part `file`."""
         del values
-        return bring.into(area, "file")
+        return bring.into(area)
 
     def describe(self, values: Mapping[str, str], length: int) -> Job:
         """Leave the rest to the gate in the worker: no pixel is looked at here."""
@@ -62,12 +69,13 @@ class EncodedFrame:
 class RawFrame:
     """`/analyze_raw_image`: pixels whose size and format the query names, or the form."""
 
-    def check(self, req: falcon.Request, values: Mapping[str, str], largest_bytes: int) -> None:
+    part: ClassVar[str | None] = "array"
+
+    def check(self, req: falcon.Request, values: Mapping[str, str], length: int | None) -> None:
         """Refuse sizes and lengths that do not fit each other."""
-        length = declared_length(req, largest_bytes)
-        if not is_form(req):
-            _refuse_nothing(length)
-            _raw_format(values, length)
+        del req
+        _refuse_nothing(length)
+        _raw_format(values, length)
 
     def takes(self, values: Mapping[str, str], length: int, largest_bytes: int) -> bool:
         """See Source."""
@@ -80,7 +88,7 @@ class RawFrame:
     def fill(self, bring: Bring, values: Mapping[str, str], area: memoryview) -> Received:
         """Receive the body, or the form's part `array`."""
         del values
-        return bring.into(area, "array")
+        return bring.into(area)
 
     def describe(self, values: Mapping[str, str], length: int) -> Job:
         """Name the size and the pixel format; raises FrameSizeMismatch."""
@@ -90,12 +98,14 @@ class RawFrame:
 class SegmentFrame:
     """`/analyze_image_shared_memory`: raw pixels in a POSIX segment that the client made."""
 
+    part: ClassVar[str | None] = None
+
     def __init__(self, *, allowed: bool) -> None:
         self._allowed = allowed
 
-    def check(self, req: falcon.Request, values: Mapping[str, str], largest_bytes: int) -> None:
+    def check(self, req: falcon.Request, values: Mapping[str, str], length: int | None) -> None:
         """Refuse callers from elsewhere and names that no client of the vendor makes."""
-        del largest_bytes
+        del length
         if not self._allowed:
             raise Forbidden("frames in shared memory are switched off on this server (shared_memory)")
         if not req.remote_addr.startswith(_LOOPBACK):

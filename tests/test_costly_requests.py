@@ -25,7 +25,7 @@ COSTLY = {
         b"POST /analyze_image HTTP/1.1\r\nHost: a\r\n%sContent-Length: %d\r\n\r\n%s--b--\r\n"
         % (_FORM, 20_000 * len(_PART) + 7, _PART * 20_000),
         400,
-        "invalid_parameter",
+        "body_invalid",
     ),
 }
 

@@ -180,7 +180,7 @@ def _known(again: Again) -> _Known:
 
 def _brought(bring: Bring, length: int = 4) -> bytes:
     area = memoryview(bytearray(length))
-    received = bring.into(area, "")
+    received = bring.into(area)
     assert received.length == length
     if received.rest is not None:
         received.rest.receive(partial(receive_into, area))

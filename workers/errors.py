@@ -57,6 +57,12 @@ class BodyInvalid(FramemillError):
     code = "body_invalid"
 
 
+class BodyUnsupported(FramemillError):
+    """The body, or a part of a form, is coded or of a media type that this server does not read."""
+
+    code = "body_unsupported"
+
+
 class BodyTooSlow(FramemillError):
     """The body did not arrive within its time."""
 
