@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 # http.client refuses a header line over 65,536 bytes; the name, the colon and the line's end count
 _HEADER_LINE_BYTES = 65_536
-_OVERHEAD_BYTES = len("ContextBase64utf: \r\n")
 
 
 class Answering:
@@ -65,13 +64,18 @@ class Answering:
 
 def _set_context_headers(resp: falcon.Response, context: bytes) -> None:
     encoded = base64.b64encode(context).decode("ascii")
-    plain = (context if context.isascii() else json.dumps(orjson.loads(context)).encode("ascii")).decode("ascii")
-    plain = plain.replace("\x7f", "\\u007f")  # JSON may hold it as it is, a header may not
-    longest = max(len(encoded), len(plain)) + _OVERHEAD_BYTES
-    if longest > _HEADER_LINE_BYTES:
+    if not _fits("ContextBase64utf", encoded):
         raise ContextTooLargeForHeader(
             f"the context has {len(context)} bytes and does not fit an HTTP header of {_HEADER_LINE_BYTES} bytes; "
             "ask with context_in_body to get it behind the picture"
         )
     resp.set_header("ContextBase64utf", encoded)
-    resp.set_header("context", plain)
+    plain = (context if context.isascii() else json.dumps(orjson.loads(context)).encode("ascii")).decode("ascii")
+    plain = plain.replace("\x7f", "\\u007f")  # JSON may hold it as it is, a header may not
+    # six bytes for a letter of two: it is the longer one for all but English, and no known client reads it
+    if _fits("context", plain):
+        resp.set_header("context", plain)
+
+
+def _fits(name: str, value: str) -> bool:
+    return len(f"{name}: \r\n") + len(value) <= _HEADER_LINE_BYTES

@@ -1,17 +1,27 @@
-"""The bytes of a request's head: whether they are all there, and what they were.
+"""The bytes of a request's head: whether they are all there, what they were, and what gunicorn lets pass in them.
 
 What a camera repeats is recognised by them (repeat.py), and a request whose body is set aside begins anew with them.
+A head that was refused here is never remembered, and what is remembered is the same byte for byte.
 """
 
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
+from gunicorn.http.errors import ParseException, UnsupportedTransferCoding
 from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 
 HEAD_END = b"\r\n\r\n"
+# RFC 3986: a name or an IPv4 address, or an address in brackets, and a port; all of it may be empty (RFC 9110, 7.2).
+# A comma, which names may have, is left out: it is how proxies join two Hosts
+_HOST = re.compile(r"([\w.~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+(%[\w.~%-]+)?\])(:[0-9]*)?", re.ASCII)
+
+
+class HostInvalid(ParseException):  # type: ignore[misc]  # gunicorn publishes no types
+    """A request of HTTP/1.1 has no Host, or one that names no host."""
 
 
 def head_is_whole(buffered: io.BytesIO) -> bool:
@@ -33,6 +43,31 @@ class NotedHead(Request):  # type: ignore[misc]  # gunicorn publishes no types
         if end >= len(HEAD_END):
             unreader.last_head = first[:end]
         return rest
+
+    def set_body_reader(self) -> None:
+        """Refuse what gunicorn would let pass, then let it decide how the body is framed."""
+        self._check_host()
+        self._check_codings()
+        super().set_body_reader()
+
+    def _check_host(self) -> None:
+        """Whoever routes by it must see the same name as we do (RFC 9112, 3.2); two are refused before."""
+        host = next((value for name, value in self.headers if name == "HOST"), None)
+        if host is None and self.version >= (1, 1):
+            raise HostInvalid("none")
+        if host is not None and not _HOST.fullmatch(host):
+            raise HostInvalid("malformed")
+
+    def _check_codings(self) -> None:
+        """A body that is coded in any other way than chunked would be taken for pixels: it is never decoded here."""
+        codings = {
+            coding.strip(" \t").lower()
+            for name, value in self.headers
+            if name == "TRANSFER-ENCODING"
+            for coding in value.split(",")
+        }
+        if codings - {"chunked"}:
+            raise UnsupportedTransferCoding("another than chunked")
 
 
 def last_head(unreader: Any) -> bytes | None:

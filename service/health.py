@@ -47,6 +47,8 @@ class Version:
         resp.text = self._level
         resp.content_type = falcon.MEDIA_TEXT
 
+    on_head = on_get
+
 
 class Live:
     """/livez: this front answers. Restarting the server cures what makes this fail, and nothing else does."""
@@ -55,6 +57,8 @@ class Live:
         """Answer."""
         resp.data = orjson.dumps({"live": True})
         resp.content_type = falcon.MEDIA_JSON
+
+    on_head = on_get
 
 
 class Ready:
@@ -78,6 +82,8 @@ class Ready:
         resp.status = 503 if reasons else 200
         resp.data = orjson.dumps({"ready": not reasons, "reasons": reasons})
         resp.content_type = falcon.MEDIA_JSON
+
+    on_head = on_get
 
 
 class Stop:

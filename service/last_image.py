@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from service.params import asked, query_values
+from service.wire import SlotStream
 from workers.errors import NoLastImage
 from workers.job import Job, Task
 
@@ -37,3 +38,10 @@ class LastImage:
             reply = lease.run(job, 0)
             resp.set_header("Cache-Control", "no-store")
             desk.answering.write(req, resp, wanted, reply, until_sent)
+
+    def on_head(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Answer as to GET, without the picture: its slot is given back at once."""
+        self.on_get(req, resp)
+        if isinstance(resp.stream, SlotStream):
+            resp.stream.close()
+            resp.stream = None

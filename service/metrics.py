@@ -58,3 +58,5 @@ class Metrics:
         """Answer in Prometheus's text format."""
         resp.data = generate_latest(self._registry)
         resp.content_type = "text/plain; version=0.0.4; charset=utf-8"
+
+    on_head = on_get

@@ -51,6 +51,8 @@ class Panel:
         resp.set_header("Referrer-Policy", "same-origin")
         resp.set_header("Cache-Control", "no-store")
 
+    on_head = on_get
+
     def _last_frame(self) -> dict[str, Any] | None:
         """The context of the last frame and the address of its picture; None where there is none to show."""
         pool = self._desk.pool

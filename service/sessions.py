@@ -28,10 +28,14 @@ class Sessions:
         self._secure = secure
 
     def open(self, resp: falcon.Response, client: Client) -> None:
-        """Give the browser its cookie; no script can read it, and no other site's page can have it sent."""
+        """Give the browser its cookie; no script can read it, and of another site's page only a link has it sent.
+
+        `Strict` would keep it back there too: who follows a link with the key, from a list of machines, is sent on to
+        the address without it, and would stand there as a stranger. What a link does is reading.
+        """
         until_s = int(time.monotonic()) + _LASTS_S
         value = f"{client.name}.{until_s}.{self._mac(client, until_s)}"
-        resp.set_cookie(COOKIE, value, max_age=_LASTS_S, path="/", secure=self._secure, same_site="Strict")
+        resp.set_cookie(COOKIE, value, max_age=_LASTS_S, path="/", secure=self._secure, same_site="Lax")
 
     def client(self, cookie: str, ring: Keyring) -> Client | None:
         """Return whom this cookie was given to, if it is good and the client still has the same key."""

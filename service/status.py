@@ -79,6 +79,8 @@ class StatusResource:
         resp.data = orjson.dumps(self._status.snapshot())
         resp.content_type = falcon.MEDIA_JSON
 
+    on_head = on_get
+
 
 class ReloadResource:
     """`POST /api/v1/reload`: the project is loaded anew; status counts `reloads` up once it runs."""

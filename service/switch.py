@@ -73,6 +73,8 @@ class ProcessResource:
         resp.data = orjson.dumps({"process": self._switch.is_on})
         resp.content_type = falcon.MEDIA_JSON
 
+    on_head = on_get
+
     def on_put(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Throw the switch."""
         require(req, Scope.OPERATE)

@@ -98,7 +98,7 @@ def test_with_a_certificate_and_a_key_a_frame_is_analysed(papers: Papers, scene:
             assert answer.json()["imageShape"] == {"height": 48, "width": 64}
         page = client.get("/", params={"api_key": papers.key})
         assert page.status_code == 200
-        for words in ("Secure", "HttpOnly", "SameSite=Strict"):
+        for words in ("Secure", "HttpOnly", "SameSite=Lax"):
             assert words in page.headers["Set-Cookie"]
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import difflib
 import enum
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -116,6 +117,15 @@ FORMATS: Mapping[str, PixelFormat] = MappingProxyType(_all_formats())
 """Every format by its PFNC name; the colour ones by their GigE Vision 1 name too (`BGR8Packed` is BGR8)."""
 
 _BY_CHANNELS = {1: FORMATS["Mono8"], 3: FORMATS["BGR8"], 4: FORMATS["BGRa8"]}
+# as ROS, V4L2 and cameras' menus call them: by the four pixels of the pattern, line by line, or its first two
+_OTHER_BAYER = re.compile(r"s?(bayer)?[ _-]?(?P<order>rggb|grbg|gbrg|bggr|rg|gr|gb|bg)[ _-]?(?P<depth>8|10|12|16)?")
+_OTHER_NAMES = {
+    **dict.fromkeys(("gray", "grey", "mono", "gray8", "grey8", "y8", "y800", "l", "l8", "8uc1"), "Mono8"),
+    **dict.fromkeys(("gray16", "grey16", "y16", "16uc1"), "Mono16"),
+    **dict.fromkeys(("rgb", "rgb24", "rgb888"), "RGB8"),
+    **dict.fromkeys(("bgr", "bgr24", "bgr888", "8uc3"), "BGR8"),
+    **dict.fromkeys(("bgra", "bgra32", "8uc4"), "BGRa8"),
+}
 _BY_LOWER_NAME = {name.lower(): known for name, known in FORMATS.items()}
 
 
@@ -128,12 +138,22 @@ def pixel_format(name: str) -> PixelFormat:
     found = _BY_LOWER_NAME.get(name.lower())
     if found is not None:
         return found
-    close = difflib.get_close_matches(name[:_MAX_ECHO].lower(), _BY_LOWER_NAME, n=3)
-    hint = f"did you mean {' or '.join(_BY_LOWER_NAME[key].name for key in close)}? " if close else ""
+    close = _meant(name[:_MAX_ECHO].lower())
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
     raise InvalidParameter(
         f"unknown pixel format {name[:_MAX_ECHO]!r}: {hint}known are {', '.join(_COLOUR)}, "
         f"and {', '.join(layout.value for layout in _ONE_SAMPLE)} followed by one of {', '.join(_DEPTHS)}"
     )
+
+
+def _meant(name: str) -> list[str]:
+    """Return the formats that `name`, in small letters, may stand for: by what others call them, else by its look."""
+    bayer = _OTHER_BAYER.fullmatch(name)
+    if bayer is not None:
+        return [f"Bayer{bayer['order'][:2].upper()}{bayer['depth'] or '8'}"]
+    if name in _OTHER_NAMES:
+        return [_OTHER_NAMES[name]]
+    return [_BY_LOWER_NAME[key].name for key in difflib.get_close_matches(name, _BY_LOWER_NAME, n=3)]
 
 
 def _check_size(width: int, height: int) -> None:
