@@ -97,7 +97,7 @@ def test_with_a_certificate_and_a_key_a_frame_is_analysed(papers: Papers, scene:
             answer = client.post("/analyze_image", headers={"X-API-Key": papers.key}, content=png(scene))
             assert answer.json()["imageShape"] == {"height": 48, "width": 64}
         page = client.get("/", params={"api_key": papers.key})
-        assert page.status_code == 200
+        assert page.status_code == 303
         for words in ("Secure", "HttpOnly", "SameSite=Lax"):
             assert words in page.headers["Set-Cookie"]
 

@@ -112,6 +112,9 @@ def test_the_page_knows_its_visitor_by_a_cookie_that_ends_with_the_key(house: Ho
     with house.server.client() as browser:
         page = browser.get("/", params={"api_key": key})
         assert key not in page.text + str(page.headers)
+        # the address with the key is left at once, for the bar, the history and what else browsers keep
+        assert (page.status_code, page.headers["Location"], page.text) == (303, "./", "")
+        assert page.headers["Cache-Control"] == "no-store"
         for words in ("HttpOnly", "SameSite=Lax", "Path=/"):
             assert words in page.headers["Set-Cookie"]
         for _ in range(8):  # both fronts
@@ -131,7 +134,7 @@ def test_the_page_knows_its_visitor_by_a_cookie_that_ends_with_the_key(house: Ho
 
 def test_a_visitor_of_the_page_may_not_do_more_than_with_the_key(house: House) -> None:
     with house.server.client() as browser:
-        assert browser.get("/", params={"api_key": house.keys["analyze"]}).status_code == 200
+        assert browser.get("/", params={"api_key": house.keys["analyze"]}).status_code == 303
         answer = browser.post("/process", data={"process": "off"})
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
     assert house.server.process.poll() is None

@@ -105,6 +105,7 @@ def test_no_header_changes_the_path_that_a_proxy_has_seen(server: Server, header
 
 
 FOREIGN = ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "[::1", "a b.c"]
+NO_HOSTS = {"[::1", "a b.c"}
 OUR_NAMES = ["", "camera", "127.0.0.1", "127.0.0.1:8000", "[::1]", "[::1]:8000", "localhost", "LOCALHOST:1",
              "localhost.", os.uname().nodename]  # fmt: skip
 
@@ -119,10 +120,11 @@ def _passes(rule: HostRule, host: str) -> bool:
 
 @pytest.mark.parametrize("host", FOREIGN)
 def test_a_page_that_gives_its_own_name_our_address_is_refused_everywhere(client: httpx.Client, host: str) -> None:
+    refused = 400 if host in NO_HOSTS else 403
     for path in ("/", "/last_image", "/api/v1/status", "/metrics", "/ping", "/no-such-path"):
-        assert client.get(path, headers={"Host": host}).status_code == 403
-    assert client.post("/analyze_image", headers={"Host": host}, content=b"x").status_code == 403
-    assert client.put("/api/v1/process", headers={"Host": host}, json={"process": False}).status_code == 403
+        assert client.get(path, headers={"Host": host}).status_code == refused
+    assert client.post("/analyze_image", headers={"Host": host}, content=b"x").status_code == refused
+    assert client.put("/api/v1/process", headers={"Host": host}, json={"process": False}).status_code == refused
     assert client.get("/api/v1/process").json() == {"process": True}
 
 

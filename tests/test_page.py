@@ -96,7 +96,7 @@ def test_with_a_key_the_page_works_with_it_in_its_address(tmp_path: Path, scene:
     with serving(write_project(tmp_path / "p"), env=env) as server, server.client() as client:
         query = {"api_key": "k&y"}
         client.post("/analyze_image", params=query, content=png(scene))
-        tags = _Tags(client.get("/", params=query).text)
+        tags = _Tags(client.get("/", params=query, follow_redirects=True).text)
         assert client.get("/" + str(tags.named("img")[0]["src"])).status_code == 200
         answer = client.post("/" + str(tags.named("form")[0]["action"]), data={"process": "off"})
         assert client.get("/" + answer.headers["Location"].removeprefix("./")).status_code == 200
