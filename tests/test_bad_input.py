@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import socket
@@ -53,7 +54,7 @@ def refused(answer: httpx.Response, status: int, code: str, *words: str) -> dict
         ("width=64&height=48&bayer", "frame_size_mismatch", ["3072", "9216"]),
         ("width=64&height=48&pixel_format=Mono12", "frame_size_mismatch", ["6144"]),
         ("width=64&height=48&pixel_format=Mono9", "invalid_parameter", ["Mono9"]),
-        ("width=64&height=48&bayer=RGGB", "invalid_parameter", ["RGGB"]),
+        ("width=64&height=48&bayer=RGGB", "invalid_parameter", ["RGGB", "did you mean BayerRG8?"]),
         ("width=64&height=48&bayer=1&pixel_format=Mono8", "invalid_parameter", ["contradict"]),
         ("width=64&height=48&response_type=video", "invalid_parameter", ["video", "annotated_image"]),
         ("width=64&height=48&context_in_body=maybe", "invalid_parameter", ["maybe"]),
@@ -241,16 +242,33 @@ def test_a_segment_of_another_size_is_refused(client: httpx.Client) -> None:
 def test_a_context_that_does_not_fit_a_header_is_an_error_that_names_the_way_out(
     tmp_path: Path, scene: NDArray[np.uint8]
 ) -> None:
-    code = "def main(context):\n    context['long'] = 'x' * int(context['data'])\n"
+    code = (
+        "def main(context):\n"
+        "    letter, _, letters = context['data'].partition(':')\n"
+        "    context['long'] = letter * int(letters)\n"
+    )
     project = write_project(tmp_path / "long", '[[flow]]\nmodule = "code"\nfile = "code/long.py"\n', long=code)
     with serving(project) as server, server.client() as client:
-        query = {"response_type": "image", "data": "60000"}
+        query = {"response_type": "image", "data": "x:60000"}
         answer = client.post("/analyze_image", params=query, content=png(scene))
         refused(answer, 500, "context_too_large_for_header", "context_in_body")
         answer = client.post("/analyze_image", params={**query, "context_in_body": "1"}, content=png(scene))
         assert len(json.loads(answer.content[int(answer.headers["ImageLen"]) :])["long"]) == 60000
-        answer = client.post("/analyze_image", params={**query, "data": "40000"}, content=png(scene))
+        answer = client.post("/analyze_image", params={**query, "data": "x:40000"}, content=png(scene))
         assert len(json.loads(answer.headers["context"])["long"]) == 40000
+        # 40 kB of Czech fit in base64; with an escape for each letter, which no known client reads, they do not
+        for letters, is_escaped in ((20000, False), (9000, True)):
+            answer = client.post("/analyze_image", params={**query, "data": f"ř:{letters}"}, content=png(scene))
+            assert answer.status_code == 200
+            context = json.loads(base64.b64decode(answer.headers["ContextBase64utf"], validate=True))
+            assert context["long"] == "ř" * letters
+            assert ("context" in answer.headers) is is_escaped
+            assert client.get("/last_image?response_type=image").headers["ContextBase64utf"]
+        refused(
+            client.post("/analyze_image", params={**query, "data": "ř:25000"}, content=png(scene)),
+            500,
+            "context_too_large_for_header",
+        )
 
 
 @settings(max_examples=150, deadline=None)

@@ -22,6 +22,30 @@ def test_ping_is_exactly_200(client: httpx.Client, method: str) -> None:
     assert client.request(method, "/ping").status_code == 200
 
 
+READ = ["/ping", "/version", "/livez", "/readyz", "/metrics", "/", "/api/v1/status", "/api/v1/process", "/last_image",
+        "/last_image?response_type=image", "/last_image?response_type=image&context_in_body", "/nothing"]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", READ)
+def test_head_is_answered_as_get_without_the_body(client: httpx.Client, scene: NDArray[np.uint8], path: str) -> None:
+    client.post("/analyze_image", content=png(scene))
+    get, head = client.get(path), client.head(path)
+    assert head.status_code == get.status_code
+    assert head.content == b""
+    assert list(head.headers) == list(get.headers)
+    assert head.headers["Content-Type"] == get.headers["Content-Type"]
+    assert int(head.headers["Content-Length"]) > 0
+    if not path.startswith(("/metrics", "/api/v1/status")) and path != "/":  # whose numbers move
+        assert head.headers["Content-Length"] == get.headers["Content-Length"]
+    slots = client.get("/api/v1/status").json()["slots"]
+    assert slots["free_here"] >= slots["per_front"]
+
+
+def test_head_inspects_nothing(client: httpx.Client) -> None:
+    for path in ("/analyze_image", "/analyze_raw_image?width=1&height=1", "/analyze_image_shared_memory", "/process"):
+        assert client.head(path).status_code == 405
+
+
 def test_version_is_the_level_of_the_contract_in_plain_text(client: httpx.Client) -> None:
     answer = client.get("/version")
     assert answer.text == "3.18.0"

@@ -40,6 +40,52 @@ def test_a_request_gets_the_answers_of_the_table(noting: Noting, case: Case) -> 
     assert inspected == echoed
 
 
+TOLD = {
+    "expect-unknown": "100-continue",
+    "te-gzip-chunked": "Transfer-Encoding",
+    "no-host": "Host is missing",
+    "host-path": "Host is missing or malformed",
+    "two-hosts": "stands twice",
+    "no-version": "METHOD TARGET HTTP/1.1",
+    "method-small": "capital letters",
+    "version-2": "version of HTTP",
+    "folded-value": "second line",
+    "name-blank": "name of a header field",
+    "length-word": "contradicts another",
+    "too-long-header": "one is too long",
+    "long-target": "first line of the request is too long",
+    "coding-gzip": "Content-Encoding",
+    "parts-of-another-kind": "multipart/form-data",
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_a_refusal_says_what_kind_of_mistake_it_was(noting: Noting, name: str) -> None:
+    case = next(case for case in CASES if case.name == name)
+    (answer,) = _exchange(noting.server.port, case)
+    assert TOLD[name] in answer.json()["detail"]
+    assert answer.json()["status"] == answer.status
+
+
+def test_what_holds_for_a_request_holds_for_the_same_request_again(noting: Noting) -> None:
+    """A camera's known head goes past the parser: what the parser refuses must not be known."""
+    for lines in (["Content-Encoding: gzip"], ["Transfer-Encoding: gzip, chunked"], []):
+        known, odd = frame_request("known"), frame_request("odd", b"abcd", *lines)
+        if not lines:
+            odd = odd.replace(b"Host: line\r\n", b"")
+        for _ in range(3):
+            with Connection(noting.server.port) as client:
+                for _ in range(3):
+                    client.send(known)
+                    answer = client.answer()
+                    assert answer is not None
+                    assert answer.status == 200
+                client.send(odd)
+                answer = client.answer()
+                assert answer is not None
+                assert answer.status in {400, 415, 501}
+
+
 def test_the_server_is_as_before_after_all_of_them(noting: Noting) -> None:
     with Connection(noting.server.port) as client:
         client.send(frame_request("after"))

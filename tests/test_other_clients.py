@@ -43,6 +43,29 @@ def test_requests_with_a_form(server: Server, session: requests.Session, scene: 
     assert answer.json()["seen"]["sum"] == int(scene.sum())
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "GET"])
+def test_requests_with_fields_beside_the_file(
+    server: Server, session: requests.Session, scene: NDArray[np.uint8], method: str
+) -> None:
+    answer = session.request(
+        method,
+        f"{server.url}/analyze_image",
+        files={"file": ("díl.png", png(scene), "image/png")},
+        data={"data": "díl 7", "response_type": "image", "context_in_body": "1"},
+    )
+    length = int(answer.headers["ImageLen"])
+    np.testing.assert_array_equal(decoded(answer.content[:length]), scene)
+    assert json.loads(answer.content[length:])["seen"]["data"] == "díl 7"
+
+
+def test_curl_with_a_coded_part_is_told_so(server: Server, scene: NDArray[np.uint8], tmp_path: Path) -> None:
+    (tmp_path / "frame.png").write_bytes(png(scene))
+    for encoder in ("base64", "quoted-printable"):
+        form = f"file=@{tmp_path / 'frame.png'};encoder={encoder}"
+        answer = json.loads(_curl("-F", form, f"{server.url}/analyze_image"))
+        assert (answer["status"], answer["code"]) == (415, "body_unsupported")
+
+
 def test_a_client_that_names_a_form_type_for_raw_bytes(server: Server, scene: NDArray[np.uint8]) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port)
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -63,8 +86,11 @@ def _curl(*arguments: str, body: bytes | None = None) -> bytes:
     [["-T", "FILE"], ["-T", "-"], ["--data-binary", "@FILE"],
      ["-F", "array=@FILE", "-F", "width=64", "-F", "height=48"],
      ["--data-binary", "@FILE", "-H", "Expect: 100-continue"], ["--http1.0", "--data-binary", "@FILE"],
-     ["-H", "Transfer-Encoding: chunked", "--data-binary", "@FILE"]],
-    ids=["put", "put chunked", "post", "form", "expect", "http 1.0", "post chunked"],
+     ["-H", "Transfer-Encoding: chunked", "--data-binary", "@FILE"],
+     ["-F", "array=@FILE;encoder=8bit;filename=Gr\udcf6\udcdfe.raw", "-F", "width=64", "-F", "height=48"],
+     ["-H", "Transfer-Encoding: chunked", "-F", "width=64;encoder=7bit", "-F", "height=48", "-F",
+      "array=@FILE;type=application/octet-stream;encoder=binary"]],
+    ids=["put", "put chunked", "post", "form", "expect", "http 1.0", "post chunked", "form 8bit", "form chunked"],
 )  # fmt: skip
 def test_curl(server: Server, scene: NDArray[np.uint8], tmp_path: Path, form: list[str]) -> None:
     (tmp_path / "frame.raw").write_bytes(scene.tobytes())

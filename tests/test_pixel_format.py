@@ -81,6 +81,18 @@ def test_a_typing_error_is_answered_with_the_close_names() -> None:
         pixel_format("BayerRG12Paked")
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("RGGB", "BayerRG8"), ("grbg", "BayerGR8"), ("GBRG", "BayerGB8"), ("BGGR", "BayerBG8"), ("RG", "BayerRG8"),
+     ("BayerGB", "BayerGB8"), ("bayer_rggb8", "BayerRG8"), ("bayer_bggr16", "BayerBG16"), ("SGRBG10", "BayerGR10"),
+     ("GRAY8", "Mono8"), ("grey", "Mono8"), ("Mono", "Mono8"), ("Y16", "Mono16"), ("rgb24", "RGB8"), ("BGR", "BGR8"),
+     ("bgra", "BGRa8")],
+)  # fmt: skip
+def test_what_others_call_a_format_is_answered_with_its_pfnc_name(written: str, meant: str) -> None:
+    with pytest.raises(InvalidParameter, match=rf"did you mean {meant}\? known are"):
+        pixel_format(written)
+
+
 def test_a_very_long_name_gives_a_short_message() -> None:
     with pytest.raises(InvalidParameter) as refused:
         pixel_format("BayerRG" * 100_000)
