@@ -1,7 +1,8 @@
 """Getting a request's frame into a slot: the short way (wire.py), the portable way, and multipart forms.
 
 On the portable way (chunked, TLS, another server) and in forms nobody can tell how fast the frame will come. It goes
-through memory of this front first, so that a slow client holds a thread at most, of which only some may be held so.
+through memory of this front first, so that a slow client holds a thread at most, of which only some may be held so. A
+form is received and read (forms.py) before anything else is done, since any of its fields may say what that is.
 """
 
 from __future__ import annotations
