@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -287,3 +288,23 @@ def test_a_deadline_in_a_field_is_kept(guarded: tuple[Server, str]) -> None:
     answer = _ask(server, request(whole(*described, part([named("array")], FRAME)), path="/analyze_raw_image"))
     (server.project / "code" / "go").touch()
     assert (answer.status, answer.json()["code"]) == (504, "deadline_exceeded")
+
+
+def test_no_form_is_a_fault_of_ours(server: Server, scene: NDArray[np.uint8]) -> None:
+    dice = random.Random(1)
+    good = _form(scene, *fields(data="a", response_type="image"), behind=fields(context_in_body="1"))
+    pieces = [b"\r\n", b"--", b"--" + BOUNDARY.encode(), b'"', b";", b"\0", b"\xff", b"\\", b"=", b":", b"name", b""]
+    seen = set()
+    with Connection(server.port) as client:
+        for number in range(400):
+            body = bytearray(good)
+            for _ in range(dice.choice([1, 1, 2, 6])):
+                at = dice.randrange(min(len(body), 400))
+                body[at : at + dice.choice([0, 1, 1, 9])] = dice.choice([*pieces, dice.randbytes(2)])
+            client.send((chunked if number % 2 else request)(bytes(body)))
+            answer = client.answer()
+            assert answer is not None
+            seen.add(answer.status)
+            assert answer.status == 200 or (400 <= answer.status < 500 and answer.json()["detail"]), answer
+    assert {200, 400} < seen
+    assert not any("Traceback" in line for line in server.log)
