@@ -40,7 +40,8 @@ _SHOWN_CHARS = 32
 _BOUNDARY = re.compile(r"[ -~]{0,69}[!-~]")
 _PLAIN_CODINGS = frozenset({"", "7bit", "8bit", "binary"})
 _CHARSET = re.compile(
-    r"utf-?8|(us-)?ascii|latin-?1|iso-8859-1?\d|windows-125\d|shift[_-]jis|gb(k|2312)|big5|euc-(jp|kr)"
+    r"utf-?8|(us-)?ascii|latin-?1|iso-8859-1?\d|(windows-|cp)125\d|koi8-[ru]|"
+    r"shift[_-]jis|gb(k|2312|18030)|big5|euc-(jp|kr)"
 )
 _READ_ONCE = frozenset({"content-disposition", "content-type", "content-transfer-encoding", "content-encoding"})
 _BARE_NEWLINE = re.compile(rb"(?<!\r)\n")

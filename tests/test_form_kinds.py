@@ -190,7 +190,8 @@ def test_a_form_with_a_mistake_is_refused_for_its_reason(name: str) -> None:
 @pytest.mark.parametrize(
     ("charset", "text"),
     [("utf-8", "Řeřicha"), ("UTF8", "零件"), ("iso-8859-1", "Größe"), ("windows-1250", "Šířka"), ("Shift_JIS", "部品"),
-     ("gbk", "零件"), ("us-ascii", "plain")],
+     ("gbk", "零件"), ("gb18030", "零件"), ("koi8-r", "деталь"), ("cp1252", "Größe"),
+     ("us-ascii", "plain")],
 )  # fmt: skip
 def test_a_field_is_in_the_charset_that_it_names(charset: str, text: str) -> None:
     kind = f"Content-Type: text/plain; charset={charset}"
