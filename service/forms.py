@@ -199,6 +199,8 @@ def _parts(body: memoryview, boundary: bytes) -> Iterator[tuple[bytes, memoryvie
         head, begin = _head(body, at, number)
         # the line end of an empty head's last line may be the delimiter's
         end = _find(body, delimiter, begin - 2)
+        if end < 0 and _find(body, delimiter[1:], begin) >= 0:
+            raise _bare_newline()
         if end < 0:
             raise IncompleteBody(f"the form ends inside its part {number}: no closing boundary came")
         yield head, body[begin : max(begin, end)]
@@ -218,16 +220,15 @@ def _find(body: memoryview, wanted: bytes, start: int) -> int:
 
 
 def _behind_first(body: memoryview, delimiter: bytes) -> int:
+    """Return where the first boundary ends; it begins the body, or a line behind a preamble without any boundary."""
     opening = delimiter[2:]
-    if bytes(body[: len(opening)]) == opening:
-        return len(opening)
-    at = _find(body, delimiter, 0)
-    if at >= 0:
-        return at + len(delimiter)
-    if bytes(body[: len(opening)]) == opening[: len(body)]:
-        raise IncompleteBody("the form ends inside its first boundary")
-    if _find(body, b"\n" + opening, 0) >= 0:
+    at = _find(body, opening, 0)
+    if at == 0 or (at > 0 and bytes(body[max(at - 2, 0) : at]) == b"\r\n"):
+        return at + len(opening)
+    if at > 0 and bytes(body[at - 1 : at]) == b"\n":
         raise _bare_newline()
+    if at < 0 and bytes(body[: len(opening)]) == opening[: len(body)]:
+        raise IncompleteBody("the form ends inside its first boundary")
     raise BodyInvalid("the boundary that the form's Content-Type names does not begin a line of the body")
 
 

@@ -129,6 +129,7 @@ def _by_falcon(body: bytes) -> list[tuple[str | None, bytes]] | None:
 @settings(max_examples=300, deadline=None)
 @given(body=st.one_of(_mutant(), st.binary(max_size=80).map(lambda noise: b"--" + B + noise)))
 @example(_VALID)
+@example(b"\r" + _VALID)
 @example(b"")
 @example(b"--" + B + b"--")
 def test_any_body_is_read_as_a_second_reader_reads_it_or_refused(body: bytes) -> None:
@@ -136,10 +137,18 @@ def test_any_body_is_read_as_a_second_reader_reads_it_or_refused(body: bytes) ->
         form = read_form(B, body, "file")
     except KINDS:
         return
-    if (theirs := _by_falcon(body)) is not None:
+    # where a part has no content, not even the line end before its boundary, Falcon takes the boundary for content
+    if b"\r\n\r\n--" + B not in body and (theirs := _by_falcon(body)) is not None:
         assert [content for name, content in theirs if name == "file"] == [bytes(form.frame)]
         for name, value in form.fields.items():
             assert (name, value.encode("utf-8", "surrogateescape")) in theirs
+
+
+def test_a_boundary_is_found_wherever_it_lies() -> None:
+    for size in [*range(65_400, 65_600), *range(130_900, 131_100)]:
+        frame = bytes(size)
+        form = read_form(B, whole(part([FILE], frame), *fields(data="behind")), "file")
+        assert (form.frame == frame, form.fields) == (True, {"data": "behind"})
 
 
 def test_the_frame_is_not_copied() -> None:
