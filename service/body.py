@@ -1,4 +1,4 @@
-"""Getting a request's frame into a slot: the short way (wire.py), or through memory of this front (gathering.py).
+"""Getting a request's frame into a slot: the short way (wire.py), or through memory of this front (gathered.py).
 
 Chunked bodies, forms and what comes over TLS are gathered before a slot is taken, for nobody can tell how fast they
 will come; so are plain ones that turn out to be slow.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import falcon
 from falcon.media.multipart import MultipartForm
 
-from service.gathering import drop_gathered, gather
+from service.gathered import drop_gathered, gather
 from service.wire import give_back, plain_body, take_over
 from workers.errors import FrameTooLarge, IncompleteBody, InvalidParameter
 

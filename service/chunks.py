@@ -165,7 +165,7 @@ def _malformed(how: str) -> BodyInvalid:
 
 
 class BoundedChunks:
-    """What gunicorn makes for a chunked body; it is gathered (gathering.py), never read through this.
+    """What gunicorn makes for a chunked body; it is gathered (gathered.py), never read through this.
 
     `most_bytes` is what a body may have in all; a front sets it once, when it knows its slots.
     """

@@ -53,7 +53,7 @@ class HeadSearch:
 class NotedHead(Request):  # type: ignore[misc]  # gunicorn publishes no types
     """A request whose connection keeps the bytes of its head.
 
-    Where its body was gathered before (gathering.py) that is the body, whatever the head says of its length.
+    Where its body was gathered before (gathered.py) that is the body, whatever the head says of its length.
     """
 
     def parse(self, unreader: Any) -> bytes:

@@ -7,7 +7,7 @@ from gunicorn.http import wsgi
 from gunicorn.http.body import LengthReader
 
 from service.chunks import BoundedChunks
-from service.gathering import drop_gathered
+from service.gathered import drop_gathered
 from service.wire import response_head
 
 _SHORT_BYTES = 65_536

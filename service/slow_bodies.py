@@ -6,12 +6,14 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from service.gathering import Gathered, ended_early
+from service.gathered import Gathered
+from service.gathering import ended_early
 from service.lobby import Guest
 from workers.errors import BodyTooSlow, FramemillError, IncompleteBody
 
 if TYPE_CHECKING:
-    from service.gathering import Gathering, SetAside
+    from service.gathered import SetAside
+    from service.gathering import Gathering
     from service.lobby import Lobby
 
 

@@ -20,7 +20,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 import service.one_write  # noqa: F401 - from here on gunicorn answers with one system call
 from service.door import let_in, shut, stop_handshakes
-from service.gathering import STEP_S, BodyPaused, SetAside, drop_gathered
+from service.gathered import STEP_S, BodyPaused, SetAside, drop_gathered
 from service.handshakes import Handshakes
 from service.heads import head_is_whole
 from service.lobby import Lobby, Patience

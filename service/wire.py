@@ -7,7 +7,7 @@ This is the one file that reaches into gunicorn (its version is pinned). What it
 * `gunicorn.socket` is a plain `socket.socket`: no TLS in between; threads.py has let it `receive_in_steps`.
 * writing `b""` makes the response send its headers; after that the socket is ours until the response is over.
 
-Where that does not hold (chunked, TLS, a body that was gathered) `plain_body` returns None and gathering.py does it.
+Where that does not hold (chunked, TLS, a body that was gathered) `plain_body` returns None and gathered.py does it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from gunicorn import SERVER, util
 from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.unreader import SocketUnreader
 
-from service.gathering import STEP_S, BodyPaused, Declared, Gathering
+from service.gathered import STEP_S, BodyPaused
+from service.gathering import Declared, Gathering
 from service.heads import last_head
 from workers.errors import IncompleteBody
 
