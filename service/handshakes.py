@@ -10,11 +10,14 @@ import logging
 import socket
 import ssl
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gunicorn import http
 
-from service.lobby import Guest
+from service.guests import Guest
+from service.holdings import HELD
+from workers.errors import NoFreeSlot
 
 if TYPE_CHECKING:
     from service.certificates import Certificates
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _COMPLAINT_S = 1.0
+_TLS_BYTES = 40_960  # of a connection with a record that came in part; 16 KiB where it is idle
 
 
 class Handshakes:
@@ -52,10 +56,11 @@ class Handshakes:
             return
         self._lobby.release(guest)
         try:
+            conn.held = HELD.hold(str(conn.client[0]), _TLS_BYTES, partial(self._lobby.let_go_idle, conn))
             conn.sock = self._certificates.context.wrap_socket(
                 conn.sock, server_side=True, do_handshake_on_connect=False
             )
-        except OSError:  # it has gone
+        except (OSError, NoFreeSlot):  # it has gone, or its address has far too many
             self._lobby.close(conn)
             return
         handshake = Guest(conn, time.monotonic() + self._patience.head_s, self._step, None)

@@ -20,45 +20,29 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
-import selectors
 import socket
 import ssl
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from service.errors import answer_to
-from service.gathering import Gathering, receive_into
-from service.heads import HeadSearch
-from service.holdings import HELD, LET_GO, Holding
+from service.gathering import receive_into
+from service.guests import Guest, Guests
+from service.holdings import HELD, LET_GO
 from service.wire import response_head
 from workers.errors import FramemillError, HeadTooLarge, HeadTooSlow, NoFreeSlot, NotReady, TargetTooLong
+
+if TYPE_CHECKING:
+    import selectors
+    from collections.abc import Callable
 
 _LONGEST_HEAD_BYTES = 65_536
 _LEAST_READ_BYTES = 8192
 _MOST_READ_BYTES = 1 << 20
 _FAREWELL_S = 2.0
-_GREETING_S = 0.25
 _FAREWELL_BYTES = 64 << 20
-
-
-@dataclass(slots=True, eq=False)
-class Guest:
-    """A connection with what it waits for; `too_late` is the answer then, None where it is only closed."""
-
-    conn: Any
-    until_s: float
-    on_ready: Callable[[Guest], None]
-    too_late: FramemillError | None
-    idle: bool = False
-    search: HeadSearch = field(default_factory=HeadSearch)
-    half: Holding | None = None  # of a head
-    body: Gathering | None = None
-    awaits: int = selectors.EVENT_READ
-    dropped_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +53,8 @@ class Patience:
     head_s: float
 
 
-class Lobby:
-    """Used by the main thread alone.
+class Lobby(Guests):
+    """Who waits here, and for what; used by the main thread alone.
 
     `go_on` takes a connection to a thread; `left` and `refused` hear of what ended; `later` has the main thread call
     something, from any thread.
@@ -86,15 +70,12 @@ class Lobby:
         refused: Callable[[FramemillError], None],
         later: Callable[[Callable[[], None]], None],
     ) -> None:
-        self._poller = poller
+        super().__init__(poller)
         self._patience = patience
         self.go_on = go_on
         self._left = left
         self._refused = refused
         self.later = later
-        self._guests: dict[Any, Guest] = {}
-        self._crowds: dict[str, dict[Any, Guest]] = {}  # the same, by address; who came first is first
-        self._leave_by_s = math.inf
         self._scratch = memoryview(bytearray(_MOST_READ_BYTES))
 
     def await_head(self, conn: Any) -> None:
@@ -104,6 +85,7 @@ class Lobby:
         self.stay(guest)
         if early:
             self._look_at_head(guest, early)
+        self.catch_up(guest)
 
     def see_off(self, conn: Any) -> None:
         """End a connection so that its client can still read the answer."""
@@ -119,63 +101,26 @@ class Lobby:
 
     def call_time(self) -> None:
         """End every wait whose time is up."""
-        now_s = time.monotonic()
-        for guest in [guest for guest in self._guests.values() if guest.until_s <= now_s]:
+        for guest in self.overdue():
             if guest.too_late is None:
                 self.dismiss(guest)
             else:
                 self.refuse(guest, guest.too_late)
 
     def make_room(self) -> bool:
-        """Of the address with most connections here, close the one that has been idle, or else here, for longest.
-
-        Returns whether there was one.
-        """
-        crowd = max(self._crowds.values(), key=len, default={}).values()
-        longest = next((guest for guest in crowd if guest.idle), None) or next(iter(crowd), None)
+        """Close one connection, see `longest_of_the_most`; returns whether there was one."""
+        longest = self.longest_of_the_most()
         if longest is not None:
             self.dismiss(longest)
         return longest is not None
 
-    def hurry(self, until_s: float) -> None:
-        """Let nobody who has not begun a request stay beyond `until_s` (CLOCK_MONOTONIC)."""
-        self._leave_by_s = until_s
-        for guest in self._guests.values():
-            if guest.idle:
-                guest.until_s = min(guest.until_s, until_s)
-
     def end(self) -> None:
         """Send everybody away; who has begun a request is told why."""
-        for guest in list(self._guests.values()):
+        for guest in self.everybody():
             if guest.too_late is None:
                 self.dismiss(guest)
             else:
                 self.refuse(guest, NotReady("the server has stopped"))
-
-    def stay(self, guest: Guest) -> None:
-        """Let a connection wait here: `on_ready` is called whenever it has something, `release` ends that."""
-        guest.conn.sock.setblocking(False)
-        if guest.idle:
-            # who has just connected is about to send: to close that connection now would be to cut a request
-            guest.until_s = min(guest.until_s, max(self._leave_by_s, time.monotonic() + _GREETING_S))
-        self._guests[guest.conn] = guest
-        self._crowds.setdefault(_address(guest), {})[guest.conn] = guest
-        # by number: TLS puts another object in the place of the socket
-        self._poller.register(guest.conn.sock.fileno(), guest.awaits, lambda _: self.go_on_with(guest))
-        if _has_more(guest.conn.sock):
-            self.go_on_with(guest)
-
-    def release(self, guest: Guest) -> None:
-        """Let it go on elsewhere; what is held for it is given back."""
-        for held in (guest.half, guest.body):
-            if held is not None:
-                held.release()
-        del self._guests[guest.conn]
-        crowd = self._crowds[_address(guest)]
-        del crowd[guest.conn]
-        if not crowd:
-            del self._crowds[_address(guest)]
-        self._poller.unregister(guest.conn.sock.fileno())
 
     def dismiss(self, guest: Guest) -> None:
         """Close it."""
@@ -184,6 +129,8 @@ class Lobby:
 
     def close(self, conn: Any) -> None:
         """Close a connection that does not wait here."""
+        if (held := conn.__dict__.pop("held", None)) is not None:
+            held.release()
         conn.close()
         self._left()
 
@@ -204,24 +151,18 @@ class Lobby:
         """From any thread: refuse a guest whose memory others needed, if it is still here then."""
         self.later(partial(self._let_go, guest))
 
-    def _let_go(self, guest: Guest) -> None:
-        if self._guests.get(guest.conn) is guest:
-            self.refuse(guest, NoFreeSlot(LET_GO))
+    def let_go_idle(self, conn: Any) -> None:
+        """From any thread: close a connection whose memory others needed, if it waits here then."""
+        self.later(partial(self._let_go_idle, conn))
 
-    def go_on_with(self, guest: Guest) -> None:
-        """Call a guest that is here for as long as it has something, and wait for what it then waits for."""
-        # somebody may have closed it since the poller said so
-        while self._guests.get(guest.conn) is guest:
-            awaits = selectors.EVENT_READ
-            try:
-                guest.on_ready(guest)
-            except ssl.SSLWantWriteError:
-                awaits = selectors.EVENT_WRITE
-            if self._guests.get(guest.conn) is guest and awaits != guest.awaits:
-                guest.awaits = awaits
-                self._poller.modify(guest.conn.sock.fileno(), awaits, lambda _: self.go_on_with(guest))
-            if not _has_more(guest.conn.sock):
-                return
+    def _let_go_idle(self, conn: Any) -> None:
+        guest = self.guest_of(conn)
+        if guest is not None:
+            self.dismiss(guest)
+
+    def _let_go(self, guest: Guest) -> None:
+        if self.has(guest):
+            self.refuse(guest, NoFreeSlot(LET_GO))
 
     def _more_head(self, guest: Guest) -> None:
         received = receive_into(guest.conn.sock, self._scratch[:_LEAST_READ_BYTES])
@@ -256,7 +197,7 @@ class Lobby:
 
     def _hold_half(self, guest: Guest, count: int) -> None:
         if guest.half is None:
-            guest.half = HELD.hold(_address(guest), 0, partial(self.let_go, guest))
+            guest.half = HELD.hold(guest.address, 0, partial(self.let_go, guest))
         guest.half.cover(count)
 
     def _drop_more(self, guest: Guest) -> None:
@@ -276,15 +217,6 @@ def say_goodbye(connection: ssl.SSLSocket) -> None:
     """Tell the client that nothing follows (close_notify), as far as that can be said without waiting."""
     with contextlib.suppress(OSError, ValueError):
         connection.unwrap()
-
-
-def _has_more(connection: socket.socket) -> bool:
-    """Whether TLS has bytes for us that no poller tells of."""
-    return isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
-
-
-def _address(guest: Guest) -> str:
-    return str(guest.conn.client[0])
 
 
 def _too_long(head: bytes) -> FramemillError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.gathered import Gathered
 from service.gathering import ended_early
-from service.lobby import Guest
+from service.guests import Guest
 from workers.errors import BodyTooSlow, FramemillError, IncompleteBody
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class SlowBodies:
         if body.is_over:  # it was let go before anybody could be told
             self._lobby.let_go(guest)
         self._lobby.stay(guest)
+        self._lobby.catch_up(guest)
 
     def _more(self, aside: SetAside, guest: Guest) -> None:
         body = aside.body
