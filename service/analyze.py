@@ -93,7 +93,7 @@ class Desk:
         """Take a slot, fill it, have it inspected, and answer."""
         begun_ns = time.monotonic_ns()
         try:
-            body = RequestBody(req, self.pool.request_bytes, self.settings.body_ms / 1000)
+            body = RequestBody(req, self.pool.request_bytes)
             wish = self._understand(req, source, body)
             self._await_worker()
             with ExitStack() as until_sent:

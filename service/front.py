@@ -17,8 +17,10 @@ from gunicorn.app.base import BaseApplication
 
 from service.app import create_app
 from service.body import FORM_BYTES
+from service.certificates import Certificates
 from service.chunks import BoundedChunks
 from service.counters import Counters
+from service.holdings import HELD
 from service.keys import Access
 from service.link import SupervisorLink
 from service.plan import FrontPlan
@@ -45,6 +47,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         self._plan = plan
         self._settings = Settings(**{**plan.settings, "stop_key": plan.stop_key})
         self._access = Access.of(self._settings, plan.api_key)
+        self.certificates = _certificates(self._settings)
         super().__init__()
 
     def load_config(self) -> None:
@@ -123,9 +126,19 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         self._pool = pool
         self._counters = Counters(pool.row)
         self._access.begin()
+        if self.certificates is not None:
+            self.certificates.begin()
+        # a client may always have one body of the largest size here
+        HELD.set_budget(max(self._settings.max_held_mib << 20, 2 * BoundedChunks.most_bytes))
         return spell_headers(
             create_app(pool, self._counters, self._settings, self._access, plan.state_dir, link, plan.project_name)
         )
+
+
+def _certificates(settings: Settings) -> Certificates | None:
+    if settings.certfile is None:
+        return None
+    return Certificates(settings.certfile, settings.keyfile, settings.client_ca_file)
 
 
 def _allow_descriptors(wanted: int) -> None:
