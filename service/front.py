@@ -24,12 +24,15 @@ from service.link import SupervisorLink
 from service.plan import FrontPlan
 from service.settings import Settings
 from service.spelling import spell_headers
+from service.unsent import TlsClient
 from workers.control import Control
 from workers.dispatch import QueueDispatch
 from workers.parent import die_with_parent, keep_private
 from workers.pool import LONGEST_LINE, Pool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from workers.errors import FramemillError
 
 _PLAN_BYTES = 1 << 20
@@ -57,6 +60,8 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
             "threads": settings.slots_per_front + _THREADS_BEYOND_SLOTS,
             "worker_connections": _CONNECTIONS,
             "keepalive": settings.keepalive_s,
+            "ssl_context": _context,
+            "sendfile": False,
             "timeout": 30,
             "graceful_timeout": max(1, settings.deadline_ms // 1000 + 1),
             "http_parser": "python",
@@ -86,6 +91,15 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
     def body_s(self) -> float:
         """The longest time that a body may take."""
         return self._settings.body_ms / 1000
+
+    @property
+    def send_s(self) -> float:
+        """The longest time that an answer may take to be sent."""
+        return self._settings.send_ms / 1000
+
+    def count_cut_off(self) -> None:
+        """Count a connection that was ended because its client did not take its answer."""
+        self._counters.cut_off()
 
     def count_failed(self, error: FramemillError) -> None:
         """Count a request that was refused before it came to a thread."""
@@ -126,6 +140,13 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         return spell_headers(
             create_app(pool, self._counters, self._settings, self._access, plan.state_dir, link, plan.project_name)
         )
+
+
+def _context(_: object, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """Let connections over TLS be of a kind that makes nobody wait who writes to them."""
+    context = make()
+    context.sslsocket_class = TlsClient
+    return context
 
 
 def _allow_descriptors(wanted: int) -> None:

@@ -25,6 +25,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from service.errors import answer_to
@@ -76,19 +77,24 @@ class Patience:
 
 
 class Lobby:
-    """Used by the main thread alone; `go_on` takes a connection to a thread; `left`, `refused` hear of what ended."""
+    """Used by the main thread alone; `go_on` takes a connection to a thread; `left`, `refused` hear of what ended.
 
-    def __init__(
+    `deliver` sends what a connection has not taken yet, then goes on with it (outbox.py).
+    """
+
+    def __init__(  # noqa: PLR0917 - each of them is what it is called
         self,
         poller: selectors.BaseSelector,
         patience: Patience,
         go_on: Callable[[Any], None],
+        deliver: Callable[[Any, Callable[[], None]], None],
         left: Callable[[], None],
         refused: Callable[[FramemillError], None],
     ) -> None:
         self._poller = poller
         self._patience = patience
         self._go_on = go_on
+        self._deliver = deliver
         self._left = left
         self._refused = refused
         self._guests: dict[Any, _Guest] = {}
@@ -120,6 +126,9 @@ class Lobby:
 
     def see_off(self, conn: Any) -> None:
         """End a connection so that its client can still read the answer."""
+        if conn.sock.unsent is not None:
+            self._deliver(conn, partial(self.see_off, conn))
+            return
         try:
             conn.sock.shutdown(socket.SHUT_WR)
         except OSError:
@@ -135,6 +144,11 @@ class Lobby:
                 self._dismiss(guest)
             else:
                 self._refuse(guest, guest.too_late)
+
+    @property
+    def largest_crowd(self) -> int:
+        """How many connections are here of the address with most of them."""
+        return max(map(len, self._crowds.values()), default=0)
 
     def make_room(self) -> bool:
         """Of the address with most connections here, close the one that has been idle, or else here, for longest.
@@ -255,11 +269,11 @@ class Lobby:
         status, headers, body = answer_to(error)
         head = response_head("1.1", status, [*headers, ("Content-Length", str(len(body)))], keep=False)
         try:
-            guest.conn.sock.send(head + body)  # a socket that has sent nothing yet has room for this
+            guest.conn.sock.sendall(head + body)
         except OSError:
             self._close(guest.conn)
-            return
-        self.see_off(guest.conn)
+        else:
+            self.see_off(guest.conn)
 
 
 def _address(guest: _Guest) -> str:

@@ -16,8 +16,6 @@ import socket
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from gunicorn import util
-
 from service.body import Bring, Received
 from service.errors import answer_to
 from service.heads import last_head
@@ -91,7 +89,7 @@ def answer_again(unreader: Any, connection: socket.socket) -> bool | None:
             unreader.unread(first)
             return None
         whole, keep = answer
-        util.write(connection, whole)
+        connection.sendall(whole)
     except OSError as error:
         _log.debug("a camera went away: %s", error)
         return False

@@ -57,6 +57,7 @@ class Status:
                 "not_kept": control.total(FrontRow.NOT_KEPT),
                 "received_bytes": control.total(FrontRow.RECEIVED_BYTES),
             },
+            "connections": {"cut_off": control.total(FrontRow.CUT_OFF)},
             "seconds": {
                 "waiting": control.total(FrontRow.WAIT_NS) / 1e9,
                 "receiving": control.total(FrontRow.RECEIVE_NS) / 1e9,

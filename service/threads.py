@@ -23,8 +23,10 @@ import service.one_write  # noqa: F401 - from here on gunicorn answers with one 
 from service.door import let_in, shut, stop_handshakes
 from service.heads import head_is_whole
 from service.lobby import Lobby, Patience
+from service.outbox import Outbox
 from service.repeat import answer_again
 from service.scarce import ScarceThreads
+from service.unsent import PlainClient
 from service.wire import BodyPaused, receive_in_steps
 
 _log = logging.getLogger(__name__)
@@ -60,8 +62,12 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
 
     def run(self) -> None:
         """Serve until asked to stop, then until nobody is left."""
-        patience = Patience(float(self.cfg.keepalive), _HEAD_S, self.app.body_s)
-        self._lobby = Lobby(self.poller, patience, self.enqueue_req, self._count_out, self.app.count_failed)
+        # who comes anew has time to speak, also where nobody may stay
+        patience = Patience(float(self.cfg.keepalive) or _HEAD_S, _HEAD_S, self.app.body_s)
+        self._outbox = Outbox(self.poller, self.app.send_s, self._count_out, self.app.count_cut_off)
+        self._lobby = Lobby(
+            self.poller, patience, self.enqueue_req, self._outbox.deliver, self._count_out, self.app.count_failed
+        )
         self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
         self.set_accept_enabled(True)
         while self.alive and self.is_parent_alive():
@@ -81,6 +87,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
             return
         self._looked_at = now_s
         self._lobby.call_time()
+        self._outbox.call_time()
         self.murder_keepalived()
         self.murder_pending()
         self._end_handshakes(now_s)
@@ -107,6 +114,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
                 shut(listener)
         self._turn_until(begun_s + self.cfg.graceful_timeout)
         self._lobby.end()
+        self._outbox.end()
 
     def _turn_until(self, end_s: float) -> None:
         while self.nr_conns and time.monotonic() < end_s:
@@ -124,7 +132,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
     def _accept_one(self, listener: socket.socket) -> bool:
         """Returns whether there was one."""
         if self.nr_conns >= self.worker_connections:
-            self._lobby.make_room()
+            self._make_room()
         try:
             client, address = listener.accept()
         except OSError as error:
@@ -134,19 +142,19 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         if self._door_closes:
             let_in(client)
         self.nr_conns += 1
-        conn = TConn(self.cfg, client, address, listener.getsockname())
+        conn = TConn(self.cfg, PlainClient.of(client), address, listener.getsockname())
         if self.cfg.is_ssl:
             self._await_handshake(conn)
         else:
             conn.init()
-            receive_in_steps(client)
+            receive_in_steps(conn.sock)
             self._lobby.await_head(conn)
         return True
 
     def _suffer(self, error: OSError) -> None:
         """Let an idle connection go for who comes, and one more, for files are opened too; where none is, wait."""
         now_s = time.monotonic()
-        found = self._lobby.make_room() and self._lobby.make_room()
+        found = self._make_room() and self._make_room()
         if now_s >= self._complain_from:
             self._complain_from = now_s + _COMPLAINT_S
             what = "idle ones are closed for it" if found else "it has to wait"
@@ -154,6 +162,13 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         if not found:
             self._accept_from = now_s + _NO_DESCRIPTORS_S
             self.set_accept_enabled(False)
+
+    def _make_room(self) -> bool:
+        """Close a connection that no thread has, of the address with most of them; returns whether there was one."""
+        if self._outbox.largest_crowd <= self._lobby.largest_crowd:
+            return self._lobby.make_room()
+        self._outbox.make_room()
+        return True
 
     def _await_handshake(self, conn: Any) -> None:
         """Let a TLS client that has not said anything wait without a thread."""
@@ -185,7 +200,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
                     return True
                 result = super().handle(conn)
             # False is closed; gunicorn's own mark for "no data yet" is neither
-            if result is not True or conn.is_http2 or not self._next_request_comes(conn):
+            if result is not True or conn.is_http2 or conn.sock.unsent or not self._next_request_comes(conn):
                 return result
 
     def _may_repeat(self, conn: Any) -> bool:
@@ -226,6 +241,12 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         except Exception:  # noqa: BLE001 - whatever it was, it may not end the loop that all connections live in
             _log.exception("a connection met a fault of ours")
             result = False
+        if conn.sock.unsent is None:
+            self._go_on(conn, result, fs)
+        else:  # until the client has taken its answer it is asked for nothing more
+            self._outbox.deliver(conn, partial(self._go_on, conn, result, fs))
+
+    def _go_on(self, conn: Any, result: Any, fs: Any) -> None:
         if isinstance(result, BodyPaused):
             self._lobby.await_body(conn, result)
         elif result is True and not self.cfg.is_ssl and not conn.is_http2:

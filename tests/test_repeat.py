@@ -22,6 +22,7 @@ from running import Server, serving, write_project
 
 from service.body import Bring
 from service.repeat import Again, _Known, answer_again, remember
+from service.unsent import PlainClient
 from workers.errors import ImageInvalid
 from workers.exchange import receive_into
 
@@ -219,8 +220,8 @@ def echo(bring: Bring, length: int) -> bytes:
 @pytest.fixture
 def camera() -> Iterator[Camera]:
     ours, theirs = socket.socketpair()
-    with ours, theirs:
-        yield Camera(ours, theirs)
+    with PlainClient.of(ours) as client, theirs:
+        yield Camera(client, theirs)
 
 
 @pytest.mark.parametrize("name", [b"Content-Length: ", b"content-length:", b"CONTENT-LENGTH:\t "])
