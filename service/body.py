@@ -106,6 +106,9 @@ class RequestBody:
 
     def prepare(self, *, scarce: bool) -> None:
         """See Bring."""
+        connection = self._req.env.get("gunicorn.socket")
+        if connection is not None:
+            connection.waits = True
         if self._plain is None:
             if not self._form:
                 self._poured = self._through_memory(self._read_stream)

@@ -90,12 +90,15 @@ class Outbox:
         """How many connections are here of the address with most of them."""
         return max(self._crowds.values(), default=0)
 
-    def make_room(self) -> None:
-        """Of the address with most connections here, cut off the one that has been here for longest."""
-        crowded = max(self._crowds, key=self._crowds.__getitem__)
+    def make_room(self) -> bool:
+        """Cut off who is here for longest, of the address with most connections here; returns whether there was one."""
+        crowded = max(self._crowds, key=self._crowds.__getitem__, default=None)
+        if crowded is None:
+            return False
         longest = next(conn for conn in self._parcels if _address(conn) == crowded)
         self._take_out(longest)
         self._cut_off(longest)
+        return True
 
     def end(self) -> None:
         """Cut off everybody: the front ends."""

@@ -12,7 +12,6 @@ import logging
 import select
 import selectors
 import socket
-import threading
 import time
 from functools import partial
 from typing import Any
@@ -26,6 +25,7 @@ from service.lobby import Lobby, Patience
 from service.outbox import Outbox
 from service.repeat import answer_again
 from service.scarce import ScarceThreads
+from service.turns import Turns
 from service.unsent import PlainClient
 from service.wire import BodyPaused, receive_in_steps
 
@@ -35,12 +35,14 @@ _WAIT_S = 2.0
 _STEP_MS = 50  # how soon a thread that waits on TLS sees that the front is to stop
 _SPARE_THREADS = 32  # never waiting for a camera: for new connections, health and the page
 _TURN_S = 0.1  # how often deadlines are looked at
+_BUSY_TURN_S = 0.002  # how soon it is seen that a thread has begun to wait for a slot or a worker
 _HEAD_S = 5.0
 _LINGER_S = 1.0  # for a request that a client is sending while the front is asked to stop
 _HANDSHAKE_S = 0.2  # for a client on the way from its SYN to its ACK
 _NO_DESCRIPTORS_S = 0.5
 _COMPLAINT_S = 1.0
 _READ_BYTES = 8192
+_ACCEPTED_AT_ONCE = 16
 
 
 class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes no types
@@ -48,8 +50,6 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._inside = 0
-        self._inside_lock = threading.Lock()
         self._handshakes: dict[Any, float] = {}  # TLS connections in a thread without a request yet: until when
         self._looked_at = 0.0
         self._accept_from = 0.0
@@ -64,6 +64,9 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         """Serve until asked to stop, then until nobody is left."""
         # who comes anew has time to speak, also where nobody may stay
         patience = Patience(float(self.cfg.keepalive) or _HEAD_S, _HEAD_S, self.app.body_s)
+        self._turns = Turns(
+            self.cfg.threads, _SPARE_THREADS, super().enqueue_req, PlainClient.leaves_much, self._count_out
+        )
         self._outbox = Outbox(self.poller, self.app.send_s, self._count_out, self.app.count_cut_off)
         self._lobby = Lobby(
             self.poller, patience, self.enqueue_req, self._outbox.deliver, self._count_out, self.app.count_failed
@@ -81,7 +84,8 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
 
     def _turn(self) -> None:
         self.notify()
-        self.wait_for_and_dispatch_events(_TURN_S)
+        self.wait_for_and_dispatch_events(_BUSY_TURN_S if self._turns.is_waiting else _TURN_S)
+        self._turns.call()
         now_s = time.monotonic()
         if now_s - self._looked_at < _TURN_S:
             return
@@ -126,8 +130,10 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
                 pass
 
     def accept(self, listener: socket.socket) -> None:
-        """Take a new connection into the lobby."""
-        self._accept_one(listener)
+        """Take new connections into the lobby: some at once, for where much goes on a turn takes its time."""
+        for _ in range(_ACCEPTED_AT_ONCE):
+            if not self._accepting or not self._accept_one(listener):
+                break
 
     def _accept_one(self, listener: socket.socket) -> bool:
         """Returns whether there was one."""
@@ -165,10 +171,12 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
 
     def _make_room(self) -> bool:
         """Close a connection that no thread has, of the address with most of them; returns whether there was one."""
-        if self._outbox.largest_crowd <= self._lobby.largest_crowd:
-            return self._lobby.make_room()
-        self._outbox.make_room()
-        return True
+        places = (self._lobby, self._outbox, self._turns)
+        return max(places, key=lambda place: place.largest_crowd).make_room()  # type: ignore[attr-defined, no-any-return]
+
+    def enqueue_req(self, conn: Any) -> None:
+        """See gunicorn: a request is there, and wants a thread."""
+        self._turns.come(conn)
 
     def _await_handshake(self, conn: Any) -> None:
         """Let a TLS client that has not said anything wait without a thread."""
@@ -181,16 +189,12 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
 
     def handle(self, conn: Any) -> Any:
         """Answer requests until the connection pauses, closes, or its thread is needed elsewhere."""
-        with self._inside_lock:
-            self._inside += 1
         try:
             return self._handle_all(conn)
         except BodyPaused as paused:
             return paused
         finally:
             self._handshakes.pop(conn, None)
-            with self._inside_lock:
-                self._inside -= 1
 
     def _handle_all(self, conn: Any) -> Any:
         while True:
@@ -236,6 +240,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """A thread gives a connection back to the main thread, where this runs."""
+        self._turns.done(conn)
         try:
             result = not fs.cancelled() and fs.result()
         except Exception:  # noqa: BLE001 - whatever it was, it may not end the loop that all connections live in
@@ -258,14 +263,19 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
 
     def _next_request_comes(self, conn: Any) -> bool:
         if conn.parser.unreader.buf.tell():  # it came together with the one before
-            return bool(self.alive)
-        if self._inside > self.cfg.threads - _SPARE_THREADS:
+            return bool(self.alive and not self._turns.must_yield(conn))
+        if self._turns.busy_count > self.cfg.threads - _SPARE_THREADS:
             return False
+        conn.sock.waits = True
         give_up_s = time.monotonic() + _WAIT_S
-        while self.alive and time.monotonic() < give_up_s and not self.tpool.are_scarce:
+        while self.alive and time.monotonic() < give_up_s and not self._others_need_a_thread(conn):
             if self._receive_some(conn):
+                conn.sock.waits = False
                 return True
         return False
+
+    def _others_need_a_thread(self, conn: Any) -> bool:
+        return self.tpool.are_scarce or self._turns.must_yield(conn)
 
     def _receive_some(self, conn: Any) -> bool:
         """Wait for a moment; returns whether the connection has something to say, be it that it ended."""

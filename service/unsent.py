@@ -95,6 +95,12 @@ class Outgoing(socket.socket):
 
     holdings: ClassVar[Holdings] = Holdings(_HELD_BYTES, _SHARE)  # the account of this front
     unsent: Unsent | None = None
+    waits: bool = False  # whether the thread that has it waits: for a frame, a slot, a worker, the next request
+
+    @classmethod
+    def leaves_much(cls, address: str) -> bool:
+        """Whether a client has left so much with us that it should have little more."""
+        return 2 * cls.holdings.of(address) > cls.holdings.share_bytes
 
     def take(self, data: memoryview | bytes) -> int:
         """Send as much as the socket takes at once; returns how much that is."""
@@ -102,6 +108,7 @@ class Outgoing(socket.socket):
 
     def sendall(self, data: Any, _flags: int = 0, /) -> None:
         """Send what the socket takes, hold the rest."""
+        self.waits = False
         if self.unsent is None:
             if not data:
                 return
