@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _AT_ONCE = socket.MSG_DONTWAIT
 _HELD_BYTES = 256 << 20
 _SHARE = 0.5
-_MAPPED_BYTES = 1 << 20  # memory of a map goes back to the kernel at once, that of malloc when it likes
+_MAPPED_BYTES = 64 << 10  # memory of a map goes back to the kernel at once, that of malloc when it likes
 _TURN_BYTES = 256 << 10  # over TLS each byte is computed; others have their turn in between
 
 
@@ -125,19 +125,17 @@ class Outgoing(socket.socket):
         return len(data)
 
     def hold(self, rest: memoryview) -> None:
-        """Hold what the client has not taken, behind what is held already: a copy, where the memory may change."""
-        whole = rest.obj
-        is_ours = not isinstance(whole, bytes)
+        """Hold a copy of what the client has not taken, behind what is held already."""
         unsent = self.unsent = self.unsent or Unsent()
         if unsent.is_lost:
             raise _lost()
         try:
             client = str(self.getpeername()[0])
-            unsent.reserve(self.holdings, client, len(whole) if isinstance(whole, bytes) else len(rest))
+            unsent.reserve(self.holdings, client, len(rest))
         except NoFreeSlot:
             unsent.lose()
             raise _lost() from None
-        unsent.add(_copy(rest) if is_ours else rest)
+        unsent.add(_copy(rest))
 
     def close(self) -> None:
         """Close, and hold nothing any more."""
@@ -199,6 +197,6 @@ _send_over_tls = ssl.SSLSocket.send
 def _copy(view: memoryview) -> memoryview:
     if len(view) < _MAPPED_BYTES:
         return memoryview(bytes(view))
-    copy = memoryview(mmap.mmap(-1, len(view)))
+    copy = memoryview(mmap.mmap(-1, len(view), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
     copy[:] = view
     return copy.toreadonly()

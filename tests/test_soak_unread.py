@@ -20,7 +20,7 @@ from unread import never_reading
 CLIENTS = 1000
 TIME_S = 15.0
 BUDGET_BYTES = 256 << 20  # service/unsent.py
-THREADS_BYTES = 32 << 20  # threads that were needed once stay, with their stacks and a little memory of their own
+THREADS_BYTES = 32 << 20  # threads that were needed once stay, with their stacks and what malloc keeps for each
 
 LONG = """
 import numpy as np
