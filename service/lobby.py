@@ -103,14 +103,16 @@ class Lobby:
         self._leave_by_s = math.inf
         self._scratch = memoryview(bytearray(_MOST_READ_BYTES))
 
-    def await_head(self, conn: Any) -> None:
-        """Wait for a request; its first bytes may be there already."""
+    def await_head(self, conn: Any, *, is_new: bool = False) -> None:
+        """Wait for a request; its first bytes may be there already. Whoever is new has time to speak in any case."""
         buffered = conn.parser.unreader.buf
         if head_is_whole(buffered):
             self._go_on(conn)
             return
         begun = buffered.tell() > 0
         patience_s = self._patience.head_s if begun else self._patience.idle_s
+        if is_new:
+            patience_s = max(patience_s, self._patience.head_s)
         too_late = _head_too_slow(self._patience.head_s) if begun else None
         self._receive(_Guest(conn, time.monotonic() + patience_s, self._more_head, too_late, idle=not begun))
 

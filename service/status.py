@@ -11,6 +11,7 @@ import orjson
 
 from service.keyring import Scope
 from service.keys import require
+from service.unsent import Outgoing
 from workers.control import Control, FrontRow, WorkerRow
 
 if TYPE_CHECKING:
@@ -57,7 +58,10 @@ class Status:
                 "not_kept": control.total(FrontRow.NOT_KEPT),
                 "received_bytes": control.total(FrontRow.RECEIVED_BYTES),
             },
-            "connections": {"cut_off": control.total(FrontRow.CUT_OFF)},
+            "connections": {
+                "cut_off": control.total(FrontRow.CUT_OFF),
+                "held_bytes_here": Outgoing.holdings.total_bytes,
+            },
             "seconds": {
                 "waiting": control.total(FrontRow.WAIT_NS) / 1e9,
                 "receiving": control.total(FrontRow.RECEIVE_NS) / 1e9,

@@ -62,8 +62,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
 
     def run(self) -> None:
         """Serve until asked to stop, then until nobody is left."""
-        # who comes anew has time to speak, also where nobody may stay
-        patience = Patience(float(self.cfg.keepalive) or _HEAD_S, _HEAD_S, self.app.body_s)
+        patience = Patience(float(self.cfg.keepalive), _HEAD_S, self.app.body_s)
         self._turns = Turns(
             self.cfg.threads, _SPARE_THREADS, super().enqueue_req, PlainClient.leaves_much, self._count_out
         )
@@ -154,7 +153,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         else:
             conn.init()
             receive_in_steps(conn.sock)
-            self._lobby.await_head(conn)
+            self._lobby.await_head(conn, is_new=True)
         return True
 
     def _suffer(self, error: OSError) -> None:
@@ -256,6 +255,8 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
             self._lobby.await_body(conn, result)
         elif result is True and not self.cfg.is_ssl and not conn.is_http2:
             self._lobby.await_head(conn)
+        elif result is True and self.cfg.is_ssl and conn.sock.pending():
+            self.enqueue_req(conn)  # decrypted already: the poller would not hear of it
         elif result:
             super().finish_request(conn, fs)
         else:
@@ -282,7 +283,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         if self.cfg.is_ssl:
             poll = select.poll()
             poll.register(conn.sock, select.POLLIN)
-            return bool(poll.poll(_STEP_MS))
+            return conn.sock.pending() > 0 or bool(poll.poll(_STEP_MS))
         if conn.sock.gettimeout() is not None:  # gunicorn's main thread has had it
             conn.sock.setblocking(True)
         try:
