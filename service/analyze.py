@@ -102,7 +102,7 @@ class Desk:
             wish = Wish(source, values, asked(values), client_of(req))
             source.check(req, values, self.pool.request_bytes)
             self._await_worker()
-            body = RequestBody(req, self.pool.request_bytes, self.settings.body_ms / 1000)
+            body = RequestBody(req, self.pool.request_bytes)
             with ExitStack() as until_sent:
                 lease = until_sent.enter_context(self._lease(wish, body, begun_ns))
                 reply = self._inspect(lease, wish, body, begun_ns)

@@ -1,23 +1,22 @@
-"""Getting a request's frame into a slot: the short way (wire.py), the portable way, and multipart forms.
+"""Getting a request's frame into a slot: the short way (wire.py), or through memory of this front (gathered.py).
 
-On the portable way (chunked, TLS, another server) and in forms nobody can tell how fast the frame will come. It goes
-through memory of this front first, so that a slow client holds a thread at most, of which only some may be held so.
+Chunked bodies, forms and what comes over TLS are gathered before a slot is taken, for nobody can tell how fast they
+will come; so are plain ones that turn out to be slow.
 """
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 import falcon
 from falcon.media.multipart import MultipartForm
 
-from service.wire import body_limit_s, bounded_reads, give_back, plain_body, take_over
-from workers.errors import BodyTooSlow, FrameTooLarge, IncompleteBody, InvalidParameter, NoFreeSlot
+from service.gathered import drop_gathered, gather
+from service.wire import give_back, plain_body, take_over
+from workers.errors import FrameTooLarge, IncompleteBody, InvalidParameter
 
 if TYPE_CHECKING:
     from workers.exchange import Rest
@@ -25,10 +24,6 @@ if TYPE_CHECKING:
 _STEP_BYTES = 1 << 20
 _FIELD_BYTES = 4096
 FORM_BYTES = 1 << 16  # what a form may hold beside its frame
-_SLOW_READERS = threading.BoundedSemaphore(16)
-_TURN_S = 0.25
-
-_T = TypeVar("_T")
 
 
 class Readable(Protocol):
@@ -68,7 +63,7 @@ class Bring(Protocol):
         """Get the frame, or its beginning, to the start of `area`; in a form it is the part named `part`.
 
         Raises:
-            FrameTooLarge, IncompleteBody, BodyTooSlow, InvalidParameter, NoFreeSlot
+            FrameTooLarge, IncompleteBody, InvalidParameter, NoFreeSlot
             BodyPaused: it does not come quickly after all.
         """
 
@@ -90,13 +85,12 @@ def is_form(req: falcon.Request) -> bool:
 class RequestBody:
     """The frame in the body of a WSGI request: the short way (wire.py), or through memory of this front."""
 
-    def __init__(self, req: falcon.Request, largest_bytes: int, most_s: float) -> None:
+    def __init__(self, req: falcon.Request, largest_bytes: int) -> None:
         self._req = req
         self._largest_bytes = largest_bytes
-        self._most_s = most_s
-        self._plain = plain_body(req.env)
         self._form = is_form(req)
-        self._poured: bytearray | None = None
+        self._plain = None if self._form else plain_body(req.env)
+        self._gathered = memoryview(b"")
 
     @property
     def client_fd(self) -> int:
@@ -110,49 +104,25 @@ class RequestBody:
         if connection is not None:
             connection.waits = True
         if self._plain is None:
-            if not self._form:
-                self._poured = self._through_memory(self._read_stream)
-        elif self._form:
-            self._plain.await_all()
+            self._gathered = gather(self._req.env, self._largest_bytes + (FORM_BYTES if self._form else 0))
         elif scarce:
             self._plain.await_flow()
 
     def into(self, area: memoryview, part: str) -> Received:
         """See Bring."""
-        if self._form:
-            frame, fields = self._through_memory(lambda give_up: self._read_form(part, give_up))
-        elif self._poured is not None:
-            frame, fields = self._poured, {}
-        else:
-            assert self._plain is not None
+        if self._plain is not None:
             take_over(self._req.env)
             return Received(self._plain.length, rest=self._plain.begin(area, partial(give_back, self._req.env)))
+        fields: dict[str, str] = {}
+        frame: bytes | bytearray | memoryview = self._gathered
+        if self._form:
+            frame, fields = self._read_form(part)
         area[: len(frame)] = frame
+        self._gathered = memoryview(b"")
+        drop_gathered(self._req.env["wsgi.input"])
         return Received(len(frame), fields)
 
-    def _through_memory(self, read: Callable[[float], _T]) -> _T:
-        """Receive by `read` while nothing of the pool is held; it may be slow, so only some may do that at once."""
-        if not _SLOW_READERS.acquire(timeout=_TURN_S):
-            raise NoFreeSlot("too many bodies without a plain length arrive at the same time; try again shortly")
-        length = self._req.content_length
-        limit_s = self._most_s if length is None else body_limit_s(length, self._most_s)
-        try:
-            with bounded_reads(self._req.env, limit_s):
-                return read(time.monotonic() + limit_s)
-        except TimeoutError:
-            raise BodyTooSlow(f"the body did not come within {limit_s:.1f} s") from None
-        finally:
-            _SLOW_READERS.release()
-
-    def _read_stream(self, give_up: float) -> bytearray:
-        # a chunked body ends where its chunks end, another where its length says
-        length = self._req.content_length
-        frame = _pour(self._req.stream if length is None else self._req.bounded_stream, self._largest_bytes, give_up)
-        if length is not None and len(frame) < length:
-            raise IncompleteBody(f"the body ended after {len(frame)} of {length} bytes")
-        return frame
-
-    def _read_form(self, part: str, give_up: float) -> tuple[bytearray, dict[str, str]]:
+    def _read_form(self, part: str) -> tuple[bytearray, dict[str, str]]:
         form = self._req.get_media()
         assert isinstance(form, MultipartForm)
         frame = None
@@ -161,12 +131,22 @@ class RequestBody:
             if piece.name == part:
                 if frame is not None:
                     raise InvalidParameter(f"the form has two parts named {part!r}; one was expected")
-                frame = _pour(piece.stream, self._largest_bytes, give_up)
+                frame = _pour(piece.stream, self._largest_bytes)
             elif piece.name is not None:
                 _add_field(fields, piece.name, piece.stream.read(_FIELD_BYTES + 1))
         if frame is None:
             raise InvalidParameter(f"the form has no part named {part!r}")
         return frame, fields
+
+
+def small_body(req: falcon.Request, most_bytes: int) -> bytes:
+    """Return all of a request's body, for a resource that takes a few bytes of JSON or a plain form.
+
+    Raises:
+        FrameTooLarge: it has more than `most_bytes`.
+        BodyPaused, IncompleteBody, BodyInvalid, NoFreeSlot: see `gather`.
+    """
+    return bytes(gather(req.env, most_bytes))
 
 
 def _add_field(fields: dict[str, str], name: str, value: bytes) -> None:
@@ -177,14 +157,12 @@ def _add_field(fields: dict[str, str], name: str, value: bytes) -> None:
     fields[name] = value.decode("utf-8", "replace")
 
 
-def _pour(stream: Readable, largest_bytes: int, give_up: float) -> bytearray:
-    """Read `stream` to its end; raises as Bring.into."""
+def _pour(stream: Readable, largest_bytes: int) -> bytearray:
+    """Read a part of a form to its end; raises FrameTooLarge, IncompleteBody."""
     poured = bytearray()
     while True:
         try:
             piece = stream.read(min(_STEP_BYTES, largest_bytes - len(poured) + 1))
-        except TimeoutError:
-            raise
         except (OSError, ValueError) as error:
             raise IncompleteBody(f"the body broke off after {len(poured)} bytes: {error}") from None
         if not piece:
@@ -192,5 +170,3 @@ def _pour(stream: Readable, largest_bytes: int, give_up: float) -> bytearray:
         poured += piece
         if len(poured) > largest_bytes:
             raise FrameTooLarge(f"the body has more than {largest_bytes} bytes (max_frame_mib)")
-        if time.monotonic() > give_up:
-            raise BodyTooSlow(f"{len(poured)} bytes came before the time for a body was up")

@@ -17,22 +17,21 @@ from gunicorn.app.base import BaseApplication
 
 from service.app import create_app
 from service.body import FORM_BYTES
+from service.certificates import Certificates
 from service.chunks import BoundedChunks
 from service.counters import Counters
+from service.holdings import HELD
 from service.keys import Access
 from service.link import SupervisorLink
 from service.plan import FrontPlan
 from service.settings import Settings
 from service.spelling import spell_headers
-from service.unsent import TlsClient
 from workers.control import Control
 from workers.dispatch import QueueDispatch
 from workers.parent import die_with_parent, keep_private
 from workers.pool import LONGEST_LINE, Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from workers.errors import FramemillError
 
 _PLAN_BYTES = 1 << 20
@@ -48,6 +47,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         self._plan = plan
         self._settings = Settings(**{**plan.settings, "stop_key": plan.stop_key})
         self._access = Access.of(self._settings, plan.api_key)
+        self.certificates = _certificates(self._settings)
         super().__init__()
 
     def load_config(self) -> None:
@@ -60,7 +60,6 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
             "threads": settings.slots_per_front + _THREADS_BEYOND_SLOTS,
             "worker_connections": _CONNECTIONS,
             "keepalive": settings.keepalive_s,
-            "ssl_context": _context,
             "sendfile": False,
             "timeout": 30,
             "graceful_timeout": max(1, settings.deadline_ms // 1000 + 1),
@@ -137,16 +136,19 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         self._pool = pool
         self._counters = Counters(pool.row)
         self._access.begin()
+        if self.certificates is not None:
+            self.certificates.begin()
+        # a client may always have one body of the largest size here
+        HELD.set_budget(max(self._settings.max_held_mib << 20, 2 * BoundedChunks.most_bytes))
         return spell_headers(
             create_app(pool, self._counters, self._settings, self._access, plan.state_dir, link, plan.project_name)
         )
 
 
-def _context(_: object, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-    """Let connections over TLS be of a kind that makes nobody wait who writes to them."""
-    context = make()
-    context.sslsocket_class = TlsClient
-    return context
+def _certificates(settings: Settings) -> Certificates | None:
+    if settings.certfile is None:
+        return None
+    return Certificates(settings.certfile, settings.keyfile, settings.client_ca_file)
 
 
 def _allow_descriptors(wanted: int) -> None:

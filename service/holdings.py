@@ -9,6 +9,7 @@ would hold most himself is refused.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Self
 
 from workers.errors import NoFreeSlot
@@ -16,6 +17,11 @@ from workers.errors import NoFreeSlot
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
+
+
+_PAGE_BYTES = 4096
+LET_GO = "more is held for slow clients than there is memory for; try again shortly"
+_OVER_SHARE = "this client has left more bytes with the server than its share; try again shortly"
 
 
 class Holding:
@@ -42,8 +48,13 @@ class Holding:
         """
         account = self._account
         if account is None:
-            raise NoFreeSlot(_LET_GO)
+            raise NoFreeSlot(LET_GO)
         account.grow(self, count)
+
+    def cover(self, total: int) -> None:
+        """Hold `total` bytes at least, in whole pages, so that single bytes cost no account; raises as `grow`."""
+        if total > self.count or self._account is None:
+            self.grow(-(-total // _PAGE_BYTES) * _PAGE_BYTES - self.count)
 
     def shrink(self, count: int) -> None:
         """Hold `count` bytes less: they have left."""
@@ -54,6 +65,11 @@ class Holding:
         """Hold nothing any more; as often as one likes."""
         if (account := self._account) is not None:
             account.release(self)
+
+    def abandon(self) -> None:
+        """Release, but later and without a lock: for finalizers, which may run while this thread has the account's."""
+        if (account := self._account) is not None:
+            account.abandoned.append(self)
 
     def take_end(self) -> Callable[[], None] | None:
         """For the account, under its lock: be over. Returns what lets the memory go, and forgets it: no cycle stays."""
@@ -69,10 +85,6 @@ class Holding:
         self.release()
 
 
-_LET_GO = "more is held for slow clients than there is memory for; try again shortly"
-_OVER_SHARE = "this client has left more bytes with the server than its share; try again shortly"
-
-
 class Holdings:
     """The account. `most_bytes` is the budget, of which one client may hold `share` (over 0, at most 1).
 
@@ -80,12 +92,18 @@ class Holdings:
     """
 
     def __init__(self, most_bytes: int, share: float) -> None:
-        self.most_bytes = most_bytes
-        self.share_bytes = int(most_bytes * share)
+        self._share = share
+        self.set_budget(most_bytes)
+        self.abandoned: deque[Holding] = deque()
         self._total = 0
         self._by_client: dict[str, dict[Holding, None]] = {}  # who came first is first
         self._sums: dict[str, int] = {}
         self._lock = threading.Lock()
+
+    def set_budget(self, most_bytes: int) -> None:
+        """Set what is held at most; what is held already stays."""
+        self.most_bytes = most_bytes
+        self.share_bytes = int(most_bytes * self._share)
 
     @property
     def total_bytes(self) -> int:
@@ -117,7 +135,7 @@ class Holdings:
         """See Holding.grow."""
         with self._lock:
             if holding.is_over:
-                raise NoFreeSlot(_LET_GO)
+                raise NoFreeSlot(LET_GO)
             gone = self._make_room(holding, count)
             self._add(holding, count)
         _tell(gone)
@@ -149,6 +167,9 @@ class Holdings:
 
     def _make_room(self, wanting: Holding, count: int) -> list[Callable[[], None] | None]:
         """Let go of others' until `count` more bytes fit, of nobody if they cannot; returns what to call for them."""
+        while self.abandoned:
+            if not (lost := self.abandoned.popleft()).is_over:
+                self._forget(lost)
         would_hold = self._sums.get(wanting.client, 0) + count
         if would_hold > self.share_bytes:
             raise NoFreeSlot(_OVER_SHARE)
@@ -163,7 +184,7 @@ class Holdings:
         while total > self.most_bytes:
             client = max(sums, key=sums.__getitem__, default="")
             if would_hold >= sums.get(client, 0):
-                raise NoFreeSlot(_LET_GO)
+                raise NoFreeSlot(LET_GO)
             if client not in going:
                 going[client] = iter(sorted(self._by_client[client], key=lambda holding: -holding.count))
             largest = next(going[client])
@@ -177,3 +198,7 @@ def _tell(gone: list[Callable[[], None] | None]) -> None:
     for let_go in gone:
         if let_go is not None:
             let_go()
+
+
+# three quarters for one client: a proxy that speaks for all cameras has enough, and others find room at once
+HELD = Holdings(256 << 20, 0.75)  # this front's account; a setting says how much (max_held_mib)

@@ -15,11 +15,11 @@ from service.keyring import Client, Keyring
 from workers.errors import SettingsInvalid
 
 _log = logging.getLogger(__name__)
-_LOOK_EVERY_S = 0.25
+LOOK_EVERY_S = 0.25
 _HEAD = struct.Struct("<Q32s")  # length of the text, its SHA-256
 
 # what tells that a file has changed: device, inode, size, and when its content and its state last changed, in ns
-_Look = tuple[int, int, int, int, int]
+Look = tuple[int, int, int, int, int]
 
 
 class LastGood:
@@ -53,28 +53,28 @@ class KeyWatch:
         self._single = () if single is None else (single,)
         self._path = path
         self._last_good = LastGood()
-        self._seen: _Look | None = None
-        self._changing: _Look | None = None
+        self._seen: Look | None = None
+        self._changing: Look | None = None
         self.ring = Keyring(self._single)
 
     def begin(self) -> None:
         """Read the file, and from now on follow it."""
         if self._path is None:
             return
-        self._seen = self._changing = _look(self._path)
+        self._seen = self._changing = look_at(self._path)
         if not self._read():
             self._put(clients(self._last_good.text()))
         threading.Thread(target=self._follow, name="keys", daemon=True).start()
 
     def _follow(self) -> None:
         waiting = threading.Event()
-        while not waiting.wait(_LOOK_EVERY_S):
+        while not waiting.wait(LOOK_EVERY_S):
             self.look()
 
     def look(self) -> None:
         """Take the file over if it has changed, and has stayed so since the last look: it may be half written."""
         assert self._path is not None
-        now = _look(self._path)
+        now = look_at(self._path)
         settled, self._changing = now == self._changing, now
         if settled and now != self._seen:
             self._seen = now
@@ -99,7 +99,8 @@ class KeyWatch:
         before.retired = True
 
 
-def _look(path: Path) -> _Look | None:
+def look_at(path: Path) -> Look | None:
+    """Return what tells whether a file has changed; None where it cannot be looked at."""
     try:
         status = os.stat(path)  # noqa: PTH116 - four times a second for as long as the server lives
     except OSError:

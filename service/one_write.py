@@ -7,6 +7,7 @@ from gunicorn.http import wsgi
 from gunicorn.http.body import LengthReader
 
 from service.chunks import BoundedChunks
+from service.gathered import drop_gathered
 from service.wire import response_head
 
 _SHORT_BYTES = 65_536
@@ -48,8 +49,9 @@ class OneWrite(wsgi.Response):  # type: ignore[misc]  # gunicorn publishes no ty
             else:
                 reader.unreader.unread(reader.unreader.take_buffered()[reader.length :])
                 reader.length = 0
-        elif type(reader) is BoundedChunks and reader.parser is not None:
+        elif type(reader) is BoundedChunks:
             self.force_close()
+        drop_gathered(self.req.body)
 
 
 # wsgi.create makes whatever stands under this name

@@ -45,14 +45,14 @@ class _Parcel:
 
 
 class Outbox:
-    """Used by the main thread alone; `left` hears of each connection that ended here, `cut` of each that we ended."""
+    """Used by the main thread alone; `close` ends a connection, `cut` hears of each whose client would not read."""
 
     def __init__(
-        self, poller: selectors.BaseSelector, most_s: float, left: Callable[[], None], cut: Callable[[], None]
+        self, poller: selectors.BaseSelector, most_s: float, close: Callable[[Any], None], cut: Callable[[], None]
     ) -> None:
         self._poller = poller
         self._most_s = most_s
-        self._left = left
+        self._close = close
         self._cut = cut
         self._parcels: dict[Any, _Parcel] = {}  # who came first is first
         self._crowds: Counter[str] = Counter()
@@ -139,10 +139,6 @@ class Outbox:
         with suppress(OSError):
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._close(conn)
-
-    def _close(self, conn: Any) -> None:
-        conn.close()
-        self._left()
 
 
 def _address(conn: Any) -> str:

@@ -9,6 +9,7 @@ import falcon
 import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from service.body import small_body
 from service.keyring import Scope
 from service.keys import require
 from workers.errors import FramemillError, InvalidParameter
@@ -84,7 +85,7 @@ class PanelSwitch:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Throw the switch and show the page again."""
         require(req, Scope.OPERATE)
-        wanted = req.bounded_stream.read(_FORM_BYTES)
+        wanted = small_body(req, _FORM_BYTES)
         if wanted not in {b"process=on", b"process=off"}:
             raise InvalidParameter("the form was expected to hold process=on or process=off")
         self._switch.throw(on=wanted == b"process=on")

@@ -54,6 +54,9 @@ class Settings(PoolSettings, BaseSettings):
         10_000  # a 24 MiB frame at 20 Mbit/s
     )
     send_ms: Annotated[int, Field(ge=100, le=600_000, description="time for a client to take its answer")] = 10_000
+    max_held_mib: Annotated[
+        int, Field(ge=16, le=1 << 20, description="memory of a front for what clients leave with it, in MiB")
+    ] = 256  # ten of the largest bodies that come slowly; see service/holdings.py
     keepalive_s: Annotated[int, Field(ge=0, le=3600, description="how long an idle connection stays open")] = (
         75  # cameras pause between parts
     )

@@ -11,7 +11,7 @@ import orjson
 
 from service.keyring import Scope
 from service.keys import require
-from service.unsent import Outgoing
+from service.unsent import unread_bytes
 from workers.control import Control, FrontRow, WorkerRow
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Status:
             },
             "connections": {
                 "cut_off": control.total(FrontRow.CUT_OFF),
-                "held_bytes_here": Outgoing.holdings.total_bytes,
+                "unread_bytes_here": unread_bytes(),
             },
             "seconds": {
                 "waiting": control.total(FrontRow.WAIT_NS) / 1e9,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import falcon
 import orjson
 
+from service.body import small_body
 from service.keyring import Scope
 from service.keys import require
 from service.new_file import replacing
@@ -77,7 +78,7 @@ class ProcessResource:
         """Throw the switch."""
         require(req, Scope.OPERATE)
         try:
-            asked = orjson.loads(req.bounded_stream.read(_BODY_BYTES))
+            asked = orjson.loads(small_body(req, _BODY_BYTES))
         except orjson.JSONDecodeError:
             asked = None
         if not isinstance(asked, dict) or not isinstance(asked.get("process"), bool):

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import errno
 import logging
-import select
 import selectors
 import socket
+import ssl
 import time
 from functools import partial
 from typing import Any
@@ -20,19 +20,21 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 import service.one_write  # noqa: F401 - from here on gunicorn answers with one system call
 from service.door import let_in, shut, stop_handshakes
+from service.gathered import STEP_S, BodyPaused, SetAside, drop_gathered
+from service.handshakes import Handshakes
 from service.heads import head_is_whole
 from service.lobby import Lobby, Patience
 from service.outbox import Outbox
 from service.repeat import answer_again
 from service.scarce import ScarceThreads
+from service.slow_bodies import SlowBodies
 from service.turns import Turns
 from service.unsent import PlainClient
-from service.wire import BodyPaused, receive_in_steps
+from service.wire import receive_in_steps
 
 _log = logging.getLogger(__name__)
 
 _WAIT_S = 2.0
-_STEP_MS = 50  # how soon a thread that waits on TLS sees that the front is to stop
 _SPARE_THREADS = 32  # never waiting for a camera: for new connections, health and the page
 _TURN_S = 0.1  # how often deadlines are looked at
 _BUSY_TURN_S = 0.002  # how soon it is seen that a thread has begun to wait for a slot or a worker
@@ -50,7 +52,6 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._handshakes: dict[Any, float] = {}  # TLS connections in a thread without a request yet: until when
         self._looked_at = 0.0
         self._accept_from = 0.0
         self._door_closes = False
@@ -62,14 +63,21 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
 
     def run(self) -> None:
         """Serve until asked to stop, then until nobody is left."""
-        patience = Patience(float(self.cfg.keepalive), _HEAD_S, self.app.body_s)
-        self._turns = Turns(
-            self.cfg.threads, _SPARE_THREADS, super().enqueue_req, PlainClient.leaves_much, self._count_out
-        )
-        self._outbox = Outbox(self.poller, self.app.send_s, self._count_out, self.app.count_cut_off)
+        patience = Patience(float(self.cfg.keepalive), _HEAD_S)
+        self._turns = Turns(self.cfg.threads, _SPARE_THREADS, super().enqueue_req, PlainClient.leaves_much, self._close)
+        self._outbox = Outbox(self.poller, self.app.send_s, self._close, self.app.count_cut_off)
         self._lobby = Lobby(
-            self.poller, patience, self.enqueue_req, self._outbox.deliver, self._count_out, self.app.count_failed
+            self.poller,
+            patience,
+            go_on=self._turns.come,
+            deliver=self._outbox.deliver,
+            left=self._count_out,
+            refused=self.app.count_failed,
+            later=self.method_queue.defer,
         )
+        self._slow_bodies = SlowBodies(self._lobby, self.app.body_s)
+        certificates = self.app.certificates
+        self._handshakes = Handshakes(self._lobby, certificates, patience) if certificates else None
         self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
         self.set_accept_enabled(True)
         while self.alive and self.is_parent_alive():
@@ -91,9 +99,6 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         self._looked_at = now_s
         self._lobby.call_time()
         self._outbox.call_time()
-        self.murder_keepalived()
-        self.murder_pending()
-        self._end_handshakes(now_s)
         if self.alive and not self._accepting and now_s >= self._accept_from:
             self.set_accept_enabled(True)
 
@@ -101,7 +106,6 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         """Answer who is here, and who comes while others are still here; then close the door and answer the rest."""
         begun_s = time.monotonic()
         self._lobby.hurry(begun_s + _LINGER_S)
-        self._cap_keepalive(begun_s + _LINGER_S)
         self._turn_until(begun_s + _LINGER_S)
         self._door_closes = self.app.closes_the_door
         if self._door_closes:
@@ -148,8 +152,8 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
             let_in(client)
         self.nr_conns += 1
         conn = TConn(self.cfg, PlainClient.of(client), address, listener.getsockname())
-        if self.cfg.is_ssl:
-            self._await_handshake(conn)
+        if self._handshakes is not None:
+            self._handshakes.await_hello(conn)
         else:
             conn.init()
             receive_in_steps(conn.sock)
@@ -173,15 +177,8 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         places = (self._lobby, self._outbox, self._turns)
         return max(places, key=lambda place: place.largest_crowd).make_room()  # type: ignore[attr-defined, no-any-return]
 
-    def enqueue_req(self, conn: Any) -> None:
-        """See gunicorn: a request is there, and wants a thread."""
-        self._turns.come(conn)
-
-    def _await_handshake(self, conn: Any) -> None:
-        """Let a TLS client that has not said anything wait without a thread."""
-        conn.timeout = time.monotonic() + _HEAD_S
-        self.pending_conns.append(conn)
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+    def _close(self, conn: Any) -> None:
+        self._lobby.close(conn)
 
     def _count_out(self) -> None:
         self.nr_conns -= 1
@@ -191,15 +188,13 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         try:
             return self._handle_all(conn)
         except BodyPaused as paused:
-            return paused
-        finally:
-            self._handshakes.pop(conn, None)
+            return paused.aside  # an exception would keep all that its traceback has seen
 
     def _handle_all(self, conn: Any) -> Any:
         while True:
             result = answer_again(conn.parser.unreader, conn.sock) if self._may_repeat(conn) else None
             if result is None:
-                if not self._has_whole_head(conn):
+                if not head_is_whole(conn.parser.unreader.buf):
                     return True
                 result = super().handle(conn)
             # False is closed; gunicorn's own mark for "no data yet" is neither
@@ -207,35 +202,14 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
                 return result
 
     def _may_repeat(self, conn: Any) -> bool:
-        return bool(self.alive and conn.initialized and not conn.is_http2)
-
-    def _has_whole_head(self, conn: Any) -> bool:
-        """Whether the parser would not have to wait; a connection that ended has as much as there will ever be."""
-        if self.cfg.is_ssl:
-            self._handshakes[conn] = time.monotonic() + _HEAD_S
-            return True
-        unreader = conn.parser.unreader
-        if not unreader.buf.tell():
-            conn.sock.setblocking(True)
-            try:
-                received = conn.sock.recv(_READ_BYTES)
-            except OSError:  # reset: gunicorn finds its end next
-                received = b""
-            if not received:
-                return True
-            unreader.unread(received)
-        return head_is_whole(unreader.buf)
+        return self.alive and not conn.is_http2 and "gathered" not in conn.parser.unreader.__dict__
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """See gunicorn: a request was parsed and is answered."""
-        self._handshakes.pop(conn, None)
-        return super().handle_request(req, conn)
-
-    def _end_handshakes(self, now_s: float) -> None:
-        """Wake threads that wait for a TLS client's handshake or head, by ending its connection."""
-        for conn in [conn for conn, until_s in list(self._handshakes.items()) if until_s <= now_s]:
-            self._handshakes.pop(conn, None)
-            shut(conn.sock)
+        try:
+            return super().handle_request(req, conn)
+        finally:
+            drop_gathered(req.body)
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """A thread gives a connection back to the main thread, where this runs."""
@@ -246,19 +220,15 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
             _log.exception("a connection met a fault of ours")
             result = False
         if conn.sock.unsent is None:
-            self._go_on(conn, result, fs)
+            self._go_on(conn, result)
         else:  # until the client has taken its answer it is asked for nothing more
-            self._outbox.deliver(conn, partial(self._go_on, conn, result, fs))
+            self._outbox.deliver(conn, partial(self._go_on, conn, result))
 
-    def _go_on(self, conn: Any, result: Any, fs: Any) -> None:
-        if isinstance(result, BodyPaused):
-            self._lobby.await_body(conn, result)
-        elif result is True and not self.cfg.is_ssl and not conn.is_http2:
+    def _go_on(self, conn: Any, result: Any) -> None:
+        if isinstance(result, SetAside):
+            self._slow_bodies.await_body(conn, result)
+        elif result is True:
             self._lobby.await_head(conn)
-        elif result is True and self.cfg.is_ssl and conn.sock.pending():
-            self.enqueue_req(conn)  # decrypted already: the poller would not hear of it
-        elif result:
-            super().finish_request(conn, fs)
         else:
             self._lobby.see_off(conn)
 
@@ -270,26 +240,27 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         conn.sock.waits = True
         give_up_s = time.monotonic() + _WAIT_S
         while self.alive and time.monotonic() < give_up_s and not self._others_need_a_thread(conn):
-            if self._receive_some(conn):
+            received = _receive_some(conn)
+            if received is not None:
                 conn.sock.waits = False
-                return True
+                conn.parser.unreader.buf.write(received)
+                return bool(received)  # the end is for the lobby to find
         return False
 
     def _others_need_a_thread(self, conn: Any) -> bool:
         return self.tpool.are_scarce or self._turns.must_yield(conn)
 
-    def _receive_some(self, conn: Any) -> bool:
-        """Wait for a moment; returns whether the connection has something to say, be it that it ended."""
-        if self.cfg.is_ssl:
-            poll = select.poll()
-            poll.register(conn.sock, select.POLLIN)
-            return conn.sock.pending() > 0 or bool(poll.poll(_STEP_MS))
-        if conn.sock.gettimeout() is not None:  # gunicorn's main thread has had it
-            conn.sock.setblocking(True)
-        try:
-            conn.parser.unreader.buf.write(conn.sock.recv(_READ_BYTES))
-        except BlockingIOError:  # see wire.receive_in_steps
-            return False
-        except OSError:  # reset: whoever reads next finds its end
-            return True
-        return True
+
+def _receive_some(conn: Any) -> bytes | None:
+    """Receive what is there, or comes within a moment: nothing at the end, None where nothing came."""
+    if isinstance(conn.sock, ssl.SSLSocket):
+        conn.sock.settimeout(STEP_S)
+    elif conn.sock.gettimeout() is not None:  # gunicorn's main thread has had it
+        conn.sock.setblocking(True)  # for a step: see wire.receive_in_steps
+    try:
+        received: bytes = conn.sock.recv(_READ_BYTES)
+    except (BlockingIOError, TimeoutError):
+        return None
+    except OSError:
+        return b""
+    return received

@@ -22,8 +22,8 @@ _SURELY_WAITS_S = 1.0  # no answer takes so long to compute
 class Turns:
     """Used by the main thread alone, but for `must_yield`; `begin` gives a connection to one of `threads` threads.
 
-    `spare` of them are for addresses that have none yet. An address that `is_heavy` has very few. `left` hears of each
-    connection that was closed here.
+    `spare` of them are for addresses that have none yet. An address that `is_heavy` has very few. `close` ends a
+    connection.
     """
 
     def __init__(
@@ -32,13 +32,13 @@ class Turns:
         spare: int,
         begin: Callable[[Any], None],
         is_heavy: Callable[[str], bool],
-        left: Callable[[], None],
+        close: Callable[[Any], None],
     ) -> None:
         self._threads = threads
         self._shared = threads - spare
         self._begin = begin
         self._is_heavy = is_heavy
-        self._left = left
+        self._close = close
         self._busy: dict[str, dict[Any, float]] = {}  # connections in threads, and since when, by address
         self.busy_count = 0  # threads that have a connection; to be read from any thread
         self._waiting: dict[str, deque[Any]] = {}  # by address; who was served last stands last
@@ -88,8 +88,7 @@ class Turns:
         crowded = max(self._waiting, key=lambda address: len(self._waiting[address]), default=None)
         if crowded is None:
             return False
-        self._next_of(crowded).close()
-        self._left()
+        self._close(self._next_of(crowded))
         return True
 
     def _may_begin(self, address: str, sharing: int, now_s: float) -> bool:

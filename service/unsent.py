@@ -16,17 +16,23 @@ import ssl
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from service.holdings import Holdings
+from service.holdings import HELD
 from workers.errors import NoFreeSlot
 
 if TYPE_CHECKING:
-    from service.holdings import Holding
+    from service.holdings import Holding, Holdings
 
 _AT_ONCE = socket.MSG_DONTWAIT
-_HELD_BYTES = 256 << 20
-_SHARE = 0.5
 _MAPPED_BYTES = 64 << 10  # memory of a map goes back to the kernel at once, that of malloc when it likes
 _TURN_BYTES = 256 << 10  # over TLS each byte is computed; others have their turn in between
+
+
+_unsent: set[Unsent] = set()  # of all connections
+
+
+def unread_bytes() -> int:
+    """How many bytes this front holds for clients that do not take them; from any thread."""
+    return sum(unsent.byte_count for unsent in list(_unsent))
 
 
 class Unsent:
@@ -38,6 +44,7 @@ class Unsent:
         self._pieces: deque[memoryview] = deque()
         self._holding: Holding | None = None
         self.is_lost = False
+        _unsent.add(self)
 
     @property
     def byte_count(self) -> int:
@@ -59,6 +66,7 @@ class Unsent:
     def lose(self) -> None:
         """Forget all of it, from any thread: others need the room."""
         self.is_lost = True
+        _unsent.discard(self)
         self._pieces = deque()
         self.release()
 
@@ -93,7 +101,7 @@ class Outgoing(socket.socket):
         OSError: the client went away.
     """
 
-    holdings: ClassVar[Holdings] = Holdings(_HELD_BYTES, _SHARE)  # the account of this front
+    holdings: ClassVar[Holdings] = HELD
     unsent: Unsent | None = None
     waits: bool = False  # whether the thread that has it waits: for a frame, a slot, a worker, the next request
 

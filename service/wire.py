@@ -6,8 +6,7 @@ This file reaches into gunicorn (its version is pinned). What it relies on, chec
   one has read from it. Its `unreader` has `take_buffered()` and `unread()`, for the bytes that came with the headers.
 * `gunicorn.socket` is a `PlainClient`: no TLS in between; threads.py has let it `receive_in_steps`.
 
-Where that does not hold (chunked, TLS, multipart, another server) `plain_body` returns None and body.py goes the
-portable way.
+Where that does not hold (chunked, TLS, a body that was gathered) `plain_body` returns None and gathered.py does it.
 """
 
 from __future__ import annotations
@@ -19,14 +18,15 @@ import socket
 import struct
 import termios
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from gunicorn import SERVER, util
 from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.unreader import SocketUnreader
 
+from service.gathered import STEP_S, BodyPaused
+from service.gathering import Declared, Gathering
 from service.heads import last_head
 from service.unsent import PlainClient
 from workers.errors import IncompleteBody
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 # it never waits, so it may keep the interpreter's lock, which others would take meanwhile
 _ioctl = ctypes.PyDLL(None).ioctl
 _ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
-_STEP_S = 0.05
-_STEP = struct.pack("ll", 0, int(_STEP_S * 1e6))
+_STEP = struct.pack("ll", 0, int(STEP_S * 1e6))
 _STEP_BYTES = 512 * 1024  # in a step: 100 Mbit/s bring 600 kB
 _FLOW_BYTES = 32 * 1024  # what a body that flows has in the kernel by the time its head was read
 _SOON_MS = 20
@@ -47,30 +46,12 @@ _NARROW_BYTES = 512 << 10
 _OPEN_BYTES = 1 << 30
 
 
-class BodyPaused(BaseException):
-    """A body does not flow: its request is set aside and begins anew once all of the body is there.
-
-    Nothing has been done for the request yet. Not an Exception, so that nobody on the way takes it for a fault.
-    """
-
-    def __init__(self, head: bytes, body: bytes, length: int) -> None:
-        super().__init__(f"{len(body)} of {length} bytes came")
-        self.head = head
-        self.body = body
-        self.length = length
-
-
 _large_bodies: set[object] = set()  # on their way in now
 
 
 def receive_in_steps(connection: socket.socket) -> None:
     """Let no call that receives on this plain connection wait longer than one step: BlockingIOError then."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _STEP)
-
-
-def body_limit_s(length: int, most_s: float) -> float:
-    """How long a body of `length` bytes may take in all: two seconds and one for each megabyte, at most `most_s`."""
-    return min(most_s, 2.0 + length / 1e6)
 
 
 class PlainBody:
@@ -93,12 +74,7 @@ class PlainBody:
         """Make sure, before a slot is taken, that the body flows; raises BodyPaused where it does not."""
         missing = min(self.length - len(self._early), _FLOW_BYTES)
         if missing > 0 and _waiting_bytes(self._connection) < missing and not _comes_soon(self._connection, missing):
-            raise BodyPaused(self._head, bytes(self._early), self.length)
-
-    def await_all(self) -> None:
-        """Make sure that all of it can be read without waiting; raises BodyPaused where that is not so."""
-        if _waiting_bytes(self._connection) < self.length - len(self._early):
-            raise BodyPaused(self._head, bytes(self._early), self.length)
+            raise self._paused(self._early)
 
     def begin(self, area: memoryview, on_arrival: Callable[[], None] | None = None) -> Rest | None:
         """Put what came early to the start of `area`, and return the rest; None where that is all.
@@ -118,7 +94,7 @@ class PlainBody:
 
         Raises:
             IncompleteBody: the client stopped sending.
-            BodyPaused: it came slower than a link of 100 Mbit/s brings it.
+            BodyPaused: it came slower than a link of 100 Mbit/s brings it. NoFreeSlot: so it did, and there is no room.
         """
         if self.length < _LARGE_BYTES:
             self._receive_rest(take)
@@ -154,7 +130,17 @@ class PlainBody:
                 raise IncompleteBody(f"the body ended after {got} of {self.length} bytes")
             got += max(received, 0)
             if got < self.length and received < _STEP_BYTES:
-                raise BodyPaused(self._head, bytes(self._area[:got]), self.length)
+                raise self._paused(self._area[:got])
+
+    def _paused(self, came: memoryview) -> BodyPaused:
+        """Take what came out of the slot, which others need; raises NoFreeSlot where there is no room for it."""
+        try:
+            client = self._connection.getpeername()[0]
+        except OSError:  # it has gone
+            raise IncompleteBody(f"the body ended after {len(came)} of {self.length} bytes") from None
+        body = Gathering(Declared(self.length), client)
+        body.take(came)
+        return BodyPaused(self._head, body)
 
 
 def _waiting_bytes(connection: socket.socket) -> int:
@@ -219,30 +205,3 @@ def response_head(version: str, status: str, headers: Iterable[tuple[str, str]],
         f"HTTP/{version} {status}\r\nServer: {SERVER}\r\nDate: {_date(int(time.time()))}\r\n"
         f"Connection: {'keep-alive' if keep else 'close'}\r\n{lines}\r\n"
     ).encode("latin-1")
-
-
-@contextmanager
-def bounded_reads(env: dict[str, Any], limit_s: float) -> Iterator[None]:
-    """Let all reads of the body together wait no longer than `limit_s`, TLS or not: TimeoutError then."""
-    connection = env.get("gunicorn.socket")
-    if connection is None:  # another server, with limits of its own
-        yield
-        return
-    unreader = env["wsgi.input"].reader.unreader
-    receive = unreader.chunk
-    give_up = time.monotonic() + limit_s
-
-    def receive_in_time(size_hint: int | None = None) -> bytes:
-        left_s = give_up - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError
-        connection.settimeout(left_s)
-        data: bytes = receive(size_hint)
-        return data
-
-    unreader.chunk = receive_in_time
-    try:
-        yield
-    finally:
-        del unreader.chunk
-        connection.settimeout(None)

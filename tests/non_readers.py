@@ -68,7 +68,7 @@ class Way:
 
     def await_held(self) -> None:
         """Wait until the server holds something for a client that does not take it."""
-        until(lambda: self.status()["connections"]["held_bytes_here"] > 0)
+        until(lambda: self.status()["connections"]["unread_bytes_here"] > 0)
 
     def await_nothing(self) -> None:
         """Wait until the server holds nothing for anybody, and all slots are free."""
@@ -76,7 +76,7 @@ class Way:
         def nothing() -> bool:
             status = self.status()
             slots = status["slots"]
-            return not status["connections"]["held_bytes_here"] and bool(slots["free_here"] >= slots["per_front"])
+            return not status["connections"]["unread_bytes_here"] and bool(slots["free_here"] >= slots["per_front"])
 
         until(nothing)
 

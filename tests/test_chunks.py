@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 
 import pytest
 from gunicorn.http import message
 from gunicorn.http.errors import NoMoreData
-from gunicorn.http.unreader import IterUnreader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.chunks import BoundedChunks
+from service.chunks import BoundedChunks, ChunkScanner
 from workers.errors import BodyInvalid, FrameTooLarge
 
-_REQUEST = SimpleNamespace(
-    limit_request_field_size=8190, max_buffer_headers=827_394, parse_headers=lambda *_, **__: [], trailers=[]
-)
 _END = b"0\r\n\r\n"
 
 
@@ -41,11 +36,13 @@ def _chunk(data: bytes, extension: bytes = b"") -> bytes:
 
 
 def _read(wire: _Wire) -> bytes:
-    reader = BoundedChunks(_REQUEST, IterUnreader(iter(wire)))
-    body = b""
-    while piece := reader.read(1 << 20):
-        body += piece
-    return body
+    scanner, body = ChunkScanner(1 << 30), bytearray()
+    for piece in wire:
+        used = scanner.feed(memoryview(piece), body.extend)
+        if scanner.is_over:
+            return bytes(body)
+        assert used == len(piece)
+    raise NoMoreData
 
 
 def _read_all(stream: bytes) -> bytes:

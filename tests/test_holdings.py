@@ -103,6 +103,26 @@ def test_what_is_let_go_is_forgotten_without_the_collector() -> None:
         gc.enable()
 
 
+def test_bytes_that_drip_are_held_in_whole_pages() -> None:
+    account = Holdings(100_000, 1.0)
+    held = account.hold("a", 0, _never)
+    counts = []
+    for total in (1, 2, 4096, 4097):
+        held.cover(total)
+        counts.append(held.count)
+    assert counts == [4096, 4096, 4096, 8192]
+    held.release()
+    with pytest.raises(NoFreeSlot):
+        held.cover(1)
+
+
+def test_what_was_abandoned_makes_room_for_who_comes_next() -> None:
+    account = Holdings(100, 1.0)
+    account.hold("a", 90, _never).abandon()
+    account.hold("b", 95, _never)
+    assert (account.of("a"), account.total_bytes) == (0, 95)
+
+
 def test_threads_may_hold_and_let_go_at_once() -> None:
     account = Holdings(1000, 0.5)
     mistakes = []

@@ -25,6 +25,7 @@ _OURS = {
     "repeat.py: connection.sendall": "an Outgoing",
     "outbox.py: connection.unsent.send": "takes what the socket takes; the Outbox has a deadline for all of it",
     "unsent.py: self.sendall": "it is the Outgoing",
+    "handshakes.py: self._certificates.context.wrap_socket": "makes an Outgoing: certificates.py says so",
     # to others, who are ours
     "link.py: os.write": "a word for the supervisor, which reads whenever it is not asleep; its death is an error",
     "server.py: os.write": "the plan of the fronts, into a memfd",
@@ -45,7 +46,7 @@ _GUNICORNS = {
     "workers/base.py: os.write": "the main loop's own pipe, which does not block",
     "workers/base.py: util.write_error": "malformed.py has another in its place",
     "util.py: sock.sendall": "an Outgoing",
-    "sock.py: ssl_context(conf).wrap_socket": "a context of front.py, which makes an Outgoing",
+    "sock.py: ssl_context(conf).wrap_socket": "handshakes.py has done it before",
 }
 
 

@@ -14,11 +14,7 @@ class _Conn:
     """As much of a connection as is looked at here."""
 
     client: tuple[str, int]
-    closed: list[Any]
     sock: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(waits=False))
-
-    def close(self) -> None:
-        self.closed.append(self)
 
 
 class _Front:
@@ -28,13 +24,13 @@ class _Front:
         self.begun: list[Any] = []
         self.closed: list[Any] = []
         self.heavy: set[str] = set()
-        self.turns = Turns(threads, spare, self.begun.append, self.heavy.__contains__, lambda: None)
+        self.turns = Turns(threads, spare, self.begun.append, self.heavy.__contains__, self.closed.append)
 
     def come(self, address: str, number: int) -> list[Any]:
         """So many requests, each of a connection of its own."""
         conns = []
         for _ in range(number):
-            conns.append(_Conn((address, 1), self.closed))
+            conns.append(_Conn((address, 1)))
             self.turns.come(conns[-1])
         return conns
 

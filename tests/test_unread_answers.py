@@ -220,7 +220,7 @@ def test_a_crowd_that_never_reads_is_not_noticed_by_good_cameras(tmp_path: Path)
                 until(lambda: len(seen.times_s) > 50)
                 assert blocked_in_send(server) == 0
             assert seen.failures == []
-        until(lambda: Way(server).status()["connections"]["held_bytes_here"] == 0)
+        until(lambda: Way(server).status()["connections"]["unread_bytes_here"] == 0)
 
 
 @pytest.mark.parametrize("keepalive_s", ["0", "1"])

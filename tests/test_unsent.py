@@ -37,15 +37,19 @@ class _Front:
     lobby: Lobby = field(init=False)
 
     def __post_init__(self) -> None:
-        self.outbox = Outbox(self.poller, 10.0, lambda: self.ended.append("left"), lambda: self.ended.append("cut"))
+        self.outbox = Outbox(self.poller, 10.0, self._close, lambda: self.ended.append("cut"))
         self.lobby = Lobby(
             self.poller,
-            Patience(5.0, 5.0, 5.0),
-            lambda _: None,
-            self.outbox.deliver,
-            lambda: self.ended.append("left"),
-            lambda _: self.ended.append("refused"),
+            Patience(5.0, 5.0),
+            go_on=pytest.fail,
+            deliver=self.outbox.deliver,
+            left=lambda: self.ended.append("left"),
+            refused=lambda _: self.ended.append("refused"),
+            later=lambda call: call(),
         )
+
+    def _close(self, conn: Any) -> None:
+        self.lobby.close(conn)
 
     def turn(self) -> None:
         for key, _ in self.poller.select(0.01):
@@ -168,6 +172,8 @@ def test_chunks_arrive_whole(front: _Front, lines: Callable[[str], _Line]) -> No
     front.outbox.deliver(line.conn, lambda: front.lobby.see_off(line.conn))
     read = front.read_until(line, b"0\r\n\r\n")
     assert read == b"3\r\nccc\r\n186A0\r\n" + b"c" * 100_000 + b"\r\n5\r\nccccc\r\n0\r\n\r\n"
+    line.theirs.close()
+    front.run_until(lambda: front.ended == ["left"])
 
 
 def test_who_would_leave_more_than_a_share_loses_the_connection(
