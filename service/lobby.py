@@ -43,6 +43,7 @@ _LEAST_READ_BYTES = 8192
 _MOST_READ_BYTES = 1 << 20
 _FAREWELL_S = 2.0
 _FAREWELL_BYTES = 64 << 20
+_UNTAKEN_MS = 10_000  # the kernel goes on sending when we have closed; not for ever to who takes nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,8 @@ class Lobby(Guests):
         if conn.sock.unsent is not None:
             self._deliver(conn, partial(self.see_off, conn))
             return
+        with contextlib.suppress(OSError):
+            conn.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNTAKEN_MS)
         try:
             conn.sock.setblocking(False)
             if isinstance(conn.sock, ssl.SSLSocket):

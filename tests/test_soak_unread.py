@@ -19,17 +19,19 @@ from unread import never_reading
 
 CLIENTS = 1000
 TIME_S = 60.0
-BUDGET_BYTES = 256 << 20  # service/unsent.py
+BUDGET_BYTES = 256 << 20  # max_held_mib
 THREADS_BYTES = 32 << 20  # threads that were needed once stay, with their stacks and what malloc keeps for each
 
 LONG = """
 import numpy as np
 
+NOISE = np.random.default_rng(0).integers(0, 256, (600, 600, 3), np.uint8)  # a picture of a megabyte
+
 def main(context):
     if context["data"] == "long":
         context["long"] = "x" * 900_000
     if context["data"] == "picture":
-        context["image"] = np.random.default_rng(0).integers(0, 256, (1200, 1200, 3), np.uint8)
+        context["image"] = NOISE
     context["seen"] = {"data": context["data"]}
 """
 _WAYS = {

@@ -213,6 +213,24 @@ def test_who_reads_too_slowly_is_cut_off_and_who_reads_slowly_gets_all_of_it(tmp
         way.await_nothing()
 
 
+def _server_sides(port: int) -> list[str]:
+    """The states of all connections to a port that the kernel has at the server's end, but for the listener."""
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [row[3] for row in rows if row[1].endswith(f":{port:04X}") and row[3] != "0A"]
+
+
+@pytest.mark.long
+def test_what_the_kernel_has_taken_is_not_kept_for_ever_either(tmp_path: Path) -> None:
+    with (
+        serving(_project(tmp_path / "p"), "--fronts", "1") as server,
+        Connection(server.port, receive_bytes=2048) as client,
+    ):
+        client.send(frame_request("long300000", b"abcd", "Connection: close"))
+        until(lambda: _server_sides(server.port) == ["04"])  # FIN_WAIT1: we have closed, the kernel goes on
+        until(lambda: not _server_sides(server.port))
+        assert Way(server).cut_off() == 0
+
+
 def test_a_crowd_that_never_reads_is_not_noticed_by_good_cameras(tmp_path: Path) -> None:
     with serving(_project(tmp_path / "p"), "--fronts", "1") as server:
         for request in (_PING, frame_request("long900000")):
