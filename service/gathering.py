@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import socket
 
 _FIRST_BYTES = 64 << 10
-_MOST_READ_BYTES = 1 << 20  # in one call
+_MOST_READ_BYTES = 256 << 10  # in one call, before it is counted
 _SCRATCH_BYTES = 64 << 10
 
 _scratch = threading.local()
@@ -162,6 +162,7 @@ class Gathering:
 
     def keep(self, piece: memoryview) -> None:
         """Copy a piece behind the others."""
+        self._holding.cover(self.got + len(piece))
         with self.room(len(piece)) as room:
             room[:] = piece
         self.grow(len(piece))

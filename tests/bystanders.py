@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -28,8 +29,12 @@ class Seen:
         return sorted(self.times_s)[len(self.times_s) * 99 // 100]
 
 
-def _camera(server: Server, name: str, takt_s: float, enough: threading.Event, seen: Seen) -> None:
+def _camera(
+    server: Server, name: str, takt_s: float, enough: threading.Event, seen: Seen, context: ssl.SSLContext | None
+) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    if context is not None:
+        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=30, context=context)
     number = 0
     due_s = time.monotonic()
     while not enough.wait(max(0.0, due_s - time.monotonic())):
@@ -52,12 +57,17 @@ def _camera(server: Server, name: str, takt_s: float, enough: threading.Event, s
 
 
 @contextmanager
-def good_cameras(server: Server, cameras: int = 5, per_second: float = 50.0) -> Iterator[Seen]:
-    """Let cameras post `per_second` frames in all until the end of the block; the flow gives `data` back as `seen`."""
+def good_cameras(
+    server: Server, cameras: int = 5, per_second: float = 50.0, context: ssl.SSLContext | None = None
+) -> Iterator[Seen]:
+    """Let cameras post `per_second` frames in all until the end of the block; the flow gives `data` back as `seen`.
+
+    With a `context` they speak TLS.
+    """
     enough, seen = threading.Event(), Seen()
     takt_s = cameras / per_second
     threads = [
-        threading.Thread(target=_camera, args=(server, f"camera{number}", takt_s, enough, seen))
+        threading.Thread(target=_camera, args=(server, f"camera{number}", takt_s, enough, seen, context))
         for number in range(cameras)
     ]
     for thread in threads:
