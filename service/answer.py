@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from service.wire import SlotStream
+from service.slot_stream import SlotStream
 from workers.errors import ContextTooLargeForHeader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import ExitStack
 
     import falcon
@@ -28,9 +29,9 @@ _HEADER_LINE_BYTES = 65_536
 class Answering:
     """Writes answers; a picture is sent from its slot, which is released when the client has it."""
 
-    def __init__(self, send_s: float, counters: Counters) -> None:
-        self._send_s = send_s
+    def __init__(self, counters: Counters, slot_is_needed: Callable[[], bool]) -> None:
         self._counters = counters
+        self._slot_is_needed = slot_is_needed
 
     def write(
         self, req: falcon.Request, resp: falcon.Response, asked: Asked, reply: Reply, until_sent: ExitStack
@@ -59,7 +60,7 @@ class Answering:
             release()
 
         resp.content_length = len(view)
-        resp.stream = SlotStream(req.env, view, self._send_s, done)
+        resp.stream = SlotStream(req.env, view, self._slot_is_needed, done)
 
 
 def _set_context_headers(resp: falcon.Response, context: bytes) -> None:

@@ -43,7 +43,7 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     app.add_error_handler(Exception, on_any_error)
     app.add_error_handler(falcon.HTTPError, on_http_error)
     app.add_error_handler(FramemillError, on_framemill_error)
-    answering = Answering(settings.send_ms / 1000, counters)
+    answering = Answering(counters, pool.is_needed)
     desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"))
     switch = ProcessSwitch(pool.control, state_dir)
     status = Status(pool, project_name)

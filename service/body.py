@@ -94,6 +94,9 @@ class RequestBody:
 
     def prepare(self, *, scarce: bool) -> None:
         """See Bring."""
+        connection = self._req.env.get("gunicorn.socket")
+        if connection is not None:
+            connection.waits = True
         if self._whole is not None:
             return
         if self._plain is None:

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from service.key_watch import LOOK_EVERY_S, Look, look_at
+from service.unsent import TlsClient
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +74,7 @@ class Certificates:
         if self._client_ca_file is not None:
             context.load_verify_locations(self._client_ca_file)
             context.verify_mode = ssl.CERT_REQUIRED
+        context.sslsocket_class = TlsClient  # it makes nobody wait who writes to it
         context.options |= ssl.OP_NO_RENEGOTIATION
         context.set_alpn_protocols(["http/1.1"])
         return context

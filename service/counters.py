@@ -55,6 +55,11 @@ class Counters:
         with self._lock:
             self._row[FrontRow.NOT_KEPT] += 1
 
+    def cut_off(self) -> None:
+        """Count a connection that was ended because its client did not take its answer."""
+        with self._lock:
+            self._row[FrontRow.CUT_OFF] += 1
+
     def sent(self, send_ns: int) -> None:
         """Count the time that a picture took to be sent."""
         with self._lock:

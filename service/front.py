@@ -60,6 +60,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
             "threads": settings.slots_per_front + _THREADS_BEYOND_SLOTS,
             "worker_connections": _CONNECTIONS,
             "keepalive": settings.keepalive_s,
+            "sendfile": False,
             "timeout": 30,
             "graceful_timeout": max(1, settings.deadline_ms // 1000 + 1),
             "http_parser": "python",
@@ -89,6 +90,15 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
     def body_s(self) -> float:
         """The longest time that a body may take."""
         return self._settings.body_ms / 1000
+
+    @property
+    def send_s(self) -> float:
+        """The longest time that an answer may take to be sent."""
+        return self._settings.send_ms / 1000
+
+    def count_cut_off(self) -> None:
+        """Count a connection that was ended because its client did not take its answer."""
+        self._counters.cut_off()
 
     def count_failed(self, error: FramemillError) -> None:
         """Count a request that was refused before it came to a thread."""

@@ -95,6 +95,11 @@ class Guests:
         now_s = time.monotonic()
         return [guest for guest in self._guests.values() if guest.until_s <= now_s]
 
+    @property
+    def largest_crowd(self) -> int:
+        """How many connections are here of the address with most of them."""
+        return max(map(len, self._crowds.values()), default=0)
+
     def longest_of_the_most(self) -> Guest | None:
         """Of the address with most connections here, return the one that has been idle, or else here, for longest."""
         crowd = max(self._crowds.values(), key=len, default={}).values()

@@ -40,7 +40,7 @@ class Handshakes:
 
     def await_hello(self, conn: Any) -> None:
         """Wait for the first byte of a handshake."""
-        until_s = time.monotonic() + self._patience.idle_s
+        until_s = time.monotonic() + self._patience.first_s
         self._lobby.stay(Guest(conn, until_s, self._begin, None, idle=True))
 
     def _begin(self, guest: Guest) -> None:
@@ -85,7 +85,7 @@ class Handshakes:
             self._lobby.release(guest)
             conn.parser = http.get_parser(conn.cfg, conn.sock, conn.client)
             conn.initialized = True  # gunicorn has nothing left to do for it
-            self._lobby.await_head(conn)
+            self._lobby.await_head(conn, is_new=True)
 
     def _complain(self, client: Any, error: OSError) -> None:
         """Say why, once a second at most: whoever wants to could fill the log."""

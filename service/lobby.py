@@ -43,6 +43,7 @@ _LEAST_READ_BYTES = 8192
 _MOST_READ_BYTES = 1 << 20
 _FAREWELL_S = 2.0
 _FAREWELL_BYTES = 64 << 20
+_UNTAKEN_MS = 10_000  # the kernel goes on sending when we have closed; not for ever to who takes nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,17 @@ class Patience:
     idle_s: float
     head_s: float
 
+    @property
+    def first_s(self) -> float:
+        """How long for the first byte of somebody new, who is to be answered also where nobody may stay idle."""
+        return max(self.idle_s, self.head_s)
+
 
 class Lobby(Guests):
     """Who waits here, and for what; used by the main thread alone.
 
-    `go_on` takes a connection to a thread; `left` and `refused` hear of what ended; `later` has the main thread call
-    something, from any thread.
+    `go_on` takes a connection to a thread; `deliver` sends what a connection has not taken yet, then goes on with it
+    (outbox.py); `left` and `refused` hear of what ended; `later` has the main thread call something, from any thread.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class Lobby(Guests):
         patience: Patience,
         *,
         go_on: Callable[[Any], None],
+        deliver: Callable[[Any, Callable[[], None]], None],
         left: Callable[[], None],
         refused: Callable[[FramemillError], None],
         later: Callable[[Callable[[], None]], None],
@@ -73,14 +80,16 @@ class Lobby(Guests):
         super().__init__(poller)
         self._patience = patience
         self.go_on = go_on
+        self._deliver = deliver
         self._left = left
         self._refused = refused
         self.later = later
         self._scratch = memoryview(bytearray(_MOST_READ_BYTES))
 
-    def await_head(self, conn: Any) -> None:
+    def await_head(self, conn: Any, *, is_new: bool = False) -> None:
         """Wait for a request; its first bytes may be there already."""
-        guest = Guest(conn, time.monotonic() + self._patience.idle_s, self._more_head, None, idle=True)
+        patience_s = self._patience.first_s if is_new else self._patience.idle_s
+        guest = Guest(conn, time.monotonic() + patience_s, self._more_head, None, idle=True)
         early = conn.parser.unreader.buf.getvalue()
         self.stay(guest)
         if early:
@@ -89,6 +98,11 @@ class Lobby(Guests):
 
     def see_off(self, conn: Any) -> None:
         """End a connection so that its client can still read the answer."""
+        if conn.sock.unsent is not None:
+            self._deliver(conn, partial(self.see_off, conn))
+            return
+        with contextlib.suppress(OSError):
+            conn.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNTAKEN_MS)
         try:
             conn.sock.setblocking(False)
             if isinstance(conn.sock, ssl.SSLSocket):
@@ -141,7 +155,7 @@ class Lobby(Guests):
         status, headers, body = answer_to(error)
         head = response_head("1.1", status, [*headers, ("Content-Length", str(len(body)))], keep=False)
         try:
-            guest.conn.sock.send(head + body)  # a socket that has sent nothing yet has room for this
+            guest.conn.sock.sendall(head + body)
         except OSError:
             self.close(guest.conn)
             return

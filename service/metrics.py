@@ -35,6 +35,11 @@ class _Snapshot(Collector):
         yield CounterMetricFamily(
             "framemill_frames_not_kept", "Frames that ended their workers and could not be kept", value=not_kept
         )
+        yield CounterMetricFamily(
+            "framemill_connections_cut_off",
+            "Connections that were ended because their clients did not take their answers",
+            value=now["connections"]["cut_off"],
+        )
         seconds = CounterMetricFamily("framemill_seconds", "Where the time of frames went", labels=["step"])
         for step, spent_s in now["seconds"].items():
             seconds.add_metric([step], spent_s)

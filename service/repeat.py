@@ -12,17 +12,15 @@ from __future__ import annotations
 
 import logging
 import re
-import socket
 from collections.abc import Callable
 from typing import Any, NamedTuple
-
-from gunicorn import util
 
 from service.body import Bring, Received
 from service.errors import answer_to
 from service.heads import last_head
 from service.keyring import Keyring
 from service.keys import RING
+from service.unsent import Outgoing
 from service.wire import PlainBody, plain_body, response_head
 
 _log = logging.getLogger(__name__)
@@ -74,7 +72,7 @@ def remember(env: dict[str, Any], again: Again) -> None:
         unreader.repeat = [*others[1 - _MOST_HEADS :], _Known(*parts, again, env.get(RING, _NO_KEYS))]
 
 
-def answer_again(unreader: Any, connection: socket.socket) -> bool | None:
+def answer_again(unreader: Any, connection: Outgoing) -> bool | None:
     """Answer the next request if it is known: True to keep the connection, False to close it, None if it is not known.
 
     May wait for the first bytes of that request; whatever was read is given back where the answer is None.
@@ -91,14 +89,14 @@ def answer_again(unreader: Any, connection: socket.socket) -> bool | None:
             unreader.unread(first)
             return None
         whole, keep = answer
-        util.write(connection, whole)
+        connection.sendall(whole)
     except OSError as error:
         _log.debug("a camera went away: %s", error)
         return False
     return keep
 
 
-def _find_and_answer(heads: list[_Known], first: bytes, connection: socket.socket) -> tuple[bytes, bool] | None:
+def _find_and_answer(heads: list[_Known], first: bytes, connection: Outgoing) -> tuple[bytes, bool] | None:
     for known in heads:
         # the ring is looked at after the wait for these bytes: a key may have been taken away meanwhile
         if (found := known.find(first)) is None or known.ring.retired:
@@ -114,12 +112,14 @@ def _find_and_answer(heads: list[_Known], first: bytes, connection: socket.socke
 class _Frame:
     """The body of a request whose head is known."""
 
-    def __init__(self, body: PlainBody, connection: socket.socket) -> None:
+    def __init__(self, body: PlainBody, connection: Outgoing) -> None:
         self.body = body
         self.client_fd = connection.fileno()
+        self._connection = connection
 
     def prepare(self, *, scarce: bool) -> None:
         """See body.Bring."""
+        self._connection.waits = True
         if scarce:
             self.body.await_flow()
 

@@ -11,6 +11,7 @@ import orjson
 
 from service.keyring import Scope
 from service.keys import require
+from service.unsent import unread_bytes
 from workers.control import Control, FrontRow, WorkerRow
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ class Status:
                 "refused": control.total(FrontRow.REFUSED),
                 "not_kept": control.total(FrontRow.NOT_KEPT),
                 "received_bytes": control.total(FrontRow.RECEIVED_BYTES),
+            },
+            "connections": {
+                "cut_off": control.total(FrontRow.CUT_OFF),
+                "unread_bytes_here": unread_bytes(),
             },
             "seconds": {
                 "waiting": control.total(FrontRow.WAIT_NS) / 1e9,

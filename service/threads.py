@@ -12,8 +12,8 @@ import logging
 import selectors
 import socket
 import ssl
-import threading
 import time
+from functools import partial
 from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
@@ -24,9 +24,12 @@ from service.gathered import STEP_S, BodyPaused, SetAside, drop_gathered
 from service.handshakes import Handshakes
 from service.heads import head_is_whole
 from service.lobby import Lobby, Patience
+from service.outbox import Outbox
 from service.repeat import answer_again
 from service.scarce import ScarceThreads
 from service.slow_bodies import SlowBodies
+from service.turns import Turns
+from service.unsent import PlainClient
 from service.wire import receive_in_steps
 
 _log = logging.getLogger(__name__)
@@ -34,12 +37,14 @@ _log = logging.getLogger(__name__)
 _WAIT_S = 2.0
 _SPARE_THREADS = 32  # never waiting for a camera: for new connections, health and the page
 _TURN_S = 0.1  # how often deadlines are looked at
+_BUSY_TURN_S = 0.002  # how soon it is seen that a thread has begun to wait for a slot or a worker
 _HEAD_S = 5.0
 _LINGER_S = 1.0  # for a request that a client is sending while the front is asked to stop
 _HANDSHAKE_S = 0.2  # for a client on the way from its SYN to its ACK
 _NO_DESCRIPTORS_S = 0.5
 _COMPLAINT_S = 1.0
 _READ_BYTES = 8192
+_ACCEPTED_AT_ONCE = 16
 
 
 class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes no types
@@ -47,8 +52,6 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._inside = 0
-        self._inside_lock = threading.Lock()
         self._looked_at = 0.0
         self._accept_from = 0.0
         self._door_closes = False
@@ -61,10 +64,13 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
     def run(self) -> None:
         """Serve until asked to stop, then until nobody is left."""
         patience = Patience(float(self.cfg.keepalive), _HEAD_S)
+        self._turns = Turns(self.cfg.threads, _SPARE_THREADS, super().enqueue_req, PlainClient.leaves_much, self._close)
+        self._outbox = Outbox(self.poller, self.app.send_s, self._close, self.app.count_cut_off)
         self._lobby = Lobby(
             self.poller,
             patience,
-            go_on=self.enqueue_req,
+            go_on=self._turns.come,
+            deliver=self._outbox.deliver,
             left=self._count_out,
             refused=self.app.count_failed,
             later=self.method_queue.defer,
@@ -85,12 +91,14 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
 
     def _turn(self) -> None:
         self.notify()
-        self.wait_for_and_dispatch_events(_TURN_S)
+        self.wait_for_and_dispatch_events(_BUSY_TURN_S if self._turns.is_waiting else _TURN_S)
+        self._turns.call()
         now_s = time.monotonic()
         if now_s - self._looked_at < _TURN_S:
             return
         self._looked_at = now_s
         self._lobby.call_time()
+        self._outbox.call_time()
         if self.alive and not self._accepting and now_s >= self._accept_from:
             self.set_accept_enabled(True)
 
@@ -113,6 +121,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
                 shut(listener)
         self._turn_until(begun_s + self.cfg.graceful_timeout)
         self._lobby.end()
+        self._outbox.end()
 
     def _turn_until(self, end_s: float) -> None:
         while self.nr_conns and time.monotonic() < end_s:
@@ -124,13 +133,15 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
                 pass
 
     def accept(self, listener: socket.socket) -> None:
-        """Take a new connection into the lobby."""
-        self._accept_one(listener)
+        """Take new connections into the lobby: some at once, for where much goes on a turn takes its time."""
+        for _ in range(_ACCEPTED_AT_ONCE):
+            if not self._accepting or not self._accept_one(listener):
+                break
 
     def _accept_one(self, listener: socket.socket) -> bool:
         """Returns whether there was one."""
         if self.nr_conns >= self.worker_connections:
-            self._lobby.make_room()
+            self._make_room()
         try:
             client, address = listener.accept()
         except OSError as error:
@@ -140,19 +151,19 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         if self._door_closes:
             let_in(client)
         self.nr_conns += 1
-        conn = TConn(self.cfg, client, address, listener.getsockname())
+        conn = TConn(self.cfg, PlainClient.of(client), address, listener.getsockname())
         if self._handshakes is not None:
             self._handshakes.await_hello(conn)
         else:
             conn.init()
-            receive_in_steps(client)
-            self._lobby.await_head(conn)
+            receive_in_steps(conn.sock)
+            self._lobby.await_head(conn, is_new=True)
         return True
 
     def _suffer(self, error: OSError) -> None:
         """Let an idle connection go for who comes, and one more, for files are opened too; where none is, wait."""
         now_s = time.monotonic()
-        found = self._lobby.make_room() and self._lobby.make_room()
+        found = self._make_room() and self._make_room()
         if now_s >= self._complain_from:
             self._complain_from = now_s + _COMPLAINT_S
             what = "idle ones are closed for it" if found else "it has to wait"
@@ -161,20 +172,23 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
             self._accept_from = now_s + _NO_DESCRIPTORS_S
             self.set_accept_enabled(False)
 
+    def _make_room(self) -> bool:
+        """Close a connection that no thread has, of the address with most of them; returns whether there was one."""
+        places = (self._lobby, self._outbox, self._turns)
+        return max(places, key=lambda place: place.largest_crowd).make_room()  # type: ignore[attr-defined, no-any-return]
+
+    def _close(self, conn: Any) -> None:
+        self._lobby.close(conn)
+
     def _count_out(self) -> None:
         self.nr_conns -= 1
 
     def handle(self, conn: Any) -> Any:
         """Answer requests until the connection pauses, closes, or its thread is needed elsewhere."""
-        with self._inside_lock:
-            self._inside += 1
         try:
             return self._handle_all(conn)
         except BodyPaused as paused:
             return paused.aside  # an exception would keep all that its traceback has seen
-        finally:
-            with self._inside_lock:
-                self._inside -= 1
 
     def _handle_all(self, conn: Any) -> Any:
         while True:
@@ -184,7 +198,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
                     return True
                 result = super().handle(conn)
             # False is closed; gunicorn's own mark for "no data yet" is neither
-            if result is not True or conn.is_http2 or not self._next_request_comes(conn):
+            if result is not True or conn.is_http2 or conn.sock.unsent or not self._next_request_comes(conn):
                 return result
 
     def _may_repeat(self, conn: Any) -> bool:
@@ -199,11 +213,18 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """A thread gives a connection back to the main thread, where this runs."""
+        self._turns.done(conn)
         try:
             result = not fs.cancelled() and fs.result()
         except Exception:  # noqa: BLE001 - whatever it was, it may not end the loop that all connections live in
             _log.exception("a connection met a fault of ours")
             result = False
+        if conn.sock.unsent is None:
+            self._go_on(conn, result)
+        else:  # until the client has taken its answer it is asked for nothing more
+            self._outbox.deliver(conn, partial(self._go_on, conn, result))
+
+    def _go_on(self, conn: Any, result: Any) -> None:
         if isinstance(result, SetAside):
             self._slow_bodies.await_body(conn, result)
         elif result is True:
@@ -213,16 +234,21 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
 
     def _next_request_comes(self, conn: Any) -> bool:
         if conn.parser.unreader.buf.tell():  # it came together with the one before
-            return bool(self.alive)
-        if self._inside > self.cfg.threads - _SPARE_THREADS:
+            return bool(self.alive and not self._turns.must_yield(conn))
+        if self._turns.busy_count > self.cfg.threads - _SPARE_THREADS:
             return False
+        conn.sock.waits = True
         give_up_s = time.monotonic() + _WAIT_S
-        while self.alive and time.monotonic() < give_up_s and not self.tpool.are_scarce:
+        while self.alive and time.monotonic() < give_up_s and not self._others_need_a_thread(conn):
             received = _receive_some(conn)
             if received is not None:
+                conn.sock.waits = False
                 conn.parser.unreader.buf.write(received)
                 return bool(received)  # the end is for the lobby to find
         return False
+
+    def _others_need_a_thread(self, conn: Any) -> bool:
+        return self.tpool.are_scarce or self._turns.must_yield(conn)
 
 
 def _receive_some(conn: Any) -> bytes | None:

@@ -1,11 +1,10 @@
-"""Bytes between the client's socket and a slot, past gunicorn's own body and response objects.
+"""Bytes from the client's socket into a slot, past gunicorn's own body object.
 
-This is the one file that reaches into gunicorn (its version is pinned). What it relies on, checked at every request:
+This file reaches into gunicorn (its version is pinned). What it relies on, checked at every request:
 
 * `wsgi.input` is a `gunicorn.http.body.Body` whose `reader` is a `LengthReader`: the body has a declared length and no
   one has read from it. Its `unreader` has `take_buffered()` and `unread()`, for the bytes that came with the headers.
-* `gunicorn.socket` is a plain `socket.socket`: no TLS in between; threads.py has let it `receive_in_steps`.
-* writing `b""` makes the response send its headers; after that the socket is ours until the response is over.
+* `gunicorn.socket` is a `PlainClient`: no TLS in between; threads.py has let it `receive_in_steps`.
 
 Where that does not hold (chunked, TLS, a body that was gathered) `plain_body` returns None and gathered.py does it.
 """
@@ -19,7 +18,7 @@ import socket
 import struct
 import termios
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from gunicorn import SERVER, util
@@ -29,6 +28,7 @@ from gunicorn.http.unreader import SocketUnreader
 from service.gathered import STEP_S, BodyPaused
 from service.gathering import Declared, Gathering
 from service.heads import last_head
+from service.unsent import PlainClient
 from workers.errors import IncompleteBody
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ _SOON_MS = 20
 _LARGE_BYTES = 4 << 20  # several such bodies, waiting in the kernel, are more than a processor's cache holds
 _NARROW_BYTES = 512 << 10
 _OPEN_BYTES = 1 << 30
-_HOLD_SLOT_S = 0.25  # a client that has not taken its picture by then gets it from a copy
 
 
 _large_bodies: set[object] = set()  # on their way in now
@@ -167,7 +166,7 @@ def plain_body(env: dict[str, Any]) -> PlainBody | None:
     """Return the body for the short way, or None where only the portable way is right."""
     body: Any = env.get("wsgi.input")
     connection = env.get("gunicorn.socket")
-    if type(body) is not Body or type(connection) is not socket.socket:
+    if type(body) is not Body or type(connection) is not PlainClient:
         return None
     reader = body.reader
     if type(reader) is not LengthReader or type(reader.unreader) is not SocketUnreader or body.buf.tell():
@@ -206,53 +205,3 @@ def response_head(version: str, status: str, headers: Iterable[tuple[str, str]],
         f"HTTP/{version} {status}\r\nServer: {SERVER}\r\nDate: {_date(int(time.time()))}\r\n"
         f"Connection: {'keep-alive' if keep else 'close'}\r\n{lines}\r\n"
     ).encode("latin-1")
-
-
-class SlotStream:
-    """An answer sent from the slot, as a WSGI iterable; `release` gives the slot back, once, whatever happens."""
-
-    def __init__(self, env: dict[str, Any], view: memoryview, send_s: float, release: Callable[[], None]) -> None:
-        connection = env.get("gunicorn.socket")
-        self._connection = connection if type(connection) is socket.socket else None
-        self._view = view
-        self._send_s = send_s
-        self._release: Callable[[], None] | None = release
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Send as much as the client takes at once; give the slot back and leave the rest to the server."""
-        rest = self._view
-        if self._connection is not None:
-            yield b""
-            rest = _send_some(self._connection, rest)
-            if rest:
-                self._connection.settimeout(self._send_s)
-        copied = bytes(rest)
-        self.close()
-        if copied:
-            yield copied
-
-    def close(self) -> None:
-        """Give the slot back; WSGI servers call this at the end in any case."""
-        if self._release is not None:
-            release, self._release = self._release, None
-            release()
-
-    def __del__(self) -> None:
-        """Give the slot back where the server met a fault before it asked for the answer, and so never closes it."""
-        self.close()
-
-
-def _send_some(connection: socket.socket, view: memoryview) -> memoryview:
-    """Send until all is sent or the client has been slow for too long; returns what is left."""
-    poll = select.poll()
-    poll.register(connection, select.POLLOUT)
-    give_up = time.monotonic() + _HOLD_SLOT_S
-    while view:
-        left_s = give_up - time.monotonic()
-        if left_s <= 0 or not poll.poll(left_s * 1000):
-            break
-        try:
-            view = view[connection.send(view, socket.MSG_DONTWAIT) :]
-        except BlockingIOError:
-            continue
-    return view

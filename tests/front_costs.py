@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import platform
+from contextlib import suppress
 from pathlib import Path
 
 from faults import children_of, command_of
 from running import Server
+
+# numbers of sendto and sendmsg (<asm/unistd.h>)
+_SENDING = {"x86_64": {"44", "46"}, "aarch64": {"206", "211"}}.get(platform.machine(), set())
 
 
 def _fronts(server: Server) -> list[int]:
@@ -30,3 +35,13 @@ def front_sockets(server: Server) -> int:
     """How many sockets the fronts have open."""
     links = [link for pid in _fronts(server) for link in Path(f"/proc/{pid}/fd").iterdir()]
     return sum(link.is_symlink() and str(link.readlink()).startswith("socket:") for link in links)
+
+
+def blocked_in_send(server: Server) -> int:
+    """How many threads of the fronts are in a call that sends; none where the kernel does not say."""
+    calls = []
+    for pid in _fronts(server):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):
+                calls.append((task / "syscall").read_text().split()[0])
+    return sum(call in _SENDING for call in calls)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from raw_http import Answer, Connection
 from running import Server
 
-from service.wire import SlotStream
+from service.slot_stream import SlotStream
 
 _HEADERS = {b"server", b"date", b"connection", b"content-type", b"content-length", b"contextbase64utf", b"context"}
 VALUES = int(os.environ.get("SOAK_VALUES", "100000"))
@@ -72,7 +72,7 @@ def test_any_data_comes_back_exactly_or_is_refused(server: Server, data: bytes) 
 
 def test_an_answer_that_is_never_sent_gives_its_slot_back() -> None:
     given_back: list[bool] = []
-    answer = SlotStream({}, memoryview(b""), 1.0, lambda: given_back.append(True))
+    answer = SlotStream({}, memoryview(b""), lambda: False, lambda: given_back.append(True))
     del answer
     assert given_back == [True]
 

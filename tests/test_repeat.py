@@ -22,6 +22,7 @@ from running import Server, serving, write_project
 
 from service.body import Bring
 from service.repeat import Again, _Known, answer_again, remember
+from service.unsent import PlainClient
 from workers.errors import ImageInvalid
 from workers.exchange import receive_into
 
@@ -127,7 +128,7 @@ def test_switching_process_off_is_seen_at_once(tmp_path: Path) -> None:
 
 
 def test_a_known_head_is_recognised_and_an_unknown_one_given_back() -> None:
-    ours, theirs = socket.socketpair()
+    ours, theirs = _line()
     with ours, theirs:
         unreader = SocketUnreader(ours)
         unreader.repeat = [_known(lambda bring, _: _brought(bring))]
@@ -140,7 +141,7 @@ def test_a_known_head_is_recognised_and_an_unknown_one_given_back() -> None:
 
 
 def test_what_cannot_be_done_at_once_is_given_back_whole() -> None:
-    ours, theirs = socket.socketpair()
+    ours, theirs = _line()
     with ours, theirs:
         unreader = SocketUnreader(ours)
         unreader.repeat = [_known(lambda _bring, _length: None)]
@@ -155,7 +156,7 @@ def test_every_error_becomes_an_answer(error: Exception, status: bytes) -> None:
         _brought(bring)
         raise error
 
-    ours, theirs = socket.socketpair()
+    ours, theirs = _line()
     with ours, theirs:
         unreader = SocketUnreader(ours)
         unreader.repeat = [_known(fail)]
@@ -165,13 +166,18 @@ def test_every_error_becomes_an_answer(error: Exception, status: bytes) -> None:
 
 
 def test_a_camera_that_goes_away_closes_its_connection() -> None:
-    ours, theirs = socket.socketpair()
+    ours, theirs = _line()
     with ours:
         unreader = SocketUnreader(ours)
         unreader.repeat = [_known(lambda bring, _: _brought(bring))]
         theirs.sendall(b"HEAD 4\r\n\r\n1234")
         theirs.close()
         assert answer_again(unreader, ours) is False
+
+
+def _line() -> tuple[PlainClient, socket.socket]:
+    ours, theirs = socket.socketpair()
+    return PlainClient.of(ours), theirs
 
 
 def _known(again: Again) -> _Known:
@@ -190,7 +196,7 @@ def _brought(bring: Bring, length: int = 4) -> bytes:
 class Camera:
     """A connection with gunicorn's parser at its end, that remembers what it was asked."""
 
-    def __init__(self, ours: socket.socket, theirs: socket.socket) -> None:
+    def __init__(self, ours: PlainClient, theirs: socket.socket) -> None:
         self._ours = ours
         self._theirs = theirs
         self._parser = RequestParser(Config(), ours, ("127.0.0.1", 1))
@@ -218,7 +224,7 @@ def echo(bring: Bring, length: int) -> bytes:
 
 @pytest.fixture
 def camera() -> Iterator[Camera]:
-    ours, theirs = socket.socketpair()
+    ours, theirs = _line()
     with ours, theirs:
         yield Camera(ours, theirs)
 

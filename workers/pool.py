@@ -100,6 +100,10 @@ class Pool:
         """Whether most slots are taken: none should go to a frame that is slow to come. As it looks, without a lock."""
         return 2 * len(self._free) <= self.slots
 
+    def is_needed(self) -> bool:
+        """Whether somebody waits for a slot: none should be held for longer than it must. Without a lock, too."""
+        return len(self._line) > 0
+
     def lease(self, deadline_ns: int, wait_ms: int, client: str = "") -> Lease:
         """Take a slot; the lease is a context manager that gives it back.
 
