@@ -216,7 +216,10 @@ KINDS: dict[str, Callable[[], list[Case]]] = {
     "JPEG, CMYK or YCCK (Adobe marker)": four_components,
     "JPEG, 12 bits": lambda: [framed(0xC1, bits=12)],
     "JPEG, arithmetic coding": lambda: [framed(0xC9), framed(0xCA)],
-    "JPEG, lossless or hierarchical": lambda: [framed(0xC3), framed(0xC5), framed(0xC6), framed(0xC7)],
+    "JPEG, lossless, hierarchical or JPEG-LS": lambda: [
+        *(framed(marker) for marker in (0xC3, 0xC5, 0xC6, 0xC7, 0xC8, 0xF7)),
+        Case(with_segment(JPEG, 0xF8, bytes(11))),
+    ],
     "JPEG, other bytes after its end": lambda: same_as(SOUND_JPEG, JPEG + b"PK\3\4", JPEG + bytes(9) + b"x"),
     "JPEG, two images": lambda: same_as(SOUND_JPEG, JPEG + jpeg(GREY)),
     "JPEG, truncated": lambda: [Case(JPEG[: len(JPEG) * part // 100]) for part in range(90, 100)],

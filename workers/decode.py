@@ -20,6 +20,7 @@ from workers.errors import ImageInvalid
 from workers.flow.frame_form import WHOLE, FrameForm
 from workers.gate import ImageHeader, ImageLimits, inspect, mend
 from workers.gate.bounded import bounded
+from workers.gate.plain_tiff import plain_tiff
 from workers.reduce import in_form
 from workers.scratch import Scratch
 
@@ -119,22 +120,26 @@ def _is_common(sampling: tuple[tuple[int, int], ...]) -> bool:
 
 
 def _decode_with_cv2(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]:
-    """Decode with cv2, which fills gaps in a JPEG and says so on stderr only; its warning is made an error here."""
+    """Decode with cv2, which goes on over damage and tells stderr only; whatever it says there is an error here."""
+    readable = plain_tiff(data) if header.format == "tiff" else data
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    with words_of_decoders() as messages:
-        try:
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-        except cv2.error as error:
-            if error.code == cv2.Error.StsNoMem:
-                raise MemoryError(error.err) from None
-            msg = f"the {header.format} cannot be decoded: {error.err}"
-            raise ImageInvalid(msg) from None
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_WARNING)  # a variable can silence it
+    try:
+        with words_of_decoders() as messages:
+            image = cv2.imdecode(np.frombuffer(readable, np.uint8), flags)
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError(error.err) from None
+        msg = f"the {header.format.upper()} cannot be decoded: {error.err}"
+        raise ImageInvalid(msg) from None
+    finally:
+        cv2.utils.logging.setLogLevel(level)
     said = messages[0].decode("ascii", "replace") if messages else ""
     if image is None:
-        msg = f"the {header.format}'s compressed pixels are damaged or too few{said and ': '}{said}"
+        msg = f"the {header.format.upper()}'s compressed pixels are damaged or too few{said and ': '}{said}"
         raise ImageInvalid(msg)
-    if said and header.format == "jpeg":
-        msg = f"the JPEG is damaged: {said}"
+    if said:
+        msg = f"the {header.format.upper()} is damaged: {said}"
         raise ImageInvalid(msg)
     return cast("NDArray[np.uint8]", image)
 

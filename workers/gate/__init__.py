@@ -8,13 +8,15 @@ the pixels that it claims. No pixel is decoded, nothing is inflated, no memory i
 from __future__ import annotations
 
 from workers.errors import ImageInvalid, ImageUnsupported
+from workers.gate.bmp import inspect_bmp
 from workers.gate.damaged_jpeg import mend_jpeg
 from workers.gate.damaged_png import mend_png
 from workers.gate.header import ImageHeader, ImageLimits
 from workers.gate.jpeg import inspect_jpeg
 from workers.gate.magic import recognise
-from workers.gate.other import inspect_bmp, inspect_tiff, inspect_webp
 from workers.gate.png import inspect_png
+from workers.gate.tiff import inspect_tiff
+from workers.gate.webp import inspect_webp
 
 __all__ = ["ImageHeader", "ImageLimits", "inspect", "mend"]
 

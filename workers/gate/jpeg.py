@@ -25,6 +25,8 @@ _REFUSED = {
     **dict.fromkeys((0xC3, 0xC7), "lossless coding"),
     **dict.fromkeys((0xC5, 0xC6, 0xDE, 0xDF), "hierarchical coding"),
     **dict.fromkeys((*range(0xC9, 0xD0),), "arithmetic coding"),
+    **dict.fromkeys((0xF7, 0xF8), "JPEG-LS"),  # ITU-T T.87: its frame, and its parameters before it
+    0xC8: "a coding that is reserved for extensions",
 }
 # DHT, DQT, DNL, DRI, APP0 to APP15, COM: they say how to decode, or are comments
 _PASSED = frozenset({0xC4, 0xDB, 0xDC, 0xDD, *range(0xE0, 0xF0), 0xFE})
