@@ -19,6 +19,7 @@ import numpy as np
 import orjson
 
 from workers.errors import ContextNotSerializable, ContextTooLarge
+from workers.flow.finite import not_a_number
 from workers.flow.run import Context
 from workers.flow.values import shown
 
@@ -142,24 +143,41 @@ def complete(context: Context, run: Run, height: int, width: int) -> Context:
 def context_json(context: Context, limit_bytes: int = 1 << 20) -> bytes:
     """Write a public context as UTF-8 JSON.
 
-    Numbers that JSON cannot hold (NaN and the infinities) become null. numpy's scalars and arrays are written as
-    numbers and lists. Keys that are numbers become text.
+    Numbers that JSON cannot hold (NaN and the infinities) become null. Whatever could not be computed is never OK: with
+    one of them `context` gets an entry in `errors`, `error` becomes true and `result` false. numpy's scalars and arrays
+    are written as numbers and lists. Keys that are numbers become text.
 
     Raises:
         ContextNotSerializable: it holds what JSON cannot; the message names the key.
         ContextTooLarge: it is larger than `limit_bytes`; the message names the largest key.
     """
-    try:
-        text = _dumps(context)
-    except orjson.JSONEncodeError:
-        try:
-            # slower, and needed only by the few who count by class id
-            text = _dumps(context, orjson.OPT_NON_STR_KEYS)
-        except orjson.JSONEncodeError:
-            raise ContextNotSerializable(_culprit(context, "context", ()) or "the context") from None
+    text = _text(context)
+    # to count is a tenth of a microsecond, to look through all values is not
+    if context.get("result") is True and text.count(b"null") > (context.get("angle") is None):
+        where = not_a_number(context, "context")
+        if where:
+            _refuse_ok(context, f"{where}: what is not a number is never OK; it is written as null")
+            text = _text(context)
     if len(text) > limit_bytes:
         raise ContextTooLarge(_largest(context, len(text), limit_bytes))
     return text
+
+
+def _refuse_ok(context: Context, message: str) -> None:
+    entry = {"message": message, "type": None, "file": None, "line": None, "module": None, "moduleId": None}
+    context["errors"] = [*context["errors"], entry]
+    context["error"], context["result"] = True, False
+
+
+def _text(context: Context) -> bytes:
+    try:
+        return _dumps(context)
+    except orjson.JSONEncodeError:
+        try:
+            # slower, and needed only by the few who count by class id
+            return _dumps(context, orjson.OPT_NON_STR_KEYS)
+        except orjson.JSONEncodeError:
+            raise ContextNotSerializable(_culprit(context, "context", ()) or "the context") from None
 
 
 def _dumps(value: object, option: int = 0) -> bytes:
