@@ -7,7 +7,7 @@ transparency, gamma and colour profiles are ignored, 16 bits become 8 by droppin
 
 from __future__ import annotations
 
-from typing import cast
+from typing import NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -39,6 +39,14 @@ _COMMON_SAMPLINGS = frozenset(
 _NO_MEMORY = frozenset({"out of memory", "invalid argument"})
 
 
+class Decoded(NamedTuple):
+    """A frame's pixels, what was wrong with its file, empty for a sound one, and what was odd and changed no pixel."""
+
+    image: NDArray[np.uint8]
+    damage: str = ""
+    notes: tuple[str, ...] = ()
+
+
 def decode_image(
     data: memoryview, limits: ImageLimits, scratch: Scratch | None = None, form: FrameForm = WHOLE
 ) -> NDArray[np.uint8]:
@@ -55,23 +63,23 @@ def decode_image(
 
 def decode_frame(
     data: memoryview, limits: ImageLimits, scratch: Scratch | None = None, form: FrameForm = WHOLE
-) -> tuple[NDArray[np.uint8], str]:
+) -> Decoded:
     """Decode as `decode_image` does; where `limits.lenient` says so, a damaged JPEG or PNG as far as it goes.
 
-    Returns also what was wrong with the file, empty for a sound one. What was lost of a JPEG is grey or smeared, what
-    was lost of a PNG is black.
+    What was lost of a JPEG is grey or smeared, what was lost of a PNG is black.
 
     Raises as `decode_image` does.
     """
     memory = scratch or Scratch()
     try:
-        return decode_image(data, limits, memory, form), ""
+        header = inspect(data, limits)
+        return Decoded(_decode(data, header, memory, form, strict=True), notes=header.notes)
     except ImageInvalid as damage:
         if not limits.lenient:
             raise
         try:
             header, mended = mend(data, limits)
-            return _decode(mended, header, memory, form, strict=False), damage.message
+            return Decoded(_decode(mended, header, memory, form, strict=False), damage.message)
         except ImageInvalid:
             raise damage from None
 
@@ -79,6 +87,8 @@ def decode_frame(
 def _decode(
     data: memoryview, header: ImageHeader, memory: Scratch, form: FrameForm, *, strict: bool
 ) -> NDArray[np.uint8]:
+    if header.kept:
+        data = _kept(data, header.kept)
     if header.format == "jpeg" and _is_common(header.sampling):
         return _decode_jpeg(data, header, memory, form, strict=strict)
     if header.format == "jpeg" and not strict:
@@ -86,6 +96,12 @@ def _decode(
     image = _decode_png(data, header, memory) if header.format == "png" else _decode_with_cv2(data, header)
     _check_shape(image, (header.height, header.width, 3), header)
     return in_form(image, form, memory)
+
+
+def _kept(data: memoryview, parts: tuple[tuple[int, int] | bytes, ...]) -> memoryview:
+    pieces = [part if isinstance(part, bytes) else data[slice(*part)] for part in parts]
+    first = pieces[0]
+    return first if len(pieces) == 1 and isinstance(first, memoryview) else memoryview(b"".join(pieces))
 
 
 def _check_shape(image: NDArray[np.uint8], expected: tuple[int, ...], header: ImageHeader) -> None:
@@ -145,8 +161,6 @@ def _decode_with_cv2(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]
 
 
 def _decode_png(data: memoryview, header: ImageHeader, memory: Scratch) -> NDArray[np.uint8]:
-    if header.kept:
-        data = memoryview(b"".join(data[start:end] for start, end in header.kept))
     try:
         pixels = pyspng.load(bounded(data, header.raw_bytes), format="RGB")
     except RuntimeError as error:

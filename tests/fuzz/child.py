@@ -58,7 +58,7 @@ def _try(file: bytes) -> tuple[str, str]:
     before_bytes = _peak_bytes()
     begun_s = time.process_time()
     try:
-        image, damage = decode_frame(memoryview(file), _LENIENT, _SCRATCH)
+        image, damage, _ = decode_frame(memoryview(file), _LENIENT, _SCRATCH)
         answer = "decoded, damaged" if damage else "decoded"
         wrong = "" if image.ndim == 3 and image.shape[2] == 3 else f"its shape is {image.shape}"
     except FramemillError as refusal:

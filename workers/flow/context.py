@@ -3,8 +3,8 @@
 User code gets a plain dict and may do anything to it. So nothing of it is trusted afterwards: keys of the contract that
 are gone come back, wrong types are put right with an entry in `errors`, and any such entry makes `error` true and
 `result` false, for an inspection that did not go as its author meant must never say OK. `imageShape`, `processing`,
-`production_mode`, the two times, `stdout`, `stderr` and, of a damaged frame, `damaged` are the server's own: what user
-code writes there is lost.
+`production_mode`, the two times, `stdout`, `stderr` and, where its file gave a reason, `damaged` and `notes` are the
+server's own: what user code writes there is lost.
 """
 
 from __future__ import annotations
@@ -133,6 +133,8 @@ def complete(context: Context, run: Run, height: int, width: int) -> Context:
     whole["stderr"] = run.printed.stderr.text()
     if run.damaged:
         whole["damaged"] = True
+    if run.notes:
+        whole["notes"] = [*run.notes]
     if len(context) > len(whole) or not context.keys() <= whole.keys():
         for key, value in context.items():
             if key not in whole and key not in _HIDDEN:
