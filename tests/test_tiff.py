@@ -33,6 +33,7 @@ from tiff_files import (
     Samples,
     Tiff,
     expected_bgr,
+    lzw,
     samples_for,
     tiff_file,
 )
@@ -41,6 +42,7 @@ from workers.decode import decode_image
 from workers.decoder_words import words_of_decoders
 from workers.errors import ImageInvalid, ImageTooLarge, ImageUnsupported
 from workers.gate import ImageLimits
+from workers.gate.lzw import unpacked_bytes
 
 LIMITS = ImageLimits(formats=frozenset({"tiff"}))
 PACKINGS = (NONE, LZW, DEFLATE, OLD_DEFLATE, PACKBITS)
@@ -201,12 +203,15 @@ def test_a_damaged_file_is_refused_or_holds_what_another_reader_finds(
             continue
         assert np.array_equal(pixels, by_another_reader(file, tiff, noise.shape))
     # of 16 files: without a packing only a wrong length can be seen, with deflate's checksums all
-    assert refused == {NONE: 3, DEFLATE: 16, OLD_DEFLATE: 16}.get(compression, refused)
-    assert refused >= 3
+    assert refused >= {NONE: 3, PACKBITS: 3, LZW: 8, DEFLATE: 16, OLD_DEFLATE: 16}[compression]
+    assert refused == 3 or compression != NONE
     assert "grfmt" not in capfd.readouterr().err  # nothing of it reaches the log
 
 
-def test_what_the_decoder_says_counts_whatever_the_environment_or_user_code_wants() -> None:
+def test_what_the_decoder_says_counts_whatever_the_environment_or_user_code_wants(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("workers.decode.plain_tiff", bytes)  # which finds this damage before the decoder does
     tiff = Tiff(RGB, 3, 8, LZW)
     file = tiff_file(tiff, samples_for(tiff, 40, 40, np.random.default_rng(5)))
     broken = file[:-300] + b"\xff" * 97 + file[-203:]
@@ -272,11 +277,50 @@ def test_more_pixels_than_a_strip_can_hold_are_not_allocated() -> None:
     ],
 )
 def test_packbits_that_make_more_or_fewer_bytes_are_damaged(packed: bytes, reason: str) -> None:
-    file = tiff_file(Tiff(), np.zeros((7, 7, 1), np.uint16))
-    at = len(file) - 49
-    directory = file[:at].replace(struct.pack("<HHII", 259, 3, 1, 1), struct.pack("<HHII", 259, 3, 1, PACKBITS))
-    directory = directory.replace(struct.pack("<HHII", 279, 4, 1, 49), struct.pack("<HHII", 279, 4, 1, len(packed)))
     with pytest.raises(ImageInvalid, match=reason):
-        decoded(directory + packed)
-    whole = directory.replace(struct.pack("<HHII", 279, 4, 1, len(packed)), struct.pack("<HHII", 279, 4, 1, 3))
-    assert (decoded(whole + b"\xd0\x07\0") == 7).all()  # a zero makes the length even
+        decoded(with_strip(PACKBITS, packed))
+    assert (decoded(with_strip(PACKBITS, b"\xd0\x07\0")) == 7).all()  # a zero makes the length even
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 3000, 3836, 3837, 3838, 3839, 5000, 40_000])
+def test_lzw_codes_are_counted_as_what_they_unpack_to(size: int) -> None:
+    random = np.random.default_rng(size)
+    for data in (bytes(size), random.bytes(size), random.integers(0, 2, size, np.uint8).tobytes()):
+        assert unpacked_bytes(memoryview(lzw(data)), 40)[0] == size
+
+
+def test_lzw_of_another_writer_is_read() -> None:
+    pixels = np.random.default_rng(8).integers(0, 9, (200, 300, 3), np.uint8)
+    for predictor in (1, 2):
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "TIFF", compression="tiff_lzw", tiffinfo={317: predictor})
+        assert np.array_equal(decoded(file.getvalue())[..., ::-1], pixels)
+
+
+@pytest.mark.parametrize(
+    ("packed", "reason"),
+    [
+        (b"\x80", "no code for the end"),
+        (lzw(bytes(50))[:-1], "no code for the end"),
+        (lzw(bytes(48)), "unpacks to 48 bytes, its rows have 49"),
+        (lzw(bytes(50)), "unpacks to 50 bytes, its rows have 49"),
+        (b"\x80\x40\xa0\x20", "not in its table yet"),  # clear, 258, end
+    ],
+)
+def test_lzw_that_makes_more_or_fewer_bytes_is_damaged(packed: bytes, reason: str) -> None:
+    with pytest.raises(ImageInvalid, match=reason):
+        decoded(with_strip(LZW, packed))
+
+
+def test_lzw_of_very_many_tables_is_not_walked_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.gate.plain_tiff._MOST_TABLES", 100)
+    clears = b"\x80\x40\x20\x10\x08\x04\x02\x01\x00"  # eight
+    with pytest.raises(ImageInvalid, match="clears its table too often"):
+        decoded(with_strip(LZW, clears * 99))
+
+
+def with_strip(compression: int, packed: bytes) -> bytes:
+    """Make a TIFF of 7 x 7 grey pixels with one strip, which is `packed`."""
+    file = tiff_file(Tiff(), np.zeros((7, 7, 1), np.uint16))[:-49]
+    file = file.replace(struct.pack("<HHII", 259, 3, 1, 1), struct.pack("<HHII", 259, 3, 1, compression))
+    return file.replace(struct.pack("<HHII", 279, 4, 1, 49), struct.pack("<HHII", 279, 4, 1, len(packed))) + packed

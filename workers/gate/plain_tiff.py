@@ -14,11 +14,12 @@ from isal.isal_zlib import IsalError
 
 from workers.errors import ImageInvalid, ImageUnsupported
 from workers.gate.bounded import stored_stream
+from workers.gate.lzw import unpacked_bytes
 from workers.gate.tiff import DEFLATE, LZW, PACKBITS, Tiff, read_tiff
 
 _SHORT, _LONG = 3, 4
-_LZW_END = 257  # TIFF 6.0, section 13: the last code
 _PADDING_BYTES = 2  # of a strip: writers make lengths even
+_MOST_TABLES = 20_000  # of LZW in a file; one is some 5 kB, or a strip
 _MOST_RUNS = 4_000_000  # of PackBits, which are walked one by one; no encoder comes near that below 16 megapixels
 
 
@@ -28,6 +29,8 @@ def plain_tiff(data: memoryview) -> bytes:
     Raises ImageInvalid where a strip does not hold what it must, ImageUnsupported for one in too many pieces.
     """
     tiff = read_tiff(data)
+    if tiff.compression == LZW:
+        _check_lzw(data, tiff)
     strips = [_checked(data[start:end], tiff, index) for index, (start, end) in enumerate(tiff.strips)]
     return _written(tiff, strips)
 
@@ -38,9 +41,21 @@ def _checked(strip: memoryview, tiff: Tiff, index: int) -> bytes | memoryview:
         return stored_stream(_inflated(strip, expected, index))
     if tiff.compression == PACKBITS:
         _check_packbits(strip, expected, index)
-    if tiff.compression == LZW:
-        _check_lzw_end(strip, index)
     return strip
+
+
+def _check_lzw(data: memoryview, tiff: Tiff) -> None:
+    """Raise unless the codes of each strip make exactly its rows."""
+    tables_left = _MOST_TABLES
+    for index, (start, end) in enumerate(tiff.strips):
+        expected = tiff.strip_bytes(index)
+        try:
+            made, tables = unpacked_bytes(data[start:end], tables_left)
+        except ValueError as error:
+            raise _damaged(index, str(error)) from None
+        if made != expected:
+            raise _damaged(index, f"unpacks to {made} bytes, its rows have {expected}")
+        tables_left -= tables
 
 
 def _inflated(strip: memoryview, expected: int, index: int) -> bytes:
@@ -76,14 +91,6 @@ def _check_packbits(strip: memoryview, expected: int, index: int) -> None:
         raise ImageUnsupported(msg)
     if made != expected or at > len(packed) or len(packed) - at > _PADDING_BYTES or any(packed[at:]):
         raise _damaged(index, f"unpacks to {made} bytes from {len(packed)}, its rows have {expected}")
-
-
-def _check_lzw_end(strip: memoryview, index: int) -> None:
-    """Raise unless a strip ends as all do: with the code for its end, and zeros up to whole bytes."""
-    tail = int.from_bytes(strip[-_PADDING_BYTES - 3 :], "big")
-    shift = (tail & -tail).bit_length() - 1
-    if shift > 8 * _PADDING_BYTES + 7 or tail >> max(shift, 0) & 0x1FF != _LZW_END:
-        raise _damaged(index, "does not end with LZW's code for the end")
 
 
 def _damaged(index: int, reason: str) -> ImageInvalid:
