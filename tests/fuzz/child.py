@@ -29,7 +29,8 @@ NUMBER = struct.Struct("<q")
 _ADDRESS_SPACE_BYTES = 3 << 30
 _SLOW_CPU_S = 1.0
 _GREEDY_BYTES = 150 << 20  # the seeds are small: nothing made of them should need so much
-_LENIENT = ImageLimits(lenient=True)  # strict first, then as far as it goes: both ways are tried
+# strict first, then as far as it goes: both ways are tried
+_LENIENT = ImageLimits(formats=frozenset({"jpeg", "png", "bmp", "tiff", "webp"}), lenient=True)
 _SCRATCH = Scratch()
 
 
