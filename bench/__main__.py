@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from bench import endurance, facts, suites
+from bench.frames import picture
 from bench.measurement import Measurement, Results
 from bench.peer import PEERS, PeerUnavailable, install
 from bench.peer import versions as peer_versions
@@ -45,7 +46,7 @@ def main(*, full: bool, smallest: bool, only: tuple[str, ...], peers: tuple[str,
     found = {} if smallest else plan.facts()
     used = versions() | {name: value for peer in plan.peers for name, value in peer_versions(peer).items()}
     made = datetime.now().astimezone()
-    results = Results(machine(), made.isoformat(timespec="seconds"), commit(), used, found, rows)
+    results = Results(machine(), made.isoformat(timespec="seconds"), commit(), used, found, rows, picture())
     out.mkdir(parents=True, exist_ok=True)
     file = out / f"{made:%Y-%m-%d-%H%M%S}.json"
     results.write(file)

@@ -57,11 +57,20 @@ def ratios(old: Results, new: Results) -> str:
     alone = len(before) + len(after) - 2 * len(both)
     parts = [
         f"New over old: {_name(new)} over {_name(old)}. CPU a frame that changed by over {_CPU_CHANGE:.0%} is marked.",
+        *(
+            [f"Pictures that differ, so JPEG and PNG say nothing: {pictures}"]
+            if (pictures := _pictures(old, new))
+            else []
+        ),
         *([f"Versions that differ: {versions}"] if (versions := _differences(old.versions, new.versions)) else []),
         table((*_WORDS,), (*_FIGURES, "CPU change"), lines),
         *([f"Setups that only one of the two has, left out: {alone}"] if alone else []),
     ]
     return "\n\n".join(parts)
+
+
+def _pictures(old: Results, new: Results) -> str:
+    return f"{old.picture}, {new.picture}" if old.picture and new.picture and old.picture != new.picture else ""
 
 
 def _read(file: Path) -> Results:

@@ -66,6 +66,11 @@ SCENARIOS = {
 }
 
 
+def picture() -> str:
+    """Say what the frames show: JPEG figures of a noisy photograph and of a smooth drawing cannot be compared."""
+    return "a photograph of a board" if _REAL.exists() else "a drawn board"
+
+
 def board(width_px: int, height_px: int) -> Image:
     """Return a board as (height, width, 3) BGR, uint8."""
     image = cv2.imread(str(_REAL if _REAL.exists() else _DRAWN), cv2.IMREAD_COLOR)

@@ -60,7 +60,10 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All of a bench: the machine, the versions measured, single figures (`facts`, units in their names), and rows."""
+    """All of a bench: the machine, the versions measured, single figures (`facts`, units in their names), and rows.
+
+    `picture` is what the frames show; results of before it was noted have none.
+    """
 
     machine: dict[str, str | int]
     made: str
@@ -68,6 +71,7 @@ class Results:
     versions: dict[str, str]
     facts: dict[str, float]
     rows: Sequence[Measurement]
+    picture: str = ""
 
     def write(self, file: Path) -> None:
         """Write as JSON; what has no figure is null."""

@@ -117,6 +117,7 @@ def _head(results: Results) -> str:
         "",
         f"- Machine: {machine_line(results)}",
         f"- Made: {results.made}, commit {results.commit or 'unknown'}",
+        f"- Frames: {results.picture or 'of a picture that was not noted'}",
         f"- Versions: {', '.join(f'{name} {version}' for name, version in results.versions.items())}",
         "",
         "Medians over rounds; ratios are medians of pairs of the same round, because machines drift. The cameras share",

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from service.params import asked, query_values
-from service.wire import SlotStream
+from service.slot_stream import SlotStream
 from workers.errors import NoLastImage
 from workers.job import Job, Task
 

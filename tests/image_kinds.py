@@ -113,6 +113,19 @@ def motion_jpeg() -> Case:
     return Case(grey[: grey.index(b"\xff\xc4")] + grey[grey.index(b"\xff\xda") :], by_pillow(grey).pixels, 1)
 
 
+def noted(sound: Case, *files: bytes) -> list[Case]:
+    """Files that give the pixels of a sound one."""
+    return [sound._replace(file=file) for file in files]
+
+
+def of_several() -> bytes:
+    """Make an MPO: its first image has an index of all of them, the others follow its end."""
+    file = io.BytesIO()
+    images = [Image.fromarray(np.roll(COLOUR, shift, 0)) for shift in range(3)]
+    images[0].save(file, "MPO", save_all=True, append_images=images[1:])
+    return file.getvalue()
+
+
 def same_as(sound: Case, *files: bytes) -> list[Case]:
     """Files that are refused by default, and give the pixels of a sound one with `lenient`."""
     return [Case(file, tolerance=sound.tolerance, lenient=sound.pixels) for file in files]
@@ -164,6 +177,7 @@ SOUND_PNG, SOUND_JPEG = Case(PNG, GREY_BGR), by_pillow(JPEG)
 RARE_JPEG = rare_jpeg(100, 60, ((4, 1), (2, 1), (1, 1)))  # not decoded by simplejpeg
 TURNED = [with_segment(JPEG, 0xE1, b"Exif\0\0" + exif(way)) for way in range(1, 9)]
 ICC = with_segment(JPEG, 0xE2, b"ICC_PROFILE\0\1\1" + bytes(200))
+PROGRESSIVE = jpeg(COLOUR, cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
 KINDS: dict[str, Callable[[], list[Case]]] = {
     "PNG, grey, 8 bits": lambda: of_png(0, 8),
     "PNG, grey, 1, 2 or 4 bits": lambda: of_png(0, 1, 2, 4),
@@ -190,13 +204,17 @@ KINDS: dict[str, Callable[[], list[Case]]] = {
         Case(png(ihdr(40, 30), zlib.compress(rows(GREY) + bytes(10**6))), GREY_BGR)
     ],
     "PNG, zeros after its end": lambda: [Case(PNG + bytes(4096), GREY_BGR)],
-    "PNG, other bytes after its end": lambda: same_as(SOUND_PNG, PNG + b"PK\3\4", PNG + bytes(9) + b"x"),
+    "PNG, other bytes after its end": lambda: noted(SOUND_PNG, PNG + b"PK\3\4", PNG + bytes(9) + b"x", PNG + PNG[:-1]),
     "PNG, two images": lambda: same_as(SOUND_PNG, PNG + grey_png(255 - GREY)),
     "PNG, truncated": lambda: [Case(PNG[: len(PNG) * part // 100]) for part in range(20, 100)],
     "PNG, a wrong checksum in its pixels": lambda: [
         Case(unlike(PNG)),
         *same_as(SOUND_PNG, PNG[:-14] + bytes((PNG[-14] ^ 1,)) + PNG[-13:]),
     ],
+    "PNG, a wrong checksum in texts, profiles and the like": lambda: noted(
+        SOUND_PNG,
+        *(grey_png(GREY, before=chunk(kind, bytes(9))[:-1] + b"?") for kind in (b"tEXt", b"iCCP", b"gAMA", b"abCd")),
+    ),
     "PNG, a wrong checksum in size or palette": wrong_headers,
     "PNG, of a size that its bytes cannot hold": lambda: [Case(png(ihdr(5000, 5000), zlib.compress(bytes(4000))))],
     "JPEG, grey": lambda: [by_pillow(jpeg(GREY))],
@@ -216,8 +234,24 @@ KINDS: dict[str, Callable[[], list[Case]]] = {
     "JPEG, CMYK or YCCK (Adobe marker)": four_components,
     "JPEG, 12 bits": lambda: [framed(0xC1, bits=12)],
     "JPEG, arithmetic coding": lambda: [framed(0xC9), framed(0xCA)],
-    "JPEG, lossless or hierarchical": lambda: [framed(0xC3), framed(0xC5), framed(0xC6), framed(0xC7)],
-    "JPEG, other bytes after its end": lambda: same_as(SOUND_JPEG, JPEG + b"PK\3\4", JPEG + bytes(9) + b"x"),
+    "JPEG, lossless, hierarchical or JPEG-LS": lambda: [
+        *(framed(marker) for marker in (0xC3, 0xC5, 0xC6, 0xC7, 0xC8, 0xF7)),
+        Case(with_segment(JPEG, 0xF8, bytes(11))),
+    ],
+    "JPEG, other bytes after its end": lambda: noted(
+        SOUND_JPEG, *(JPEG + behind for behind in (b"PK\3\4", bytes(9) + b"x", b"\r\n", END, JPEG[:-1], JPEG[2:]))
+    ),
+    "JPEG, further images that it announces (MPF)": lambda: [by_pillow(of_several())],
+    "JPEG, a broken ICC profile": lambda: noted(
+        SOUND_JPEG, *(with_segment(JPEG, 0xE2, b"ICC_PROFILE\0" + numbers + bytes(9)) for numbers in (b"\0\0", b"\1\2"))
+    ),
+    "JPEG, a version of JFIF that does not exist": lambda: noted(SOUND_JPEG, JPEG.replace(b"JFIF\0\1", b"JFIF\0\5")),
+    "JPEG, sequential, coefficients in its scan header other than all": lambda: noted(
+        SOUND_JPEG, *(JPEG.replace(b"\0\x3f\0", bytes(numbers)) for numbers in ((0, 0, 0), (1, 5, 0x12)))
+    ),
+    "JPEG, progressive, without its last scans": lambda: [
+        Case(PROGRESSIVE[: PROGRESSIVE.rindex(b"\xff\xc4")] + END)
+    ],
     "JPEG, two images": lambda: same_as(SOUND_JPEG, JPEG + jpeg(GREY)),
     "JPEG, truncated": lambda: [Case(JPEG[: len(JPEG) * part // 100]) for part in range(90, 100)],
     "JPEG, truncated, with an end put to it": lambda: [

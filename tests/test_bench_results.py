@@ -35,6 +35,11 @@ def results(*rows: Measurement, **changes: Any) -> Results:
     return replace(Results(MACHINE, "2026-01-01T00:00:00+00:00", "abc", {"framemill": "1"}, {}, list(rows)), **changes)
 
 
+def test_the_page_says_which_picture_its_figures_are_of() -> None:
+    assert "- Frames: a drawn board\n" in markdown(results(picture="a drawn board"))
+    assert "- Frames: of a picture that was not noted\n" in markdown(results())
+
+
 def drifting() -> list[Measurement]:
     """Three rounds on a machine that slows down by half: ours is always twice the peer and 0.9 of the receiver."""
     rows = []

@@ -117,6 +117,10 @@ def test_other_formats_are_unsupported_until_the_settings_name_them(
         for kind in ("tiff", "webp"):
             answer = other.post("/analyze_image?response_type=image", content=bodies[kind])
             np.testing.assert_array_equal(decoded(answer.content), scene)
+        broken = bodies["tiff"][:40] + bytes(60) + bodies["tiff"][100:]  # its directory is at the end
+        answer = other.post("/analyze_image", content=broken)
+        assert (answer.status_code, answer.json()["code"]) == (422, "image_invalid")
+        assert "strip" in answer.json()["detail"]
         jpeg = cv2.imencode(".jpg", scene)[1].tobytes()
         for body in (jpeg, bodies["bmp"]):
             assert other.post("/analyze_image", content=body).status_code == 415

@@ -7,7 +7,7 @@ transparency, gamma and colour profiles are ignored, 16 bits become 8 by droppin
 
 from __future__ import annotations
 
-from typing import cast
+from typing import NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from workers.errors import ImageInvalid
 from workers.flow.frame_form import WHOLE, FrameForm
 from workers.gate import ImageHeader, ImageLimits, inspect, mend
 from workers.gate.bounded import bounded
+from workers.gate.plain_tiff import plain_tiff
 from workers.reduce import in_form
 from workers.scratch import Scratch
 
@@ -38,6 +39,14 @@ _COMMON_SAMPLINGS = frozenset(
 _NO_MEMORY = frozenset({"out of memory", "invalid argument"})
 
 
+class Decoded(NamedTuple):
+    """A frame's pixels, what was wrong with its file, empty for a sound one, and what was odd and changed no pixel."""
+
+    image: NDArray[np.uint8]
+    damage: str = ""
+    notes: tuple[str, ...] = ()
+
+
 def decode_image(
     data: memoryview, limits: ImageLimits, scratch: Scratch | None = None, form: FrameForm = WHOLE
 ) -> NDArray[np.uint8]:
@@ -54,23 +63,23 @@ def decode_image(
 
 def decode_frame(
     data: memoryview, limits: ImageLimits, scratch: Scratch | None = None, form: FrameForm = WHOLE
-) -> tuple[NDArray[np.uint8], str]:
+) -> Decoded:
     """Decode as `decode_image` does; where `limits.lenient` says so, a damaged JPEG or PNG as far as it goes.
 
-    Returns also what was wrong with the file, empty for a sound one. What was lost of a JPEG is grey or smeared, what
-    was lost of a PNG is black.
+    What was lost of a JPEG is grey or smeared, what was lost of a PNG is black.
 
     Raises as `decode_image` does.
     """
     memory = scratch or Scratch()
     try:
-        return decode_image(data, limits, memory, form), ""
+        header = inspect(data, limits)
+        return Decoded(_decode(data, header, memory, form, strict=True), notes=header.notes)
     except ImageInvalid as damage:
         if not limits.lenient:
             raise
         try:
             header, mended = mend(data, limits)
-            return _decode(mended, header, memory, form, strict=False), damage.message
+            return Decoded(_decode(mended, header, memory, form, strict=False), damage.message)
         except ImageInvalid:
             raise damage from None
 
@@ -78,6 +87,8 @@ def decode_frame(
 def _decode(
     data: memoryview, header: ImageHeader, memory: Scratch, form: FrameForm, *, strict: bool
 ) -> NDArray[np.uint8]:
+    if header.kept:
+        data = _kept(data, header.kept)
     if header.format == "jpeg" and _is_common(header.sampling):
         return _decode_jpeg(data, header, memory, form, strict=strict)
     if header.format == "jpeg" and not strict:
@@ -85,6 +96,12 @@ def _decode(
     image = _decode_png(data, header, memory) if header.format == "png" else _decode_with_cv2(data, header)
     _check_shape(image, (header.height, header.width, 3), header)
     return in_form(image, form, memory)
+
+
+def _kept(data: memoryview, parts: tuple[tuple[int, int] | bytes, ...]) -> memoryview:
+    pieces = [part if isinstance(part, bytes) else data[slice(*part)] for part in parts]
+    first = pieces[0]
+    return first if len(pieces) == 1 and isinstance(first, memoryview) else memoryview(b"".join(pieces))
 
 
 def _check_shape(image: NDArray[np.uint8], expected: tuple[int, ...], header: ImageHeader) -> None:
@@ -119,29 +136,31 @@ def _is_common(sampling: tuple[tuple[int, int], ...]) -> bool:
 
 
 def _decode_with_cv2(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]:
-    """Decode with cv2, which fills gaps in a JPEG and says so on stderr only; its warning is made an error here."""
+    """Decode with cv2, which goes on over damage and tells stderr only; whatever it says there is an error here."""
+    readable = plain_tiff(data) if header.format == "tiff" else data
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    with words_of_decoders() as messages:
-        try:
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-        except cv2.error as error:
-            if error.code == cv2.Error.StsNoMem:
-                raise MemoryError(error.err) from None
-            msg = f"the {header.format} cannot be decoded: {error.err}"
-            raise ImageInvalid(msg) from None
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_WARNING)  # a variable can silence it
+    try:
+        with words_of_decoders() as messages:
+            image = cv2.imdecode(np.frombuffer(readable, np.uint8), flags)
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError(error.err) from None
+        msg = f"the {header.format.upper()} cannot be decoded: {error.err}"
+        raise ImageInvalid(msg) from None
+    finally:
+        cv2.utils.logging.setLogLevel(level)
     said = messages[0].decode("ascii", "replace") if messages else ""
     if image is None:
-        msg = f"the {header.format}'s compressed pixels are damaged or too few{said and ': '}{said}"
+        msg = f"the {header.format.upper()}'s compressed pixels are damaged or too few{said and ': '}{said}"
         raise ImageInvalid(msg)
-    if said and header.format == "jpeg":
-        msg = f"the JPEG is damaged: {said}"
+    if said:
+        msg = f"the {header.format.upper()} is damaged: {said}"
         raise ImageInvalid(msg)
     return cast("NDArray[np.uint8]", image)
 
 
 def _decode_png(data: memoryview, header: ImageHeader, memory: Scratch) -> NDArray[np.uint8]:
-    if header.kept:
-        data = memoryview(b"".join(data[start:end] for start, end in header.kept))
     try:
         pixels = pyspng.load(bounded(data, header.raw_bytes), format="RGB")
     except RuntimeError as error:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 _STDERR = 2
+# what OpenCV's own readers log, and theirs of libtiff's complaints; long ones go on in lines of their own
+_OPENCVS_WORDS = re.compile(rb"\[ *(?:WARN|ERROR):[^]]*\] global (?:grfmt_|loadsave)")
 # libjpeg's warnings (jerror.h) about data that it went on with; cv2's copy tells stderr only
 _DECODERS_WORDS = (
     b"Corrupt JPEG data",
@@ -39,10 +42,24 @@ def words_of_decoders() -> Iterator[list[bytes]]:
         elif caught != _STDERR:
             os.close(_STDERR)
         os.close(caught)
-        messages += [line for line in written if line.startswith(_DECODERS_WORDS)]
-        others = [line + b"\n" for line in written if not line.startswith(_DECODERS_WORDS)]
+        others = _without_theirs(written, messages)
         if others and stderr is not None:
-            os.write(_STDERR, b"".join(others))
+            os.write(_STDERR, b"".join(line + b"\n" for line in others))
+
+
+def _without_theirs(written: list[bytes], messages: list[bytes]) -> list[bytes]:
+    """Move what decoders said from the lines `written` to `messages` and return the others."""
+    others: list[bytes] = []
+    goes_on = False
+    for line in written:
+        opencv = _OPENCVS_WORDS.match(line) is not None
+        if opencv or line.startswith(_DECODERS_WORDS):
+            messages.append(line.partition(b"] global ")[2] if opencv else line)
+            goes_on = opencv
+        elif not (goes_on and (not line or line.startswith(b">"))):
+            others.append(line)
+            goes_on = False
+    return others
 
 
 def _copy_of_stderr() -> int | None:

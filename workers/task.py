@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 import orjson
 
-from workers.decode import decode_frame
+from workers.decode import Decoded, decode_frame
 from workers.demosaic import raw_to_bgr, raw_to_grey
 from workers.errors import (
     ContextNotSerializable,
@@ -124,11 +124,16 @@ class Inspector:
 
     def _inspect(self, job: Job, memory: FrameMemory) -> Answer:
         begun = time.monotonic_ns()
-        image, damage = self._decode(job, memory.request)
+        image, damage, notes = self._decode(job, memory.request)
         decoded = time.monotonic_ns()
         with _DISTRUST:
             inspection = self._flow.run(
-                image, data=job.data, deadline_ns=memory.deadline_ns, started_ns=memory.accepted_ns, damage=damage
+                image,
+                data=job.data,
+                deadline_ns=memory.deadline_ns,
+                started_ns=memory.accepted_ns,
+                damage=damage,
+                notes=notes,
             )
         inspected = time.monotonic_ns()
         if inspected > memory.deadline_ns:
@@ -154,11 +159,10 @@ class Inspector:
             verdict=1 if inspection.context["result"] else 2,
         )
 
-    def _decode(self, job: Job, request: memoryview) -> tuple[NDArray[np.uint8], str]:
-        """Return the frame's pixels, and what was wrong with its file; empty for a sound one."""
-        damage = ""
+    def _decode(self, job: Job, request: memoryview) -> Decoded:
+        damage, notes = "", tuple[str, ...]()
         if job.encoding is Encoding.ENCODED:
-            image, damage = decode_frame(request, self._limits, self._scratch, self._form)
+            image, damage, notes = decode_frame(request, self._limits, self._scratch, self._form)
         else:
             wanted = pixel_format(job.pixel_format)
             pixels = np.frombuffer(request, np.uint8)
@@ -167,7 +171,7 @@ class Inspector:
         # user code gets a copy, or this view, which nobody may write to: a frame must be repeatable
         view: NDArray[np.uint8] = image.view()
         view.flags.writeable = False
-        return view, damage
+        return Decoded(view, damage, notes)
 
     def _measure(self, job: Job, memory: FrameMemory) -> Answer:
         begun = time.monotonic_ns()

@@ -29,7 +29,8 @@ NUMBER = struct.Struct("<q")
 _ADDRESS_SPACE_BYTES = 3 << 30
 _SLOW_CPU_S = 1.0
 _GREEDY_BYTES = 150 << 20  # the seeds are small: nothing made of them should need so much
-_LENIENT = ImageLimits(lenient=True)  # strict first, then as far as it goes: both ways are tried
+# strict first, then as far as it goes: both ways are tried
+_LENIENT = ImageLimits(formats=frozenset({"jpeg", "png", "bmp", "tiff", "webp"}), lenient=True)
 _SCRATCH = Scratch()
 
 
@@ -58,7 +59,7 @@ def _try(file: bytes) -> tuple[str, str]:
     before_bytes = _peak_bytes()
     begun_s = time.process_time()
     try:
-        image, damage = decode_frame(memoryview(file), _LENIENT, _SCRATCH)
+        image, damage, _ = decode_frame(memoryview(file), _LENIENT, _SCRATCH)
         answer = "decoded, damaged" if damage else "decoded"
         wrong = "" if image.ndim == 3 and image.shape[2] == 3 else f"its shape is {image.shape}"
     except FramemillError as refusal:

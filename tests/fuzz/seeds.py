@@ -1,4 +1,4 @@
-"""The sound files that mutants are made of: some two hundred small JPEG and PNG, of every kind that is accepted."""
+"""The sound files that mutants are made of: some two hundred small ones, of every kind that is accepted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ import zlib
 
 import cv2
 import numpy as np
+from bmp_files import BGR_MASKS, BITFIELDS, Bmp, bmp_file
+from bmp_files import samples_for as bmp_samples
 from image_files import ADAM7, chunk, exif, grey_png, ihdr, jpeg, png, rare_jpeg, rows, segment, with_segment
+from tiff_files import Tiff, tiff_file
+from tiff_files import samples_for as tiff_samples
 
 _KINDS = ((0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16), (3, 1), (3, 2), (3, 4), (3, 8), (4, 8), (4, 16))
 _MORE_KINDS = ((6, 8), (6, 16))
@@ -21,7 +25,7 @@ _RARE = (((4, 1), (2, 1), (1, 1)), ((1, 1), (2, 2), (1, 1)), ((2, 2), (1, 1), (2
 @functools.cache
 def seeds() -> tuple[bytes, ...]:
     """Return all of them, the same in every process."""
-    return (*_pngs(), *_jpegs())
+    return (*_pngs(), *_jpegs(), *_others())
 
 
 def _pngs() -> list[bytes]:
@@ -48,6 +52,20 @@ def _pngs() -> list[bytes]:
     extras += (b"acTL\0\0\0\1\0\0\0\0", b"tEXta\0b", b"zTXta\0\0" + zlib.compress(bytes(999)), b"sBIT\7")
     files += [grey_png(pixels, before=chunk(extra[:4], extra[4:])) for extra in extras]
     files.append(cv2.imencode(".png", np.dstack([pixels] * 3))[1].tobytes())
+    return files
+
+
+def _others() -> list[bytes]:
+    random = np.random.default_rng(3)
+    files = []
+    for packing, (photometric, samples, bits) in itertools.product((1, 5, 8, 32773), ((1, 1, 8), (2, 3, 8), (0, 1, 1))):
+        tiff = Tiff(photometric, samples, bits, packing)
+        files.append(tiff_file(tiff, tiff_samples(tiff, 21, 37, random)))
+    colours = random.integers(0, 256, (256, 3), np.uint8)
+    bmps = (Bmp(8), Bmp(4, colours=9), Bmp(24, 12), Bmp(24), Bmp(32, 40, BITFIELDS, BGR_MASKS), Bmp(32, 124))
+    files += [bmp_file(bmp, bmp_samples(bmp, 21, 37, random), colours) for bmp in bmps]
+    smooth = cv2.resize(random.integers(0, 256, (3, 4, 4), np.uint8), (60, 44)).astype(np.uint8)
+    files += [cv2.imencode(".webp", smooth, [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes() for quality in (70, 101)]
     return files
 
 

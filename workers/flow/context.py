@@ -3,8 +3,8 @@
 User code gets a plain dict and may do anything to it. So nothing of it is trusted afterwards: keys of the contract that
 are gone come back, wrong types are put right with an entry in `errors`, and any such entry makes `error` true and
 `result` false, for an inspection that did not go as its author meant must never say OK. `imageShape`, `processing`,
-`production_mode`, the two times, `stdout`, `stderr` and, of a damaged frame, `damaged` are the server's own: what user
-code writes there is lost.
+`production_mode`, the two times, `stdout`, `stderr` and, where its file gave a reason, `damaged` and `notes` are the
+server's own: what user code writes there is lost.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 import orjson
 
 from workers.errors import ContextNotSerializable, ContextTooLarge
+from workers.flow.finite import not_a_number
 from workers.flow.run import Context
 from workers.flow.values import shown
 
@@ -132,6 +133,8 @@ def complete(context: Context, run: Run, height: int, width: int) -> Context:
     whole["stderr"] = run.printed.stderr.text()
     if run.damaged:
         whole["damaged"] = True
+    if run.notes:
+        whole["notes"] = [*run.notes]
     if len(context) > len(whole) or not context.keys() <= whole.keys():
         for key, value in context.items():
             if key not in whole and key not in _HIDDEN:
@@ -142,24 +145,42 @@ def complete(context: Context, run: Run, height: int, width: int) -> Context:
 def context_json(context: Context, limit_bytes: int = 1 << 20) -> bytes:
     """Write a public context as UTF-8 JSON.
 
-    Numbers that JSON cannot hold (NaN and the infinities) become null. numpy's scalars and arrays are written as
-    numbers and lists. Keys that are numbers become text.
+    Numbers that JSON cannot hold (NaN and the infinities) become null. Whatever could not be computed is never OK: with
+    one of them `context` gets an entry in `errors`, `error` becomes true and `result` false. numpy's scalars and arrays
+    are written as numbers and lists. Keys that are numbers become text.
 
     Raises:
         ContextNotSerializable: it holds what JSON cannot; the message names the key.
         ContextTooLarge: it is larger than `limit_bytes`; the message names the largest key.
     """
-    try:
-        text = _dumps(context)
-    except orjson.JSONEncodeError:
-        try:
-            # slower, and needed only by the few who count by class id
-            text = _dumps(context, orjson.OPT_NON_STR_KEYS)
-        except orjson.JSONEncodeError:
-            raise ContextNotSerializable(_culprit(context, "context", ()) or "the context") from None
+    text = _text(context)
+    # the only null may be that of the angle; to look through all values takes many times as long
+    expected = text.find(b"null") if context.get("angle") is None else -1
+    if text.rfind(b"null") != expected and context.get("result") is True:
+        where = not_a_number(context, "context")
+        if where:
+            _refuse_ok(context, f"{where}: what is not a number is never OK; it is written as null")
+            text = _text(context)
     if len(text) > limit_bytes:
         raise ContextTooLarge(_largest(context, len(text), limit_bytes))
     return text
+
+
+def _refuse_ok(context: Context, message: str) -> None:
+    entry = {"message": message, "type": None, "file": None, "line": None, "module": None, "moduleId": None}
+    context["errors"] = [*context["errors"], entry]
+    context["error"], context["result"] = True, False
+
+
+def _text(context: Context) -> bytes:
+    try:
+        return _dumps(context)
+    except orjson.JSONEncodeError:
+        try:
+            # slower, and needed only by the few who count by class id
+            return _dumps(context, orjson.OPT_NON_STR_KEYS)
+        except orjson.JSONEncodeError:
+            raise ContextNotSerializable(_culprit(context, "context", ()) or "the context") from None
 
 
 def _dumps(value: object, option: int = 0) -> bytes:

@@ -63,12 +63,14 @@ class Flow:
         deadline_ns: int,
         started_ns: int | None = None,
         damage: str = "",
+        notes: Sequence[str] = (),
     ) -> Inspection:
         """Inspect `image`, (h, w) grey or (h, w, 3) BGR, which is never written to.
 
         `data` is the client's own text. `deadline_ns` and `started_ns`, when the frame was accepted (now, if not
         given), are CLOCK_MONOTONIC. `damage` says what was wrong with the file that the image came from: the flow finds
-        `damaged` in its context, and its result cannot be OK.
+        `damaged` in its context, and its result cannot be OK. `notes` say what was odd about it and changed no pixel:
+        the flow finds them in its context, and its answer has them.
 
         Raises:
             DeadlineExceeded: time ran out between two modules; the message names the one that did not run.
@@ -82,6 +84,9 @@ class Flow:
         if damage:
             run.damaged = context["damaged"] = True
             run.note(damage, type="image_damaged")
+        if notes:
+            run.notes = notes
+            context["notes"] = [*notes]
         run_stages(self._stages, context, run)
         final = _final_image(context, frame, run)
         height, width = final.shape[:2]

@@ -46,7 +46,8 @@ def combined_heat(heatmaps: object, shape: tuple[int, int], note: Callable[[str]
     """Return the hottest of `heatmaps` at each pixel, float32 of `shape` (h, w) in 0..1; None where there is none.
 
     A heatmap is (h, w): floats count as they are, uint8 from 0 to 255 and bool from 0 to 1. What is above 1 counts
-    as 1, what is below 0 or not a number as 0. `note` is told what had to be left out.
+    as 1, what is below 0 as 0. What is not a number (NaN, the infinities, a masked entry) nobody knows: it counts as 1,
+    so that people see where. `note` is told of it, and what had to be left out.
     """
     if not isinstance(heatmaps, list | tuple):
         note(f"context['heatmaps'] is {shown(heatmaps)}, expected a list")
@@ -54,15 +55,18 @@ def combined_heat(heatmaps: object, shape: tuple[int, int], note: Callable[[str]
     hottest: NDArray[np.float32] | None = None
     for index, given in enumerate(heatmaps):
         try:
-            heat = _heat(given, shape)
+            heat, unknown_px = _heat(given, shape)
         except ValueError as error:
             note(f"context['heatmaps'][{index}] {error}: left out")
             continue
+        if unknown_px:
+            note(f"context['heatmaps'][{index}] is not a number at {unknown_px} pixels, which are shown hot")
         hottest = heat if hottest is None else np.maximum(hottest, heat)
     return hottest
 
 
-def _heat(value: object, shape: tuple[int, int]) -> NDArray[np.float32]:
+def _heat(value: object, shape: tuple[int, int]) -> tuple[NDArray[np.float32], int]:
+    """Return a heatmap as float32 in 0..1, and how many of its pixels were no numbers; raises ValueError."""
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fbu":
         what = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else shown(value)
         msg = f"is {what}, expected an array (h, w) of floats in 0..1"
@@ -70,14 +74,20 @@ def _heat(value: object, shape: tuple[int, int]) -> NDArray[np.float32]:
     if value.shape != shape:
         msg = f"is an array {value.shape}, expected {shape} as the final image"
         raise ValueError(msg)
+    if value.dtype.kind == "u" and value.dtype != np.uint8:
+        msg = f"is an array of {value.dtype}, expected floats in 0..1"
+        raise ValueError(msg)
+    given = np.asarray(value)
     if value.dtype.kind == "u":
-        if value.dtype != np.uint8:
-            msg = f"is an array of {value.dtype}, expected floats in 0..1"
-            raise ValueError(msg)
-        scaled: NDArray[np.float32] = np.multiply(value, np.float32(1 / 255), dtype=np.float32)
-        return scaled
-    heat: NDArray[np.float32] = np.ascontiguousarray(value, np.float32)
+        heat: NDArray[np.float32] = np.multiply(given, np.float32(1 / 255), dtype=np.float32)
+    else:
+        with np.errstate(over="ignore"):
+            heat = np.ascontiguousarray(given, np.float32)
+    masked = isinstance(value, np.ma.MaskedArray) and bool(np.ma.getmaskarray(value).any())
     # not a number fails both comparisons
-    if heat.min() >= 0 and heat.max() <= 1:
-        return heat
-    return np.clip(np.nan_to_num(heat, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0)
+    if not masked and heat.min() >= 0 and heat.max() <= 1:
+        return heat, 0
+    unknown = ~np.isfinite(given)
+    if masked:
+        unknown |= np.ma.getmaskarray(value)
+    return np.where(unknown, np.float32(1), np.clip(heat, 0.0, 1.0)), int(np.count_nonzero(unknown))

@@ -76,7 +76,8 @@ class Run:
     """One frame's way through the flow. Its times are CLOCK_MONOTONIC.
 
     `stage` is the module at work, None outside of all; `image_from` the code file that put the image there.
-    `damaged` says that the frame's file was, and the setting `lenient` let it in.
+    `damaged` says that the frame's file was, and the setting `lenient` let it in; `notes` say what was odd about it and
+    changed no pixel.
     """
 
     deadline_ns: int
@@ -87,6 +88,7 @@ class Run:
     stage: Stage | None = None
     image_from: str | None = None
     damaged: bool = False
+    notes: Sequence[str] = ()
 
     @classmethod
     def start(cls, deadline_ns: int, accepted_ns: int | None = None, printed: Printed | None = None) -> Run:

@@ -8,13 +8,16 @@ the pixels that it claims. No pixel is decoded, nothing is inflated, no memory i
 from __future__ import annotations
 
 from workers.errors import ImageInvalid, ImageUnsupported
+from workers.gate.behind import judged
+from workers.gate.bmp import inspect_bmp
 from workers.gate.damaged_jpeg import mend_jpeg
 from workers.gate.damaged_png import mend_png
 from workers.gate.header import ImageHeader, ImageLimits
 from workers.gate.jpeg import inspect_jpeg
 from workers.gate.magic import recognise
-from workers.gate.other import inspect_bmp, inspect_tiff, inspect_webp
 from workers.gate.png import inspect_png
+from workers.gate.tiff import inspect_tiff
+from workers.gate.webp import inspect_webp
 
 __all__ = ["ImageHeader", "ImageLimits", "inspect", "mend"]
 
@@ -42,7 +45,8 @@ def inspect(data: memoryview, limits: ImageLimits) -> ImageHeader:
         accepted = ", ".join(sorted(limits.formats))
         msg = f"this is {name or 'no image format that is known'}; accepted are {accepted} (setting formats)"
         raise ImageUnsupported(msg)
-    return inspector(data, limits)
+    header = inspector(data, limits)
+    return judged(data, header) if header.end else header
 
 
 def mend(data: memoryview, limits: ImageLimits) -> tuple[ImageHeader, memoryview]:

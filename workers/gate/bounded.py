@@ -35,11 +35,20 @@ def bounded(png: memoryview, raw_bytes: int) -> bytes:
 
 def stored(before: bytes | memoryview, pixels: bytes | bytearray, after: bytes | memoryview) -> bytes:
     """Return a PNG of what comes `before` IDAT, `pixels` (filtered rows) uncompressed, and what comes `after` it."""
-    parts = [_ZLIB_HEADER, *_blocks(memoryview(pixels)), _CHECKSUM.pack(isal_zlib.adler32(pixels))]
+    parts = _parts(pixels)
     checksum = isal_zlib.crc32(_IDAT)
     for part in parts:
         checksum = isal_zlib.crc32(part, checksum)
     return b"".join([before, _HEAD.pack(sum(map(len, parts)), _IDAT), *parts, _CHECKSUM.pack(checksum), after])
+
+
+def stored_stream(pixels: bytes) -> bytes:
+    """Return a zlib stream that holds `pixels` uncompressed."""
+    return b"".join(_parts(pixels))
+
+
+def _parts(pixels: bytes | bytearray) -> list[bytes | memoryview]:
+    return [_ZLIB_HEADER, *_blocks(memoryview(pixels)), _CHECKSUM.pack(isal_zlib.adler32(pixels))]
 
 
 def _blocks(pixels: memoryview) -> Iterator[bytes | memoryview]:

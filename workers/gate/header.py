@@ -28,8 +28,12 @@ class ImageHeader:
     width: int  # pixels
     height: int  # pixels
     sampling: tuple[tuple[int, int], ...] = ()  # JPEG: horizontal and vertical factor of each component
-    kept: tuple[tuple[int, int], ...] = ()  # start and end of the bytes to decode; empty for the whole file
+    # what to decode: start and end of bytes of the file, or bytes in their place; empty for the whole file
+    kept: tuple[tuple[int, int] | bytes, ...] = ()
     raw_bytes: int = 0  # PNG: what the pixels take before compression
+    end: int = 0  # PNG and JPEG: where the image ends, in bytes of the file
+    announced: frozenset[int] = frozenset()  # JPEG: where it says that further images begin
+    notes: tuple[str, ...] = ()  # what is not as it should be and changes no pixel
 
 
 def check_size(kind: str, width: int, height: int, limits: ImageLimits) -> None:

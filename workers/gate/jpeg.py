@@ -14,23 +14,29 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from workers.errors import ImageInvalid, ImageUnsupported
-from workers.gate.header import ImageHeader, ImageLimits, check_padding, check_size
+from workers.gate.harmless import Edits, IccSegments, announced_images
+from workers.gate.header import ImageHeader, ImageLimits, check_size
 from workers.jpeg_scan import end_of_scan
 
 _LENGTH = struct.Struct(">H")
 _FRAME = struct.Struct(">BHHB")
+_MARK = 0xFF
 _EOI, _SOS = 0xD9, 0xDA
+_APP0, _APP2 = 0xE0, 0xE2
 _PROGRESSIVE = 0xC2
 _ACCEPTED_FRAMES = frozenset({0xC0, 0xC1, _PROGRESSIVE})
 _REFUSED = {
     **dict.fromkeys((0xC3, 0xC7), "lossless coding"),
     **dict.fromkeys((0xC5, 0xC6, 0xDE, 0xDF), "hierarchical coding"),
     **dict.fromkeys((*range(0xC9, 0xD0),), "arithmetic coding"),
+    **dict.fromkeys((0xF7, 0xF8), "JPEG-LS"),  # ITU-T T.87: its frame, and its parameters before it
+    0xC8: "a coding that is reserved for extensions",
 }
 # DHT, DQT, DNL, DRI, APP0 to APP15, COM: they say how to decode, or are comments
 _PASSED = frozenset({0xC4, 0xDB, 0xDC, 0xDD, *range(0xE0, 0xF0), 0xFE})
 _KNOWN = frozenset({_EOI, _SOS}) | _PASSED | _ACCEPTED_FRAMES | _REFUSED.keys()
 _NOT_FILL = re.compile(rb"[^\xff]")
+_ALL_COEFFICIENTS = frozenset(range(64))
 # colour profiles take up to 255 segments, 64 scans with their tables some 300
 _MAX_SEGMENTS = 4096
 
@@ -46,53 +52,88 @@ class _Frame(NamedTuple):
     height: int
     components: bytes  # their numbers
     sampling: tuple[tuple[int, int], ...]
+    progressive: bool
+
+
+class _Scan(NamedTuple):
+    components: bytes  # their numbers
+    first: int  # of the coefficients 0 to 63 of a block
+    last: int
+    approximation: int  # how many bits are left for later scans in its low half
 
 
 def inspect_jpeg(data: memoryview, limits: ImageLimits) -> ImageHeader:
-    """Check the JPEG in `data`; raises ImageInvalid, ImageTooLarge or ImageUnsupported."""
+    """Check the JPEG in `data`; raises ImageInvalid, ImageTooLarge or ImageUnsupported.
+
+    What follows its end is for the caller to judge.
+    """
     frame: _Frame | None = None
-    scans: list[bytes] = []
+    scans: list[_Scan] = []
+    edits = Edits()
+    profile = IccSegments()
+    announced: frozenset[int] = frozenset()
+    end = 0
     for segment in _segments(data):
-        if segment.marker == _SOS:
+        if segment.marker == _EOI:
+            end = segment.at + 2
+        elif segment.marker == _SOS:
             scans.append(_read_scan(segment, frame))
+            edits.correct_scan(segment.at, segment.payload, progressive=frame is not None and frame.progressive)
+        elif segment.marker == _APP0:
+            edits.correct_jfif(segment.at, segment.payload)
+        elif segment.marker == _APP2:
+            profile.add(segment.at, segment.payload)
+            announced |= announced_images(segment.at, segment.payload)
         elif segment.marker not in _PASSED:
             if frame:
                 msg = f"the JPEG has a second frame header at byte {segment.at}"
                 raise ImageInvalid(msg)
             frame = _read_frame(segment, limits)
-            _check_plausible(frame, len(data), progressive=segment.marker == _PROGRESSIVE)
+            _check_plausible(frame, len(data))
         if len(scans) > limits.max_jpeg_scans:
             msg = f"the JPEG has more than {limits.max_jpeg_scans} scans"
             raise ImageInvalid(msg)
     if frame is None:
         raise ImageInvalid("the JPEG has no frame header (SOF), so no size")
-    missing = set(frame.components) - set(b"".join(scans))
-    if missing:
-        msg = f"the JPEG has no pixel data for component {min(missing)}: the file is incomplete"
-        raise ImageInvalid(msg)
-    return ImageHeader("jpeg", frame.width, frame.height, sampling=frame.sampling)
+    _check_complete(frame, scans)
+    profile.drop_if_broken(edits)
+    return ImageHeader(
+        "jpeg", frame.width, frame.height, frame.sampling, edits.kept(end), 0, end, announced, tuple(edits.notes)
+    )
+
+
+def whole_jpeg_bytes(data: memoryview) -> int:
+    """Return how many bytes the JPEG has that `data` begins with; raises ImageInvalid where there is no whole one."""
+    markers: set[int] = set()
+    end = 0
+    for segment in _segments(data):
+        markers.add(segment.marker)
+        end = segment.at + 2
+    if _SOS not in markers or not markers & (_ACCEPTED_FRAMES | _REFUSED.keys()):
+        raise ImageInvalid("the JPEG has no pixels")
+    return end
 
 
 def read_start(data: memoryview, limits: ImageLimits) -> ImageHeader:
     """Check what comes before the first scan, and nothing behind it; raises as `inspect_jpeg` does."""
     for segment in _segments(data):
-        if segment.marker == _SOS:
+        if segment.marker in {_SOS, _EOI}:
             break
         if segment.marker not in _PASSED:
             frame = _read_frame(segment, limits)
-            _check_plausible(frame, len(data), progressive=segment.marker == _PROGRESSIVE)
+            _check_plausible(frame, len(data))
             return ImageHeader("jpeg", frame.width, frame.height, sampling=frame.sampling)
     raise ImageInvalid("the JPEG has no frame header (SOF) before its pixels, so no size")
 
 
 def _segments(data: memoryview) -> Iterator[_Segment]:
-    """Yield the segments up to EOI, which must come; the coded pixels of scans are stepped over."""
+    """Yield the segments and EOI at last, which must come; the coded pixels of scans are stepped over."""
     at = 2
     for _ in range(_MAX_SEGMENTS):
         at = _marker_at(data, at)
         marker = data[at + 1]
         if marker == _EOI:
-            check_padding("JPEG", data, at + 2)
+            yield _Segment(marker, at, data[at:at])
             return
         payload = _payload(data, at)
         yield _Segment(marker, at, payload)
@@ -105,6 +146,8 @@ def _segments(data: memoryview) -> Iterator[_Segment]:
 
 def _marker_at(data: memoryview, at: int) -> int:
     """Return where the marker at `at` begins, after any fill bytes before it."""
+    if at + 1 < len(data) and data[at] == _MARK and data[at + 1] in _KNOWN:
+        return at  # as nearly all do
     code = _NOT_FILL.search(data, at)
     if code is None:
         raise _truncated(data)
@@ -161,10 +204,10 @@ def _read_frame(segment: _Segment, limits: ImageLimits) -> _Frame:
     components = bytes(payload[_FRAME.size :: 3])
     if len(set(components)) < count:
         raise ImageInvalid("the JPEG gives the same number to two components")
-    return _Frame(width, height, components, sampling)
+    return _Frame(width, height, components, sampling, segment.marker == _PROGRESSIVE)
 
 
-def _check_plausible(frame: _Frame, file_bytes: int, *, progressive: bool) -> None:
+def _check_plausible(frame: _Frame, file_bytes: int) -> None:
     """Raise if the file has fewer bits than its blocks of 8 x 8 coefficients need.
 
     A Huffman code has one bit at least. A sequential block takes two (its DC difference and its end of block), a
@@ -176,13 +219,12 @@ def _check_plausible(frame: _Frame, file_bytes: int, *, progressive: bool) -> No
         -(-frame.width * across // (8 * widest)) * -(-frame.height * down // (8 * tallest))
         for across, down in frame.sampling
     )
-    if blocks * (1 if progressive else 2) > 8 * file_bytes:
+    if blocks * (1 if frame.progressive else 2) > 8 * file_bytes:
         msg = f"the JPEG claims {frame.width} x {frame.height} pixels, more than its {file_bytes} bytes can hold"
         raise ImageInvalid(msg)
 
 
-def _read_scan(segment: _Segment, frame: _Frame | None) -> bytes:
-    """Return the numbers of the components in a scan."""
+def _read_scan(segment: _Segment, frame: _Frame | None) -> _Scan:
     if frame is None:
         msg = f"the JPEG has pixel data at byte {segment.at}, before its frame header"
         raise ImageInvalid(msg)
@@ -191,4 +233,22 @@ def _read_scan(segment: _Segment, frame: _Frame | None) -> bytes:
     if not components or len(payload) != 4 + 2 * len(components) or set(components) - set(frame.components):
         msg = f"the JPEG's scan header at byte {segment.at} does not fit its frame header"
         raise ImageInvalid(msg)
-    return components
+    return _Scan(components, *payload[-3:])
+
+
+def _check_complete(frame: _Frame, scans: list[_Scan]) -> None:
+    """Raise unless every component has scans up to the last bit of its last coefficient.
+
+    A progressive file that was cut between two scans, or in which a byte turned into an end, is whole but blurred.
+    """
+    for component in frame.components:
+        own = [scan for scan in scans if component in scan.components]
+        if not own:
+            msg = f"the JPEG has no pixel data for component {component}: the file is incomplete"
+            raise ImageInvalid(msg)
+        if not frame.progressive:
+            continue
+        done = set[int]().union(*(range(scan.first, scan.last + 1) for scan in own if not scan.approximation & 15))
+        if len(done & _ALL_COEFFICIENTS) < len(_ALL_COEFFICIENTS):
+            msg = f"the JPEG ends before the last scans of component {component}: the file is incomplete"
+            raise ImageInvalid(msg)

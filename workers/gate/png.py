@@ -1,8 +1,9 @@
 """PNG: chunk by chunk, as in the PNG specification, third edition, sections 5 and 11.
 
-Every chunk must lie within the file and carry the right CRC. Only IHDR, PLTE (of a palette image), IDAT and IEND
-reach the decoder: that drops animation, texts, profiles, gamma and transparency, so a file is answered with the
-pixels that it stores, and nothing but those is ever inflated (`workers.gate.bounded` sees to how far).
+Every chunk must lie within the file, and those of the image must carry the right CRC. Only IHDR, PLTE (of a palette
+image), IDAT and IEND reach the decoder: that drops animation, texts, profiles, gamma and transparency, so a file is
+answered with the pixels that it stores, and nothing but those is ever inflated (`workers.gate.bounded` sees to how
+far). A wrong CRC of a chunk that is dropped is noted.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from isal.isal_zlib import crc32
 
 from workers.errors import ImageInvalid
-from workers.gate.header import ImageHeader, ImageLimits, check_padding, check_size
+from workers.gate.header import ImageHeader, ImageLimits, check_size
 from workers.gate.magic import PNG_SIGNATURE
 
 HEAD = struct.Struct(">I4s")
@@ -24,6 +25,7 @@ FRAMING_BYTES = 12  # length, type and CRC of a chunk
 # a row of 16,384 pixels in a chunk each, and as much again; walking so many takes some 50 ms
 MAX_CHUNKS = 65_536
 _MAX_OTHER_CHUNKS = 1024  # texts and the like; encoders write some ten
+_MOST_NOTES = 8
 PALETTE = 3
 _SAMPLES = {0: 1, 2: 3, PALETTE: 1, 4: 2, 6: 4}  # per pixel, by colour type
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), PALETTE: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -75,12 +77,12 @@ class Ihdr(NamedTuple):
 def inspect_png(data: memoryview, limits: ImageLimits) -> ImageHeader:
     """Check the PNG in `data` and say which bytes of it the decoder needs.
 
-    Raises ImageInvalid or ImageTooLarge.
+    What follows its end is for the caller to judge. Raises ImageInvalid or ImageTooLarge.
     """
     ihdr = read_ihdr(data)
     check_size("PNG", ihdr.width, ihdr.height, limits)
-    chunks = _read_chunks(data)
-    check_padding("PNG", data, chunks[-1].end)
+    notes: list[str] = []
+    chunks = _read_chunks(data, notes)
     _check_order(chunks)
     check_plausible(next(chunk.payload_bytes for chunk in chunks if chunk.kind == b"IDAT"), ihdr)
     needed = {b"IHDR", b"IDAT", b"IEND"}
@@ -92,15 +94,32 @@ def inspect_png(data: memoryview, limits: ImageLimits) -> ImageHeader:
         needed.add(b"PLTE")
     dropped = any(chunk.kind not in needed for chunk in chunks)
     kept = _ranges([chunk for chunk in chunks if chunk.kind in needed]) if dropped else ()
-    return ImageHeader("png", ihdr.width, ihdr.height, kept=kept, raw_bytes=ihdr.raw_bytes)
+    return ImageHeader(
+        "png",
+        ihdr.width,
+        ihdr.height,
+        kept=kept,
+        raw_bytes=ihdr.raw_bytes,
+        end=chunks[-1].end,
+        notes=tuple(notes[:_MOST_NOTES]),
+    )
 
 
-def _read_chunks(data: memoryview) -> list[_Chunk]:
-    """Return what there is from IHDR to IEND."""
+def whole_png_bytes(data: memoryview) -> int:
+    """Return how many bytes the PNG has that `data` begins with; raises ImageInvalid where there is no whole one."""
+    return _read_chunks(data, [])[-1].end
+
+
+def _read_chunks(data: memoryview, notes: list[str]) -> list[_Chunk]:
+    """Return what there is from IHDR to IEND; `notes` get what is wrong with chunks that no image needs."""
     chunks: list[_Chunk] = []
     at = len(PNG_SIGNATURE)
     for _ in range(MAX_CHUNKS):
-        kind, end = read_chunk(data, at)
+        kind, end = _framed(data, at)
+        if not _is_intact(data, at, end):
+            if kind[:1].isupper():
+                raise _wrong_crc(kind, at)
+            notes.append(f"the PNG's chunk {kind.decode()} at byte {at} has a wrong CRC; it is ignored")
         payload_bytes = end - at - FRAMING_BYTES
         if kind == b"IDAT" and chunks[-1].kind == b"IDAT":
             chunks[-1].end = end
@@ -119,6 +138,22 @@ def _read_chunks(data: memoryview) -> list[_Chunk]:
 
 def read_chunk(data: memoryview, at: int) -> tuple[bytes, int]:
     """Return the kind of the chunk at `at` and where it ends; raises ImageInvalid where it is not sound."""
+    kind, end = _framed(data, at)
+    if not _is_intact(data, at, end):
+        raise _wrong_crc(kind, at)
+    return kind, end
+
+
+def _is_intact(data: memoryview, at: int, end: int) -> bool:
+    return bool(crc32(data[at + 4 : end - 4]) == _CRC.unpack_from(data, end - 4)[0])
+
+
+def _wrong_crc(kind: bytes, at: int) -> ImageInvalid:
+    return ImageInvalid(f"the PNG's chunk {kind.decode()} at byte {at} has a wrong CRC: the file is damaged")
+
+
+def _framed(data: memoryview, at: int) -> tuple[bytes, int]:
+    """Return the kind of the chunk at `at` and where it ends; raises ImageInvalid where there is none."""
     if len(data) - at < FRAMING_BYTES:
         msg = f"the PNG ends at byte {len(data)} without an IEND chunk: the file is truncated"
         raise ImageInvalid(msg)
@@ -132,9 +167,6 @@ def read_chunk(data: memoryview, at: int) -> tuple[bytes, int]:
             f"the PNG ends inside chunk {kind.decode()} at byte {len(data)}: the file is truncated"
             f" (the chunk begins at byte {at} and says that it has {length} bytes)"
         )
-        raise ImageInvalid(msg)
-    if crc32(data[at + 4 : end - 4]) != _CRC.unpack_from(data, end - 4)[0]:
-        msg = f"the PNG's chunk {kind.decode()} at byte {at} has a wrong CRC: the file is damaged"
         raise ImageInvalid(msg)
     return kind, end
 
@@ -185,7 +217,7 @@ def check_palette(size: int) -> None:
         raise ImageInvalid(msg)
 
 
-def _ranges(needed: list[_Chunk]) -> tuple[tuple[int, int], ...]:
+def _ranges(needed: list[_Chunk]) -> tuple[tuple[int, int] | bytes, ...]:
     """Return the signature and the needed chunks as byte ranges, neighbours joined."""
     ranges = [(0, len(PNG_SIGNATURE))]
     for chunk in needed:
@@ -193,4 +225,4 @@ def _ranges(needed: list[_Chunk]) -> tuple[tuple[int, int], ...]:
             ranges[-1] = (ranges[-1][0], chunk.end)
         else:
             ranges.append((chunk.start, chunk.end))
-    return tuple(ranges)
+    return (*ranges,)
