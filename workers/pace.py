@@ -1,9 +1,9 @@
 """How long flows lately take, from claim to answer: three words of the control page that every worker adds to.
 
 `lately_ns` is a mean that follows the last handful of frames, up and down; `spread_ns` is how far from it they lie.
-One frame that takes for ever moves the mean by half of what it is. What was measured long ago is not lately: then
-nothing is known, and frames are let through until one has been measured. So a flow that became fast while all of its
-frames were refused is found out.
+One frame that takes for ever makes the mean not even three times as long. What was measured long ago is not lately:
+then nothing is known, and frames are let through until one has been measured. So a flow that became fast while all of
+its frames were refused is found out.
 
 Several workers may write at once. Then a frame is not counted, which does no harm.
 """
@@ -15,8 +15,8 @@ import struct
 from workers.control import Control
 
 _SHIFT = 2  # each frame has a quarter of the say
-_MOST_TIMES = 3  # what a frame counts at most, in means
-_LEAST_NS = 1_000_000  # below this a factor of three is nothing
+_MOST_TIMES = 8  # what a frame counts at most, in means
+_LEAST_NS = 1_000_000  # below this a factor is nothing
 _STALE_NS = 2_000_000_000
 _LONGEST_NS = 600_000_000_000  # of any run_ms
 
@@ -35,7 +35,7 @@ class Pace:
 
     def add(self, took_ns: int, now_ns: int) -> None:
         """Count a frame whose flow came to its end after `took_ns`."""
-        mean_ns, spread_ns = self.lately(now_ns)
+        mean_ns, spread_ns = self.lately(now_ns - took_ns)  # as it was when this frame began: no silence is its own
         if mean_ns:
             most_ns = _MOST_TIMES * (mean_ns if mean_ns > _LEAST_NS else _LEAST_NS)
             off_ns = (took_ns if took_ns < most_ns else most_ns) - mean_ns

@@ -145,7 +145,7 @@ class Inspector:
             )
         inspected = time.monotonic_ns()
         if inspected > memory.deadline_ns:
-            raise DeadlineExceeded("the frame's time was over before its flow was")
+            raise DeadlineExceeded("the frame's time (run_ms, or its deadline) was over before its flow was")
         with _DISTRUST:
             rectangles = inspection.context["detectedRectangles"]
             picture = draw(job.response, inspection.image, inspection.heat, rectangles)
