@@ -14,39 +14,43 @@ from workers.slot import Header, Outcome, Word
 if TYPE_CHECKING:
     from workers.forecast import Forecast, Outlook
     from workers.line import Line
+    from workers.pace import Pace
 
 _SECOND_NS = 1_000_000_000
 _KNOWN_CLIENTS = 1024
-
-
-def client_number(client: str) -> int:
-    """The word of a slot's header that says whose it is; the same in all fronts of one master."""
-    return hash(client) & 0xFFFF_FFFF_FFFF
+CLIENT_BITS = 0xFFFF_FFFF_FFFF  # of the hash of a client's name: the same in all fronts of one master
 
 
 class Entry:
-    """A front's; all but `foresee` are guarded by the pool's lock. `wake` is the pool's."""
+    """A front's; all but `foresee` are guarded by the pool's lock. `wake` is the pool's.
 
-    def __init__(self, forecast: Forecast, line: Line, fd: int, wake: Callable[[int], None] | None) -> None:
+    A frame of which `most` times what flows lately take are left is looked at no further: that many are never ahead.
+    """
+
+    def __init__(
+        self, forecast: Forecast, pace: Pace, line: Line, most: int, *, fd: int, wake: Callable[[int], None] | None
+    ) -> None:
         self._forecast = forecast
+        self._pace = pace
+        self._most = 2 * most  # the half of it for the margin
         self._line = line
         self._fd = fd
         self._wake = wake
-        self._served_ns: dict[int, int] | None = None  # by client; from the first time on that somebody has to wait
+        self.is_tight = False  # from the first time on that it was not plain that a frame would be in time
+        self._served_ns: dict[int, int] = {}  # by client, since then
 
     def foresee(self, deadline_ns: int, client: str) -> None:
         """Raise NotInTime where a frame of `client` would not be done by `deadline_ns`; changes nothing."""
         now_ns = time.monotonic_ns()
-        if not self._forecast.is_easy(deadline_ns - now_ns, now_ns, len(self._line)):
-            self._room_for(client_number(client), deadline_ns - now_ns, now_ns)
+        if self._pace.may_take_longer_than((deadline_ns - now_ns) // self._most):
+            self._room_for(hash(client) & CLIENT_BITS, deadline_ns - now_ns, now_ns)
 
     def admit(self, deadline_ns: int, client: str, now_ns: int) -> None:
         """See to it that a frame of `client` will be in time, if need be in place of another; raises NotInTime."""
-        if not client or self._forecast.is_easy(deadline_ns - now_ns, now_ns, len(self._line)):
+        if not self._pace.may_take_longer_than((deadline_ns - now_ns) // self._most) or not client:
             return
-        if self._served_ns is None:
-            self._served_ns = {}
-        room = self._room_for(client_number(client), deadline_ns - now_ns, now_ns)
+        self.is_tight = True
+        room = self._room_for(hash(client) & CLIENT_BITS, deadline_ns - now_ns, now_ns)
         if room is None:
             return
         if self._wake is None or not take_back(self._fd, room, room.words[Word.GENERATION], Outcome.PUSHED_OUT):
@@ -56,10 +60,9 @@ class Entry:
 
     def served(self, header: Header) -> None:
         """Hear that the frame in a slot has got its answer."""
-        if self._served_ns is not None:
-            if len(self._served_ns) >= _KNOWN_CLIENTS:
-                self._served_ns.clear()
-            self._served_ns[header.words[Word.CLIENT]] = header.words[Word.DONE_NS]
+        if len(self._served_ns) >= _KNOWN_CLIENTS:
+            self._served_ns.clear()
+        self._served_ns[header.words[Word.CLIENT]] = header.words[Word.DONE_NS]
 
     def none_free(self) -> NoFreeSlot:
         """Say that there is no slot."""
@@ -76,7 +79,7 @@ class Entry:
         if seen is None or seen.done_in_ns(seen.ahead) <= left_ns:
             return None
         fits = seen.ahead > 0 and seen.done_in_ns(seen.ahead - 1) <= left_ns
-        room = seen.room_for(client, self._served_ns or {}) if fits else None
+        room = seen.room_for(client, self._served_ns) if fits else None
         if room is None:
             raise _not_in_time(seen, left_ns)
         return room

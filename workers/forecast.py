@@ -21,11 +21,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from workers.pace import Pace
 from workers.slot import Header, State, Word
 
 if TYPE_CHECKING:
     from workers.control import ControlPage
+    from workers.pace import Pace
 
 _MARGIN = 8  # of the wait, one part
 _SPREADS = 2
@@ -68,14 +68,10 @@ class Outlook(NamedTuple):
 class Forecast:
     """A front's; `slots` are those of all fronts."""
 
-    def __init__(self, slots: Sequence[Header], control: ControlPage) -> None:
+    def __init__(self, slots: Sequence[Header], control: ControlPage, pace: Pace) -> None:
         self._slots = slots
         self._control = control
-        self._pace = Pace(control.words)
-
-    def is_easy(self, left_ns: int, now_ns: int, in_line: int) -> bool:
-        """Whether a frame would be done in `left_ns` even behind all that could be ahead; takes a fifth of `look`."""
-        return self._pace.lately(now_ns)[0] * 2 * (len(self._slots) + in_line) <= left_ns
+        self._pace = pace
 
     def look(self, now_ns: int, in_line: int) -> Outlook | None:
         """Return what is ahead of the next frame, `in_line` frames that wait for slots included.

@@ -53,6 +53,11 @@ class Pace:
             return 0, 0
         return mean_ns, spread_ns if spread_ns < 2 * mean_ns else 2 * mean_ns
 
+    def may_take_longer_than(self, ns: int) -> bool:
+        """Whether it is worth the while to look: false where even what was measured long ago is no longer."""
+        taken: bool = self._words[0] > ns
+        return taken
+
     def forget(self) -> None:
         """Begin anew: another flow is at work."""
         _WORDS.pack_into(self._words, 0, 0, 0, 0)

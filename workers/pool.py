@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING
 from workers.arena import map_part
 from workers.claim import hold_front, withdraw
 from workers.control import ControlPage, FrontRow
-from workers.entry import Entry, client_number
+from workers.entry import CLIENT_BITS, Entry
 from workers.forecast import Forecast
 from workers.lease import Lease
 from workers.line import Line, Turn
+from workers.pace import Pace
 from workers.slot import Outcome, State, Word, headers
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ class Pool:
         self._line = Line(longest_line)
         self._limbo: set[int] = set()
         self._kept: int | None = None
-        self.entry = Entry(Forecast(self._headers, self.control), self._line, arena.fd, wake)
+        pace = Pace(self.control.words)
+        forecast = Forecast(self._headers, self.control, pace)
+        self.entry = Entry(forecast, pace, self._line, geometry.slots + longest_line, fd=arena.fd, wake=wake)
         for slot in geometry.slots_of_front(front):
             self._headers[slot].mark()
             self._take_over(self._headers[slot])
@@ -130,7 +133,7 @@ class Pool:
         words[Word.CANCELLED] = 0
         words[Word.DEADLINE_NS] = deadline_ns
         words[Word.ACCEPTED_NS] = time.monotonic_ns()
-        words[Word.CLIENT] = client_number(client)
+        words[Word.CLIENT] = hash(client) & CLIENT_BITS
         return Lease(header, self._areas[index], self._dispatch, self._release, self._doubt, self.entry.retry_after_s)
 
     def _acquire(self, now_ns: int, deadline_ns: int, wait_s: float, client: str) -> int:
@@ -181,7 +184,8 @@ class Pool:
             self._line.give_back(header.index)
             if keep and header.words[Word.OUTCOME] == Outcome.ANSWERED:
                 self._keep(header)
-                self.entry.served(header)
+                if self.entry.is_tight:
+                    self.entry.served(header)
             else:
                 if header.state is not State.FREE:  # a worker that writes at random may have said so
                     header.move(State.FREE)

@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 _NOTHING = Answer()
+_NOTED_NS = 1_000_000
 
 
 class SlotMemory:
@@ -75,6 +76,7 @@ class Runner:
         run_ms: int,
     ) -> None:
         self._pace = pace
+        self._noted_ns = 0
         self._run_ns = run_ms * 1_000_000
         self._inspector = inspector
         self._memory = memory
@@ -96,7 +98,12 @@ class Runner:
         self._row[WorkerRow.HEARD_NS] = done_ns
         header.leave_answer(started_ns, done_ns, outcome, *answer)
         answered = outcome is Outcome.ANSWERED and answer.verdict > 0
-        if answered or (outcome is Outcome.REFUSED and self._ran_out(header, started_ns, done_ns)):
+        if answered:
+            # of frames that take no time, one in a while is enough to know
+            if done_ns - self._noted_ns > _NOTED_NS:
+                self._noted_ns = done_ns
+                self._pace.add(done_ns - started_ns, done_ns)
+        elif outcome is Outcome.REFUSED and self._ran_out(header, started_ns, done_ns):
             self._pace.add(done_ns - started_ns, done_ns)
         # unlocked before DONE: from then on the front may use the slot anew
         unlock(self._fd, header.index)
@@ -113,24 +120,24 @@ class Runner:
         left_ns = words[Word.DEADLINE_NS] - started_ns
         if left_ns <= 0:
             return Outcome.OVERDUE
-        if left_ns < self._pace.lately(started_ns)[0] and self._is_for_the_flow(header):
+        if self._pace.may_take_longer_than(left_ns) and self._is_too_late(header, left_ns, started_ns):
             # after the death of a worker it was begun once, and to say that it was not would be wrong
             return Outcome.OVERDUE if words[Word.DEATHS] else Outcome.TOO_LATE
         return None
 
     def _until_ns(self, header: Header, started_ns: int) -> int:
         """When its flow is stopped, between two modules: nobody waits any more, or it has run for as long as it may."""
-        return min(header.words[Word.DEADLINE_NS], started_ns + self._run_ns)
+        due_ns: int = header.words[Word.DEADLINE_NS]
+        return due_ns if due_ns < started_ns + self._run_ns else started_ns + self._run_ns
 
     def _ran_out(self, header: Header, started_ns: int, done_ns: int) -> bool:
         """Whether a frame without an answer tells how long flows take: longer than it may have, and than is known."""
         late = done_ns >= self._until_ns(header, started_ns)
         return late and done_ns - started_ns > self._pace.lately(done_ns)[0]
 
-    @staticmethod
-    def _is_for_the_flow(header: Header) -> bool:
+    def _is_too_late(self, header: Header, left_ns: int, now_ns: int) -> bool:
         try:
-            return Job.unpack(header.job).task is Task.INSPECT
+            return left_ns < self._pace.lately(now_ns)[0] and Job.unpack(header.job).task is Task.INSPECT
         except ValueError:
             return False
 

@@ -137,7 +137,7 @@ def run_stages(stages: Sequence[Stage], context: Context, run: Run) -> bool:
             if time.monotonic_ns() >= run.deadline_ns:
                 msg = f"the frame's time (run_ms, or its deadline) was over before {stage.label} could run"
                 raise DeadlineExceeded(msg)
-            if run.wanted is not None and not run.wanted():
+            if run.stage is not outer and run.wanted is not None and not run.wanted():
                 msg = f"nobody waited for the frame any more before {stage.label} could run"
                 raise FrameCancelled(msg)
             run.stage = stage
