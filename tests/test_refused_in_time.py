@@ -127,10 +127,12 @@ def slow_server(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def send(server: Server, data: str, *, deadline_ms: int = 0, line: Connection | None = None) -> Answer:
+def send(
+    server: Server, data: str, *, deadline_ms: int = 0, line: Connection | None = None, source: str = "127.0.0.1"
+) -> Answer:
     asked = f"&deadline_ms={deadline_ms}" if deadline_ms else ""
     head = f"POST {RAW}&data={data}{asked} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(FRAME)}\r\n\r\n"
-    with Connection(server.port) if line is None else nullcontext(line) as connection:
+    with Connection(server.port, source=source) if line is None else nullcontext(line) as connection:
         connection.send(head.encode() + FRAME)
         answer = connection.answer()
         assert answer is not None
@@ -207,3 +209,29 @@ def test_run_ms_is_the_deadline_unless_set_and_never_more() -> None:
     assert load_settings({"deadline_ms": 700, "run_ms": 300}, {}).run_ms == 300
     with pytest.raises(SettingsInvalid, match=r"\[server\] run_ms: .*at most deadline_ms = 700, got 701"):
         load_settings({"deadline_ms": 700, "run_ms": 701}, {})
+
+
+@pytest.mark.long
+def test_under_twice_the_load_workers_never_rest_and_every_camera_has_its_share(tmp_path: Path) -> None:
+    """Twelve cameras, each with an address of its own, that send 20 frames a second where 10 can be done."""
+    env = {"FRAMEMILL_DEADLINE_MS": "1000"}
+    answered: Counter[int] = Counter()
+    with serving(write_project(tmp_path / "p", FLOW, gate=GATE), env=env) as server:
+        begun_s = time.monotonic() + 1
+
+        def camera(number: int) -> set[int]:
+            statuses = set()
+            for turn in range(12):
+                time.sleep(max(0.0, begun_s + 0.05 * number + 0.6 * turn - time.monotonic()))  # its takt
+                status = send(server, "work", source=f"127.0.1.{number + 1}").status
+                statuses.add(status)
+                answered[number] += status == 200
+            return statuses
+
+        with ThreadPoolExecutor(12) as cameras:
+            seen = set().union(*cameras.map(camera, range(12)))
+        took_s = time.monotonic() - begun_s
+        assert {200, 429} <= seen <= {200, 429, 504}
+        assert server.status()["workers"]["deaths"] == 0
+    assert sum(answered.values()) >= 0.85 * took_s * 2 / 0.2
+    assert min(answered.values()) >= 3  # of six, where all have the same
