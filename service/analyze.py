@@ -19,7 +19,15 @@ from service.keys import admit
 from service.params import asked, query_values, with_fields
 from service.repeat import remember
 from workers.breaker import may_pass
-from workers.errors import FlowBroken, FramemillError, IncompleteBody, NotReady, WorkerCrashed
+from workers.errors import (
+    DeadlineExceeded,
+    FlowBroken,
+    FramemillError,
+    IncompleteBody,
+    NotInTime,
+    NotReady,
+    WorkerCrashed,
+)
 from workers.job import Job, Task
 
 if TYPE_CHECKING:
@@ -40,6 +48,7 @@ if TYPE_CHECKING:
 _REPLACEMENT_S = 0.002
 _KNOWN = 4
 _NEVER_MS = 1 << 40
+_MS_NS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +101,12 @@ class Desk:
     def handle(self, req: falcon.Request, resp: falcon.Response, source: Source) -> None:
         """Take a slot, fill it, have it inspected, and answer."""
         begun_ns = time.monotonic_ns()
+        wish = None
         try:
             body = RequestBody(req, self.pool.request_bytes)
             wish = self._understand(req, source, body)
             self._await_worker()
+            self.pool.entry.foresee(self._due_ns(wish, begun_ns), wish.client)
             with ExitStack() as until_sent:
                 lease = until_sent.enter_context(self._lease(wish, body, begun_ns))
                 reply = self._inspect(lease, wish, body, begun_ns)
@@ -103,8 +114,7 @@ class Desk:
                     remember(req.env, partial(self.again, wish))
                 self.answering.write(req, resp, wish.asked, reply, until_sent)
         except FramemillError as error:
-            self.counters.failed(error)
-            raise
+            raise self._failed(error, wish) from error.__cause__
 
     def _understand(self, req: falcon.Request, source: Source, body: RequestBody) -> Wish:
         """Read what is asked for; a form is received for that, for it may hold any parameter."""
@@ -128,13 +138,26 @@ class Desk:
             with self._lease(wish, bring, begun_ns) as lease:
                 return bytes(self._inspect(lease, wish, bring, begun_ns).context)
         except FramemillError as error:
-            self.counters.failed(error)
-            raise
+            raise self._failed(error, wish) from error.__cause__
 
     def _lease(self, wish: Wish, bring: Bring, begun_ns: int) -> Lease:
-        bring.prepare(scarce=self.pool.is_scarce)
-        deadline_ns = begun_ns + min(self.settings.deadline_ms, wish.asked.deadline_ms or _NEVER_MS) * 1_000_000
+        deadline_ns, scarce = self._due_ns(wish, begun_ns), self.pool.is_scarce
+        if scarce:  # then it may have to wait for the frame
+            self.pool.entry.foresee(deadline_ns, wish.client)
+        bring.prepare(scarce=scarce)
         return self.pool.lease(deadline_ns, self.settings.queue_ms, wish.client)
+
+    def _due_ns(self, wish: Wish, begun_ns: int) -> int:
+        return begun_ns + min(self.settings.deadline_ms, wish.asked.deadline_ms or _NEVER_MS) * _MS_NS
+
+    def _failed(self, error: FramemillError, wish: Wish | None) -> FramemillError:
+        """Count an error; returns it as the client has it: its own deadline is none that time will make longer."""
+        if isinstance(error, NotInTime):
+            self.counters.not_begun()
+            if wish is not None and 0 < wish.asked.deadline_ms < self.settings.deadline_ms:
+                error = DeadlineExceeded(error.message)
+        self.counters.failed(error)
+        return error
 
     def _inspect(self, lease: Lease, wish: Wish, bring: Bring, begun_ns: int) -> Reply:
         taken_ns = time.monotonic_ns()
@@ -147,7 +170,8 @@ class Desk:
     def _await_worker(self) -> None:
         """Bear with workers that are just being replaced: that takes milliseconds."""
         if not may_pass(self.pool.control):
-            raise FlowBroken("the project ended the workers that inspected its frames; it is tried again now and then")
+            msg = "the project ended the workers that inspected its frames; it is tried again now and then"
+            raise FlowBroken(msg, -(-self.settings.broken_flow_pause_ms // 1000))
         give_up = time.monotonic() + self.settings.queue_ms / 1000
         while not self.pool.control.workers_ready:
             if time.monotonic() > give_up:

@@ -50,6 +50,11 @@ class Counters:
         with self._lock:
             self._row[FrontRow.REFUSED if isinstance(error, NoFreeSlot) else FrontRow.ERRORS] += 1
 
+    def not_begun(self) -> None:
+        """Count a frame that was refused because there was not time enough for its flow, beside having failed."""
+        with self._lock:
+            self._row[FrontRow.NOT_BEGUN] += 1
+
     def not_kept(self) -> None:
         """Count a frame that ended its workers and could not be kept for inspection."""
         with self._lock:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import falcon
 import orjson
 
-from workers.errors import FramemillError, InternalError, TooManyAttempts
+from workers.errors import FramemillError, InternalError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,20 +79,20 @@ def _title(status: int) -> str:
         return "Client Closed Request"
 
 
-def _problem_headers(status: int) -> list[tuple[str, str]]:
+def _problem_headers(status: int, retry_after_s: int = 1) -> list[tuple[str, str]]:
     headers = [("Content-Type", "application/problem+json")]
     if status == 401:
         headers.append(("WWW-Authenticate", "Bearer"))
     if status in {429, 503}:
-        headers.append(("Retry-After", "1"))
+        headers.append(("Retry-After", str(retry_after_s)))
     return headers
 
 
-def _write(resp: falcon.Response, status: int, code: str, detail: str) -> None:
+def _write(resp: falcon.Response, status: int, code: str, detail: str, retry_after_s: int = 1) -> None:
     resp.status = status
     resp.data = problem(status, code, detail)
     resp.stream = None
-    resp.set_headers(_problem_headers(status))
+    resp.set_headers(_problem_headers(status, retry_after_s))
 
 
 def answer_to(error: Exception) -> tuple[str, list[tuple[str, str]], bytes]:
@@ -103,16 +103,15 @@ def answer_to(error: Exception) -> tuple[str, list[tuple[str, str]], bytes]:
     elif error.log_traceback:
         _log.error("%s", error.message, exc_info=error)
     status = STATUS.get(error.code, 500)
-    return f"{status} {_title(status)}", _problem_headers(status), problem(status, error.code, error.message)
+    headers = _problem_headers(status, error.retry_after_s)
+    return f"{status} {_title(status)}", headers, problem(status, error.code, error.message)
 
 
 def on_framemill_error(req: falcon.Request, resp: falcon.Response, error: FramemillError, _: dict[str, Any]) -> None:
     """Answer with one of our own errors."""
     if error.log_traceback:
         _log.error("%s %s: %s", req.method, req.path, error.message, exc_info=error)
-    _write(resp, STATUS.get(error.code, 500), error.code, error.message)
-    if isinstance(error, TooManyAttempts):
-        resp.set_header("Retry-After", str(error.retry_after_s))
+    _write(resp, STATUS.get(error.code, 500), error.code, error.message, error.retry_after_s)
 
 
 def on_http_error(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _: dict[str, Any]) -> None:

@@ -125,7 +125,8 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
     def load(self) -> Any:
         """Make the application, in the front's own process."""
         handover = self._plan.handover
-        pool = Pool(handover.arena, self._front, QueueDispatch(handover.channel))
+        dispatch = QueueDispatch(handover.channel)
+        pool = Pool(handover.arena, self._front, dispatch, wake=dispatch.wake)
         BoundedChunks.most_bytes = pool.request_bytes + FORM_BYTES
         return self.application(pool)
 

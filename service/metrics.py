@@ -31,6 +31,10 @@ class _Snapshot(Collector):
         yield CounterMetricFamily(
             "framemill_received_bytes", "Bytes of frames received", value=now["frames"]["received_bytes"]
         )
+        not_begun = now["frames"]["not_begun"]
+        yield CounterMetricFamily(
+            "framemill_frames_not_begun", "Frames refused because too little time was left for them", value=not_begun
+        )
         not_kept = now["frames"]["not_kept"]
         yield CounterMetricFamily(
             "framemill_frames_not_kept", "Frames that ended their workers and could not be kept", value=not_kept
@@ -49,6 +53,8 @@ class _Snapshot(Collector):
             workers.add_metric([state], now["workers"][state])
         yield workers
         yield CounterMetricFamily("framemill_worker_deaths", "Workers that died", value=now["workers"]["deaths"])
+        killed = now["workers"]["killed_for_time"]
+        yield CounterMetricFamily("framemill_workers_killed_for_time", "Frames that ran beyond run_ms", value=killed)
         yield GaugeMetricFamily("framemill_process", "1 while frames are inspected", value=int(now["process"]))
 
 

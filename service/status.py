@@ -13,6 +13,7 @@ from service.keyring import Scope
 from service.keys import require
 from service.unsent import unread_bytes
 from workers.control import Control, FrontRow, WorkerRow
+from workers.pace import Pace
 
 if TYPE_CHECKING:
     from service.link import SupervisorLink
@@ -25,6 +26,7 @@ class Status:
     def __init__(self, pool: Pool, project_name: str) -> None:
         self._pool = pool
         self._project_name = project_name
+        self._pace = Pace(pool.control.words)
         self._version = version("framemill")
 
     def snapshot(self) -> dict[str, Any]:
@@ -46,6 +48,7 @@ class Status:
                 "recycled": words[Control.RECYCLED],
                 "killed_for_time": words[Control.OVERDUE_KILLS],
             },
+            "flow_lately_ms": round(self._pace.lately(time.monotonic_ns())[0] / 1e6, 1),
             "slots": {"per_front": self._pool.slots, "free_here": self._pool.free_slots},
             "reloads": words[Control.RELOADS],
             "frames": {
@@ -55,6 +58,7 @@ class Status:
                 "process_off": control.total(FrontRow.OFF),
                 "errors": control.total(FrontRow.ERRORS),
                 "refused": control.total(FrontRow.REFUSED),
+                "not_begun": control.total(FrontRow.NOT_BEGUN),
                 "not_kept": control.total(FrontRow.NOT_KEPT),
                 "received_bytes": control.total(FrontRow.RECEIVED_BYTES),
             },

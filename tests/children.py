@@ -46,7 +46,8 @@ def processes_pool(project: Path, settings: PoolSettings) -> Iterator[Pool]:
         arena = type(handover.arena)(here[handover.arena.fd], handover.arena.geometry)
         assert select.select([ours], [], [], 60)[0], "the supervisor did not get ready"
         assert ours.recv(16) == b"ready"
-        yield Pool(arena, 0, QueueDispatch(channel))
+        dispatch = QueueDispatch(channel)
+        yield Pool(arena, 0, dispatch, wake=dispatch.wake)
         for fd in fds:
             os.close(fd)
     finally:

@@ -13,7 +13,7 @@ import ctypes, os, pathlib, select, signal, sys, threading, time
 def wait(seconds):
     select.select([], [], [], seconds)  # libfaketime makes time.sleep fail
 
-wait(0.05)  # as a model that is loaded: the server keeps a worker in reserve, from the start on
+wait({load_s})  # as a model that is loaded: the server keeps a worker in reserve, from the start on
 HERE = pathlib.Path(__file__).parent
 WORK_S = {work_s}
 leaked = []
@@ -74,7 +74,7 @@ def main(context):
 """
 
 
-def soak_project(folder: Path, *, work_s: float = 0.02, toml: str = "") -> Path:
-    """Write it; a frame that asks for nothing special takes `work_s` seconds of its worker's time."""
+def soak_project(folder: Path, *, work_s: float = 0.02, load_s: float = 0.05, toml: str = "") -> Path:
+    """Write it; a frame that asks for nothing special takes `work_s` seconds of its worker's time, loading `load_s`."""
     flow = f'{toml}\n[[flow]]\nmodule = "code"\nfile = "code/soak.py"\n'
-    return write_project(folder, flow, soak=_FLOW.format(work_s=work_s))
+    return write_project(folder, flow, soak=_FLOW.format(work_s=work_s, load_s=load_s))

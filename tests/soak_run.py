@@ -135,12 +135,13 @@ def chaos(
     *arguments: str,
     deadline_ms: int = 5000,
     work_s: float = 0.02,
+    load_s: float = 0.05,
     env: Mapping[str, str] | None = None,
     toml: str = "",
     census: bool = True,
 ) -> Iterator[Run]:
     """Serve the soak project, find out what is normal, and judge what happened at the end of the block."""
-    project = soak_project(folder / "soak", work_s=work_s, toml=toml)
+    project = soak_project(folder / "soak", work_s=work_s, load_s=load_s, toml=toml)
     settings = {"FRAMEMILL_DEADLINE_MS": str(deadline_ms), "FRAMEMILL_API_KEY": API_KEY, **(env or {})}
     with serving(project, "--stop-key", STOP_KEY, *arguments, env=settings) as server:
         run = Run(server, deadline_ms / 1000)

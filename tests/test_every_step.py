@@ -81,7 +81,9 @@ class Camera:
 def _meet(step: str, number: signal.Signals, folder: Path, deadline_s: float) -> int:
     """Let a worker meet the signal at this step RUNS times; returns how many frames passed their deadline."""
     overdue = 0
-    with processes_pool(folder, SETTINGS) as pool:
+    # the frame that a stopped worker has runs for as long as it may; its deadline alone ends no worker
+    run_ms = min(int(1000 * deadline_s), SETTINGS.run_ms)
+    with processes_pool(folder, SETTINGS.model_copy(update={"run_ms": run_ms})) as pool:
         camera = Camera(pool, deadline_s)
         for met in range(RUNS):
             (folder / "armed").touch()

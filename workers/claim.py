@@ -13,7 +13,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from workers.slot import State, Word
+from workers.slot import Outcome, State, Word
 
 if TYPE_CHECKING:
     from workers.slot import Header
@@ -53,11 +53,35 @@ def claim(fd: int, header: Header, generation: int) -> bool:
             continue
         if words[Word.GENERATION] == generation and words[Word.STATE] == State.QUEUED:
             words[Word.OWNER_PID] = os.getpid()
+            words[Word.STARTED_NS] = time.monotonic_ns()
             header.move(State.RUNNING)
             return True
         unlock(fd, header.index)
         return False
     return False
+
+
+def take_back(fd: int, header: Header, generation: int, outcome: Outcome) -> bool:
+    """End `generation` of a slot that still waits; False where a worker has it, or is just about to.
+
+    For fronts: a slot that no worker has claimed is theirs, and nobody else's worker has to come by first.
+    """
+    words = header.words
+    if words[Word.STATE] != State.QUEUED or not try_lock(fd, header.index):
+        return False
+    waits: bool = words[Word.GENERATION] == generation and words[Word.STATE] == State.QUEUED
+    if waits:
+        words[Word.OUTCOME] = outcome
+        header.move(State.DONE)
+    unlock(fd, header.index)
+    return waits
+
+
+def withdraw(fd: int, header: Header) -> bool:
+    """Say that nobody waits for a frame any more; False where a worker has it, and lets go of it in its own time."""
+    generation = header.words[Word.GENERATION]
+    header.words[Word.CANCELLED] = generation
+    return take_back(fd, header, generation, Outcome.CANCELLED)
 
 
 def hold_front(fd: int, front: int) -> None:

@@ -8,12 +8,15 @@ Control page (words are unsigned 64-bit, native order)::
           3  workers_ready how many workers can take a frame now                     supervisor
           4  workers_wanted                                                          supervisor
           5  worker_deaths since start                                               supervisor
-          6  overdue_kills workers killed because their frame passed its deadline    supervisor
+          6  overdue_kills workers killed because their frame ran longer than run_ms supervisor
           7  started_ns    CLOCK_MONOTONIC                                           supervisor
           8  reloads       how often the project was loaded anew                     supervisor
           9  flow          0 takes frames, 1 refused, 2 one may try (breaker.py)     supervisor, fronts
          10  recycled      workers that were replaced because they grew              supervisor
          11  followed      1 once another server has taken over                      supervisor
+         12  lately_ns     how long flows lately take, 0 for unknown (pace.py)       workers, supervisor
+         13  spread_ns     how far from it they lie                                  workers
+         14  measured_ns   when that was measured, CLOCK_MONOTONIC                   workers
 
 A front's row::
 
@@ -24,6 +27,7 @@ A front's row::
          17 doubted_pid   a worker that left an answer that cannot be right; the supervisor sets it back
          18 not_kept      frames that ended their workers and could not be kept for inspection
          19 cut_off       connections that were ended because their clients did not take their answers
+         20 not_begun     frames that were refused because there was not time enough for their flow
 
 A worker's row::
 
@@ -35,7 +39,8 @@ A worker's row::
           5  grown    1 once it asks to be replaced
           6  answered frames whose flow came to its end
 
-Each row has one writer; a front adds to its counters under its own lock. The words are no enums, whose names take three
+Each row has one writer; a front adds to its counters under its own lock. Words of the page that name two writers are
+hints. The words are no enums, whose names take three
 times as long to look up, a hundred times per frame.
 """
 
@@ -66,6 +71,9 @@ class Control:
     FLOW = 9
     RECYCLED = 10
     FOLLOWED = 11
+    LATELY_NS = 12
+    SPREAD_NS = 13
+    MEASURED_NS = 14
 
 
 class FrontRow:
@@ -91,6 +99,7 @@ class FrontRow:
     DOUBTED_PID = 17
     NOT_KEPT = 18
     CUT_OFF = 19
+    NOT_BEGUN = 20
 
 
 class WorkerRow:

@@ -18,6 +18,8 @@ from workers.control import Control, WorkerRow
 from workers.limits import MemoryWatch
 from workers.member import Member, doubted, silent
 from workers.output import Outputs
+from workers.overrun import Overrun
+from workers.pace import Pace
 from workers.slot import headers
 from workers.strays import end_group
 from workers.warm import freeze
@@ -60,6 +62,7 @@ class Crew:
         self._channel = channel
         self._control = control
         self._headers = headers(low, arena.geometry)
+        self._overrun = Overrun(self._headers, control, settings.run_ms)
         self._lost = rescue.LostJobs(self._headers, channel)
         self._breaker = Breaker(control, settings.broken_flow_pause_ms)
         self._memory = MemoryWatch()
@@ -169,6 +172,7 @@ class Crew:
                 self._project, self._next_project = self._next_project, None
                 reloaded = True
                 self._breaker.reset()
+                Pace(self._control.words).forget()
                 for member in [m for m in self._members.values() if m.project is not self._project]:
                     self._retire(member)
         waiting = [m for m in fresh if not m.at_work and m.project is self._project]
@@ -212,7 +216,7 @@ class Crew:
         death = rescue.Death(
             member.pid,
             repeatable=by_signal and member.project.idempotent,
-            for_time=member.killed_for_time,
+            for_time_ns=self._overrun.run_ns if member.killed_for_time else 0,
             for_memory=os.WTERMSIG(status) == signal.SIGKILL and self._memory.ran_out(),
         )
         rescue.after_death(self._headers, self._channel, death, self._breaker.crashed)
@@ -221,6 +225,7 @@ class Crew:
         if not member.ready:
             self._on_stillbirth(member)
         self._control.words[Control.WORKER_DEATHS] += 1
+        self._control.words[Control.OVERDUE_KILLS] += member.late_ns > 0  # the signal before the kill has ended it
         how = signal.Signals(os.WTERMSIG(status)).name if by_signal else f"exit status {os.WEXITSTATUS(status)}"
         _log.warning("worker %d ended by %s%s", member.pid, how, "; it is replaced" if self._hiring else "")
         self._put_to_work()
@@ -239,11 +244,7 @@ class Crew:
         self._outputs.tick(now_ns)
         self._breaker.tick(now_ns)
         self._memory.tick(now_ns)
-        for pid in rescue.overdue_owners(self._headers, now_ns):
-            member = self._members.get(pid)
-            if member is not None and not member.killed_for_time:
-                self._control.words[Control.OVERDUE_KILLS] += 1
-                self._kill(member, "its frame passed its deadline")
+        self._overrun.watch(self._members.values(), now_ns)
         self._orphaned = rescue.end_orphaned(self._headers, self._channel, self.pids, self._orphaned)
         longest_wait_ns = self._lost.announce_again(now_ns)
         for member in silent(self._members.values(), self._control.workers, now_ns, longest_wait_ns):

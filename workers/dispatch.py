@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from workers.channel import signal_done
 from workers.exchange import Exchange, await_done
 from workers.slot import State, Word
 
@@ -30,6 +31,10 @@ class QueueDispatch:
             rest.receive(exchange.take)
         if header.state is not State.DONE:
             await_done(header, self._channel.done_fds[header.index], due_ns, client_fd)
+
+    def wake(self, slot: int) -> None:
+        """Have whoever waits for this slot, in any front, look at it."""
+        signal_done(self._channel.done_fds[slot])
 
     def _meet(self, header: Header, area: memoryview) -> Exchange:
         channel = self._channel

@@ -11,14 +11,18 @@ from typing import ClassVar
 
 
 class FramemillError(Exception):
-    """Root of all. `code` is stable and public; `log_traceback` says whether it is a fault of ours."""
+    """Root of all. `code` is stable and public; `log_traceback` says whether it is a fault of ours.
+
+    `retry_after_s` is when it is worth another try, where its status tells clients to try again.
+    """
 
     code: ClassVar[str] = "internal_error"
     log_traceback: ClassVar[bool] = False
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.message = message
+        self.retry_after_s = retry_after_s
 
 
 class InternalError(FramemillError):
@@ -135,6 +139,10 @@ class NoFreeSlot(FramemillError):
     code = "server_busy"
 
 
+class NotInTime(NoFreeSlot):
+    """The frame was not begun: it could not have been done by its deadline."""
+
+
 class NotReady(FramemillError):
     """No worker can inspect a frame at the moment."""
 
@@ -213,8 +221,7 @@ class TooManyAttempts(FramemillError):
     code = "too_many_attempts"
 
     def __init__(self, message: str, retry_after_s: int = 60) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
+        super().__init__(message, retry_after_s)
 
 
 class Forbidden(FramemillError):
@@ -248,9 +255,11 @@ class CannotListen(FramemillError):
 
 
 def _all_errors(root: type[FramemillError]) -> dict[str, type[FramemillError]]:
-    found = {root.code: root}
+    found: dict[str, type[FramemillError]] = {}
     for child in root.__subclasses__():
         found |= _all_errors(child)
+        if "code" in vars(child):  # else it is its parent's
+            found[child.code] = child
     return found
 
 

@@ -16,6 +16,7 @@ from workers.arena import create_arena, map_part
 from workers.channel import Channel, Descriptor
 from workers.control import Control, ControlPage
 from workers.exchange import receive_into
+from workers.pace import Pace
 from workers.pool import Pool
 from workers.runner import Runner, SlotMemory
 from workers.slot import Word, headers
@@ -46,7 +47,8 @@ class InlinePool(Pool):
         memory = SlotMemory(slots, low, high, arena)
         channel = Channel.create(geometry.slots)
         self._fds = (arena.fd, channel.submit_fd, channel.inbox_fd, *channel.done_fds)
-        self._runner = Runner(inspector, memory, arena.fd, channel.done_fds, control.workers[0])
+        row, pace = control.workers[0], Pace(control.words)
+        self._runner = Runner(inspector, memory, arena.fd, channel.done_fds, row, pace, settings.run_ms)
         self._turn = threading.Lock()
         super().__init__(arena, 0, self._run_here)
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from workers.errors import DeadlineExceeded, FrameCancelled, FrameTooLarge, InternalError
+from workers.errors import DeadlineExceeded, FrameCancelled, FrameTooLarge, InternalError, NoFreeSlot
 from workers.exchange import Rest
 from workers.job import Job, Task
 from workers.reply import ImpossibleAnswer, Reply, read_reply
@@ -22,7 +22,8 @@ class Lease:
     """One slot, for one frame, until the end of a `with` block.
 
     `areas` are the slot's request and reply area; `release` takes the slot back and is told whether it holds a frame
-    that was inspected; `doubt` hears of a worker that left what cannot be an answer.
+    that was inspected; `doubt` hears of a worker that left what cannot be an answer; `retry_after_s` says how long a
+    client had better wait whose frame was not begun.
     """
 
     __slots__ = (
@@ -33,17 +34,19 @@ class Lease:
         "_inspected",
         "_release",
         "_reply_area",
+        "_retry_after_s",
         "area",
         "deadline_ns",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what its pool does for it
         self,
         header: Header,
         areas: tuple[memoryview, memoryview],
         dispatch: Dispatch,
         release: Callable[[Header, bool], None],
         doubt: Callable[[int], None],
+        retry_after_s: Callable[[], int],
     ) -> None:
         self.area, self._reply_area = areas
         self._header = header
@@ -53,6 +56,7 @@ class Lease:
         self._dispatch = dispatch
         self._release = release
         self._doubt = doubt
+        self._retry_after_s = retry_after_s
         self._inspected = False
 
     def __enter__(self) -> Self:
@@ -77,6 +81,7 @@ class Lease:
             FrameTooLarge: the frame is larger than the area.
             FrameCancelled: the client closed its connection; a frame that still waited is not inspected.
             DeadlineExceeded: no answer came in time; the slot comes back to its front once no worker can touch it.
+            NoFreeSlot: it was not begun, for want of time (NotInTime) or to make room for a client that has less.
             FramemillError: what the worker, or the supervisor on its behalf, said instead of an answer.
             And what `rest.receive` raises: then no worker has seen the frame.
         """
@@ -94,6 +99,8 @@ class Lease:
             raise DeadlineExceeded("the frame was not inspected by its deadline")
         try:
             reply = read_reply(header, self._reply_area, self._generation)
+        except NoFreeSlot as error:
+            raise type(error)(error.message, self._retry_after_s()) from None
         except ImpossibleAnswer as error:
             self._doubt(words[Word.OWNER_PID])
             raise InternalError(f"a worker left {error}") from None

@@ -32,6 +32,7 @@ class Member:
     went_ns: int = 0  # when it was told to go
     retired: bool = False
     killed_for_time: bool = False
+    late_ns: int = 0  # when it was found to run a frame for too long, until it is killed for that (overrun.py)
     frames: int = 0  # that it had done when it was looked at last
     busy_ns: int = 0  # when it was last seen at a frame, or behind another one
 

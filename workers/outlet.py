@@ -7,12 +7,14 @@ import faulthandler
 import io
 import logging
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+STACK_SIGNAL = signal.SIGUSR1  # has a process write to its output where all its threads are
 _PIECE_BYTES = 64 * 1024
 
 
@@ -61,6 +63,8 @@ def speak_through(fd: int) -> None:
         if isinstance(handler, logging.StreamHandler):
             handler.setStream(sys.stderr)
     faulthandler.enable(fd)
+    # asked for before a frame that runs too long is ended; written by C, even while C code keeps the interpreter's lock
+    faulthandler.register(STACK_SIGNAL, fd)
 
 
 def _stream(fd: int) -> io.TextIOWrapper:

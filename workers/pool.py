@@ -9,6 +9,9 @@ A front takes a slot (`lease`), fills its request area, and has it inspected (`r
 Slots belong to fronts: a stack behind a thread lock in each, so no lock crosses processes. The slot given back last is
 taken first, because its memory is still in the processor's cache; clients that wait for one take turns (line.py). One
 slot per front keeps the last frame.
+
+A frame that cannot be done by its deadline gets no slot (forecast.py). One that nobody waits for any more is taken back
+where no worker has begun it; else its slot stays its client's until the worker ends (limbo).
 """
 
 from __future__ import annotations
@@ -19,14 +22,18 @@ import time
 from typing import TYPE_CHECKING
 
 from workers.arena import map_part
-from workers.claim import hold_front
+from workers.claim import hold_front, withdraw
 from workers.control import ControlPage, FrontRow
-from workers.errors import NoFreeSlot
+from workers.entry import CLIENT_BITS, Entry
+from workers.forecast import Forecast
 from workers.lease import Lease
 from workers.line import Line, Turn
+from workers.pace import Pace
 from workers.slot import Outcome, State, Word, headers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from workers.arena import ArenaFile
     from workers.lease import Dispatch
     from workers.slot import Header
@@ -35,15 +42,19 @@ _LIMBO_CHECK_S = 0.005
 LONGEST_LINE = 96  # each of them is a thread that waits
 
 
-def _none_free() -> NoFreeSlot:
-    return NoFreeSlot("the server has as many frames as it can hold; try again shortly")
-
-
 class Pool:
-    """One front's share of the slots."""
+    """One front's share of the slots. `wake` has whoever waits for a slot look at it; without, no frame makes room."""
 
-    def __init__(self, arena: ArenaFile, front: int, dispatch: Dispatch, longest_line: int = LONGEST_LINE) -> None:
+    def __init__(
+        self,
+        arena: ArenaFile,
+        front: int,
+        dispatch: Dispatch,
+        longest_line: int = LONGEST_LINE,
+        wake: Callable[[int], None] | None = None,
+    ) -> None:
         geometry = arena.geometry
+        self._fd = arena.fd
         self._geometry = geometry
         self._dispatch = dispatch
         self._memory = map_part(arena, 0, geometry.total_bytes, writable=True, populate=True)
@@ -64,6 +75,9 @@ class Pool:
         self._line = Line(longest_line)
         self._limbo: set[int] = set()
         self._kept: int | None = None
+        pace = Pace(self.control.words)
+        forecast = Forecast(self._headers, self.control, pace)
+        self.entry = Entry(forecast, pace, self._line, geometry.slots + longest_line, fd=arena.fd, wake=wake)
         for slot in geometry.slots_of_front(front):
             self._headers[slot].mark()
             self._take_over(self._headers[slot])
@@ -72,8 +86,7 @@ class Pool:
         """Decide what the front before left in a slot: nobody but its owner or a worker can be writing there."""
         if header.state is State.FILLING:
             header.move(State.FREE)
-        if header.state in {State.QUEUED, State.RUNNING}:
-            header.words[Word.CANCELLED] = header.words[Word.GENERATION]
+        if header.state in {State.QUEUED, State.RUNNING} and not withdraw(self._fd, header):
             self._limbo.add(header.index)
             return
         if header.state is State.DONE:
@@ -107,31 +120,40 @@ class Pool:
     def lease(self, deadline_ns: int, wait_ms: int, client: str = "") -> Lease:
         """Take a slot; the lease is a context manager that gives it back.
 
-        `deadline_ns` (CLOCK_MONOTONIC) is when the frame's answer is due; `client` is who asks, for a fair share.
+        `deadline_ns` (CLOCK_MONOTONIC) is when the frame's answer is due; `client` is who asks, for a fair share, and
+        empty for what no flow has to see.
 
         Raises:
             NoFreeSlot: all slots stayed taken for `wait_ms`, or until the deadline, or too many wait already.
+            NotInTime: it would not be done by then.
         """
-        index = self._acquire(min(wait_ms / 1000, (deadline_ns - time.monotonic_ns()) / 1e9), client)
+        now_ns = time.monotonic_ns()
+        index = self._acquire(now_ns, deadline_ns, wait_ms / 1000, client)
         header = self._headers[index]
+        words = header.words
         header.move(State.FILLING)
         self._generations[index] += 1
-        header.words[Word.GENERATION] = self._generations[index]
-        header.words[Word.CANCELLED] = 0
-        header.words[Word.DEADLINE_NS] = deadline_ns
-        header.words[Word.ACCEPTED_NS] = time.monotonic_ns()
-        return Lease(header, self._areas[index], self._dispatch, self._release, self._doubt)
+        words[Word.GENERATION] = self._generations[index]
+        words[Word.CANCELLED] = 0
+        words[Word.DEADLINE_NS] = deadline_ns
+        words[Word.ACCEPTED_NS] = time.monotonic_ns()
+        words[Word.CLIENT] = hash(client) & CLIENT_BITS
+        return Lease(header, self._areas[index], self._dispatch, self._release, self._doubt, self.entry.retry_after_s)
 
-    def _acquire(self, wait_s: float, client: str) -> int:
+    def _acquire(self, now_ns: int, deadline_ns: int, wait_s: float, client: str) -> int:
         with self._lock:
             self._leave_limbo()
+            wait_s = min(wait_s, (deadline_ns - now_ns) / 1e9)
+            if not self._free and wait_s <= 0:
+                raise self.entry.none_free()
+            self.entry.admit(deadline_ns, client, now_ns)
             if self._free and not self._line:
                 slot = self._free.pop()
                 self._line.take(slot, client)
                 return slot
             turn = Turn(client)
             if wait_s <= 0 or not self._line.join(turn):
-                raise _none_free()
+                raise self.entry.none_free()
         give_up = time.monotonic() + wait_s
         while not turn.came(min(give_up - time.monotonic(), _LIMBO_CHECK_S if self._limbo else wait_s)):
             with self._lock:
@@ -139,9 +161,9 @@ class Pool:
                 self._hand_out()
                 if not turn.called and time.monotonic() >= give_up:
                     self._line.leave(turn)
-                    raise _none_free()
+                    raise self.entry.none_free()
         if turn.slot is None:
-            raise _none_free()
+            raise self.entry.none_free()
         return turn.slot
 
     def _hand_out(self) -> None:
@@ -154,17 +176,20 @@ class Pool:
             return
         for index in [i for i in self._limbo if self._headers[i].state is State.DONE]:
             self._limbo.discard(index)
+            self._line.give_back(index)
             self._headers[index].move(State.FREE)
             self._free.append(index)
 
     def _release(self, header: Header, keep: bool) -> None:
         with self._lock:
-            self._line.give_back(header.index)
-            if header.state in {State.QUEUED, State.RUNNING}:
-                header.words[Word.CANCELLED] = header.words[Word.GENERATION]
+            if header.state in {State.QUEUED, State.RUNNING} and not withdraw(self._fd, header):
                 self._limbo.add(header.index)
-            elif keep and header.words[Word.OUTCOME] == Outcome.ANSWERED:
+                return
+            self._line.give_back(header.index)
+            if keep and header.words[Word.OUTCOME] == Outcome.ANSWERED:
                 self._keep(header)
+                if self.entry.is_tight:
+                    self.entry.served(header)
             else:
                 if header.state is not State.FREE:  # a worker that writes at random may have said so
                     header.move(State.FREE)

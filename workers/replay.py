@@ -22,7 +22,7 @@ from workers.settings import MIB, PoolSettings
 from workers.task import FrameMemory, Inspector
 from workers.warm import calm_down
 
-_GRACE_S = 0.25  # for a flow that ends by itself at its deadline
+_GRACE_S = 0.25  # for a flow that ends by itself when its time is over
 
 
 class Asked(BaseModel):
@@ -65,13 +65,13 @@ def run(request: Request) -> Result:
         inspector = Inspector.prepare(load_project(request.project), settings)
         reply = bytearray(settings.max_reply_mib * MIB)
         # a frame that hangs says where, and ends this process
-        faulthandler.dump_traceback_later(settings.deadline_ms / 1000 + _GRACE_S, exit=True)
+        faulthandler.dump_traceback_later(settings.run_ms / 1000 + _GRACE_S, exit=True)
         now_ns = time.monotonic_ns()
         memory = FrameMemory(
             request=memoryview(request.frame.read_bytes()),
             reply=memoryview(reply),
             accepted_ns=now_ns,
-            deadline_ns=now_ns + settings.deadline_ms * 1_000_000,
+            deadline_ns=now_ns + settings.run_ms * 1_000_000,
             kept=lambda *_: None,
         )
         answer = inspector.answer(request.asked.job(), memory)

@@ -10,6 +10,8 @@ from workers.errors import (
     DeadlineExceeded,
     FrameCancelled,
     FramemillError,
+    NoFreeSlot,
+    NotInTime,
     OutOfMemory,
     WorkerCrashed,
     from_code,
@@ -23,6 +25,9 @@ _SENTENCES: dict[int, FramemillError] = {
     Outcome.CRASHED: WorkerCrashed("the frame ended the worker processes that inspected it; it was given up"),
     Outcome.OVERDUE: DeadlineExceeded("the frame was not inspected by its deadline"),
     Outcome.CANCELLED: FrameCancelled("nobody waited for the frame any more"),
+    Outcome.OVERRUN: DeadlineExceeded("the frame ran longer than run_ms allows; the process that ran it was ended"),
+    Outcome.TOO_LATE: NotInTime("the frame was not begun: the flow lately takes longer than was left"),
+    Outcome.PUSHED_OUT: NoFreeSlot("the frame was not begun: the server is full, and others have fewer frames in it"),
     Outcome.OUT_OF_MEMORY: OutOfMemory("the machine had no memory left for the frame"),
 }
 

@@ -11,6 +11,7 @@ from workers.slot import Header, Outcome, State, Word
 
 MAX_DEATHS = 2  # a frame that has killed two workers is given up
 _FORGOTTEN_NS = 50_000_000
+_SECOND_NS = 1_000_000_000
 
 
 def announce(channel: Channel, header: Header) -> None:
@@ -31,27 +32,32 @@ def runs_a_frame(headers: Iterable[Header], pid: int) -> bool:
     return any(h.words[Word.STATE] == State.RUNNING and h.words[Word.OWNER_PID] == pid for h in headers)
 
 
-def overdue_owners(headers: Iterable[Header], now_ns: int) -> set[int]:
-    """Process ids of the workers that run a frame past its deadline."""
-    late = set()
-    for header in headers:
-        words = header.words
-        if header.state is State.RUNNING and words[Word.DEADLINE_NS] <= now_ns:
-            late.add(words[Word.OWNER_PID])
-    return late
+def has_run(header: Header, now_ns: int, run_ns: int) -> bool:
+    """Whether the frame has run for as long as it may; a start in the time to come is a worker's rubbish."""
+    began_ns = header.words[Word.STARTED_NS]
+    return not began_ns - _SECOND_NS <= now_ns < began_ns + run_ns
+
+
+def overdue_owners(headers: Iterable[Header], now_ns: int, run_ns: int) -> set[int]:
+    """Process ids of the workers whose frame has run for `run_ns`. How long it has waited does not matter."""
+    return {
+        header.words[Word.OWNER_PID]
+        for header in headers
+        if header.state is State.RUNNING and has_run(header, now_ns, run_ns)
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class Death:
     """How the process `pid` ended.
 
-    `repeatable`: a frame may go once more, because the death was by a signal and the flow is idempotent. `for_time`:
-    the supervisor killed it because one of its frames passed its deadline. `for_memory`: the kernel killed it.
+    `repeatable`: a frame may go once more, because the death was by a signal and the flow is idempotent.
+    `for_time_ns`: the supervisor killed it, most likely because a frame ran for so long. `for_memory`: the kernel did.
     """
 
     pid: int
     repeatable: bool
-    for_time: bool
+    for_time_ns: int
     for_memory: bool
 
 
@@ -85,11 +91,13 @@ def _settle(header: Header, now_ns: int, death: Death) -> Outcome | None:
     words = header.words
     if words[Word.CANCELLED] == words[Word.GENERATION]:
         return Outcome.CANCELLED
+    if death.for_time_ns and has_run(header, now_ns, death.for_time_ns):
+        return Outcome.OVERRUN
     if words[Word.DEADLINE_NS] <= now_ns:
         return Outcome.OVERDUE
     if death.for_memory:
         return Outcome.OUT_OF_MEMORY
-    if death.for_time:
+    if death.for_time_ns:
         return None  # the worker was killed for the frame before, and had just begun this one
     words[Word.DEATHS] += 1
     return None if death.repeatable and words[Word.DEATHS] < MAX_DEATHS else Outcome.CRASHED

@@ -13,13 +13,14 @@ from workers.channel import signal_done
 from workers.claim import claim, unlock
 from workers.control import WorkerRow
 from workers.errors import FramemillError, InternalError, OutOfMemory
-from workers.job import Job
+from workers.job import Job, Task
 from workers.slot import Outcome, State, Word
 from workers.task import Answer, FrameMemory, KeptFrame
 
 if TYPE_CHECKING:
     from workers.arena import ArenaFile
     from workers.channel import Descriptor
+    from workers.pace import Pace
     from workers.slot import Header
     from workers.task import Inspector
 
@@ -27,6 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 _NOTHING = Answer()
+_NOTED_NS = 1_000_000
 
 
 class SlotMemory:
@@ -61,11 +63,21 @@ class SlotMemory:
 
 
 class Runner:
-    """Runs the slots that descriptors name."""
+    """Runs the slots that descriptors name. `run_ms` is how long a frame may run at most."""
 
-    def __init__(
-        self, inspector: Inspector, memory: SlotMemory, fd: int, done_fds: tuple[int, ...], row: memoryview
+    def __init__(  # noqa: PLR0917 - a worker's own parts, as it makes them
+        self,
+        inspector: Inspector,
+        memory: SlotMemory,
+        fd: int,
+        done_fds: tuple[int, ...],
+        row: memoryview,
+        pace: Pace,
+        run_ms: int,
     ) -> None:
+        self._pace = pace
+        self._noted_ns = 0
+        self._run_ns = run_ms * 1_000_000
         self._inspector = inspector
         self._memory = memory
         self._fd = fd
@@ -78,14 +90,21 @@ class Runner:
         if not claim(self._fd, header, descriptor.generation):
             return
         self._row[WorkerRow.BUSY] = header.index + 1
-        header.words[Word.STARTED_NS] = started_ns = time.monotonic_ns()
-        skipped = self._skip(header)
-        outcome, answer = (skipped, _NOTHING) if skipped else self._answer(header)
+        started_ns = header.words[Word.STARTED_NS]  # the claim has written it
+        skipped = self._skip(header, started_ns)
+        outcome, answer = (skipped, _NOTHING) if skipped else self._answer(header, started_ns)
         done_ns = time.monotonic_ns()
         # a frame's time is no silence
         self._row[WorkerRow.HEARD_NS] = done_ns
         header.leave_answer(started_ns, done_ns, outcome, *answer)
         answered = outcome is Outcome.ANSWERED and answer.verdict > 0
+        if answered:
+            # of frames that take no time, one in a while is enough to know
+            if done_ns - self._noted_ns > _NOTED_NS:
+                self._noted_ns = done_ns
+                self._pace.add(done_ns - started_ns, done_ns)
+        elif outcome is Outcome.REFUSED and self._ran_out(header, started_ns, done_ns):
+            self._pace.add(done_ns - started_ns, done_ns)
         # unlocked before DONE: from then on the front may use the slot anew
         unlock(self._fd, header.index)
         header.move(State.DONE)
@@ -94,20 +113,45 @@ class Runner:
         self._row[WorkerRow.ANSWERED] += answered
         self._row[WorkerRow.BUSY] = 0
 
-    @staticmethod
-    def _skip(header: Header) -> Outcome | None:
+    def _skip(self, header: Header, started_ns: int) -> Outcome | None:
         words = header.words
         if words[Word.CANCELLED] == words[Word.GENERATION]:
             return Outcome.CANCELLED
-        if words[Word.DEADLINE_NS] <= words[Word.STARTED_NS]:
+        left_ns = words[Word.DEADLINE_NS] - started_ns
+        if left_ns <= 0:
             return Outcome.OVERDUE
+        if self._pace.may_take_longer_than(left_ns) and self._is_too_late(header, left_ns, started_ns):
+            # after the death of a worker it was begun once, and to say that it was not would be wrong
+            return Outcome.OVERDUE if words[Word.DEATHS] else Outcome.TOO_LATE
         return None
 
-    def _answer(self, header: Header) -> tuple[Outcome, Answer]:
+    def _until_ns(self, header: Header, started_ns: int) -> int:
+        """When its flow is stopped, between two modules: nobody waits any more, or it has run for as long as it may."""
+        due_ns: int = header.words[Word.DEADLINE_NS]
+        return due_ns if due_ns < started_ns + self._run_ns else started_ns + self._run_ns
+
+    def _ran_out(self, header: Header, started_ns: int, done_ns: int) -> bool:
+        """Whether a frame without an answer tells how long flows take: longer than it may have, and than is known."""
+        late = done_ns >= self._until_ns(header, started_ns)
+        return late and done_ns - started_ns > self._pace.lately(done_ns)[0]
+
+    def _is_too_late(self, header: Header, left_ns: int, now_ns: int) -> bool:
+        try:
+            return left_ns < self._pace.lately(now_ns)[0] and Job.unpack(header.job).task is Task.INSPECT
+        except ValueError:
+            return False
+
+    def _answer(self, header: Header, started_ns: int) -> tuple[Outcome, Answer]:
         area, words = self._memory.reply(header), header.words
+        generation = words[Word.GENERATION]
         try:
             frame = FrameMemory(
-                self._memory.request(header), area, words[Word.ACCEPTED_NS], words[Word.DEADLINE_NS], self._kept
+                self._memory.request(header),
+                area,
+                words[Word.ACCEPTED_NS],
+                self._until_ns(header, started_ns),
+                self._kept,
+                lambda: words[Word.CANCELLED] != generation,
             )
             return Outcome.ANSWERED, self._inspector.answer(Job.unpack(header.job), frame)
         except FramemillError as error:

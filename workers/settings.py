@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 from workers.layout import Geometry
@@ -59,6 +59,13 @@ class PoolSettings(BaseModel):
     deadline_ms: Annotated[int, Field(ge=10, le=600_000, description="time from a request to its answer")] = (
         10_000  # the vendor's SDK gives up after 20 s; a line has given up long before
     )
+    run_ms: Annotated[
+        int,
+        Field(ge=10, le=600_000, description="how long a frame may run before its worker is killed, <= deadline_ms"),
+    ] = Field(
+        # what runs longer is of no use to anybody, whenever it was begun
+        default_factory=lambda data: data.get("deadline_ms", 10_000)
+    )
     queue_ms: Annotated[
         int, Field(ge=0, le=60_000, description="how long a request may wait for a free slot before 429")
     ] = 250  # 64 cameras in turn on two cores take 80 ms
@@ -89,6 +96,15 @@ class PoolSettings(BaseModel):
     lenient: Annotated[
         bool, Field(description="decode damaged JPEG and PNG files as far as they go; such a frame is never OK")
     ] = False  # what a decoder fills in is not the part under the camera
+
+    @field_validator("run_ms")
+    @classmethod
+    def _ends_by_the_deadline(cls, run_ms: int, others: ValidationInfo) -> int:
+        deadline_ms = others.data.get("deadline_ms", run_ms)
+        if run_ms > deadline_ms:
+            msg = f"should be at most deadline_ms = {deadline_ms}"
+            raise ValueError(msg)
+        return run_ms
 
     @property
     def slots_per_front(self) -> int:

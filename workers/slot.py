@@ -5,7 +5,7 @@ Header (16 KiB; words are unsigned 64-bit, native order, each written by one sid
     word  0  magic and version          supervisor, once
           1  state                      see MOVES
           2  generation                 front; counts the frames that sat here
-          3  deadline_ns                front; CLOCK_MONOTONIC
+          3  deadline_ns                front; until when its client waits, CLOCK_MONOTONIC
           4  owner_pid                  worker; who runs it
           5  deaths                     supervisor; workers lost on this frame
           6  request_bytes              front; length of the frame
@@ -13,9 +13,9 @@ Header (16 KiB; words are unsigned 64-bit, native order, each written by one sid
           8  job_bytes                  front; length of the packed job
           9  accepted_ns                front
          10  queued_ns                  front; when the frame was all there
-         11  started_ns                 worker
+         11  started_ns                 worker; before it moves to RUNNING: from then on run_ms counts
          12  done_ns                    worker or supervisor
-         13  outcome                    worker or supervisor; see Outcome
+         13  outcome                    worker or supervisor, or the front that takes it back; see Outcome
          14  image_bytes                worker; the answer's picture, at 0 of the reply area
          15  json_bytes                 worker; the answer's JSON, right behind the picture
          16  kept_at                    worker; offset of what /last_image needs, 0 where nothing is kept
@@ -29,6 +29,7 @@ Header (16 KiB; words are unsigned 64-bit, native order, each written by one sid
          24  encode_ns                  worker; time spent drawing and encoding
          25  verdict                    worker; 0 none, 1 OK, 2 NOK
          26  seal                       worker; checksum of words 11 to 25, and of the generation they are for
+         27  client                     front; who asks, as a number, for a fair share
     byte 512 job, packed (see job.py)
 
 The slot table is the truth. The job queue and the eventfds are hints, and may be lost or stale: whoever is woken
@@ -71,15 +72,18 @@ class Outcome(enum.IntEnum):
     ANSWERED = 1  # picture and context are in the reply area
     REFUSED = 2  # an error, as JSON, is in the reply area
     CRASHED = 3  # the workers that ran it died
-    OVERDUE = 4  # its deadline passed
+    OVERDUE = 4  # its deadline passed before it was begun
     CANCELLED = 5  # nobody waits for it
     OUT_OF_MEMORY = 6  # the kernel ended the worker that ran it
+    OVERRUN = 7  # it ran longer than run_ms, and its worker was ended
+    TOO_LATE = 8  # not begun: flows lately take longer than was left
+    PUSHED_OUT = 9  # not begun: it made room for a client that has less
 
 
 MOVES: Mapping[State, frozenset[State]] = {
     State.FREE: frozenset({State.FILLING}),  # a front takes it
     State.FILLING: frozenset({State.QUEUED, State.FREE}),  # the front submits it, or gives up
-    State.QUEUED: frozenset({State.RUNNING}),  # a worker claims it
+    State.QUEUED: frozenset({State.RUNNING, State.DONE}),  # a worker claims it; or a front takes it back
     State.RUNNING: frozenset({State.DONE, State.QUEUED}),  # answered; or its worker died and it goes once more
     State.DONE: frozenset({State.FREE}),  # the front gives it back
 }
@@ -124,6 +128,7 @@ class Word:
     ENCODE_NS = 24
     VERDICT = 25
     SEAL = 26
+    CLIENT = 27
 
 
 _ANSWER = struct.Struct(f"{Word.SEAL - Word.STARTED_NS}Q")

@@ -88,14 +88,22 @@ class KeptFrame:
     still_there: Callable[[], bool]
 
 
+def _wanted() -> bool:
+    return True
+
+
 class FrameMemory(NamedTuple):
-    """The memory of the frame at hand: `request` read-only, `reply` to be written; times are CLOCK_MONOTONIC."""
+    """The memory of the frame at hand: `request` read-only, `reply` to be written; times are CLOCK_MONOTONIC.
+
+    `deadline_ns` is when its flow is stopped, between two modules, and so is it once nobody has `wanted` it any more.
+    """
 
     request: memoryview
     reply: memoryview
     accepted_ns: int
     deadline_ns: int
     kept: Callable[[int, int], KeptFrame | None]
+    wanted: Callable[[], bool] = _wanted
 
 
 class Inspector:
@@ -134,10 +142,11 @@ class Inspector:
                 started_ns=memory.accepted_ns,
                 damage=damage,
                 notes=notes,
+                wanted=memory.wanted,
             )
         inspected = time.monotonic_ns()
         if inspected > memory.deadline_ns:
-            raise DeadlineExceeded("the frame's deadline passed during its flow")
+            raise DeadlineExceeded("the frame's time (run_ms, or its deadline) was over before its flow was")
         with _DISTRUST:
             rectangles = inspection.context["detectedRectangles"]
             picture = draw(job.response, inspection.image, inspection.heat, rectangles)

@@ -24,6 +24,7 @@ from workers.channel import Inbox, told_to_go
 from workers.control import ControlPage, WorkerRow
 from workers.errors import FramemillError
 from workers.limits import Growth, be_first_to_go, limit_memory
+from workers.pace import Pace
 from workers.parent import die_with_parent, keep_private
 from workers.runner import Runner, SlotMemory
 from workers.slot import headers
@@ -143,7 +144,8 @@ def _boot(place: Place) -> tuple[Runner, memoryview, Growth]:
     low = map_part(place.arena, 0, geometry.requests_at, writable=True)
     keep_from_children(low)
     high = map_part(place.arena, geometry.requests_at, geometry.total_bytes, writable=False)
-    row = ControlPage(low, geometry).workers[place.row]
+    control = ControlPage(low, geometry)
+    row, pace = control.workers[place.row], Pace(control.words)
     row[WorkerRow.PID] = os.getpid()
     row[WorkerRow.GROWN] = 0
     slots = headers(low, geometry)
@@ -152,7 +154,8 @@ def _boot(place: Place) -> tuple[Runner, memoryview, Growth]:
     growth = Growth(place.settings)
     limit_memory(place.settings.worker_memory_mib)
     memory = SlotMemory(slots, low, high, place.arena)
-    return Runner(inspector, memory, place.arena.fd, place.channel.done_fds, row), row, growth
+    runner = Runner(inspector, memory, place.arena.fd, place.channel.done_fds, row, pace, place.settings.run_ms)
+    return runner, row, growth
 
 
 def _report(fd: int, message: dict[str, int | str]) -> None:

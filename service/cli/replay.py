@@ -56,7 +56,7 @@ def replay(project: Path, frame: Path, data: str | None, as_json: bool) -> None:
     if child.returncode:
         _show(child.stderr)
         if b"Timeout (" in child.stderr:
-            fail(_DIED, f"the frame was not done within {settings.deadline_ms} ms; the trace above says where")
+            fail(_DIED, f"the frame was not done within {settings.run_ms} ms (run_ms); the trace above says where")
         fail(_DIED, f"the process left with exit status {child.returncode}, without an answer")
     sys.exit(_tell(child.stdout, path, as_json))
 
@@ -101,7 +101,7 @@ def _start(project: Path, path: Path, data: str | None, settings: Settings) -> s
         raise click.UsageError(f"what was asked of {path.name} is no job: {error.errors()[0]['msg']}") from None
     pool = PoolSettings(**settings.model_dump(include=set(PoolSettings.model_fields)))
     request = Request(project=project.resolve(), frame=path.resolve(), asked=asked, settings=pool)
-    limit_s = _START_S + (settings.boot_ms + settings.deadline_ms) / 1000
+    limit_s = _START_S + (settings.boot_ms + settings.run_ms) / 1000
     command = [sys.executable, "-X", "faulthandler", "-m", "workers.replay", str(os.getpid())]
     try:
         return subprocess.run(
@@ -109,7 +109,7 @@ def _start(project: Path, path: Path, data: str | None, settings: Settings) -> s
         )
     except subprocess.TimeoutExpired as late:
         _show(late.stderr or b"")
-        fail(_DIED, f"the frame was not done in {limit_s:.0f} s (start, boot_ms and deadline_ms): it was killed")
+        fail(_DIED, f"the frame was not done in {limit_s:.0f} s (start, boot_ms and run_ms): it was killed")
 
 
 def _tell_death(child: subprocess.CompletedProcess[bytes]) -> NoReturn:

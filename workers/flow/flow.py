@@ -64,18 +64,21 @@ class Flow:
         started_ns: int | None = None,
         damage: str = "",
         notes: Sequence[str] = (),
+        wanted: Callable[[], bool] | None = None,
     ) -> Inspection:
         """Inspect `image`, (h, w) grey or (h, w, 3) BGR, which is never written to.
 
         `data` is the client's own text. `deadline_ns` and `started_ns`, when the frame was accepted (now, if not
         given), are CLOCK_MONOTONIC. `damage` says what was wrong with the file that the image came from: the flow finds
         `damaged` in its context, and its result cannot be OK. `notes` say what was odd about it and changed no pixel:
-        the flow finds them in its context, and its answer has them.
+        the flow finds them in its context, and its answer has them. `wanted` is asked between modules whether to go on.
 
         Raises:
             DeadlineExceeded: time ran out between two modules; the message names the one that did not run.
+            FrameCancelled: nobody wanted it any more.
         """
         run = Run.start(deadline_ns, started_ns, self._streams.pop() if self._streams else None)
+        run.wanted = wanted
         frame = image
         if image.flags.writeable:
             frame = image.view()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from workers.errors import DeadlineExceeded
+from workers.errors import DeadlineExceeded, FrameCancelled
 from workers.flow.values import shown
 
 MAX_OUTPUT_BYTES = 64 * 1024  # of each of stdout and stderr: more is a mistake in a flow that runs all day
@@ -77,7 +77,7 @@ class Run:
 
     `stage` is the module at work, None outside of all; `image_from` the code file that put the image there.
     `damaged` says that the frame's file was, and the setting `lenient` let it in; `notes` say what was odd about it and
-    changed no pixel.
+    changed no pixel. `wanted` tells whether anybody waits.
     """
 
     deadline_ns: int
@@ -89,6 +89,7 @@ class Run:
     image_from: str | None = None
     damaged: bool = False
     notes: Sequence[str] = ()
+    wanted: Callable[[], bool] | None = None
 
     @classmethod
     def start(cls, deadline_ns: int, accepted_ns: int | None = None, printed: Printed | None = None) -> Run:
@@ -130,13 +131,17 @@ def run_stages(stages: Sequence[Stage], context: Context, run: Run) -> bool:
 
     Raises:
         DeadlineExceeded: time ran out; the message names the module that did not run any more.
+        FrameCancelled: nobody waits for the frame any more.
     """
     outer = run.stage
     try:
         for stage in stages:
             if time.monotonic_ns() >= run.deadline_ns:
-                msg = f"the frame's deadline passed before {stage.label} could run"
+                msg = f"the frame's time (run_ms, or its deadline) was over before {stage.label} could run"
                 raise DeadlineExceeded(msg)
+            if run.stage is not outer and run.wanted is not None and not run.wanted():
+                msg = f"nobody waited for the frame any more before {stage.label} could run"
+                raise FrameCancelled(msg)
             run.stage = stage
             if not stage.call(context, run):
                 return False
