@@ -1,6 +1,6 @@
 """The fronts: gunicorn, told everything by the supervisor and nothing by files or flags of its own.
 
-Started as `python -m service.front FD` with its plan in the file of that number. Each gunicorn worker becomes one
+Started as `python -I -m service.front FD` with its plan in the file of that number. Each gunicorn worker becomes one
 front: it takes the slots of its number, and a front that replaces another waits until that one is really gone.
 """
 
@@ -28,6 +28,7 @@ from workers.control import Control
 from workers.dispatch import QueueDispatch
 from workers.parent import die_with_parent, keep_private
 from workers.pool import LONGEST_LINE, Pool
+from workers.streams import begin_streams, never_wait
 
 if TYPE_CHECKING:
     from workers.errors import FramemillError
@@ -143,6 +144,8 @@ def _keep_to_ourselves(_: object) -> None:
 
 def main() -> None:
     """Run the fronts until the supervisor ends them."""
+    begin_streams()
+    never_wait()
     plan = FrontPlan.model_validate_json(os.pread(int(sys.argv[1]), _PLAN_BYTES, 0))
     _allow_descriptors(_CONNECTIONS + _OWN_DESCRIPTORS)
     die_with_parent(plan.supervisor_pid)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from workers.errors import ProjectInvalid, SettingsInvalid
 from workers.flow.modules.code import CodeOptions
 from workers.flow.project import Project, Step, load_project
 from workers.handover import Handover
+from workers.isolated import isolated
 from workers.parent import keep_private
 from workers.supervisor import Exit, Supervisor
 
@@ -100,7 +100,7 @@ class _FrontStart:
             self._plan_fd = os.memfd_create("framemill-plan")
             os.write(self._plan_fd, self._make_plan(handover).model_dump_json().encode())
         environment = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_FRONTS}
-        command = [sys.executable, "-m", "service.front", str(self._plan_fd)]
+        command = isolated("-m", "service.front", str(self._plan_fd))
         return command, environment, (self._sock.fileno(), self._plan_fd)
 
 

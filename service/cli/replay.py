@@ -17,6 +17,7 @@ from service.cli.client import fail
 from service.settings import Settings, load_settings
 from workers.errors import ProjectInvalid, SettingsInvalid
 from workers.flow.project import load_project
+from workers.isolated import isolated
 from workers.output import escaped
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _start(project: Path, path: Path, data: str | None, settings: Settings) -> s
     pool = PoolSettings(**settings.model_dump(include=set(PoolSettings.model_fields)))
     request = Request(project=project.resolve(), frame=path.resolve(), asked=asked, settings=pool)
     limit_s = _START_S + (settings.boot_ms + settings.deadline_ms) / 1000
-    command = [sys.executable, "-X", "faulthandler", "-m", "workers.replay", str(os.getpid())]
+    command = isolated("-X", "faulthandler", "-m", "workers.replay", str(os.getpid()))
     try:
         return subprocess.run(
             command, input=request.model_dump_json().encode(), capture_output=True, timeout=limit_s, check=False

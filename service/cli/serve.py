@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from workers.errors import FramemillError, ProjectInvalid, SettingsInvalid
+from workers.streams import never_wait
 
 _EXAMPLE = Path(__file__).resolve().parents[2] / "deploy" / "projects" / "board"
 _MISTAKES = 3
@@ -50,6 +51,7 @@ def serve(project: Path | None, **options: Any) -> None:
 
     All other settings: in the project's [server] table, or as FRAMEMILL_<NAME> in the environment.
     """
+    never_wait()
     logging.basicConfig(format="framemill %(levelname)s: %(message)s", level=logging.INFO, stream=sys.stderr)
     if project is None and not _EXAMPLE.is_dir():
         raise click.UsageError("name a PROJECT; the example project comes with the repository, not with the package")
