@@ -63,6 +63,8 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
             "http_parser": "python",
             "limit_request_line": 8190,
             "forwarder_headers": "",  # SCRIPT_NAME would change the path that a proxy has allowed
+            "secure_scheme_headers": {},  # nobody asks for the scheme, and two that say different things would be a 400
+            "forwarded_allow_ips": "",
             "control_socket_disable": True,
             "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,  # noqa: S108 - a heartbeat file on a disk would block
             "errorlog": "-",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from service.entrance import check_entrance
+from service.environment import for_fronts
 from service.listener import Listener, listener
 from service.notify import notify_systemd
 from service.plan import FrontPlan
@@ -25,9 +26,6 @@ from workers.parent import keep_private
 from workers.supervisor import Exit, Supervisor
 
 _log = logging.getLogger(__name__)
-
-# a READY of gunicorn's own would come before a frame can be inspected; keys reach the fronts by their plan
-_NOT_FOR_FRONTS = {"NOTIFY_SOCKET", "FRAMEMILL_API_KEY", "FRAMEMILL_STOP_KEY"}
 
 
 def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, str], None]) -> Exit:
@@ -99,9 +97,8 @@ class _FrontStart:
         if self._plan_fd < 0:
             self._plan_fd = os.memfd_create("framemill-plan")
             os.write(self._plan_fd, self._make_plan(handover).model_dump_json().encode())
-        environment = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_FRONTS}
         command = isolated("-m", "service.front", str(self._plan_fd))
-        return command, environment, (self._sock.fileno(), self._plan_fd)
+        return command, for_fronts(), (self._sock.fileno(), self._plan_fd)
 
 
 def _refuse_code(project: Project, settings: Settings) -> None:

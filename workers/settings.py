@@ -9,7 +9,6 @@ import os
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_settings import NoDecode
 
 from workers.layout import Geometry
 
@@ -80,7 +79,6 @@ class PoolSettings(BaseModel):
     max_megapixels: Annotated[float, Field(gt=0, le=1000, description="the largest encoded image")] = 50.0
     formats: Annotated[
         frozenset[Format],
-        NoDecode,
         BeforeValidator(split_names),
         Field(description="encoded formats that are accepted"),
     ] = frozenset(
