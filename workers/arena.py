@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from workers.errors import NotEnoughMemory
 from workers.layout import Geometry
+from workers.machine import memory_mib
 
 _MIB = 1 << 20
 # <linux/fcntl.h>; Python's fcntl module names these from 3.8 on only where libc's headers did
@@ -52,7 +53,7 @@ def create_arena(geometry: Geometry) -> ArenaFile:
         "lower slots, max_frame_mib or max_reply_mib, or free memory"
     )
     # a memory cgroup or the out-of-memory killer would end us without a message, so ask before touching
-    available = _available_bytes()
+    available = min(_available_bytes(), memory_mib() * _MIB)
     if needed > available:
         raise NotEnoughMemory(f"{advice}; {available // _MIB} MiB are available")
     fd = os.memfd_create("framemill", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)

@@ -19,6 +19,7 @@ from workers.errors import ProjectInvalid, SettingsInvalid
 from workers.flow.project import load_project
 from workers.isolated import isolated
 from workers.output import escaped
+from workers.text import is_utf8, printable
 
 if TYPE_CHECKING:
     from workers.replay import Result
@@ -51,6 +52,8 @@ def replay(project: Path, frame: Path, data: str | None, as_json: bool) -> None:
     """
     settings = _settings(project)
     path = _find(frame, _quarantine(project, settings))
+    if not is_utf8(path.resolve()):
+        raise click.UsageError(f"{printable(path.resolve())}: the path of a frame is UTF-8; rename what is not")
     child = _start(project, path, data, settings)
     if child.returncode < 0:
         _tell_death(child)

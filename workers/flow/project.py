@@ -111,9 +111,7 @@ def _tables(folder: Path) -> dict[str, Any]:
         msg = f"{folder}: there is no such folder; a project is a folder with a {FILE}"
         raise ProjectInvalid(msg)
     if not is_utf8(folder.resolve()):
-        msg = (
-            f"{printable(folder.resolve())}: the path of a project is UTF-8; rename what is not"
-        )
+        msg = f"{printable(folder.resolve())}: the path of a project is UTF-8; rename what is not"
         raise ProjectInvalid(msg)
     try:
         # utf-8-sig: editors on Windows put a mark in front
