@@ -14,12 +14,12 @@ from service.environment import for_fronts
 from service.listener import Listener, listener
 from service.notify import notify_systemd
 from service.plan import FrontPlan
+from service.preflight import refuse_code
 from service.settings import Settings, load_settings
 from service.succession import predecessor, start_successor
 from service.switch import read_switch
-from workers.errors import ProjectInvalid, SettingsInvalid
-from workers.flow.modules.code import CodeOptions
-from workers.flow.project import Project, Step, load_project
+from workers.errors import SettingsInvalid
+from workers.flow.project import Project, load_project
 from workers.handover import Handover
 from workers.isolated import isolated
 from workers.parent import keep_private
@@ -39,7 +39,7 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
     """
     project = load_project(folder)
     settings = load_settings(project.server, options)
-    _refuse_code(project, settings)
+    refuse_code(project, settings)
     api_key = check_entrance(settings)
     state_dir = _state_dir(settings, project)
     before = predecessor()
@@ -61,7 +61,7 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
 
     def load_again() -> Project:
         fresh = load_project(folder)
-        _refuse_code(fresh, settings)
+        refuse_code(fresh, settings)
         return fresh
 
     def announce(what: str, pid: int) -> None:
@@ -101,21 +101,12 @@ class _FrontStart:
         return command, for_fronts(), (self._sock.fileno(), self._plan_fd)
 
 
-def _refuse_code(project: Project, settings: Settings) -> None:
-    if settings.disable_code and _has_code(project.steps):
-        raise ProjectInvalid("the project has code modules, and the server was started with disable_code")
-
-
-def _has_code(steps: tuple[Step, ...]) -> bool:
-    return any(isinstance(s.options, CodeOptions) or any(map(_has_code, s.branches)) for s in steps)
-
-
 def _state_dir(settings: Settings, project: Project) -> Path:
     """The setting, systemd's StateDirectory, or a hidden folder in the project."""
     from_systemd = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     chosen = settings.state_dir or (Path(from_systemd) if from_systemd else project.folder / ".framemill")
     try:
-        chosen.mkdir(parents=True, exist_ok=True)
+        chosen.mkdir(mode=0o755, parents=True, exist_ok=True)
         trouble = "" if os.access(chosen, os.W_OK) else "it cannot be written to"
     except OSError as error:
         trouble = error.strerror or str(error)

@@ -8,6 +8,7 @@ shrinking and growing, so that no process can pull a page from under another.
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import mmap
 import os
@@ -61,7 +62,8 @@ def create_arena(geometry: Geometry) -> ArenaFile:
         os.posix_fallocate(fd, 0, needed)
     except OSError as error:
         os.close(fd)
-        raise NotEnoughMemory(f"{advice}; {error.strerror}") from None
+        why = "files may not be so large here (ulimit -f)" if error.errno == errno.EFBIG else error.strerror
+        raise NotEnoughMemory(f"{advice}; {why}") from None
     fcntl.fcntl(fd, _F_ADD_SEALS, _F_SEAL_SHRINK | _F_SEAL_GROW | _F_SEAL_SEAL)
     return ArenaFile(fd, geometry)
 

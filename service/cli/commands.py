@@ -64,6 +64,7 @@ def run(command: click.Command = main, name: str = "framemill") -> NoReturn:
 def begin_process() -> None:
     """Put right what whoever started this process may have left: closed streams, signals that are held or ignored."""
     begin_streams()
+    os.umask(os.umask(0o077) & ~0o700)  # what is written here can be read here
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, nobody learns how a child ended
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 

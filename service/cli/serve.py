@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from service.cli.options import settings_options
 from workers.errors import FramemillError, ProjectInvalid, SettingsInvalid
 from workers.streams import never_wait
 
@@ -33,15 +34,7 @@ def _what_is_missing(error: OSError | MemoryError) -> str:
 
 @click.command()
 @click.argument("project", required=False, type=click.Path(path_type=Path))
-@click.option("--host", help="address to listen on; default 127.0.0.1")
-@click.option("--port", type=int, help="TCP port; default 8000, 0 for any free one")
-@click.option("--workers", type=int, help="processes that inspect frames; default one per core")
-@click.option("--fronts", type=int, help="processes that speak HTTP; default one per four cores")
-@click.option("--api-key-file", type=click.Path(path_type=Path), help="file whose first line is the API key")
-@click.option("--keys-file", type=click.Path(path_type=Path), help="file with a key for each client: framemill keys")
-@click.option("--stop-key", help="key that /stop asks for; without one /stop does not exist")
-@click.option("--state-dir", type=click.Path(path_type=Path), help="where the Process switch is kept")
-@click.option("--disable-code", is_flag=True, default=None, help="refuse projects with code modules")
+@settings_options
 def serve(project: Path | None, **options: Any) -> None:
     """Serve PROJECT, a folder with a framemill.toml; without one, the example project.
 
@@ -49,7 +42,7 @@ def serve(project: Path | None, **options: Any) -> None:
     Example:
       framemill serve deploy/projects/board --port 8000 --workers 2
 
-    All other settings: in the project's [server] table, or as FRAMEMILL_<NAME> in the environment.
+    All settings can stand in the project's [server] table, too, or as FRAMEMILL_<NAME> in the environment.
     """
     never_wait()
     logging.basicConfig(format="framemill %(levelname)s: %(message)s", level=logging.INFO, stream=sys.stderr)
