@@ -73,6 +73,11 @@ def never_wait() -> None:
     _replace(lambda fd: _Sink(fd, _impatient(fd)))
 
 
+def stream_to(fd: int) -> TextIO:
+    """Return another such stream, which does not wait."""
+    return _stream(_Sink(fd, _impatient(fd)), sys.stdout)
+
+
 def lost() -> OSError | None:
     """Return why standard output is not whole; None where it is."""
     with contextlib.suppress(OSError):

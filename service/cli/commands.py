@@ -86,3 +86,12 @@ def _status_of(command: click.Command, name: str) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else _FAILED if end.code else 0
     return status if isinstance(status, int) else 0
+
+
+def what_is_missing(error: OSError | MemoryError) -> str:
+    """Say why a server cannot start where its machine refuses it something."""
+    if isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
+        return "the server is not allowed the memory that it needs; raise the limit (ulimit -v), or ask for fewer slots"
+    if error.errno in {errno.EMFILE, errno.ENFILE}:
+        return "the server is not allowed the descriptors that it needs; raise the limit (ulimit -n), 4,400 are enough"
+    return f"the server cannot start: {error}"

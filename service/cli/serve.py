@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import click
 
+from service.cli.commands import what_is_missing
 from service.cli.options import settings_options
 from workers.errors import FramemillError, ProjectInvalid, SettingsInvalid
 from workers.streams import never_wait
@@ -22,14 +22,6 @@ _CANNOT_START = 4
 def _say_ready(name: str, url: str) -> None:
     click.echo(f"Framemill serves {name!r} at {url}")
     sys.stdout.flush()
-
-
-def _what_is_missing(error: OSError | MemoryError) -> str:
-    if isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
-        return "the server is not allowed the memory that it needs; raise the limit (ulimit -v), or ask for fewer slots"
-    if error.errno in {errno.EMFILE, errno.ENFILE}:
-        return "the server is not allowed the descriptors that it needs; raise the limit (ulimit -n), 4,400 are enough"
-    return f"the server cannot start: {error}"
 
 
 @click.command()
@@ -60,6 +52,6 @@ def serve(project: Path | None, **options: Any) -> None:
         click.echo(f"framemill: {error.message}", err=True)
         sys.exit(_CANNOT_START)
     except (OSError, MemoryError) as error:
-        click.echo(f"framemill: {_what_is_missing(error)}", err=True)
+        click.echo(f"framemill: {what_is_missing(error)}", err=True)
         sys.exit(_CANNOT_START)
     sys.exit(status)
