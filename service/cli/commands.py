@@ -7,7 +7,7 @@ import importlib
 import os
 import signal
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -30,6 +30,15 @@ class _Commands(click.Group):
             return None
         command: click.Command = getattr(importlib.import_module(f"service.cli.{name}"), name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run what was asked for; who interrupts it has one line."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ends_echo = "\n" if sys.stderr.isatty() else ""  # of the ^C
+            click.echo(f"{ends_echo}framemill: interrupted", err=True)
+            ctx.exit(_INTERRUPTED)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
