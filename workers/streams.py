@@ -57,6 +57,10 @@ class _Sink(io.RawIOBase):
         return len(view)
 
 
+class _HastySink(_Sink):
+    """The same where `write` does not wait."""
+
+
 def begin_streams() -> None:
     """Give this process, which may do nothing else yet, streams that do not fail; see above."""
     for fd, flags in enumerate((os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)):
@@ -70,20 +74,20 @@ def begin_streams() -> None:
 
 def never_wait() -> None:
     """Have what a server says lost, too, where its reader does not keep up."""
-    _replace(lambda fd: _Sink(fd, _impatient(fd)))
+    _replace(lambda fd: _HastySink(fd, _impatient(fd)))
 
 
 def stream_to(fd: int) -> TextIO:
     """Return another such stream, which does not wait."""
-    return _stream(_Sink(fd, _impatient(fd)), sys.stdout)
+    return _stream(_HastySink(fd, _impatient(fd)), sys.stdout)
 
 
 def lost() -> OSError | None:
-    """Return why standard output is not whole; None where it is."""
+    """Return why standard output is not whole; None where it is, and for a server's, which need not be."""
     with contextlib.suppress(OSError):
         sys.stdout.flush()
     sink = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    return sink.lost if isinstance(sink, _Sink) else None
+    return sink.lost if isinstance(sink, _Sink) and not isinstance(sink, _HastySink) else None
 
 
 def _replace(make: Callable[[int], _Sink]) -> None:
