@@ -59,7 +59,7 @@ def settings_variables(known: Collection[str]) -> dict[str, str]:
 def _of_others(variables: Mapping[str, str]) -> set[str]:
     ports = {name for name in variables if _PORT_OF_A_SERVICE.fullmatch(name) and _ADDRESS.match(variables[name])}
     services = {name for name in variables if _OF_A_SERVICE.fullmatch(name)}
-    links = {name for name in variables if _OF_A_LINK.fullmatch(name)} if ports else set()
+    links = {name for name in variables if _OF_A_LINK.fullmatch(name)} if f"{PREFIX}PORT" in ports else set()
     return ports | services | links
 
 
