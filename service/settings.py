@@ -36,7 +36,7 @@ def _key(given: object) -> object:
 
 def _in_utf8(path: Path) -> Path:
     """Refuse what could not be told to other processes, written into a log, or read back from a file."""
-    if not is_utf8(path):
+    if not is_utf8(path.absolute()):
         raise ValueError("the path is not UTF-8")
     return path
 
@@ -131,8 +131,9 @@ def _explain(mistake: ErrorDetails, environment: Mapping[str, Any], given: Mappi
         where = name if name.startswith(PREFIX) else PREFIX + name.upper()
     if mistake["type"] == "extra_forbidden":
         return f"{where}: there is no such setting"
-    what = str(mistake["ctx"]["error"]) if mistake["type"] == "value_error" else mistake["msg"]
-    return f"{where}: {what}" if name in _SECRETS else f"{where}: {what}, got {shown(mistake['input'])}"
+    if mistake["type"] == "value_error":
+        return f"{where}: {mistake['ctx']['error']}"
+    return f"{where}: {mistake['msg']}" + ("" if name in _SECRETS else f", got {shown(mistake['input'])}")
 
 
 _SECRETS = {"api_key", "stop_key"}  # what is wrong with them is told, and not what they are

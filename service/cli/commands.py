@@ -63,6 +63,10 @@ def run(command: click.Command = main, name: str = "framemill") -> NoReturn:
     begin_process()
     status = _status_of(command, name)
     trouble = lost()
+    if status == _INTERRUPTED:
+        # Python would end itself by SIGINT where an extension module met it, whatever became of it after that
+        sys.stderr.flush()
+        os._exit(status)
     if trouble and status == 0:
         status = _FAILED  # not for one that says more
         if trouble.errno != errno.EPIPE:  # who reads no further knows
