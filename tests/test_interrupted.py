@@ -41,12 +41,17 @@ def begun(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 def interrupted(process: subprocess.Popen[str], when: Callable[[], object]) -> tuple[int, str, str]:
     """Press Ctrl-C once `when` is true; returns exit status and what was said, with no process left."""
-    until(when)
-    family = [process.pid, *children_of(process.pid)]
-    os.killpg(process.pid, signal.SIGINT)
-    out, complained = process.communicate(timeout=60)
-    until(lambda: all(map(is_gone, family)))
-    return process.returncode, out, complained
+    with process:
+        try:
+            until(when)
+            family = [process.pid, *children_of(process.pid)]
+            os.killpg(process.pid, signal.SIGINT)
+            out, complained = process.communicate(timeout=60)
+            until(lambda: all(map(is_gone, family)))
+            return process.returncode, out, complained
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def has_loaded(process: subprocess.Popen[str], library: str) -> bool:

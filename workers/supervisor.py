@@ -213,7 +213,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """Ask everything to stop; asked a second time, kill it."""
-        if self._stage is not _Stage.RUNNING:
+        if self._stage in {_Stage.DRAINING, _Stage.RETIRING}:
             _log.warning("asked to stop a second time: the rest is killed")
             self._status = Exit.STOPPED_BY_FORCE
         if self._stage is not _Stage.RUNNING or not self._announced:  # before that there is nothing to wait for
