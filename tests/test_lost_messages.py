@@ -125,6 +125,7 @@ def test_standard_output_and_error_may_be_full(tmp_path: Path) -> None:
         goes_on(server)
 
 
+@pytest.mark.long
 def test_whoever_read_may_have_gone(tmp_path: Path) -> None:
     writer = closed_pipe()
     with mute_server(tmp_path / "p", stdout=writer, stderr=writer) as server:
@@ -132,7 +133,8 @@ def test_whoever_read_may_have_gone(tmp_path: Path) -> None:
         goes_on(server)
 
 
-@pytest.mark.parametrize("full", [full_pipe, pytest.param(full_socket, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("full", [full_pipe, full_socket])
 def test_whoever_reads_may_have_stopped(tmp_path: Path, full: object) -> None:
     assert callable(full)
     reader, writer = full()
