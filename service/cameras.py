@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+
+from workers.isolated import isolated
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def run_cameras(plan: Plan, shots: Sequence[Shot]) -> Load:
         for shot in shots
     ]
     line = json.dumps({"plan": asdict(plan), "shots": table}).encode() + b"\n"
-    command = [sys.executable, "-m", "service.camera_loops"]
+    command = isolated("-m", "service.camera_loops")
     blob = b"".join([line, *(bytes(piece) for _, piece in pieces.values())])
     done = subprocess.run(command, input=blob, capture_output=True, check=False)
     if done.returncode:

@@ -59,8 +59,22 @@ def _check_certificates(settings: Settings) -> None:
 
 def _load_chain(context: ssl.SSLContext, settings: Settings) -> None:
     assert settings.certfile is not None
-    # a key under a passphrase is a mistake: nobody is there to type it
-    context.load_cert_chain(settings.certfile, settings.keyfile, password=lambda: b"")
+    asked: list[bool] = []
+
+    def passphrase() -> bytes:
+        asked.append(True)
+        return b""
+
+    try:
+        context.load_cert_chain(settings.certfile, settings.keyfile, password=passphrase)
+    except ssl.SSLError:
+        if not asked:
+            raise
+        name, path = ("keyfile", settings.keyfile) if settings.keyfile else ("certfile", settings.certfile)
+        raise SettingsInvalid(
+            f"{name}: the key in {path} is encrypted, and nobody is there to type its passphrase; "
+            f"store it without one: openssl pkey -in {path}"
+        ) from None
 
 
 def _load(name: str, path: Path | None, load: Callable[[], None]) -> None:

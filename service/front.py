@@ -1,6 +1,6 @@
 """The fronts: gunicorn, told everything by the supervisor and nothing by files or flags of its own.
 
-Started as `python -m service.front FD` with its plan in the file of that number. Each gunicorn worker becomes one
+Started as `python -I -m service.front FD` with its plan in the file of that number. Each gunicorn worker becomes one
 front: it takes the slots of its number, and a front that replaces another waits until that one is really gone.
 """
 
@@ -30,6 +30,7 @@ from workers.control import Control
 from workers.dispatch import QueueDispatch
 from workers.parent import die_with_parent, keep_private
 from workers.pool import LONGEST_LINE, Pool
+from workers.streams import begin_streams, never_wait
 
 if TYPE_CHECKING:
     from workers.errors import FramemillError
@@ -66,6 +67,8 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
             "http_parser": "python",
             "limit_request_line": 8190,
             "forwarder_headers": "",  # SCRIPT_NAME would change the path that a proxy has allowed
+            "secure_scheme_headers": {},  # nobody asks for the scheme, and two that say different things would be a 400
+            "forwarded_allow_ips": "",
             "control_socket_disable": True,
             "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,  # noqa: S108 - a heartbeat file on a disk would block
             "errorlog": "-",
@@ -167,6 +170,8 @@ def _keep_to_ourselves(_: object) -> None:
 
 def main() -> None:
     """Run the fronts until the supervisor ends them."""
+    begin_streams()
+    never_wait()
     plan = FrontPlan.model_validate_json(os.pread(int(sys.argv[1]), _PLAN_BYTES, 0))
     _allow_descriptors(_CONNECTIONS + _OWN_DESCRIPTORS)
     die_with_parent(plan.supervisor_pid)

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from service.keyring import SINGLE, Client, Scope
 from service.new_file import replacing
 from workers.errors import SettingsInvalid
+from workers.text import as_text
 
 LARGEST_BYTES = 65_536
 _MOST_KEYS = 128  # each costs 0.1 us per request
@@ -76,7 +77,7 @@ def parse(text: bytes) -> Mapping[str, Entry]:
     if len(text) > LARGEST_BYTES:
         raise SettingsInvalid(f"keys_file: it has more than {LARGEST_BYTES} bytes")
     try:
-        entries = _Document(**tomllib.loads(text.decode())).keys
+        entries = _Document(**tomllib.loads(as_text(text))).keys
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsInvalid(f"keys_file: it is not TOML: {error}") from None
     except ValidationError as error:

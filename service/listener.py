@@ -6,6 +6,7 @@ connect wait for the next one instead of being refused.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
@@ -64,14 +65,38 @@ def _handed_over() -> socket.socket:
 
 
 def _bind(settings: Settings) -> socket.socket:
+    try:
+        return _bound(settings)
+    except OSError as error:
+        raise _cannot_listen(settings, error) from None
+
+
+def check_address(settings: Settings) -> None:
+    """Raise CannotListen where a server could not listen there, whatever else may use the port at the moment."""
+    try:
+        _bound(settings).close()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise _cannot_listen(settings, error) from None
+
+
+def _bound(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((settings.host, settings.port))
-    except OSError as error:
-        raise CannotListen(
-            f"cannot listen on {settings.host}, port {settings.port}: {error.strerror}; "
-            "choose another --host or --port, or stop what uses it"
-        ) from None
+    except UnicodeError:
+        sock.close()
+        raise OSError(errno.EINVAL, "it is no name of a host") from None
+    except OSError:
+        sock.close()
+        raise
     return sock
+
+
+def _cannot_listen(settings: Settings, error: OSError) -> CannotListen:
+    return CannotListen(
+        f"cannot listen on {settings.host}, port {settings.port}: {error.strerror}; "
+        "choose another --host or --port, or stop what uses it"
+    )

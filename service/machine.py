@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from pathlib import Path
 
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0))
+from workers.machine import cores, memory_mib
 
 
 def machine() -> dict[str, str | int]:
@@ -19,7 +15,7 @@ def machine() -> dict[str, str | int]:
     return {
         "processor": models[0] if models else platform.machine(),
         "cores": cores(),
-        "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / (1 << 30)),
+        "memory_gib": round(memory_mib() / 1024),
         "kernel": platform.release(),
         "python": platform.python_version(),
     }

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
 
+_log = logging.getLogger(__name__)
+
+_WAIT_S = 1.0
 _READY = "READY=1\nSTATUS=inspecting frames"
 _STATES = {
     "ready": _READY,
@@ -32,4 +36,8 @@ def notify_systemd(what: str, pid: int = 0) -> None:
     if what == "reloading":
         state += f"\nMONOTONIC_USEC={time.monotonic_ns() // 1000}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-        sender.sendto(state.encode(), address)
+        sender.settimeout(_WAIT_S)
+        try:
+            sender.sendto(os.fsencode(state), os.fsencode(address))
+        except (OSError, ValueError) as error:  # it is not worth the frames of a line
+            _log.warning("systemd could not be told %r: %s", what, error)

@@ -5,29 +5,27 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from service.entrance import check_entrance
+from service.environment import for_fronts
 from service.listener import Listener, listener
 from service.notify import notify_systemd
 from service.plan import FrontPlan
+from service.preflight import refuse_code
 from service.settings import Settings, load_settings
 from service.succession import predecessor, start_successor
 from service.switch import read_switch
-from workers.errors import ProjectInvalid, SettingsInvalid
-from workers.flow.modules.code import CodeOptions
-from workers.flow.project import Project, Step, load_project
+from workers.errors import SettingsInvalid
+from workers.flow.project import Project, load_project
 from workers.handover import Handover
+from workers.isolated import isolated
 from workers.parent import keep_private
 from workers.supervisor import Exit, Supervisor
 
 _log = logging.getLogger(__name__)
-
-# a READY of gunicorn's own would come before a frame can be inspected; keys reach the fronts by their plan
-_NOT_FOR_FRONTS = {"NOTIFY_SOCKET", "FRAMEMILL_API_KEY", "FRAMEMILL_STOP_KEY"}
 
 
 def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, str], None]) -> Exit:
@@ -41,7 +39,7 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
     """
     project = load_project(folder)
     settings = load_settings(project.server, options)
-    _refuse_code(project, settings)
+    refuse_code(project, settings)
     api_key = check_entrance(settings)
     state_dir = _state_dir(settings, project)
     before = predecessor()
@@ -63,7 +61,7 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
 
     def load_again() -> Project:
         fresh = load_project(folder)
-        _refuse_code(fresh, settings)
+        refuse_code(fresh, settings)
         return fresh
 
     def announce(what: str, pid: int) -> None:
@@ -99,18 +97,8 @@ class _FrontStart:
         if self._plan_fd < 0:
             self._plan_fd = os.memfd_create("framemill-plan")
             os.write(self._plan_fd, self._make_plan(handover).model_dump_json().encode())
-        environment = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_FRONTS}
-        command = [sys.executable, "-m", "service.front", str(self._plan_fd)]
-        return command, environment, (self._sock.fileno(), self._plan_fd)
-
-
-def _refuse_code(project: Project, settings: Settings) -> None:
-    if settings.disable_code and _has_code(project.steps):
-        raise ProjectInvalid("the project has code modules, and the server was started with disable_code")
-
-
-def _has_code(steps: tuple[Step, ...]) -> bool:
-    return any(isinstance(s.options, CodeOptions) or any(map(_has_code, s.branches)) for s in steps)
+        command = isolated("-m", "service.front", str(self._plan_fd))
+        return command, for_fronts(), (self._sock.fileno(), self._plan_fd)
 
 
 def _state_dir(settings: Settings, project: Project) -> Path:
@@ -118,7 +106,7 @@ def _state_dir(settings: Settings, project: Project) -> Path:
     from_systemd = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     chosen = settings.state_dir or (Path(from_systemd) if from_systemd else project.folder / ".framemill")
     try:
-        chosen.mkdir(parents=True, exist_ok=True)
+        chosen.mkdir(mode=0o755, parents=True, exist_ok=True)
         trouble = "" if os.access(chosen, os.W_OK) else "it cannot be written to"
     except OSError as error:
         trouble = error.strerror or str(error)

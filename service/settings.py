@@ -7,48 +7,64 @@ latter wins over the former. All mistakes are reported together, and an unknown 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 
+from service.environment import PREFIX, settings_variables, stripped
 from workers.errors import SettingsInvalid
+from workers.flow.values import shown
 from workers.settings import PoolSettings, split_names
+from workers.text import as_text, is_utf8
 
-_PREFIX = "FRAMEMILL_"
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 _CREDENTIAL = "framemill.api_key"
 
 
-class Settings(PoolSettings, BaseSettings):
-    """Everything that can be set."""
+def _key(given: object) -> object:
+    """Leave out what no key has around it; none at all is a mistake, not a server that is open to everybody."""
+    if not isinstance(given, str):
+        return given
+    if not (key := stripped(given)):
+        raise ValueError("a key was expected, and this is empty")
+    return key
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=_PREFIX)
+
+def _in_utf8(path: Path) -> Path:
+    """Refuse what could not be told to other processes, written into a log, or read back from a file."""
+    if not is_utf8(path.absolute()):
+        raise ValueError("the path is not UTF-8")
+    return path
+
+
+_Key = Annotated[SecretStr | None, BeforeValidator(_key)]
+_Path = Annotated[Path, AfterValidator(_in_utf8)] | None
+
+
+class Settings(PoolSettings):
+    """Everything that can be set."""
 
     host: Annotated[str, Field(description="address to listen on; 0.0.0.0 for all")] = (
         "127.0.0.1"  # nobody outside is served before somebody decides so
     )
     port: Annotated[int, Field(ge=0, le=65535, description="TCP port; 0 for any free one")] = 8000
-    api_key_file: Annotated[Path | None, Field(description="file whose first line is the API key")] = None
-    api_key: Annotated[SecretStr | None, Field(description="the API key itself; a file is safer")] = None
-    keys_file: Annotated[Path | None, Field(description="file with a key for each client, see framemill keys")] = None
-    stop_key: Annotated[SecretStr | None, Field(description="key that /stop asks for; none switches /stop off")] = None
+    api_key_file: Annotated[_Path, Field(description="file whose first line is the API key")] = None
+    api_key: Annotated[_Key, Field(description="the API key itself; a file is safer")] = None
+    keys_file: Annotated[_Path, Field(description="file with a key for each client, see framemill keys")] = None
+    stop_key: Annotated[_Key, Field(description="key that /stop asks for; none switches /stop off")] = None
     stop_from_anywhere: Annotated[bool, Field(description="/stop may come from other machines too")] = (
         False  # the vendor's SDK stops servers that it started itself, on its own machine
     )
     allowed_hosts: Annotated[
         tuple[str, ...] | None,
-        NoDecode,
         BeforeValidator(split_names),
         Field(description="names that requests may have in Host, * for any; addresses and localhost always may"),
     ] = None  # sites.py says what is allowed then
-    state_dir: Annotated[Path | None, Field(description="where the Process switch and kept frames live")] = None
+    state_dir: Annotated[_Path, Field(description="where the Process switch and kept frames live")] = None
     shared_memory: Annotated[bool, Field(description="accept frames in shared memory from this host")] = True
     body_ms: Annotated[int, Field(ge=100, le=600_000, description="time for a body to arrive")] = (
         10_000  # a 24 MiB frame at 20 Mbit/s
@@ -60,25 +76,12 @@ class Settings(PoolSettings, BaseSettings):
     keepalive_s: Annotated[int, Field(ge=0, le=3600, description="how long an idle connection stays open")] = (
         75  # cameras pause between parts
     )
-    certfile: Annotated[Path | None, Field(description="TLS certificate, PEM")] = None
-    keyfile: Annotated[Path | None, Field(description="key of the TLS certificate, PEM")] = None
+    certfile: Annotated[_Path, Field(description="TLS certificate, PEM")] = None
+    keyfile: Annotated[_Path, Field(description="key of the TLS certificate, PEM")] = None
     client_ca_file: Annotated[
-        Path | None, Field(description="TLS: only clients with a certificate of this authority, PEM, are answered")
+        _Path, Field(description="TLS: only clients with a certificate of this authority, PEM, are answered")
     ] = None
     disable_code: Annotated[bool, Field(description="refuse projects with code modules")] = False
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Leave the order of sources to `load_settings`, which hands in one merged set."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
 
     def read_api_key(self) -> str | None:
         """Return the API key, from its file, from systemd's credentials, or as set; None where there is none.
@@ -94,26 +97,12 @@ class Settings(PoolSettings, BaseSettings):
         if path is None:
             return self.api_key.get_secret_value() if self.api_key else None
         try:
-            key = path.read_text("utf-8").partition("\n")[0].strip()
+            key = stripped(as_text(path.read_bytes()).partition("\n")[0])
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsInvalid(f"api_key_file: {path} cannot be read: {error}") from None
         if not key:
             raise SettingsInvalid(f"api_key_file: the first line of {path} is empty, a key was expected")
         return key
-
-
-def _environment() -> dict[str, Any]:
-    source = EnvSettingsSource(Settings)
-    values = {name: value for name, value in source().items() if name in Settings.model_fields}
-    known = {_PREFIX + name.upper() for name in Settings.model_fields}
-    for variable in os.environ:
-        if variable.startswith(_PREFIX) and variable not in known | _INTERNAL:
-            values[variable] = os.environ[variable]
-    return values
-
-
-# how the supervisor and the command line tell our own processes where things are: not settings
-_INTERNAL = {"FRAMEMILL_URL", "FRAMEMILL_PYTHON"}
 
 
 def load_settings(server_table: dict[str, Any], command_line: dict[str, Any]) -> Settings:
@@ -122,23 +111,32 @@ def load_settings(server_table: dict[str, Any], command_line: dict[str, Any]) ->
     Raises:
         SettingsInvalid: every mistake on a line of its own, with where it came from.
     """
-    environment = _environment()
+    environment = settings_variables(Settings.model_fields)
     given = {name: value for name, value in command_line.items() if value is not None}
-    merged = {**server_table, **environment, **given}
     try:
-        return Settings(**merged)
+        return Settings(**{**server_table, **environment, **given})
     except ValidationError as error:
-        lines = [_explain(dict(mistake), environment, given) for mistake in error.errors()]
+        mistakes = [mistake for mistake in error.errors() if mistake["type"] not in _FOLLOWS_FROM_OTHERS]
+        lines = [_explain(mistake, environment, given) for mistake in mistakes]
         raise SettingsInvalid("\n".join(lines)) from None
 
 
-def _explain(mistake: dict[str, Any], environment: dict[str, Any], given: dict[str, Any]) -> str:
+# a default that is made from other settings cannot be made where one of them is wrong
+_FOLLOWS_FROM_OTHERS = {"default_factory_not_called"}
+
+
+def _explain(mistake: ErrorDetails, environment: Mapping[str, Any], given: Mapping[str, Any]) -> str:
     name = str(mistake["loc"][0]) if mistake["loc"] else "settings"
     where = f"[server] {name}"
     if name in given:
         where = f"--{name.replace('_', '-')}"
     elif name in environment:
-        where = name if name.startswith(_PREFIX) else _PREFIX + name.upper()
+        where = name if name.startswith(PREFIX) else PREFIX + name.upper()
     if mistake["type"] == "extra_forbidden":
         return f"{where}: there is no such setting"
-    return f"{where}: {mistake['msg']}, got {mistake['input']!r}"
+    if mistake["type"] == "value_error":
+        return f"{where}: {mistake['ctx']['error']}"
+    return f"{where}: {mistake['msg']}" + ("" if name in _SECRETS else f", got {shown(mistake['input'])}")
+
+
+_SECRETS = {"api_key", "stop_key"}  # what is wrong with them is told, and not what they are

@@ -11,7 +11,6 @@ import re
 import resource
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.cameras import Load, Plan, Shot, run_cameras
+from workers.isolated import isolated
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _WARM_UP = 0.2  # of the time of a step
@@ -30,8 +30,8 @@ _SERVE = """
 import sys
 from workers.parent import die_with_parent
 die_with_parent(int(sys.argv.pop(1)))
-from service.cli import main
-main()
+from service.cli.commands import run
+run()
 """
 
 
@@ -145,7 +145,7 @@ def trial_server(project: Path, *arguments: str) -> Iterator[TrialServer]:
     """
     with tempfile.TemporaryDirectory(prefix="framemill-bench-") as folder:
         log = Path(folder) / "log"
-        command = [sys.executable, "-c", _SERVE, str(os.getpid()), "serve", str(project), "--host", "127.0.0.1"]
+        command = isolated("-c", _SERVE, str(os.getpid()), "serve", str(project), "--host", "127.0.0.1")
         with log.open("wb") as stderr:
             process = subprocess.Popen(
                 [*command, "--port", "0", "--state-dir", folder, *arguments],

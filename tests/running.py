@@ -59,9 +59,9 @@ class Server:
                 self.reader.join()
 
 
-def start_command(project: Path, *arguments: str) -> list[str]:
-    """The command that serves a project on a free port."""
-    return [sys.executable, "-m", "service.cli", "serve", str(project), "--port", "0", *arguments]
+def start_command(project: Path, *arguments: str, python: Path | None = None) -> list[str]:
+    """The command that serves a project on a free port; `python` is this one unless another is named."""
+    return [str(python or sys.executable), "-I", "-m", "service.cli", "serve", str(project), "--port", "0", *arguments]
 
 
 @contextmanager
@@ -71,15 +71,17 @@ def serving(
     env: Mapping[str, str] | None = None,
     launcher: Sequence[str] = (),
     pass_fds: Sequence[int] = (),
+    python: Path | None = None,
 ) -> Iterator[Server]:
     """Serve `project` until the end of the block; two workers unless the arguments say otherwise.
 
-    `launcher` is a command that runs the one behind it; `pass_fds` are descriptors that it inherits.
+    `launcher` is a command that runs the one behind it; `pass_fds` are descriptors that it inherits;
+    `python` is another Python, with another copy of the code.
     """
     if "--workers" not in arguments:
         arguments = (*arguments, "--workers", "2")
     process = subprocess.Popen(
-        [*launcher, *start_command(project, *arguments)],
+        [*launcher, *start_command(project, *arguments, python=python)],
         cwd=CHECKOUT,
         env={**os.environ, **(env or {})},
         stdout=subprocess.PIPE,

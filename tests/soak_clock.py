@@ -26,7 +26,7 @@ static volatile int64_t *offset_s;
 static int (*real)(clockid_t, struct timespec *);
 
 __attribute__((constructor)) static void start(void) {
-    int fd = open(getenv("SOAK_CLOCK"), O_RDONLY | O_CLOEXEC);
+    int fd = open(getenv("LD_SOAK_CLOCK"), O_RDONLY | O_CLOEXEC);
     offset_s = mmap(0, sizeof *offset_s, PROT_READ, MAP_SHARED, fd, 0);
     real = dlsym(RTLD_NEXT, "clock_gettime");
 }
@@ -63,7 +63,7 @@ class JumpingClock:
         source, library = folder / "clock.c", folder / "clock.so"
         source.write_text(_SOURCE)
         subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
-        self.env = {"LD_PRELOAD": str(library), "SOAK_CLOCK": str(self._offset)}
+        self.env = {"LD_PRELOAD": str(library), "LD_SOAK_CLOCK": str(self._offset)}
 
     def jump_to(self, offset_s: int) -> None:
         """Let the server's wall clock be so many seconds ahead of the machine's, from now on."""

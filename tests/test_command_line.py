@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -184,3 +185,56 @@ def test_a_file_that_is_not_there_is_a_clear_error() -> None:
     done = framemill("send", "no-such-picture.png")
     assert done.returncode == 1
     assert "no-such-picture.png does not exist" in done.stderr
+
+
+def test_send_says_what_it_passed_over_in_a_folder(server: Server, tmp_path: Path, scene: NDArray[np.uint8]) -> None:
+    folder = tmp_path / "parts"
+    (folder / "more").mkdir(parents=True)
+    (folder / "part.PNG").write_bytes(png(scene))
+    (folder / ".hidden.png").write_bytes(png(scene))
+    for number in range(7):
+        (folder / f"note {number}.txt").touch()
+    (folder / "gone.png").symlink_to("nowhere")
+    (folder / os.fsdecode(b"part\xff.png")).write_bytes(png(scene))
+    done = _send(server, str(folder), "--json", "--data", "č")
+    assert done.returncode == 1
+    sent = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [Path(entry["file"]).name for entry in sent] == ["gone.png", "part.PNG", "part\\udcff.png"]
+    assert [entry["verdict"] for entry in sent] == ["ERROR", "OK", "OK"]
+    assert "No such file" in sent[0]["error"]
+    said = done.stderr.splitlines()
+    assert said[0] == "3 frames: 2 OK, 1 ERROR"
+    assert set(said[1:]) == {
+        "passed over, hidden: .hidden.png",
+        "passed over, a folder: more",
+        "passed over, no image by its name: " + ", ".join(f"note {n}.txt" for n in range(5)) + " and 2 more",
+    }
+
+
+def test_data_that_is_not_utf8_is_sent_as_it_is(server: Server, tmp_path: Path, scene: NDArray[np.uint8]) -> None:
+    (tmp_path / "part.png").write_bytes(png(scene))
+    done = _send(server, str(tmp_path / "part.png"), "--data", "\udcff")
+    assert done.stdout.startswith(("ERROR", "OK"))  # which the server decides
+    assert "Traceback" not in done.stderr
+
+
+def test_send_to_something_else_than_a_server_is_a_clear_error(tmp_path: Path, scene: NDArray[np.uint8]) -> None:
+    (tmp_path / "part.png").write_bytes(png(scene))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        url = f"http://127.0.0.1:{other.getsockname()[1]}"
+        for arguments in (("send", str(tmp_path / "part.png")), ("process", "status"), ("reload",)):
+            answering = threading.Thread(target=_answer_once, args=(other,))
+            answering.start()
+            done = framemill(*arguments, env={"FRAMEMILL_URL": url})
+            answering.join()
+            assert (done.returncode, done.stderr) == (4, f"framemill: what answers at {url} is no Framemill server\n")
+
+
+def _answer_once(other: socket.socket) -> None:
+    client, _ = other.accept()
+    with client:
+        client.recv(65_536)
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(65_536):
+            pass

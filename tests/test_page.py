@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html.parser
+import shutil
+import subprocess
 from pathlib import Path
 
 import httpx
@@ -113,3 +115,33 @@ def test_metrics_are_in_prometheus_form_and_count(client: httpx.Client, scene: N
     before = frames_ok()
     client.post("/analyze_image", content=png(scene))
     assert frames_ok() == before + 1
+
+
+LONG = """
+def main(context):
+    label = {"label": "L" * 200, "id": 1}
+    context["detectedRectangles"] = [{"x": 1, "y": 2, "width": 9, "height": 9, "confidence": 1, "classNames": [label]}]
+    raise ValueError("E" * 400)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("width_px", [500, 1200])
+def test_long_words_wrap(tmp_path: Path, scene: NDArray[np.uint8], width_px: int) -> None:
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("chromium is not here, which lays the page out")
+    name = "N" * 190
+    project = write_project(tmp_path / name, '[[flow]]\nmodule = "code"\nfile = "code/c.py"\n', c=LONG)
+    with serving(project, "--workers", "1") as server, server.client() as client:
+        client.post("/analyze_image", content=png(scene)).raise_for_status()
+        page = client.get("/").text
+    for words in (name, "E" * 400, "L" * 200):
+        assert words in page
+    measure = "<script>document.title = document.documentElement.scrollWidth</script></body>"
+    (tmp_path / "page.html").write_text(page.replace("</body>", measure))
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width_px},900", "--dump-dom"]
+    command = [browser, *options, f"--user-data-dir={tmp_path / 'profile'}", str(tmp_path / "page.html")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+    title = done.stdout.partition("<title>")[2].partition("</title>")[0]
+    assert int(title) <= width_px

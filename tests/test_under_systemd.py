@@ -24,7 +24,6 @@ pytestmark = [pytest.mark.systemd, pytest.mark.timeout(900)]
 BOOT = CHECKOUT.parent / "shared" / "tools" / "boot-systemd"
 CAP_SYS_RESOURCE = 24  # linux/capability.h; containers and virtual machines may lack it
 MOST_EXPOSED = 1.3  # of 10, as systemd-analyze counts; it is 1.2, and other versions of systemd round otherwise
-LAUNCHER = "#!/opt/framemill/bin/python\nfrom service.cli import main\nmain()\n"
 # appended to the project's code: what it must not be able to do, and what libraries that write code must
 TRIES = """
     import ctypes, mmap, os, signal, socket
@@ -101,8 +100,7 @@ def _install(tree: Path, wheels: Path) -> None:
     constraints = ["-c", str(CHECKOUT / "constraints.txt")]
     subprocess.run([*pip, "install", *options, *constraints, *map(str, wheels.glob("*.whl"))], check=True)
     launcher = tree / "opt/framemill/bin/framemill"
-    launcher.write_text(LAUNCHER)
-    launcher.chmod(0o755)
+    shutil.copy(CHECKOUT / "deploy/bin/framemill", launcher)
     shutil.copytree(CHECKOUT / "deploy/projects/board", tree / "etc/framemill/project")
     (tree / "etc/framemill/environment").write_text("FRAMEMILL_WORKERS=2\nFRAMEMILL_SLOTS=4\n")
     for unit in ("framemill.service", "framemill.socket"):

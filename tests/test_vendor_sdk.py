@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from faults import until
 from numpy.typing import NDArray
 from PekatVisionSDK import Instance, PekatNotStartedError, PortIsAllocatedError
 from running import CHECKOUT, Server, serving, write_project
@@ -209,3 +210,35 @@ def test_the_starter_is_found_from_a_copy_of_the_folder(tmp_path: Path) -> None:
         check=True,
     )
     assert "-stop_key" in done.stdout
+
+
+def test_what_the_starter_writes_to_the_temporary_folder_goes_when_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    project = _project(tmp_path / "p")
+    instance = Instance(project, dist_path="deploy")
+    (log,) = temporary.iterdir()
+    assert "ready after" in log.read_text()
+    assert _stopped(instance) == 0
+    assert list(temporary.iterdir()) == []
+
+    broken = Instance(project, dist_path="deploy")
+    assert broken.process is not None
+    broken.process.kill()
+    broken.process.wait(60)
+    broken.stop_key = None
+    (left,) = temporary.iterdir()
+    (temporary / "framemill-starter-linked.log").symlink_to(project / "framemill.toml")
+    # it was killed, so the next one does it; what is no such file stays, and so does what a link leads to
+    until(lambda: subprocess.run(["flock", "-n", "-x", left, "true"], check=False).returncode == 0)
+    instance = Instance(project, dist_path="deploy")
+    assert left not in temporary.iterdir()
+    assert _stopped(instance) == 0
+    assert [path.name for path in temporary.iterdir()] == ["framemill-starter-linked.log"]
+    assert (project / "framemill.toml").exists()
+    broken.process.stdout.close()
+    broken.session.close()
+    broken._shm.unlink()

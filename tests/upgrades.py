@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +11,8 @@ from pathlib import Path
 
 import httpx
 from faults import is_gone, until
-from running import CHECKOUT, Server, serving
+from installed import code_of, install_copy
+from running import Server, serving
 
 _LIVE = '{"live": True}'
 _FOLLOWED = re.compile(r"process (\d+) answers in place of this one")
@@ -74,10 +74,8 @@ class Line:
 @contextmanager
 def line_of_servers(project: Path, copy: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Line]:
     """Serve `project` with a copy of the code in the folder `copy`, which need not be there."""
-    for package in ("service", "workers"):
-        shutil.copytree(CHECKOUT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
-    with serving(project, *arguments, env=env, launcher=["env", "-C", str(copy)]) as server:
-        line = Line(server, copy)
+    with serving(project, *arguments, env=env, python=install_copy(copy)) as server:
+        line = Line(server, code_of(copy))
         try:
             yield line
         finally:

@@ -8,6 +8,7 @@ shrinking and growing, so that no process can pull a page from under another.
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import mmap
 import os
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 from workers.errors import NotEnoughMemory
 from workers.layout import Geometry
+from workers.machine import memory_mib
 
 _MIB = 1 << 20
 # <linux/fcntl.h>; Python's fcntl module names these from 3.8 on only where libc's headers did
@@ -52,7 +54,7 @@ def create_arena(geometry: Geometry) -> ArenaFile:
         "lower slots, max_frame_mib or max_reply_mib, or free memory"
     )
     # a memory cgroup or the out-of-memory killer would end us without a message, so ask before touching
-    available = _available_bytes()
+    available = min(_available_bytes(), memory_mib() * _MIB)
     if needed > available:
         raise NotEnoughMemory(f"{advice}; {available // _MIB} MiB are available")
     fd = os.memfd_create("framemill", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -60,7 +62,8 @@ def create_arena(geometry: Geometry) -> ArenaFile:
         os.posix_fallocate(fd, 0, needed)
     except OSError as error:
         os.close(fd)
-        raise NotEnoughMemory(f"{advice}; {error.strerror}") from None
+        why = "files may not be so large here (ulimit -f)" if error.errno == errno.EFBIG else error.strerror
+        raise NotEnoughMemory(f"{advice}; {why}") from None
     fcntl.fcntl(fd, _F_ADD_SEALS, _F_SEAL_SHRINK | _F_SEAL_GROW | _F_SEAL_SEAL)
     return ArenaFile(fd, geometry)
 

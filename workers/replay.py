@@ -1,6 +1,6 @@
 """One frame through a project's flow in a process of its own: what `framemill replay` starts.
 
-`python -m workers.replay` reads a Request as JSON from standard input and writes a Result to standard output. The
+`python -I -m workers.replay` reads a Request as JSON from standard input and writes a Result to standard output. The
 frame may well end this process: that is what it is for.
 """
 

@@ -5,13 +5,12 @@ Frozen and validated once; each default has its reason beside it.
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
-from pydantic_settings import NoDecode
 
 from workers.layout import Geometry
+from workers.machine import cores, memory_mib
 
 MIB = 1 << 20
 
@@ -24,25 +23,17 @@ def split_names(value: object) -> object:
     return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
 
-def _memory_mib() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MIB
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
 class PoolSettings(BaseModel):
     """Sizes and limits of the pool of workers and its frame memory."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     workers: Annotated[int, Field(ge=1, le=64, description="processes that inspect frames")] = Field(
-        default_factory=_cores  # one per core: a worker computes on one thread
+        default_factory=cores  # one per core: a worker computes on one thread
     )
     fronts: Annotated[int, Field(ge=1, le=16, description="processes that speak HTTP")] = Field(
         # copying bytes from the network costs about a quarter of what inspecting a frame does
-        default_factory=lambda: max(1, _cores() // 4)
+        default_factory=lambda: max(1, cores() // 4)
     )
     slots: Annotated[
         int, Field(ge=0, le=200, description="frames in the server at once; 0 for twice the workers and four")
@@ -79,7 +70,7 @@ class PoolSettings(BaseModel):
         int, Field(ge=0, le=1 << 20, description="private memory of a worker in MiB, 0 for no limit")
     ] = Field(
         # all workers together leave a fifth of the machine to the rest; a project without models takes about 130
-        default_factory=lambda data: max(512, _memory_mib() * 4 // 5 // data["workers"])
+        default_factory=lambda data: max(512, memory_mib() * 4 // 5 // data["workers"])
     )
     recycle_after_frames: Annotated[
         int, Field(ge=0, description="replace a worker after so many frames, 0 for never")
@@ -87,7 +78,6 @@ class PoolSettings(BaseModel):
     max_megapixels: Annotated[float, Field(gt=0, le=1000, description="the largest encoded image")] = 50.0
     formats: Annotated[
         frozenset[Format],
-        NoDecode,
         BeforeValidator(split_names),
         Field(description="encoded formats that are accepted"),
     ] = frozenset(

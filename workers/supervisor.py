@@ -130,7 +130,7 @@ class Supervisor:
                 self._act(key.data)
             self._act(self._tick)
         self._strays.end_all(but=self._successor.pids)
-        _log.info("stopped: %d processes were asked, %s", self._asked, self._how_it_ended())
+        _log.info("stopped%s", self._how_it_ended())
         return self._status
 
     def _act(self, step: Callable[[], None]) -> None:
@@ -146,13 +146,8 @@ class Supervisor:
             self._kill()
 
     def _listen_to_signals(self) -> None:
-        acts = {
-            signal.SIGTERM: self.stop,
-            signal.SIGINT: self.stop,
-            signal.SIGHUP: self._reload,
-            signal.SIGUSR2: self._be_followed,
-        }
-        act_on_signals(self._selector, acts)
+        acts = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._reload}
+        act_on_signals(self._selector, {**acts, signal.SIGUSR2: self._be_followed})
 
     def _start_fronts(self) -> None:
         self._fronts_ready = 0
@@ -196,8 +191,7 @@ class Supervisor:
                 self._start_fronts()
         if not self._announced and self._fronts_ready >= self._settings.fronts and self._crew.complete:
             self._announced = True
-            started_ns = self.control.words[Control.STARTED_NS]
-            _log.info("ready after %.2f s", (now_ns - started_ns) / 1e9)
+            _log.info("ready after %.2f s", (now_ns - self.control.words[Control.STARTED_NS]) / 1e9)
             self._announce("ready", 0)
         if self._reloads != self.control.words[Control.RELOADS]:
             self._reloads = self.control.words[Control.RELOADS]
@@ -219,9 +213,11 @@ class Supervisor:
 
     def stop(self) -> None:
         """Ask everything to stop; asked a second time, kill it."""
-        if self._stage is not _Stage.RUNNING:
+        if self._stage in {_Stage.DRAINING, _Stage.RETIRING}:
             _log.warning("asked to stop a second time: the rest is killed")
             self._status = Exit.STOPPED_BY_FORCE
+        if self._stage is not _Stage.RUNNING or not self._announced:  # before that there is nothing to wait for
+            self._retire()
             self._kill()
             return
         self._stage = _Stage.DRAINING
@@ -252,7 +248,10 @@ class Supervisor:
         return self._stage is not _Stage.RUNNING and ended
 
     def _how_it_ended(self) -> str:
-        return "all ended by themselves" if self._stage is not _Stage.KILLED else "the rest was killed"
+        if self._status is Exit.STOPPED and not self._announced:
+            return " before it was ready"
+        how = "the rest was killed" if self._stage is _Stage.KILLED else "all ended by themselves"
+        return f": {self._asked} processes were asked, {how}"
 
     def _reload(self) -> None:
         if self._stage is not _Stage.RUNNING:

@@ -10,12 +10,13 @@ import gc
 import os
 from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# whatever the environment says: a process with threads must not fork, and limits are not for it to change
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"
 # a second line behind the gate (ImageLimits.max_side_px), which cannot be imported yet: it needs numpy
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_WIDTH", "16384")
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_HEIGHT", "16384")
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(16384**2))
+os.environ["OPENCV_IO_MAX_IMAGE_WIDTH"] = "16384"
+os.environ["OPENCV_IO_MAX_IMAGE_HEIGHT"] = "16384"
+os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(16384**2)
 
 import cv2
 import numpy as np  # noqa: F401 - imported for the processes to come

@@ -18,7 +18,7 @@ import httpx
 from service.cameras import Shot
 from service.cli.client import connect, explain, fail
 from service.cli.findings import TABLE_HEAD, Line, document, summary, table_row
-from service.cli.images import image_files
+from service.cli.images import named_images
 from service.keyring import new_key
 from service.settings import Settings, load_settings
 from service.sustain import Found, rising_load
@@ -90,7 +90,7 @@ def bench(
     try:
         busy = os.getloadavg()[0]
         name, settings = _load(project, workers)
-        files = list(image_files(images))
+        files = named_images(images).files
         line = Line(name, settings, form, _frames(files, form, settings), takt_ms, step_s, max_cameras, busy)
         found = _measure(project, line, files, data, _say_nothing if as_json else _say)
     except KeyboardInterrupt:
@@ -191,7 +191,8 @@ def _shot(frame: CameraFrame, form: Form, data: str, key: str | None) -> Shot:
         query["pixel_format"] = "BayerRG8"
     headers = ("Content-Type: application/octet-stream", *([f"X-API-Key: {key}"] if key else []))
     path = "/analyze_image" if form == "file" else "/analyze_raw_image"
-    return Shot(f"{path}?{urlencode(query)}" if query else path, (frame.body,), headers=headers)
+    asked = urlencode(query, errors="surrogateescape")
+    return Shot(f"{path}?{asked}" if query else path, (frame.body,), headers=headers)
 
 
 def _send_each_once(server: TrialServer, files: Sequence[Path], shots: Sequence[Shot], key: str | None) -> None:

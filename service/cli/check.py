@@ -4,38 +4,33 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from service.settings import load_settings
-from workers.errors import ProjectInvalid, SettingsInvalid
-from workers.flow.project import load_project
+from service.cli.options import settings_options
+from service.preflight import mistakes_of
 
 _MISTAKES = 3
 
 
 @click.command()
 @click.argument("project", type=click.Path(path_type=Path))
-def check(project: Path) -> None:
+@settings_options
+def check(project: Path, **options: Any) -> None:
     """Check PROJECT without serving it; every mistake is named with its key.
 
     \b
     Example:
       framemill check deploy/projects/board
 
+    Whatever `framemill serve` would refuse to start with is found, with the same options and environment: keys,
+    certificates and the address too. Where nothing else is wrong the project's code is imported, in a process of its
+    own, as workers do; with --disable-code it never is.
+
     Exit status 0 where there is no mistake, 3 where there is one.
     """
-    mistakes: list[str] = []
-    try:
-        loaded = load_project(project)
-        name, server = loaded.name, loaded.server
-    except ProjectInvalid as error:
-        mistakes.append(error.message)
-        name, server = "", {}
-    try:
-        load_settings(server, {})
-    except SettingsInvalid as error:
-        mistakes.append(error.message)
+    name, mistakes = mistakes_of(project, options)
     if mistakes:
         click.echo("\n".join(mistakes), err=True)
         sys.exit(_MISTAKES)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from service.machine import cores, machine
+from service.machine import machine
+from workers.machine import cores
 
 if TYPE_CHECKING:
     from service.settings import Settings

@@ -2,24 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from service.cli.client import fail
+from workers.text import printable
 
 _FAILED = 1
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
 
-def image_files(images: Iterable[Path]) -> Iterator[Path]:
-    """Yield the files, those of a folder by name; ends the command with status 1 where there is none."""
+@dataclass(slots=True)
+class Images:
+    """The files that are meant, and the names of those in their folders that are not, by the reason why."""
+
+    files: list[Path] = field(default_factory=list)
+    passed_over: dict[str, list[str]] = field(default_factory=dict)
+
+    def take(self, folder: Path) -> None:
+        """Take what lies in `folder`, by name; raises OSError."""
+        for path in sorted(folder.iterdir()):
+            if why := _why_not(path):
+                self.passed_over.setdefault(why, []).append(path.name)
+            else:
+                self.files.append(path)
+
+
+def named_images(images: Iterable[Path]) -> Images:
+    """Return the files, those of a folder by name; ends the command with status 1 where there is none."""
+    found = Images()
     for image in images:
-        if image.is_dir():
-            inside = sorted(p for p in image.iterdir() if p.suffix.lower() in _SUFFIXES)
-            if not inside:
-                fail(_FAILED, f"{image} has no images in it ({', '.join(sorted(_SUFFIXES))})")
-            yield from inside
-        elif image.exists():
-            yield image
-        else:
-            fail(_FAILED, f"{image} does not exist")
+        known = len(found.files)
+        try:
+            if image.is_dir():
+                found.take(image)
+            elif image.exists():
+                found.files.append(image)
+            else:
+                fail(_FAILED, f"{printable(image)} does not exist")
+        except OSError as error:
+            fail(_FAILED, f"{printable(image)} cannot be read: {error.strerror}")
+        if len(found.files) == known:
+            fail(_FAILED, f"{printable(image)} has no images in it ({', '.join(sorted(_SUFFIXES))})")
+    return found
+
+
+def _why_not(path: Path) -> str:
+    if path.name.startswith("."):
+        return "hidden"
+    if path.is_dir():
+        return "a folder"
+    return "" if path.suffix.lower() in _SUFFIXES else "no image by its name"

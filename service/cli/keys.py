@@ -14,6 +14,7 @@ import click
 from service.key_file import Entry, Word, changing, checked_name, parse, read_text
 from service.keyring import SINGLE, digest_of, new_key
 from workers.errors import SettingsInvalid
+from workers.streams import lost
 
 _FAILED = 1
 _MISTAKES = 3
@@ -70,6 +71,10 @@ def add(name: str, scope: Word, path: Path) -> None:
         now = datetime.now(UTC).replace(microsecond=0)
         entries[name] = Entry(scope=scope, sha256=digest_of(key).hex(), created=now)
     click.echo(key)
+    if trouble := lost():
+        with _entries(path) as entries:
+            entries.pop(name, None)
+        _fail(_FAILED, f"the key could not be printed, so it was not added: {trouble.strerror}")
 
 
 @keys.command()

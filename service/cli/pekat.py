@@ -3,26 +3,32 @@
 `Instance(project, dist_path)` of pekat-vision-sdk starts `<dist>/pekat_vision/pekat_vision -data P -port N -host H
 -stop_key K [...]` and reads standard output until a line holds `__SERVER_RUNNING__` and, where it waits for models,
 one holds `STOP_INIT_MODEL`. On a line with the text of `_PORT_TAKEN` it tries another port. After that it never reads
-again: whatever the server has to say later goes to a file, or the pipe would fill up and stop the server.
+again: whatever the server has to say later goes to a file, or the pipe would fill up. It goes when the server ends.
 """
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
+from service.cli.commands import run, what_is_missing
 from service.server import run_server
 from workers.errors import CannotListen, FramemillError
+from workers.streams import never_wait, stream_to
 from workers.supervisor import Exit
 
 _PORT_TAKEN = "OSError: [Errno 48] Address already in use"
 _LAST_WORDS_BYTES = 4000
+_LOG = ("framemill-starter-", ".log")
 
 
 @click.command()
@@ -44,16 +50,22 @@ def main(
 ) -> None:
     """Start a Framemill server with the options of PEKAT VISION."""
     del ignored
-    log, starter = _leave_the_pipe()
-    logging.basicConfig(format="%(asctime)s framemill %(levelname)s: %(message)s", level=logging.INFO)
-    options = {
-        "port": port,
-        "host": "127.0.0.1" if host == "localhost" else host,
-        "stop_key": stop_key,
-        "api_key": api_key,
-        "disable_code": (disable_code or "").lower() in {"1", "true"},
-    }
+    with _own_log() as (log, starter):
+        logging.basicConfig(
+            format="%(asctime)s framemill %(levelname)s: %(message)s", level=logging.INFO, stream=sys.stderr
+        )
+        options = {
+            "port": port,
+            "host": "127.0.0.1" if host == "localhost" else host,
+            "stop_key": stop_key,
+            "api_key": api_key,
+            "disable_code": (disable_code or "").lower() in {"1", "true"},
+        }
+        status = _serve(project, options, log, starter)
+    sys.exit(status)
 
+
+def _serve(project: Path, options: dict[str, Any], log: Path, starter: TextIO) -> int:
     def say_running(name: str, url: str) -> None:
         print(f"Framemill serves {name!r} at {url}, its log is {log}", file=starter)
         print("STOP_INIT_MODEL\n__SERVER_RUNNING__", file=starter, flush=True)
@@ -62,24 +74,48 @@ def main(
         status = run_server(project, options, say_running)
     except CannotListen as error:
         print(f"{_PORT_TAKEN}\n{error.message}", file=starter, flush=True)
-        sys.exit(Exit.CANNOT_START_FRONTS)
+        return Exit.CANNOT_START_FRONTS
     except FramemillError as error:
         print(f"framemill: {error.message}", file=starter, flush=True)
-        sys.exit(Exit.CANNOT_LOAD_PROJECT)
+        return Exit.CANNOT_LOAD_PROJECT
+    except (OSError, MemoryError) as error:
+        print(f"framemill: {what_is_missing(error)}", file=starter, flush=True)
+        return Exit.CANNOT_START_FRONTS
     if status != Exit.STOPPED:
         print(log.read_text("utf-8", "replace")[-_LAST_WORDS_BYTES:], file=starter, flush=True)
-    sys.exit(status)
+    return status
 
 
-def _leave_the_pipe() -> tuple[Path, TextIO]:
-    """Send standard output and error to a file; returns it, and what standard output was."""
-    starter = os.fdopen(os.dup(1), "w")
-    fd, name = tempfile.mkstemp(prefix="framemill-", suffix=".log")
+@contextmanager
+def _own_log() -> Iterator[tuple[Path, TextIO]]:
+    """Send standard output and error to a file until the end; yields it, and what standard output was."""
+    starter = stream_to(os.dup(1))
+    _remove_left_logs(Path(tempfile.gettempdir()))
+    fd, name = tempfile.mkstemp(prefix=_LOG[0], suffix=_LOG[1])
+    # while anything of this server lives, and no longer: see below
+    fcntl.flock(fd, fcntl.LOCK_SH)
     os.dup2(fd, 1)
     os.dup2(fd, 2)
     os.close(fd)
-    return Path(name), starter
+    never_wait()
+    try:
+        yield Path(name), starter
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _remove_left_logs(folder: Path) -> None:
+    """Remove the logs of servers that were killed, and so could not."""
+    for path in folder.glob("*".join(_LOG)):
+        with suppress(OSError):  # another user's, or of one that lives
+            fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(fd).st_uid == os.geteuid():
+                    path.unlink()
+            finally:
+                os.close(fd)
 
 
 if __name__ == "__main__":
-    main()
+    run(main, "pekat_vision")

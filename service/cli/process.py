@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from service.cli.client import ask, connect, server_options
+from service.cli.client import ask_for, connect, server_options
 
 
 @click.command()
@@ -21,7 +21,7 @@ def process(state: str, url: str, api_key: str | None) -> None:
     """
     with connect(url, api_key) as client:
         if state == "status":
-            answer = ask(client, "GET", "/api/v1/process")
+            is_on = ask_for("process", client, "GET", "/api/v1/process")
         else:
-            answer = ask(client, "PUT", "/api/v1/process", json={"process": state == "on"})
-    click.echo("on" if answer.json()["process"] else "off")
+            is_on = ask_for("process", client, "PUT", "/api/v1/process", json={"process": state == "on"})
+    click.echo("on" if is_on else "off")

@@ -6,7 +6,7 @@ import time
 
 import click
 
-from service.cli.client import ask, connect, fail, server_options
+from service.cli.client import ask, ask_for, connect, fail, server_options
 
 _STEP_S = 0.1
 
@@ -26,9 +26,9 @@ def reload(url: str, api_key: str | None, timeout_s: float) -> None:
     """
     give_up = time.monotonic() + timeout_s
     with connect(url, api_key) as client:
-        before = ask(client, "GET", "/api/v1/status").json()["reloads"]
+        before = ask_for("reloads", client, "GET", "/api/v1/status")
         ask(client, "POST", "/api/v1/reload")
-        while ask(client, "GET", "/api/v1/status").json()["reloads"] == before:
+        while ask_for("reloads", client, "GET", "/api/v1/status") == before:
             if time.monotonic() > give_up:
                 fail(1, "the project was not loaded; the one before goes on, the server's log says why")
             time.sleep(_STEP_S)

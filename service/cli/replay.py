@@ -17,7 +17,9 @@ from service.cli.client import fail
 from service.settings import Settings, load_settings
 from workers.errors import ProjectInvalid, SettingsInvalid
 from workers.flow.project import load_project
+from workers.isolated import isolated
 from workers.output import escaped
+from workers.text import is_utf8, printable
 
 if TYPE_CHECKING:
     from workers.replay import Result
@@ -50,6 +52,8 @@ def replay(project: Path, frame: Path, data: str | None, as_json: bool) -> None:
     """
     settings = _settings(project)
     path = _find(frame, _quarantine(project, settings))
+    if not is_utf8(path.resolve()):
+        raise click.UsageError(f"{printable(path.resolve())}: the path of a frame is UTF-8; rename what is not")
     child = _start(project, path, data, settings)
     if child.returncode < 0:
         _tell_death(child)
@@ -102,7 +106,7 @@ def _start(project: Path, path: Path, data: str | None, settings: Settings) -> s
     pool = PoolSettings(**settings.model_dump(include=set(PoolSettings.model_fields)))
     request = Request(project=project.resolve(), frame=path.resolve(), asked=asked, settings=pool)
     limit_s = _START_S + (settings.boot_ms + settings.run_ms) / 1000
-    command = [sys.executable, "-X", "faulthandler", "-m", "workers.replay", str(os.getpid())]
+    command = isolated("-X", "faulthandler", "-m", "workers.replay", str(os.getpid()))
     try:
         return subprocess.run(
             command, input=request.model_dump_json().encode(), capture_output=True, timeout=limit_s, check=False

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import click
 import httpx
@@ -14,11 +15,13 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from service.cli.client import UNREACHABLE, connect, explain, fail, server_options
-from service.cli.images import image_files
+from service.cli.client import UNREACHABLE, connect, explain, fail, no_answer, server_options
+from service.cli.images import Images, named_images
+from workers.text import printable
 
 _NOK = 6
 _FAILED = 1
+_NAMED = 5  # of the files that were passed over
 _MANY = 10  # fewer files than this are done before a bar could be read
 
 
@@ -90,24 +93,42 @@ def send(
       framemill send deploy/projects/board/samples
       framemill send part.jpg --save pictures
 
+    Of a folder, files that are no images by their name, hidden ones and folders are passed over, and named at the end.
+
     Exit status 0 when every part is OK, 6 when one is NOK, 1 when one could not be analysed.
     """
-    files = list(image_files(images))
+    found = named_images(images)
+    files = found.files
     query = {"context_in_body": "1", "response_type": picture if folder else "context"}
     if data is not None:
         query["data"] = data
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
+    asked = urlencode(query, errors="surrogateescape")
     counts: dict[str, int] = {}
     with connect(url, api_key) as client:
         for path in _with_progress(files):
-            sent = _send_one(client, path, query, folder)
+            sent = _send_one(client, path, asked, folder)
             counts[sent.verdict] = counts.get(sent.verdict, 0) + 1
             print(_json_line(sent) if as_json else sent.line(), flush=True)
     if len(files) > 1:
         summary = ", ".join(f"{counts[name]} {name}" for name in ("OK", "NOK", "OFF", "ERROR") if name in counts)
         click.echo(f"{len(files)} frames: {summary}", err=True)
+    _tell_passed_over(found)
     sys.exit(_FAILED if counts.get("ERROR") else _NOK if counts.get("NOK") else 0)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fail(_FAILED, f"{folder} cannot be made: {error.strerror}")
+
+
+def _tell_passed_over(found: Images) -> None:
+    for why, names in found.passed_over.items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        click.echo(f"passed over, {why}: {', '.join(map(printable, names[:_NAMED]))}{more}", err=True)
 
 
 def _with_progress(files: list[Path]) -> Iterator[Path]:
@@ -122,21 +143,27 @@ def _with_progress(files: list[Path]) -> Iterator[Path]:
         yield from progress.track(files)
 
 
-def _send_one(client: httpx.Client, path: Path, query: dict[str, str], folder: Path | None) -> Sent:
+def _send_one(client: httpx.Client, path: Path, query: str, folder: Path | None) -> Sent:
     try:
-        answer = client.post("/analyze_image", params=query, content=path.read_bytes())
+        answer = client.post(f"/analyze_image?{query}", content=path.read_bytes())
     except OSError as error:
         return Sent(path, None, str(error))
     except httpx.TransportError as error:
-        fail(UNREACHABLE, f"no answer from {client.base_url}: {error}; is the server running (framemill serve)?")
+        fail(UNREACHABLE, no_answer(client, error))
     if answer.is_error:
         return Sent(path, None, f"{answer.status_code} {explain(answer)}")
-    image_bytes = int(answer.headers.get("ImageLen", 0))
-    if folder is not None and image_bytes:
-        (folder / f"{path.stem}.png").write_bytes(answer.content[:image_bytes])
-    return Sent(path, orjson.loads(answer.content[image_bytes:]), None)
+    try:
+        image_bytes = int(answer.headers.get("ImageLen", 0))
+        context = orjson.loads(answer.content[image_bytes:])
+        if folder is not None and image_bytes:
+            (folder / f"{path.stem}.png").write_bytes(answer.content[:image_bytes])
+    except ValueError:
+        fail(UNREACHABLE, f"what answers at {client.base_url} is no Framemill server")
+    except OSError as error:
+        return Sent(path, None, f"its picture cannot be saved: {error}")
+    return Sent(path, context, None)
 
 
 def _json_line(sent: Sent) -> str:
-    document = {"file": str(sent.path), "verdict": sent.verdict, "context": sent.context, "error": sent.error}
+    document = {"file": printable(sent.path), "verdict": sent.verdict, "context": sent.context, "error": sent.error}
     return orjson.dumps(document).decode()

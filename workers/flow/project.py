@@ -33,6 +33,7 @@ from workers.flow.modules.code import CodeOptions
 from workers.flow.modules.reference_options import DATA, ReferenceOptions
 from workers.flow.modules.sources import Sources, find_file, meant
 from workers.flow.values import shown
+from workers.text import is_utf8, printable
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -108,6 +109,9 @@ def load_project(folder: Path) -> Project:
 def _tables(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         msg = f"{folder}: there is no such folder; a project is a folder with a {FILE}"
+        raise ProjectInvalid(msg)
+    if not is_utf8(folder.resolve()):
+        msg = f"{printable(folder.resolve())}: the path of a project is UTF-8; rename what is not"
         raise ProjectInvalid(msg)
     try:
         # utf-8-sig: editors on Windows put a mark in front
