@@ -24,10 +24,12 @@ from service.link import SupervisorLink
 from service.plan import FrontPlan
 from service.settings import Settings
 from service.spelling import spell_headers
+from service.status import Status
 from workers.control import Control
 from workers.dispatch import QueueDispatch
 from workers.parent import die_with_parent, keep_private
 from workers.pool import LONGEST_LINE, Pool
+from workers.versions.on_disk import Comparison
 
 if TYPE_CHECKING:
     from workers.errors import FramemillError
@@ -123,8 +125,9 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         self._pool = pool
         self._counters = Counters(pool.row)
         self._access.begin()
+        status = Status(pool, plan.project_name, Comparison(plan.version_places))
         return spell_headers(
-            create_app(pool, self._counters, self._settings, self._access, plan.state_dir, link, plan.project_name)
+            create_app(pool, self._counters, self._settings, self._access, plan.state_dir, link, status)
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
@@ -44,6 +44,11 @@ class _Snapshot(Collector):
             workers.add_metric([state], now["workers"][state])
         yield workers
         yield CounterMetricFamily("framemill_worker_deaths", "Workers that died", value=now["workers"]["deaths"])
+        flow = InfoMetricFamily("framemill_flow", "The version of the project that runs")
+        flow.add_metric([], {"version": now["flowVersion"]})
+        yield flow
+        differs = int(now["projectOnDisk"] in {"differs", "invalid"})
+        yield GaugeMetricFamily("framemill_project_differs", "1 while the project on disk is another", value=differs)
         yield GaugeMetricFamily("framemill_process", "1 while frames are inspected", value=int(now["process"]))
 
 

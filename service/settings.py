@@ -109,8 +109,8 @@ def _environment() -> dict[str, Any]:
     return values
 
 
-# how the supervisor and the command line tell our own processes where things are: not settings
-_INTERNAL = {"FRAMEMILL_URL", "FRAMEMILL_PYTHON"}
+# how the supervisor and the command line tell our own processes, and user code, where things are: not settings
+_INTERNAL = {"FRAMEMILL_URL", "FRAMEMILL_PYTHON", "FRAMEMILL_DATA"}
 
 
 def load_settings(server_table: dict[str, Any], command_line: dict[str, Any]) -> Settings:

@@ -14,6 +14,7 @@ Control page (words are unsigned 64-bit, native order)::
           9  flow          0 takes frames, 1 refused, 2 one may try (breaker.py)     supervisor, fronts
          10  recycled      workers that were replaced because they grew              supervisor
          11  followed      1 once another server has taken over                      supervisor
+         12  flow_version  hash of the project's version that runs                   supervisor
 
 A front's row::
 
@@ -65,6 +66,7 @@ class Control:
     FLOW = 9
     RECYCLED = 10
     FOLLOWED = 11
+    FLOW_VERSION = 12
 
 
 class FrontRow:

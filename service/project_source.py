@@ -1,0 +1,63 @@
+"""Where the server's project comes from: the folder that people edit, copied each time it is loaded."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workers.errors import ProjectInvalid
+from workers.flow.modules.code import CodeOptions
+from workers.flow.project import Project, Step, load_project
+from workers.versions.shelf import VERSIONS, Shelf, in_memory
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+
+class ProjectSource:
+    """Loads versions of the project in `folder`; their copies lie in the state folder, or in memory."""
+
+    def __init__(self, folder: Path, state_dir: Path, settings: Settings) -> None:
+        self._folder = folder
+        self._state_dir = state_dir
+        self._settings = settings
+        self._shelf = Shelf([state_dir / VERSIONS, in_memory()])
+        self._locks: list[int] = []
+        self.tidy = self._shelf.tidy
+        self.tidy_apart = self._shelf.tidy_apart
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The folders that copies may lie in."""
+        return self._shelf.places
+
+    def load(self) -> Project:
+        """Copy the project as it is now, and load the copy; its data folder is made if it can be.
+
+        Raises:
+            ProjectInvalid: it has mistakes, or does not keep still.
+            NoRoomForVersion: there is no room for a copy.
+        """
+        data = load_project(self._folder).data  # on disk first: links out of the project show only there
+        with suppress(OSError):
+            data.mkdir(exist_ok=True)
+        version, lock = self._shelf.take(self._folder, (data, self._state_dir))
+        self._locks.append(lock)  # until whoever runs the version holds it
+        project = load_project(version.folder, self._folder, version.id)
+        self._refuse_code(project)
+        return project
+
+    def let_go(self) -> None:
+        """Leave what was loaded to whoever holds it too."""
+        while self._locks:
+            os.close(self._locks.pop())
+
+    def _refuse_code(self, project: Project) -> None:
+        if self._settings.disable_code and _has_code(project.steps):
+            raise ProjectInvalid("the project has code modules, and the server was started with disable_code")
+
+
+def _has_code(steps: tuple[Step, ...]) -> bool:
+    return any(isinstance(s.options, CodeOptions) or any(map(_has_code, s.branches)) for s in steps)

@@ -1,0 +1,151 @@
+"""Where copies of versions lie, and when they go.
+
+The state folder comes first; where there is no room, or nobody may write, memory does (/dev/shm). Whoever uses a copy
+holds a lock on its folder, which the kernel gives back when that process ends, however it does: a folder that nobody
+holds is left over, and goes. Two servers may share a state folder: each makes copies of its own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from workers.errors import NoRoomForVersion
+from workers.parent import die_with_parent
+from workers.versions.copy import FILES, NoPlace, copy_project
+
+_log = logging.getLogger(__name__)
+
+VERSIONS = "versions"
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+_MEMORY_PREFIX = "framemill-versions-"
+_NEW = "new-"
+_YOUNG_S = 60.0  # a folder that is not locked yet
+_WHOLE = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A copy: its hash, and the folder that is the project as it was."""
+
+    id: str
+    folder: Path
+
+
+def in_memory() -> Path:
+    """Name a folder in memory for the copies of one server; it is made when it is needed."""
+    return _MEMORY / f"{_MEMORY_PREFIX}{os.getpid()}-{secrets.token_hex(8)}"
+
+
+def hold(folder: Path) -> int:
+    """Lock the copy in `folder` as long as the descriptor that is returned is open, here or in a forked process."""
+    fd = os.open(folder.parent, _WHOLE)
+    with suppress(OSError):  # a file system without locks: then nobody removes it either
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return fd
+
+
+class Shelf:
+    """The folders that copies may lie in, the first that has room is taken."""
+
+    def __init__(self, places: Sequence[Path]) -> None:
+        self.places = tuple(places)
+
+    def take(self, origin: Path, apart: Iterable[Path]) -> tuple[Version, int]:
+        """Copy the project in `origin` without the folders `apart`; returns the version and its lock, see `hold`.
+
+        Raises:
+            ProjectInvalid: the project is not there, or does not keep still.
+            NoRoomForVersion: nowhere is room; the message says why in each place.
+        """
+        apart = (*apart, *self.places)
+        reasons = []
+        for place in self.places:
+            try:
+                return self._take(origin, place, apart)
+            except NoPlace as reason:
+                reasons.append(f"{place}: {reason}")
+        msg = f"there is no room for a copy of the project: {'; '.join(reasons)}"
+        raise NoRoomForVersion(msg)
+
+    def _take(self, origin: Path, place: Path, apart: tuple[Path, ...]) -> tuple[Version, int]:
+        try:
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=_NEW, dir=place))
+        except OSError as error:
+            raise NoPlace(error.strerror or str(error)) from None
+        lock = hold(folder / FILES)
+        try:
+            manifest, listing = copy_project(origin, folder, apart)
+            final = folder.with_name(f"{manifest.version}-{folder.name.removeprefix(_NEW)}")
+            folder.rename(final)
+        except BaseException:
+            os.close(lock)
+            remove(folder)
+            raise
+        for what in listing.left_out:
+            _log.warning("this version of the project goes without %s", what)
+        return Version(manifest.version, final / FILES), lock
+
+    def tidy(self) -> None:
+        """Remove the copies that no process uses, those of servers that were killed too."""
+        for place in (*self.places, *_left_in_memory()):
+            with suppress(OSError):
+                for folder in list(place.iterdir()):
+                    _remove_unused(folder)
+            if place.name.startswith(_MEMORY_PREFIX):
+                with suppress(OSError):
+                    place.rmdir()
+
+    def tidy_apart(self) -> None:
+        """The same in a process of its own, for one that cannot wait for a disk; it is reaped as a stray.
+
+        As a stray it is also ended after a second or two. What it leaves is removed the next time.
+        """
+        parent = os.getpid()
+        with suppress(OSError):
+            if os.fork() == 0:
+                try:
+                    signal.set_wakeup_fd(-1)
+                    die_with_parent(parent)
+                    self.tidy()
+                finally:
+                    os._exit(0)
+
+
+def _left_in_memory() -> list[Path]:
+    with suppress(OSError):
+        found = [path for path in _MEMORY.iterdir() if path.name.startswith(_MEMORY_PREFIX)]
+        return [path for path in found if path.lstat().st_uid == os.geteuid() and not path.is_symlink()]
+    return []
+
+
+def _remove_unused(folder: Path) -> None:
+    if folder.name.startswith(_NEW) and time.time() - folder.lstat().st_mtime < _YOUNG_S:
+        return
+    fd = os.open(folder, _WHOLE | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # it is used
+        return
+    finally:
+        os.close(fd)
+    remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """Remove a copy, in which nobody has the right to write."""
+    with suppress(OSError):
+        for path, _, _ in os.walk(folder):
+            os.chmod(path, 0o700)  # noqa: PTH101 - a name may be no UTF-8
+    shutil.rmtree(folder, ignore_errors=True)
