@@ -122,7 +122,7 @@ def test_a_front_that_is_killed_comes_back_with_all_its_slots(server: Server) ->
     for _ in range(2):
         threads.append(threading.Thread(target=post_to_a_dying_front))
         threads[-1].start()
-    gate = server.project / "code" / "go"
+    gate = server.project / "data" / "go"
     until(lambda: len(pids_of(gate)) == 2)
     os.kill(children_of(fronts_master(server))[0], signal.SIGKILL)
     for thread in threads:

@@ -120,7 +120,7 @@ def test_ten_workers_out_of_memory_cost_their_frames_alone_and_none_is_tried_aga
         run.allow(out_of_memory=OUT_OF_MEMORY)
         codes = Counter(answer.code for answer in eaten)
         run.expect(codes == {"out_of_memory": OUT_OF_MEMORY}, f"frames that ate all memory were answered with {codes}")
-        runs = Counter((run.server.project / "code" / "eaten").read_text().split())
+        runs = Counter((run.server.project / "data" / "eaten").read_text().split())
         run.expect(len(runs) == runs.total() == OUT_OF_MEMORY, f"they were run so often: {sorted(runs.values())}")
         run.expect(not any(map(is_gone, family)), "the supervisor, the fronts' master or a front died")
         _check_who_goes_first(run, family)

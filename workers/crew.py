@@ -195,7 +195,7 @@ class Crew:
         replaced = "; it is replaced" if self._hiring else ""
         _log.warning("worker %d ended by %s%s", member.pid, how_it_ended(status), replaced)
         if not member.ready and not member.said_why:
-            self._births.template(member.project).standing.died("workers")
+            self._births.template(member.project).standing.died()
         self._put_to_work()
         self.hire()
 

@@ -44,11 +44,11 @@ class Standing:
             raise BootFailed(why)
         _log.error("a worker cannot be replaced, the others go on; it is tried again in %.1f s: %s", self.pause(), why)
 
-    def died(self, what: str) -> None:
-        """The same for processes that ended before they could say why."""
+    def died(self) -> None:
+        """The same where a process ended before it could say why."""
         self._tries -= 1
         if self.proven or self._tries <= 0:
-            self.failed(f"{what} die while they load the project, without a message of their own")
+            self.failed("workers die while they load the project, without a message of their own")
 
     def pause(self) -> float:
         """Ask nothing of it for a while; returns how long that is, in seconds."""

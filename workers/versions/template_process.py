@@ -160,8 +160,8 @@ class TemplateProcess:
         was_loading, self._loaded = not self._loaded, False
         if self._said_why or self._given_up:
             return
-        _log.warning("the template %d ended by %s; another is made, its workers go on", pid, how_it_ended(status))
+        _log.warning("the template %d ended by %s; another is made from the copy", pid, how_it_ended(status))
         if was_loading:
-            self.standing.died("processes")
+            self.standing.died()
         else:
             self.standing.pause()
