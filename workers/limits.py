@@ -133,6 +133,11 @@ class Growth:
         self._looked_after = 0
         self._full_bytes = self._full() if self._most_mib else math.inf
 
+    @property
+    def fd(self) -> int:
+        """The descriptor that it looks with."""
+        return self._statm_fd
+
     def why(self, frames: int) -> str:
         """Return the reason to be replaced after `frames` frames."""
         if 0 < self._recycle_after <= frames:

@@ -127,7 +127,7 @@ def _serve(place: Place) -> int:
         return 0
     surroundings = Surroundings()
     inbox = Inbox(place.channel.inbox_fd, place.lifeline_fd, beat)
-    place.ours.add(inbox.fd)
+    place.ours.add(inbox.fd, growth.fd)
     frames = 0
     while (descriptor := inbox.next()) is not None:
         runner.run(descriptor)

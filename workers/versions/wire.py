@@ -19,6 +19,7 @@ and what it has not heard after a while it takes for lost.
 
 from __future__ import annotations
 
+import array
 import os
 import socket
 import struct
@@ -79,7 +80,11 @@ class Order:
     @classmethod
     def receive(cls, link: socket.socket) -> Order | None:
         """Wait for one; None when the supervisor has closed its end. Raises ValueError where it is none."""
-        packed, fds, _, _ = socket.recv_fds(link, _ORDER.size + 1, _FDS, socket.MSG_CMSG_CLOEXEC)
+        # socket.recv_fds passes no flags on: what it takes would be left to programs that user code starts
+        packed, ancillary, _, _ = link.recvmsg(_ORDER.size + 1, socket.CMSG_SPACE(_FDS * 4), socket.MSG_CMSG_CLOEXEC)
+        fds = array.array("i")
+        for _, _, part in ancillary:
+            fds.frombytes(part[: len(part) // 4 * 4])
         if not packed:
             return None
         if len(packed) != _ORDER.size or len(fds) != _FDS:
