@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 from workers.errors import ProjectInvalid
 from workers.flow.modules.code import CodeOptions
 from workers.flow.project import Project, Step, load_project
-from workers.versions.shelf import VERSIONS, Shelf, in_memory
+from workers.versions.shelf import Shelf, places_for
 
 if TYPE_CHECKING:
     from service.settings import Settings
 
 
 class ProjectSource:
-    """Loads versions of the project in `folder`; their copies lie in the state folder, or in memory."""
+    """Loads versions of the project in `folder`; see shelf.py for where their copies lie."""
 
     def __init__(self, folder: Path, state_dir: Path, settings: Settings) -> None:
         self._folder = folder
         self._state_dir = state_dir
         self._settings = settings
-        self._shelf = Shelf([state_dir / VERSIONS, in_memory()])
+        self._shelf = Shelf(places_for(folder, state_dir))
         self._locks: list[int] = []
         self.tidy = self._shelf.tidy
         self.tidy_apart = self._shelf.tidy_apart

@@ -2,7 +2,7 @@
 
 ::
 
-    STATE FOLDER/versions/HASH-X/     locked (flock) by whoever uses it; see shelf.py
+    HASH-X/                           locked (flock) by whoever uses it; see shelf.py
       |- files/                       the copy; nobody has the right to write there
       '- manifest.json                where it is from, and each file's look and digest
 

@@ -1,8 +1,10 @@
 """Where copies of versions lie, and when they go.
 
-The state folder comes first; where there is no room, or nobody may write, memory does (/dev/shm). Whoever uses a copy
-holds a lock on its folder, which the kernel gives back when that process ends, however it does: a folder that nobody
-holds is left over, and goes. Two servers may share a state folder: each makes copies of its own.
+The state folder comes first, unless it lies in the project's own folder: that may be moved, and a copy with it. Then
+the folder for temporary files does. Where there is no room, or nobody may write, memory does (/dev/shm). Whoever uses a
+copy holds a lock on its folder, which the kernel gives back when that process ends, however it does: a folder that
+nobody holds is left over, and goes. (So systemd-tmpfiles leaves those alone that are held.) Two servers may share a
+state folder: each makes copies of its own.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 VERSIONS = "versions"
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
-_MEMORY_PREFIX = "framemill-versions-"
+_PREFIX = "framemill-versions-"
 _NEW = "new-"
 _YOUNG_S = 60.0  # a folder that is not locked yet
 _WHOLE = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -42,9 +44,11 @@ class Version:
     folder: Path
 
 
-def in_memory() -> Path:
-    """Name a folder in memory for the copies of one server; it is made when it is needed."""
-    return _MEMORY / f"{_MEMORY_PREFIX}{os.getpid()}-{secrets.token_hex(8)}"
+def places_for(origin: Path, state_dir: Path) -> tuple[Path, Path]:
+    """Name the folders for one server's copies of the project in `origin`; each is made when it is needed."""
+    name = f"{_PREFIX}{os.getpid()}-{secrets.token_hex(8)}"  # that nobody can guess, and be there before
+    moves_along = state_dir.resolve().is_relative_to(origin.resolve())
+    return (Path(tempfile.gettempdir()) / name if moves_along else state_dir / VERSIONS), _MEMORY / name
 
 
 def hold(folder: Path) -> int:
@@ -99,11 +103,11 @@ class Shelf:
 
     def tidy(self) -> None:
         """Remove the copies that no process uses, those of servers that were killed too."""
-        for place in (*self.places, *_left_in_memory()):
+        for place in {*self.places, *_left_by_others()}:
             with suppress(OSError):
                 for folder in list(place.iterdir()):
                     _remove_unused(folder)
-            if place.name.startswith(_MEMORY_PREFIX):
+            if place.name.startswith(_PREFIX):
                 with suppress(OSError):
                     place.rmdir()
 
@@ -123,11 +127,14 @@ class Shelf:
                     os._exit(0)
 
 
-def _left_in_memory() -> list[Path]:
-    with suppress(OSError):
-        found = [path for path in _MEMORY.iterdir() if path.name.startswith(_MEMORY_PREFIX)]
-        return [path for path in found if path.lstat().st_uid == os.geteuid() and not path.is_symlink()]
-    return []
+def _left_by_others() -> list[Path]:
+    """The folders of servers of this user, where these have no state folder elsewhere."""
+    found = []
+    for path in (path for above in (Path(tempfile.gettempdir()), _MEMORY) for path in above.glob(f"{_PREFIX}*")):
+        with suppress(OSError):
+            if path.lstat().st_uid == os.geteuid() and not path.is_symlink():
+                found.append(path)
+    return found
 
 
 def _remove_unused(folder: Path) -> None:
