@@ -49,9 +49,9 @@ def test_a_replacement_takes_milliseconds_however_slow_the_project_loads(tmp_pat
     with processes_pool(project, settings) as pool:
         took_ms = sorted(replaced_in_ms(pool) for _ in range(100))
     print(f"replaced in {took_ms[50]:.1f} ms (median), {took_ms[98]:.1f} ms (p99)")
-    # about 6 ms on an idle machine; loading would take 2,000
-    assert took_ms[50] < 50
-    assert took_ms[98] < 500
+    # 8 and 12 ms on an idle machine; loading would take 2,000
+    assert took_ms[50] < 250
+    assert took_ms[98] < 1000
 
 
 def test_forks_have_random_numbers_of_their_own(tmp_path: Path) -> None:

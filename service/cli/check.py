@@ -9,6 +9,7 @@ import click
 
 from service.settings import load_settings
 from workers.errors import ProjectInvalid, SettingsInvalid
+from workers.flow.modules.beside import notes_on
 from workers.flow.project import load_project
 
 _MISTAKES = 3
@@ -23,7 +24,8 @@ def check(project: Path) -> None:
     Example:
       framemill check deploy/projects/board
 
-    Exit status 0 where there is no mistake, 3 where there is one.
+    Files of code that read beside themselves are named, for what they read changes only by a reload. Exit status 0
+    where there is no mistake, 3 where there is one.
     """
     mistakes: list[str] = []
     try:
@@ -39,4 +41,6 @@ def check(project: Path) -> None:
     if mistakes:
         click.echo("\n".join(mistakes), err=True)
         sys.exit(_MISTAKES)
+    for note in notes_on(project):
+        click.echo(f"note: {note}")
     click.echo(f"{name}: no mistakes")
