@@ -52,7 +52,8 @@ def list_project(origin: Path, apart: Iterable[Path]) -> Listing:
         OSError: the folder, or one in it, was taken away meanwhile.
     """
     lister = _Lister(os.path.realpath(origin), {place for path in apart if (place := _place(path))})
-    lister.list(lister.root, "", frozenset())
+    place = _place(Path(lister.root))
+    lister.list(lister.root, "", frozenset({place} if place else ()))
     return lister.found
 
 
@@ -73,11 +74,12 @@ class _Lister:
         self._apart = apart
 
     def list(self, folder: str, name: str, above: frozenset[tuple[int, int]]) -> None:
-        """List one folder, called `name`; `above` are those that it lies in."""
-        with os.scandir(folder) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.name not in _APART:
-                    self._take(entry, f"{name}/{entry.name}" if name else entry.name, above)
+        """List one folder, called `name`; `above` are itself and those that it lies in."""
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+        for entry in entries:
+            if entry.name not in _APART:
+                self._take(entry, f"{name}/{entry.name}" if name else entry.name, above)
 
     def _take(self, entry: os.DirEntry[str], name: str, above: frozenset[tuple[int, int]]) -> None:
         try:
@@ -87,7 +89,7 @@ class _Lister:
                 raise
             return  # it leads nowhere
         if entry.is_symlink() and self._leads_out(entry.path) and name.partition("/")[0] != _CODE:
-            self.found.left_out.append(f"{name} is a link that leads out of the project")
+            self.found.left_out.append(f"{name}, a link that leads out of the project")
             return
         place = status.st_dev, status.st_ino
         if stat.S_ISDIR(status.st_mode):
@@ -97,15 +99,15 @@ class _Lister:
             self._take_file(entry.path, name, Look.of(status))
 
     def _take_folder(self, path: str, name: str, above: frozenset[tuple[int, int]]) -> None:
-        if not os.access(path, os.R_OK | os.X_OK):
-            self.found.left_out.append(f"{name} cannot be read")
-            return
         self.found.folders.append(name)
-        self.list(path, name, above)
+        try:
+            self.list(path, name, above)
+        except PermissionError:
+            self.found.left_out.append(f"{name}, or a part of it, which cannot be read")
 
     def _take_file(self, path: str, name: str, look: Look) -> None:
         if not os.access(path, os.R_OK):
-            self.found.left_out.append(f"{name} cannot be read")
+            self.found.left_out.append(f"{name}, which cannot be read")
             return
         self.found.files[name] = look
         if len(self.found.files) > _MOST_FILES:
@@ -116,4 +118,4 @@ class _Lister:
             raise ProjectInvalid(msg)
 
     def _leads_out(self, path: str) -> bool:
-        return not os.path.realpath(path).startswith(f"{self.root}/")
+        return not f"{os.path.realpath(path)}/".startswith(f"{self.root}/")

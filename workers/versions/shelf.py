@@ -98,7 +98,7 @@ class Shelf:
             remove(folder)
             raise
         for what in listing.left_out:
-            _log.warning("this version of the project goes without %s", what)
+            _log.warning("the version of the project that is loaded is without %s", what)
         return Version(manifest.version, final / FILES), lock
 
     def tidy(self) -> None:
