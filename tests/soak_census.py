@@ -29,7 +29,7 @@ _LOOK_PAGES = 64  # the first slot header lies behind the control page and some 
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """Counts by role (supervisor, master, front, template, worker): `private_kib` is memory that is not the frame memory's."""
+    """Counts by role (supervisor, master, front, template, worker): `private_kib` is memory beside the frame memory."""
 
     processes: Counter[str]
     zombies: int
