@@ -212,6 +212,7 @@ def copies_in(state: Path) -> list[Path]:
     return list((state / "versions").iterdir()) if (state / "versions").exists() else []
 
 
+@pytest.mark.long
 def test_a_servers_copies_go_after_a_reload_at_its_end_and_if_it_is_killed_at_the_next_start(tmp_path: Path) -> None:
     state = tmp_path / "state"
     project = versioned(tmp_path / "p")
@@ -248,6 +249,7 @@ def test_a_state_folder_that_cannot_be_made_is_no_obstacle(tmp_path: Path) -> No
 LITTLE_MEMORY = ("unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=64k none /dev/shm && exec "$@"', "sh")
 
 
+@pytest.mark.long
 def test_a_reload_without_room_is_refused_and_so_is_a_start(tmp_path: Path, small: Path) -> None:
     project = versioned(tmp_path / "p")
     environment = {"FRAMEMILL_STATE_DIR": str(small)}

@@ -93,6 +93,7 @@ def test_the_copys_files_and_folders_are_read_only(server: Server) -> None:
     assert post(server, code).json()["modes"] == ["0o555", "0o555", "0o444"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("where", ["kept", "../elsewhere", "absolute"])
 def test_the_project_names_its_data_folder(tmp_path: Path, where: str) -> None:
     data = tmp_path / "far" if where == "absolute" else (tmp_path / "p" / where).resolve()
@@ -175,6 +176,7 @@ def test_the_variable_of_the_data_folder_is_no_setting(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.long
 def test_a_replay_finds_the_data_folder_too(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", FLOW, c=OBEY)
     (tmp_path / "frame.frame").write_bytes(bytes(16))

@@ -47,13 +47,14 @@ def test_a_replacement_takes_milliseconds_however_slow_the_project_loads(tmp_pat
     project = write_project(tmp_path / "p", CODE, c=SLOW.format(load_s=2))
     settings = PoolSettings(workers=1, fronts=1, slots=2, max_frame_mib=1, max_reply_mib=1)
     with processes_pool(project, settings) as pool:
-        took_ms = sorted(replaced_in_ms(pool) for _ in range(100))
-    print(f"replaced in {took_ms[50]:.1f} ms (median), {took_ms[98]:.1f} ms (p99)")
-    # 8 and 12 ms on an idle machine; loading would take 2,000
-    assert took_ms[50] < 250
-    assert took_ms[98] < 1000
+        took_ms = sorted(replaced_in_ms(pool) for _ in range(50))
+    print(f"replaced in {took_ms[25]:.1f} ms (median), {took_ms[49]:.1f} ms (longest of 50)")
+    # 8 and 15 ms on an idle machine; loading would take 2,000
+    assert took_ms[25] < 250
+    assert took_ms[49] < 1000
 
 
+@pytest.mark.long
 def test_forks_have_random_numbers_of_their_own(tmp_path: Path) -> None:
     with serving(write_project(tmp_path / "p", CODE, c=SLOW.format(load_s=0))) as server:
         first: dict[int, list[float]] = {}
@@ -76,7 +77,9 @@ NOT_TO_BE_FORKED = {
 }
 
 
-@pytest.mark.parametrize("why", NOT_TO_BE_FORKED)
+@pytest.mark.parametrize(
+    "why", [pytest.param(why, marks=[] if "threads" in why else [pytest.mark.long]) for why in NOT_TO_BE_FORKED]
+)
 def test_what_cannot_be_forked_is_loaded_by_each_worker_from_the_copy(tmp_path: Path, why: str) -> None:
     toml = "" if NOT_TO_BE_FORKED[why] else "fork = false\n"
     project = versioned(tmp_path / "p", toml, check=NOT_TO_BE_FORKED[why] + CHECK)
@@ -90,6 +93,7 @@ def test_what_cannot_be_forked_is_loaded_by_each_worker_from_the_copy(tmp_path: 
         assert len([said for said in server.log if why in said]) == 1, server.log
 
 
+@pytest.mark.long
 def test_a_file_that_is_only_read_is_no_obstacle(tmp_path: Path) -> None:
     project = versioned(tmp_path / "p", check="held = open(__file__)\n" + CHECK)
     with serving(project) as server:
@@ -108,6 +112,7 @@ def main(context):
 """
 
 
+@pytest.mark.long
 def test_a_replacement_that_cannot_load_ends_nobody_and_is_tried_again(tmp_path: Path) -> None:
     with serving(write_project(tmp_path / "p", CODE, c=FICKLE)) as server:
         broken = server.project / "data" / "broken"
@@ -124,6 +129,7 @@ def test_a_replacement_that_cannot_load_ends_nobody_and_is_tried_again(tmp_path:
         assert server.process.poll() is None
 
 
+@pytest.mark.long
 def test_a_template_that_does_not_fork_in_time_is_replaced(tmp_path: Path) -> None:
     with serving(write_project(tmp_path / "p", CODE, c=SLOW.format(load_s=0))) as server:
         stuck = template_of(server)
@@ -148,6 +154,7 @@ def main(context):
 """
 
 
+@pytest.mark.long
 def test_what_all_workers_share_counts_for_none_of_them(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", CODE, c=GREEDY)
     with serving(project, env={"FRAMEMILL_WORKER_MEMORY_MIB": "120"}) as server:

@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import httpx
 import numpy as np
-from faults import FRAME, RAW, children_of, command_of, until
+from faults import FRAME, RAW, children_of, until
 from running import Server, write_project
 
 CHECK = """
@@ -93,18 +93,14 @@ def under_load(server: Server, cameras: int = 3, data: str = "other") -> Iterato
 
 
 def workers_of(server: Server) -> set[int]:
-    """The processes that are forks of templates: each leads a group of its own, and so do these; see template_of."""
-    return {pid for pid in _forks_of(server) if _score(pid) == 900}
+    """The workers that are there: those which the kernel would take first."""
+    return {pid for pid in children_of(server.process.pid) if _score(pid) == 900}
 
 
 def template_of(server: Server) -> int:
     """The one template process."""
-    (found,) = until(lambda: [pid for pid in _forks_of(server) if _score(pid) == 300])
+    (found,) = until(lambda: [pid for pid in children_of(server.process.pid) if _score(pid) == 300])
     return int(found)
-
-
-def _forks_of(server: Server) -> list[int]:
-    return [pid for pid in children_of(server.process.pid) if "service.front" not in command_of(pid)]
 
 
 def _score(pid: int) -> int:
