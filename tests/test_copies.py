@@ -19,7 +19,7 @@ from versions import kill_all_workers, next_edition, versioned
 from workers.errors import NoRoomForVersion, ProjectInvalid
 from workers.versions.copy import Manifest, version_of
 from workers.versions.listing import list_project
-from workers.versions.shelf import Shelf, remove
+from workers.versions.shelf import Shelf, places_for, remove
 
 
 @pytest.fixture(name="shelf")
@@ -167,6 +167,18 @@ def test_where_there_is_no_room_the_next_place_is_taken_and_where_there_is_none_
         NoRoomForVersion, match=r"no room for a copy of the project: .*file/copies: Not a directory; /proc"
     ):
         Shelf(shelf.places[:2]).take(project, [])
+
+
+def test_with_room_beside_the_project_alone_the_copy_lies_in_the_state_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = project_in(tmp_path / "p", {"code/c.py": "1"})
+    monkeypatch.setattr("tempfile.tempdir", "/proc")
+    monkeypatch.setattr("workers.versions.shelf._MEMORY", Path("/proc"))
+    version, _ = Shelf(places_for(project, project / ".framemill")).take(project, [])
+    assert version.folder.is_relative_to(project / ".framemill" / "versions")
+    assert content(version.folder) == {"code/c.py": "1"}
+    remove(version.folder.parent)
 
 
 @pytest.fixture(name="small")

@@ -1,10 +1,12 @@
 """Where copies of versions lie, and when they go.
 
 The state folder comes first, unless it lies in the project's own folder: that may be moved, and a copy with it. Then
-the folder for temporary files does. Where there is no room, or nobody may write, memory does (/dev/shm). Whoever uses a
-copy holds a lock on its folder, which the kernel gives back when that process ends, however it does: a folder that
-nobody holds is left over, and goes. (So systemd-tmpfiles leaves those alone that are held.) Two servers may share a
-state folder: each makes copies of its own.
+the folder for temporary files does. Where there is no room, or nobody may write, memory does (/dev/shm), and where even
+that has none, the state folder after all.
+
+Whoever uses a copy holds a lock on its folder, which the kernel gives back when that process ends, however it does: a
+folder that nobody holds is left over, and goes. (So systemd-tmpfiles leaves those alone that are held.) Two servers may
+share a state folder: each makes copies of its own.
 """
 
 from __future__ import annotations
@@ -44,11 +46,24 @@ class Version:
     folder: Path
 
 
-def places_for(origin: Path, state_dir: Path) -> tuple[Path, Path]:
+def places_for(origin: Path, state_dir: Path) -> tuple[Path, ...]:
     """Name the folders for one server's copies of the project in `origin`; each is made when it is needed."""
     name = f"{_PREFIX}{os.getpid()}-{secrets.token_hex(8)}"  # that nobody can guess, and be there before
-    moves_along = state_dir.resolve().is_relative_to(origin.resolve())
-    return (Path(tempfile.gettempdir()) / name if moves_along else state_dir / VERSIONS), _MEMORY / name
+    if state_dir.resolve().is_relative_to(origin.resolve()):
+        return *(path / name for path in _temporary()), _MEMORY / name, state_dir / VERSIONS
+    return state_dir / VERSIONS, _MEMORY / name
+
+
+def _temporary() -> list[Path]:
+    """The folder for temporary files; none where there is none, and the working folder would have to do."""
+    try:
+        found = tempfile.gettempdir()
+    except FileNotFoundError:
+        return []
+    with suppress(FileNotFoundError):  # the working folder may be gone, then it is no choice
+        if found == os.getcwd():  # noqa: PTH109 - as tempfile names it
+            return []
+    return [Path(found)]
 
 
 def hold(folder: Path) -> int:
@@ -130,7 +145,7 @@ class Shelf:
 def _left_by_others() -> list[Path]:
     """The folders of servers of this user, where these have no state folder elsewhere."""
     found = []
-    for path in (path for above in (Path(tempfile.gettempdir()), _MEMORY) for path in above.glob(f"{_PREFIX}*")):
+    for path in (path for above in (*_temporary(), _MEMORY) for path in above.glob(f"{_PREFIX}*")):
         with suppress(OSError):
             if path.lstat().st_uid == os.geteuid() and not path.is_symlink():
                 found.append(path)
