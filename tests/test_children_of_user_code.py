@@ -150,7 +150,9 @@ NAMES = [line.split('"')[1] for line in WAYS.partition("DO = {")[2].splitlines()
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("children") / "p"
     project = write_project(folder, '[[flow]]\nmodule = "code"\nfile = "code/c.py"\n', c=CODE, helper=WAYS)
-    with serving(project, "--workers", "1", env={"FRAMEMILL_DEADLINE_MS": "60000"}) as running:
+    # joblib's folders go at the end of a Python, which a worker, killed or not, does not have
+    env = {"FRAMEMILL_DEADLINE_MS": "60000", "JOBLIB_TEMP_FOLDER": str(tmp_path_factory.mktemp("joblib"))}
+    with serving(project, "--workers", "1", env=env) as running:
         yield running
 
 
