@@ -7,6 +7,7 @@ server's own is what the worker holds when its first frame comes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from faults import post, until, whole
@@ -153,7 +154,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     # joblib's folders go at the end of a Python, which a worker, killed or not, does not have
     env = {"FRAMEMILL_DEADLINE_MS": "60000", "JOBLIB_TEMP_FOLDER": str(tmp_path_factory.mktemp("joblib"))}
     with serving(project, "--workers", "1", env=env) as running:
+        pid = post(running, "").json()["pid"]
         yield running
+    for semaphore in Path("/dev/shm").glob(f"sem.loky-{pid}-*"):
+        semaphore.unlink()
 
 
 def is_ours(link: str, context: dict[str, list[str]]) -> bool:
