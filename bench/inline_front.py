@@ -55,6 +55,7 @@ def main(project: Path) -> None:
         listen_fd=listener.fileno(),
         listener_is_ours=True,
         state_dir=Path(tempfile.gettempdir()),
+        version_places=(),
         project_name="inline",
         api_key=None,
         stop_key=None,

@@ -16,7 +16,7 @@ from service.metrics import Metrics
 from service.panel import Panel, PanelSwitch
 from service.quarantine import Quarantine
 from service.sources import EncodedFrame, RawFrame, SegmentFrame
-from service.status import ReloadResource, Status, StatusResource
+from service.status import ReloadResource, StatusResource
 from service.switch import ProcessResource, ProcessSwitch
 from workers.errors import FramemillError
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from service.counters import Counters
     from service.link import SupervisorLink
     from service.settings import Settings
+    from service.status import Status
     from workers.pool import Pool
 
 
@@ -36,7 +37,7 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     access: Access,
     state_dir: Path,
     link: SupervisorLink,
-    project_name: str,
+    status: Status,
 ) -> falcon.App[falcon.Request, falcon.Response]:
     """Make the application of one front."""
     app = falcon.App(middleware=[KeyCheck(access)])
@@ -46,7 +47,6 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     answering = Answering(counters, pool.is_needed)
     desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"))
     switch = ProcessSwitch(pool.control, state_dir)
-    status = Status(pool, project_name)
     _add_vendor_routes(app, desk, settings)
     if settings.stop_key is not None:
         app.add_route("/stop", Stop(settings, access, link))

@@ -26,11 +26,13 @@ from service.link import SupervisorLink
 from service.plan import FrontPlan
 from service.settings import Settings
 from service.spelling import spell_headers
+from service.status import Status
 from workers.control import Control
 from workers.dispatch import QueueDispatch
 from workers.parent import die_with_parent, keep_private
 from workers.pool import LONGEST_LINE, Pool
 from workers.streams import begin_streams, never_wait
+from workers.versions.on_disk import Comparison
 
 if TYPE_CHECKING:
     from workers.errors import FramemillError
@@ -144,8 +146,9 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
             self.certificates.begin()
         # a client may always have one body of the largest size here
         HELD.set_budget(max(self._settings.max_held_mib << 20, 2 * BoundedChunks.most_bytes))
+        status = Status(pool, plan.project_name, Comparison(plan.version_places))
         return spell_headers(
-            create_app(pool, self._counters, self._settings, self._access, plan.state_dir, link, plan.project_name)
+            create_app(pool, self._counters, self._settings, self._access, plan.state_dir, link, status)
         )
 
 

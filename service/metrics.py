@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
@@ -55,6 +55,11 @@ class _Snapshot(Collector):
         yield CounterMetricFamily("framemill_worker_deaths", "Workers that died", value=now["workers"]["deaths"])
         killed = now["workers"]["killed_for_time"]
         yield CounterMetricFamily("framemill_workers_killed_for_time", "Frames that ran beyond run_ms", value=killed)
+        flow = InfoMetricFamily("framemill_flow", "The version of the project that runs")
+        flow.add_metric([], {"version": now["flowVersion"]})
+        yield flow
+        differs = int(now["projectOnDisk"] in {"differs", "invalid"})
+        yield GaugeMetricFamily("framemill_project_differs", "1 while the project on disk is another", value=differs)
         yield GaugeMetricFamily("framemill_process", "1 while frames are inspected", value=int(now["process"]))
 
 

@@ -20,6 +20,7 @@ class FrontPlan(BaseModel):
     listen_fd: int
     listener_is_ours: bool
     state_dir: Path
+    version_places: tuple[Path, ...]
     project_name: str
     api_key: str | None
     stop_key: str | None

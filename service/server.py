@@ -14,16 +14,17 @@ from service.environment import for_fronts
 from service.listener import Listener, listener
 from service.notify import notify_systemd
 from service.plan import FrontPlan
-from service.preflight import refuse_code
+from service.project_source import ProjectSource
 from service.settings import Settings, load_settings
 from service.succession import predecessor, start_successor
 from service.switch import read_switch
 from workers.errors import SettingsInvalid
+from workers.exit_status import Exit
 from workers.flow.project import Project, load_project
 from workers.handover import Handover
 from workers.isolated import isolated
 from workers.parent import keep_private
-from workers.supervisor import Exit, Supervisor
+from workers.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
 
@@ -37,11 +38,14 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
         ProjectInvalid, SettingsInvalid: with all mistakes.
         CannotListen, NotEnoughMemory: the machine does not have what is asked for.
     """
-    project = load_project(folder)
-    settings = load_settings(project.server, options)
-    refuse_code(project, settings)
+    on_disk = load_project(folder)
+    settings = load_settings(on_disk.server, options)
     api_key = check_entrance(settings)
-    state_dir = _state_dir(settings, project)
+    state_dir = _state_dir(settings, on_disk)
+    # a frame's code is never read from the folder that people edit
+    source = ProjectSource(folder.absolute(), state_dir, settings)
+    source.tidy()
+    project = source.load()
     before = predecessor()
     open_to = before.open_to if before else listener(settings)
     url = _url(settings, open_to)
@@ -53,16 +57,12 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
             listen_fd=open_to.sock.fileno(),
             listener_is_ours=open_to.is_ours,
             state_dir=state_dir,
+            version_places=source.places,
             project_name=project.name,
             api_key=api_key,
             stop_key=settings.stop_key.get_secret_value() if settings.stop_key else None,
             supervisor_pid=os.getpid(),
         )
-
-    def load_again() -> Project:
-        fresh = load_project(folder)
-        refuse_code(fresh, settings)
-        return fresh
 
     def announce(what: str, pid: int) -> None:
         if what == "ready":
@@ -76,13 +76,18 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
         settings,
         project,
         front_command=_FrontStart(plan, open_to.sock),
-        load_project=load_again,
+        load_project=source.load,
         announce=announce,
         process_on=lambda: read_switch(state_dir),
         start_successor=lambda: start_successor(open_to),
         follows=before.link if before else None,
+        tidy=source.tidy_apart,
     )
-    return supervisor.run()
+    source.let_go()
+    try:
+        return supervisor.run()
+    finally:
+        source.tidy()
 
 
 class _FrontStart:

@@ -18,25 +18,33 @@ from workers.pace import Pace
 if TYPE_CHECKING:
     from service.link import SupervisorLink
     from workers.pool import Pool
+    from workers.versions.on_disk import Comparison
 
 
 class Status:
     """Takes snapshots; all numbers are sums over all fronts."""
 
-    def __init__(self, pool: Pool, project_name: str) -> None:
+    def __init__(self, pool: Pool, project_name: str, on_disk: Comparison) -> None:
         self._pool = pool
         self._project_name = project_name
         self._pace = Pace(pool.control.words)
+        self._on_disk = on_disk
         self._version = version("framemill")
 
     def snapshot(self) -> dict[str, Any]:
         """Return the numbers of now, ready for JSON."""
         control = self._pool.control
         words = control.words
+        running = f"{words[Control.FLOW_VERSION]:016x}"
+        on_disk = self._on_disk.of(running)
         places = [row for row in control.workers if row[WorkerRow.PID]]
         return {
             "version": self._version,
             "project": self._project_name,
+            "flowVersion": running,
+            "projectOnDisk": on_disk.state,
+            "changedFiles": on_disk.files,
+            "projectMistakes": on_disk.mistakes,
             "process": control.process_is_on,
             "stopping": control.stopping,
             "uptime_s": round((time.monotonic_ns() - words[Control.STARTED_NS]) / 1e9, 1),

@@ -19,6 +19,7 @@ CONTEXT_KEYS = {
     "completeTime": float,
     "save": bool,
     "production_mode": bool,
+    "flowVersion": str,
     "result": bool,
     "score": float,
     "threshold": float,
@@ -30,7 +31,7 @@ CONTEXT_KEYS = {
     "stdout": str,
     "stderr": str,
 }
-NEVER = {"image", "heatmaps", "exit", "data", "items"}
+NEVER = {"image", "heatmaps", "exit", "data", "items", "dataFolder"}
 
 
 def raw(image: NDArray[np.uint8]) -> tuple[str, bytes]:

@@ -18,7 +18,7 @@ import os, pathlib, signal, time
 
 def main(context):
     what, _, token = context["data"].partition(":")
-    here = pathlib.Path(__file__).parent
+    here = pathlib.Path(os.environ["FRAMEMILL_DATA"])
     if what == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "kill-once" and not (here / token).exists():
@@ -78,7 +78,7 @@ def begin(server: Server, token: str) -> tuple[threading.Thread, list[httpx.Resp
     answers: list[httpx.Response] = []
     thread = threading.Thread(target=lambda: answers.append(post(server, f"wait:{token}")))
     thread.start()
-    gate = server.project / "code" / token
+    gate = server.project / "data" / token
     until(lambda: pids_of(gate))
     return thread, answers, gate
 
@@ -111,7 +111,7 @@ def at_work(server: Server, token: str) -> set[int]:
     """The two workers that take frames: each is given one that waits."""
     with ThreadPoolExecutor(2) as cameras:
         answers = [cameras.submit(post, server, f"wait:{token}") for _ in range(2)]
-        gate = server.project / "code" / token
+        gate = server.project / "data" / token
         until(lambda: len(pids_of(gate)) == 2)
         gate.touch()
         return {answer.result().json()["pid"] for answer in answers}

@@ -29,7 +29,7 @@ _LOOK_PAGES = 64  # the first slot header lies behind the control page and some 
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """Counts by role (supervisor, master, front, worker): `private_kib` is memory that is not the frame memory's."""
+    """Counts by role (supervisor, master, front, template, worker): `private_kib` is memory beside the frame memory."""
 
     processes: Counter[str]
     zombies: int
@@ -88,11 +88,19 @@ def _family(supervisor: int) -> Iterator[tuple[int, str]]:
         except (FileNotFoundError, ProcessLookupError):  # it has just ended
             continue
         if "service.front" not in command:
-            yield child, "worker"
+            yield child, "template" if _goes_after_workers(child) else "worker"
             continue
         yield child, "master"
         for front in children_of(child):
             yield front, "front"
+
+
+def _goes_after_workers(pid: int) -> bool:
+    """Whether the kernel would take it only after the workers; what is being born has the supervisor's own score."""
+    try:
+        return int(Path(f"/proc/{pid}/oom_score_adj").read_text()) < 900
+    except OSError:
+        return False
 
 
 def pids(supervisor: int, role: str) -> list[int]:

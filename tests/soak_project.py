@@ -14,7 +14,7 @@ def wait(seconds):
     select.select([], [], [], seconds)  # libfaketime makes time.sleep fail
 
 wait({load_s})  # as a model that is loaded: the server keeps a worker in reserve, from the start on
-HERE = pathlib.Path(__file__).parent
+HERE = pathlib.Path(os.environ["FRAMEMILL_DATA"])
 WORK_S = {work_s}
 leaked = []
 

@@ -100,7 +100,7 @@ def test_a_wrong_key_is_refused_before_the_frame_is_sent_and_takes_no_slot(tmp_p
         server.client(**{"X-API-Key": "right"}) as client,
     ):
         assert _only_the_head(server, "right") == 0  # its body is waited for
-        gate = server.project / "code" / "go"
+        gate = server.project / "data" / "go"
         try:
             while client.get("/api/v1/status").json()["slots"]["free_here"]:
                 cameras.submit(client.post, f"{RAW}&data=wait:go", content=FRAME)

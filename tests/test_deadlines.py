@@ -31,7 +31,7 @@ def test_a_clients_own_deadline_ends_its_waiting_and_not_its_worker(server: Serv
     status = server.status()
     assert status["workers"]["busy"] == 1
     assert status["slots"]["free_here"] < status["slots"]["per_front"] + 1  # it stays taken until the worker ends
-    (server.project / "code" / "gate").touch()
+    (server.project / "data" / "gate").touch()
     until(lambda: whole(server) and not server.status()["workers"]["busy"])
     assert server.status()["workers"]["deaths"] == 0
 
@@ -54,17 +54,17 @@ def test_a_frame_that_still_waits_at_its_own_deadline_is_taken_back(tmp_path: Pa
 
 def test_a_flow_goes_no_further_once_nobody_waits_for_its_frame(tmp_path: Path) -> None:
     toml = '[[flow]]\nmodule = "code"\nfile = "code/after.py"\n'
-    after = "import pathlib\ndef main(context):\n    pathlib.Path(__file__).with_name('went-on').touch()\n"
+    after = "import pathlib\ndef main(context):\n    pathlib.Path(context['dataFolder'], 'went-on').touch()\n"
     project = faulty(tmp_path / "p")
     (project / "framemill.toml").write_text((project / "framemill.toml").read_text() + toml)
     (project / "code" / "after.py").write_text(after)
     with serving(project, "--workers", "1") as server:
         assert own_deadline(server, "wait:gate", 100)[0].status_code == 504
-        (project / "code" / "gate").touch()
+        (project / "data" / "gate").touch()
         until(lambda: not server.status()["workers"]["busy"] and whole(server))
-        assert not (project / "code" / "went-on").exists()
+        assert not (project / "data" / "went-on").exists()
         assert own_deadline(server, "none:x", 5000)[0].status_code == 200
-        assert (project / "code" / "went-on").exists()
+        assert (project / "data" / "went-on").exists()
 
 
 STUCK = """

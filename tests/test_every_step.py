@@ -36,9 +36,9 @@ STEPS = [
 SETTINGS = PoolSettings(workers=1, fronts=1, slots=2, max_frame_mib=1, max_reply_mib=1)
 # it takes a while: the front waits for its signal by then, and does not find the answer by itself
 CODE = """
-import pathlib, time
+import os, pathlib, time
 
-RUNS = pathlib.Path(__file__).with_name("runs")
+RUNS = pathlib.Path(os.environ["FRAMEMILL_DATA"], "runs")
 
 def main(context):
     with RUNS.open("ab", buffering=0) as runs:
@@ -96,7 +96,7 @@ def _meet(step: str, number: signal.Signals, folder: Path, deadline_s: float) ->
             until(lambda: pool.free_slots == SETTINGS.slots_per_front)
             until(lambda met=met: pool.control.words[Control.WORKER_DEATHS] == met + 1)  # type: ignore[misc]
             until(lambda: pool.control.workers_ready == 1)
-    runs = Counter((folder / "code" / "runs").read_text().split())
+    runs = Counter((folder / "data" / "runs").read_text().split())
     assert len(runs) >= RUNS * FRAMES - overdue
     assert max(runs.values()) <= 2, runs.most_common(3)
     assert runs.total() - len(runs) <= RUNS

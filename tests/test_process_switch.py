@@ -12,7 +12,7 @@ from pictures import png
 from running import Server, serving, write_project
 
 OFF_KEYS = {"error", "imageShape", "processing", "processingTime", "save"}
-CODE = "import os\ndef main(context):\n    open(__file__ + '.ran', 'a').write('x')\n"
+CODE = "import os\ndef main(context):\n    open(os.environ['FRAMEMILL_DATA'] + '/ran', 'a').write('x')\n"
 
 
 def _project(folder: Path) -> Path:
@@ -60,7 +60,7 @@ def test_while_it_is_off_bad_frames_are_still_refused_and_no_user_code_runs(
         _throw(client, on=False)
         assert client.post("/analyze_image", content=png(scene)[:500]).status_code == 422
         assert client.post("/analyze_image", content=png(scene)).status_code == 200
-        assert not (project / "code" / "c.py.ran").exists()
+        assert not (project / "data" / "ran").exists()
         assert client.get("/last_image").status_code == 404
 
 

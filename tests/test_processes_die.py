@@ -27,6 +27,7 @@ from faults import (
     whole,
 )
 from running import Server, serving, write_project
+from versions import workers_of
 
 
 def test_a_frame_whose_worker_is_killed_is_done_once_more_and_nobody_else_notices(server: Server) -> None:
@@ -122,7 +123,7 @@ def test_a_front_that_is_killed_comes_back_with_all_its_slots(server: Server) ->
     for _ in range(2):
         threads.append(threading.Thread(target=post_to_a_dying_front))
         threads[-1].start()
-    gate = server.project / "code" / "go"
+    gate = server.project / "data" / "go"
     until(lambda: len(pids_of(gate)) == 2)
     os.kill(children_of(fronts_master(server))[0], signal.SIGKILL)
     for thread in threads:
@@ -174,19 +175,15 @@ def test_a_full_server_says_so_at_once_and_recovers(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_a_project_that_loads_slowly_keeps_a_worker_in_reserve(tmp_path: Path) -> None:
+def test_a_project_that_each_worker_loads_slowly_keeps_one_in_reserve(tmp_path: Path) -> None:
     slow = "import time\ntime.sleep(0.3)\n" + FAULT
-    project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/fault.py"\n', fault=slow)
-    with serving(project) as server:
-
-        def workers() -> set[int]:
-            return set(children_of(server.process.pid)) - {fronts_master(server)}
-
-        until(lambda: len(workers()) == 3)
-        first = workers()
+    toml = 'fork = false\n[[flow]]\nmodule = "code"\nfile = "code/fault.py"\n'
+    with serving(write_project(tmp_path / "p", toml, fault=slow)) as server:
+        until(lambda: len(workers_of(server)) == 3)
+        first = workers_of(server)
         victim = at_work(server, "before").pop()
         os.kill(victim, signal.SIGKILL)
         until(lambda: server.status()["workers"]["deaths"] == 1 and whole(server))
         # the one in reserve had been there, loaded, before the death
         assert at_work(server, "after") == first - {victim}
-        until(lambda: len(workers()) == 3)
+        until(lambda: len(workers_of(server)) == 3)

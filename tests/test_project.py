@@ -33,7 +33,8 @@ def with_check(folder: Path, source: str) -> Path:
 
 def test_a_project_without_a_flow_is_valid(tmp_path: Path) -> None:
     project = load_project(write_project(tmp_path))
-    assert project == Project(tmp_path.resolve(), "test", idempotent=True, server={}, steps=())
+    here = tmp_path.resolve()
+    assert project == Project(here, "test", idempotent=True, server={}, steps=(), data=here / "data")
 
 
 def test_a_project_keeps_what_its_file_says(tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_every_mistake_is_told_at_once_each_on_its_own_line(tmp_path: Path) -> N
         [
             "colour: is unknown; known are project, frame, flow, server",
             "project.name: is missing: how people call it",
-            "project.nam: is unknown; known are name, idempotent; did you mean name?",
+            "project.nam: is unknown; known are name, idempotent, data, fork; did you mean name?",
             "project.idempotent: should be a valid boolean, got 'yes'",
             "flow[0].module: there is no module 'cod'; known are code, parallel, reference; did you mean code?",
             "flow[1].file: code/chek.py does not exist in the project; did you mean code/check.py?",
@@ -117,7 +118,7 @@ def test_every_mistake_is_told_at_once_each_on_its_own_line(tmp_path: Path) -> N
     [
         ("[project]\nname = \n", "framemill.toml: Invalid value (at line 2, column 8)"),
         (HEAD + "[flow]\nmodule = 'code'", "flow: is a dict, expected tables [[flow]], with two brackets"),
-        (HEAD + "flow = [1]", "project.flow: is unknown; known are name, idempotent"),
+        (HEAD + "flow = [1]", "project.flow: is unknown; known are name, idempotent, data, fork"),
         ("flow = [1]\n" + HEAD, "flow[0]: is 1, expected a table with a module"),
         ("server = 3\n" + HEAD, "server: is 3, expected a table [server]"),
         ("project = 3", "project: is 3, expected a table"),

@@ -31,9 +31,10 @@ GATE = """
 import pathlib, time
 
 def main(context):
-    with open(pathlib.Path(__file__).with_name("runs"), "a") as runs:
+    here = pathlib.Path(context["dataFolder"])
+    with open(here / "runs", "a") as runs:
         runs.write(context["data"] + "\\n")
-    while context["data"] == "wait" and not pathlib.Path(__file__).with_name("go").exists():
+    while context["data"] == "wait" and not (here / "go").exists():
         time.sleep(0.005)
     if context["data"].startswith("work"):
         time.sleep(float(context["data"][4:] or 0.2))
@@ -43,7 +44,7 @@ POOL = PoolSettings(workers=1, fronts=1, slots=8, max_frame_mib=1, max_reply_mib
 
 
 def runs(project: Path) -> list[str]:
-    noted = project / "code" / "runs"
+    noted = project / "data" / "runs"
     return noted.read_text().split() if noted.exists() else []
 
 
@@ -99,7 +100,7 @@ def test_one_client_with_many_frames_makes_room_for_another_with_one(tmp_path: P
         assert frames.ends["a2"].startswith("refused, again in ")
         with pytest.raises(NotInTime):
             frames.add("b2", "b", 350)  # it has one, as a has beside the one that runs
-        (project / "code" / "go").touch()
+        (project / "data" / "go").touch()
         frames.join()
         assert {name: frames.ends[name] for name in ("first", "a1", "b1")} == dict.fromkeys(
             ("first", "a1", "b1"), "answered"
@@ -114,7 +115,7 @@ def test_the_slot_of_a_frame_that_runs_on_stays_its_clients(tmp_path: Path) -> N
         with pytest.raises(DeadlineExceeded), lease:
             lease.run(Job(width=2, height=2, pixel_format="Mono8", data="wait"), 4)
         assert pool._line._held == {"a": 1}
-        (project / "code" / "go").touch()
+        (project / "data" / "go").touch()
         until(lambda: pool.free_slots == POOL.slots_per_front + 1)
         assert pool._line._held == {}
 
@@ -189,7 +190,7 @@ def test_a_frame_that_cannot_be_in_time_is_refused_before_its_body_has_come(tmp_
             answer = line.answer()
             assert answer is not None
             assert answer.status == 429
-        (server.project / "code" / "go").touch()
+        (server.project / "data" / "go").touch()
         assert runs_now.result().status == 200
 
 

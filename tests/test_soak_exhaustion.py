@@ -85,7 +85,8 @@ def test_with_sixty_four_descriptors_it_stays_and_is_back_when_idle_clients_leav
 
 
 def _everybody(run: Run) -> list[int]:
-    return [run.supervisor, *(pid for role in ("worker", "master", "front") for pid in pids(run.supervisor, role))]
+    roles = ("template", "worker", "master", "front")
+    return [run.supervisor, *(pid for role in roles for pid in pids(run.supervisor, role))]
 
 
 def _without_threads(run: Run, limit: Crowd) -> None:

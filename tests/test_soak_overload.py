@@ -78,5 +78,5 @@ def test_a_full_server_refuses_a_frame_before_all_of_its_body_is_sent(tmp_path: 
         until(lambda: server.status()["slots"]["free_here"] == 0)
         with speak(server, head + bytes(65_536)) as connection:
             assert connection.recv(65536).startswith(b"HTTP/1.1 429 ")
-        (server.project / "code" / "go").touch()
+        (server.project / "data" / "go").touch()
         assert [answer.result().status_code for answer in waiting] == [200, 200, 200]

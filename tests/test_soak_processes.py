@@ -155,7 +155,7 @@ def test_a_killed_supervisor_is_started_again_and_leaves_nobody_behind(tmp_path:
     with restarted_by_a_parent("the supervisor killed", tmp_path) as (run, parent), run.cameras() as cameras:
         cameras.run(3.0)
         first = parent.process.pid
-        family = [pid for role in ("worker", "master", "front") for pid in pids(first, role)]
+        family = [pid for role in ("template", "worker", "master", "front") for pid in pids(first, role)]
         os.kill(first, signal.SIGKILL)
         killed_s = time.monotonic()
         until(lambda: all(is_gone(pid) for pid in family))

@@ -113,14 +113,14 @@ def test_ten_workers_out_of_memory_cost_their_frames_alone_and_none_is_tried_aga
     sizes = {"FRAMEMILL_MAX_FRAME_MIB": "8", "FRAMEMILL_MAX_REPLY_MIB": "8"}
     with memory_limit(mib=600) as enter, chaos("10 out of memory", tmp_path, *WORKERS, env=sizes) as run:
         family = [run.supervisor, *pids(run.supervisor, "master"), *pids(run.supervisor, "front")]
-        for pid in (*family, *pids(run.supervisor, "worker")):
+        for pid in (*family, *pids(run.supervisor, "template"), *pids(run.supervisor, "worker")):
             enter(pid)
         with run.cameras(choose=_one_in(100, OUT_OF_MEMORY, "eat:2000")) as cameras:
             eaten = _until_all_are_sent(run, cameras, "eat", OUT_OF_MEMORY)
         run.allow(out_of_memory=OUT_OF_MEMORY)
         codes = Counter(answer.code for answer in eaten)
         run.expect(codes == {"out_of_memory": OUT_OF_MEMORY}, f"frames that ate all memory were answered with {codes}")
-        runs = Counter((run.server.project / "code" / "eaten").read_text().split())
+        runs = Counter((run.server.project / "data" / "eaten").read_text().split())
         run.expect(len(runs) == runs.total() == OUT_OF_MEMORY, f"they were run so often: {sorted(runs.values())}")
         run.expect(not any(map(is_gone, family)), "the supervisor, the fronts' master or a front died")
         _check_who_goes_first(run, family)
@@ -164,7 +164,7 @@ def test_a_hundred_frames_that_end_their_process_cost_nobody_else(
 def test_a_flow_that_ends_the_supervisor_refuses_nobody_where_a_parent_holds_the_socket(tmp_path: Path) -> None:
     with restarted_by_a_parent("a flow ends the supervisor", tmp_path) as (run, parent):
         first = parent.process.pid
-        family = [first, *(pid for role in ("worker", "master", "front") for pid in pids(first, role))]
+        family = [first, *(pid for role in ("template", "worker", "master", "front") for pid in pids(first, role))]
         with run.cameras(choose=_one_in(100, 1, "end-parent")) as cameras:
             cameras.run(8.0)
             ended = min(answer.done_s for answer in _asked(cameras, "end-parent"))

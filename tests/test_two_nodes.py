@@ -29,7 +29,7 @@ FLOW = '[[flow]]\nmodule = "code"\nfile = "code/node.py"\n'
 NODE = """
 import os, pathlib, time
 
-HERE = pathlib.Path(__file__).parent
+HERE = pathlib.Path(os.environ["FRAMEMILL_DATA"])
 SEEN = os.open(HERE / "seen", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 def main(context):
@@ -156,7 +156,7 @@ def _no_frame_was_sent_twice(nodes: Nodes) -> None:
 
 
 def _seen(server: Server) -> list[str]:
-    return (server.project / "code" / "seen").read_text().split()
+    return (server.project / "data" / "seen").read_text().split()
 
 
 def _family(pid: int) -> list[int]:

@@ -16,8 +16,8 @@ from soak_project import soak_project
 from upgrades import Line, line_of_servers
 
 _SLOW = """
-import pathlib, time
-here = pathlib.Path(__file__).parent
+import os, pathlib, time
+here = pathlib.Path(os.environ["FRAMEMILL_DATA"])
 (here / "loading").touch()
 while (here / "hold").exists():
     time.sleep(0.005)
@@ -37,18 +37,18 @@ def slow_line(tmp_path: Path, boot_ms: int = 60_000) -> Iterator[Line]:
 
 def begin_next(line: Line) -> int:
     """Have it start the one that is to follow, which then loads until it is let; returns that one's process id."""
-    code = line.server.project / "code"
+    data = line.server.project / "data"
     before = set(children_of(line.pid))
-    (code / "loading").unlink()
-    (code / "hold").touch()
+    (data / "loading").unlink()
+    (data / "hold").touch()
     line.ask()
-    until((code / "loading").exists)
+    until((data / "loading").exists)
     (started,) = set(children_of(line.pid)) - before
     return started
 
 
 def let_load(line: Line) -> None:
-    (line.server.project / "code" / "hold").unlink()
+    (line.server.project / "data" / "hold").unlink()
 
 
 @pytest.fixture(name="line")

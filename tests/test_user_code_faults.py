@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 def main(context):
-    exec(context["data"], {**globals(), "context": context, "here": pathlib.Path(__file__).parent})
+    exec(context["data"], {**globals(), "context": context, "here": pathlib.Path(os.environ["FRAMEMILL_DATA"])})
     context["pid"] = os.getpid()
 """
 STATE = """
@@ -240,7 +240,7 @@ os.wait()
 """
     with one_worker(server):
         told(server, code)
-    daemon = int((server.project / "code" / "daemon").read_text())
+    daemon = int((server.project / "data" / "daemon").read_text())
     until(lambda: is_gone(daemon) and not Path(f"/proc/{daemon}").exists())
 
 

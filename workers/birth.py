@@ -1,9 +1,10 @@
-"""Forking a worker so that nothing is left behind where the machine has no process, or no descriptor, to give."""
+"""Making a process so that nothing is left behind where the machine has no process, or no descriptor, to give."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import NoReturn, Self
@@ -22,7 +23,11 @@ class Birth:
         """Close what the parent does not need."""
         self._theirs.close()
         if error is not None:
-            self._where_it_fails.close()
+            self.fail()
+
+    def fail(self) -> None:
+        """Close the parent's ends too: there is no child."""
+        self._where_it_fails.close()
 
     def pipe_from(self, make: Callable[[], tuple[int, int]] = os.pipe) -> tuple[int, int]:
         """Make a pipe that the child writes to; returns its reading and its writing end."""
@@ -35,6 +40,13 @@ class Birth:
         theirs, ours = os.pipe()
         self._keep(ours, theirs)
         return theirs, ours
+
+    def sockets(self, make: Callable[[], tuple[socket.socket, socket.socket]]) -> tuple[socket.socket, socket.socket]:
+        """Make a pair of sockets; returns the parent's end and the child's."""
+        ours, theirs = make()
+        self._where_it_fails.callback(ours.close)
+        self._theirs.callback(theirs.close)
+        return ours, theirs
 
     def _keep(self, ours: int, theirs: int) -> None:
         self._where_it_fails.callback(os.close, ours)
@@ -53,3 +65,10 @@ class Birth:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             raise
+
+
+def how_it_ended(status: int) -> str:
+    """Say what waitpid(2) says."""
+    if os.WIFSIGNALED(status):
+        return signal.Signals(os.WTERMSIG(status)).name
+    return f"exit status {os.WEXITSTATUS(status)}"

@@ -126,6 +126,11 @@ class Inbox:
         # exclusive: one descriptor wakes one worker, not all of them
         self._epoll.register(inbox_fd, select.EPOLLIN | select.EPOLLEXCLUSIVE)
 
+    @property
+    def fd(self) -> int:
+        """The descriptor of its own that it waits with."""
+        return self._epoll.fileno()
+
     def next(self) -> Descriptor | None:
         """Wait for the next job; None when this worker is asked to stop."""
         while True:

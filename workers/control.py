@@ -17,6 +17,7 @@ Control page (words are unsigned 64-bit, native order)::
          12  lately_ns     how long flows lately take, 0 for unknown (pace.py)       workers, supervisor
          13  spread_ns     how far from it they lie                                  workers
          14  measured_ns   when that was measured, CLOCK_MONOTONIC                   workers
+         15  flow_version  hash of the project's version that runs                   supervisor
 
 A front's row::
 
@@ -74,6 +75,7 @@ class Control:
     LATELY_NS = 12
     SPREAD_NS = 13
     MEASURED_NS = 14
+    FLOW_VERSION = 15
 
 
 class FrontRow:

@@ -7,14 +7,13 @@ import os
 import selectors
 import signal
 import time
-from typing import TYPE_CHECKING
-
-import orjson
+from typing import TYPE_CHECKING, Any
 
 from workers import rescue
-from workers.birth import Birth
+from workers.birth import how_it_ended
 from workers.breaker import Breaker
 from workers.control import Control, WorkerRow
+from workers.hiring import Hiring
 from workers.limits import MemoryWatch
 from workers.member import Member, doubted, silent
 from workers.output import Outputs
@@ -22,10 +21,12 @@ from workers.overrun import Overrun
 from workers.pace import Pace
 from workers.slot import headers
 from workers.strays import end_group
+from workers.versions.template_process import Household
 from workers.warm import freeze
-from workers.worker import Place, run_worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from workers.arena import ArenaFile
     from workers.channel import Channel
     from workers.control import ControlPage
@@ -35,16 +36,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _SLOW_BOOT_NS = 30_000_000  # above this a dead worker is missed for longer than a frame: keep a spare
-_MAX_BOOT_FAILURES = 5
 _NOTHING_LEFT_S = 1.0  # between two tries to start a process where the machine has no room for one
 
 
-class BootFailed(Exception):
-    """A worker could not load the project; the message is the worker's own."""
-
-
 class Crew:
-    """Keeps the wanted number of workers at work."""
+    """Keeps the wanted number of workers at work; `tidy` is called when a version's copy is not used any more."""
 
     def __init__(  # noqa: PLR0917 - the supervisor's own parts, in the order in which it makes them
         self,
@@ -55,10 +51,10 @@ class Crew:
         control: ControlPage,
         low: memoryview,
         selector: selectors.BaseSelector,
+        tidy: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._project = project
-        self._arena = arena
         self._channel = channel
         self._control = control
         self._headers = headers(low, arena.geometry)
@@ -69,25 +65,28 @@ class Crew:
         self._orphaned: set[int] = set()
         self._selector = selector
         self._outputs = Outputs(selector)
+        house = Household(settings, arena, channel, selector, self._outputs)
+        self._births = Hiring(house, self._on_arrival, self._on_report, self.hire)
+        self._births.template(project)  # from here on its copy is held
+        self._tidy = tidy
         self._members: dict[int, Member] = {}
-        self._boot_failures = 0
-        self._wants_spare = False
         self._next_project: Project | None = None
         self._hiring = True
         self._has_worked = False
         self._hire_from_s = 0.0
         control.words[Control.WORKERS_WANTED] = settings.workers
+        control.words[Control.FLOW_VERSION] = _number_of(project)
         freeze()
 
     @property
     def size(self) -> int:
-        """How many worker processes live, spares and retired ones included."""
-        return len(self._members)
+        """How many processes live, templates, spares and retired workers included."""
+        return len(self._members) + self._births.size
 
     @property
     def pids(self) -> set[int]:
         """All of these processes."""
-        return set(self._members)
+        return set(self._members) | self._births.pids
 
     @property
     def complete(self) -> bool:
@@ -111,56 +110,28 @@ class Crew:
             self._hire_from_s = time.monotonic() + _NOTHING_LEFT_S
 
     def _hire(self) -> None:
-        extra = int(self._wants_spare) + int(self._grown() is not None)
-        self._fill(self._project, self._settings.workers + extra)
+        extra = int(self._births.template(self._project).wants_spare) + int(self._grown() is not None)
+        self._births.fill(self._project, self._settings.workers + extra, self._members.values())
         if self._next_project is not None:
-            self._fill(self._next_project, self._settings.workers)
+            self._births.fill(self._next_project, self._settings.workers, self._members.values())
 
-    def _fill(self, project: Project, wanted: int) -> None:
-        present = sum(1 for m in self._members.values() if m.project is project and not m.retired)
-        for _ in range(wanted - present):
-            self._fork(project)
-
-    def _fork(self, project: Project) -> None:
-        taken = {m.row for m in self._members.values()}
-        row = next((r for r in range(self._settings.worker_rows) if r not in taken), None)
-        if row is None:  # the last generation is still on its way out; the next tick tries again
-            return
-        with Birth() as birth:
-            report_read, report_write = birth.pipe_from()
-            lifeline_read, lifeline_write = birth.pipe_to()
-            output_read, output_write = birth.pipe_from(self._outputs.pipe)
-            place = Place(
-                row, report_write, lifeline_read, output_write, self._arena, self._channel, project, self._settings
-            )
-            pid, pidfd = birth.fork(lambda parent: run_worker(place, parent))
-        self._outputs.follow(pid, output_read)
-        member = Member(pid, pidfd, row, report_read, lifeline_write, project)
-        self._members[pid] = member
+    def _on_arrival(self, member: Member) -> None:
+        self._members[member.pid] = member
         self._selector.register(member.pidfd, selectors.EVENT_READ, lambda: self._on_death(member))
-        self._selector.register(member.report_fd, selectors.EVENT_READ, lambda: self._on_report(member))
 
-    def _on_report(self, member: Member) -> None:
-        message = os.read(member.report_fd, 65536)
-        self._drop_report(member)
+    def _on_report(self, member: Member, report: dict[str, Any]) -> None:
         if member.retired:
             return
-        report = orjson.loads(message) if message else {}
+        template = self._births.template(member.project)
         if "error" in report:
-            self._boot_failures += 1
-            raise BootFailed(str(report["error"]))
-        if report:
-            self._boot_failures = 0
-            member.ready = self._has_worked = True
-            self._wants_spare = self._wants_spare or report["boot_ns"] > _SLOW_BOOT_NS
-            self._put_to_work()
-            self.hire()
-
-    def _drop_report(self, member: Member) -> None:
-        if member.report_fd >= 0:
-            self._selector.unregister(member.report_fd)
-            os.close(member.report_fd)
-            member.report_fd = -1
+            member.said_why = True
+            template.standing.failed(report["error"])
+            return
+        template.standing.worked()
+        member.ready = self._has_worked = True
+        template.wants_spare = template.wants_spare or (not template.loads and report["boot_ns"] > _SLOW_BOOT_NS)
+        self._put_to_work()
+        self.hire()
 
     def _put_to_work(self) -> None:
         """Give the go to ready members until enough are at work; on a reload, to all new ones at once."""
@@ -169,10 +140,12 @@ class Crew:
         if self._next_project is not None:
             arrived = [m for m in fresh if m.project is self._next_project]
             if len(arrived) >= self._settings.workers:
-                self._project, self._next_project = self._next_project, None
+                before, self._project, self._next_project = self._project, self._next_project, None
                 reloaded = True
                 self._breaker.reset()
                 Pace(self._control.words).forget()
+                self._control.words[Control.FLOW_VERSION] = _number_of(self._project)
+                self._let_go(before)
                 for member in [m for m in self._members.values() if m.project is not self._project]:
                     self._retire(member)
         waiting = [m for m in fresh if not m.at_work and m.project is self._project]
@@ -199,6 +172,7 @@ class Crew:
         self._control.words[Control.WORKERS_READY] = ready
 
     def _on_death(self, member: Member) -> None:
+        self._births.hear(member)  # its last words may be why
         end_group(member.pid)
         _, status = os.waitpid(member.pid, 0)
         self._outputs.end(member.pid)
@@ -206,8 +180,7 @@ class Crew:
         os.close(member.pidfd)
         if member.lifeline_fd >= 0:
             os.close(member.lifeline_fd)
-        if member.retired:
-            self._drop_report(member)
+        self._births.drop_report(member)
         del self._members[member.pid]
         row = self._control.workers[member.row]
         row[WorkerRow.PID] = row[WorkerRow.BUSY] = 0
@@ -222,22 +195,14 @@ class Crew:
         rescue.after_death(self._headers, self._channel, death, self._breaker.crashed)
         if member.retired:
             return
-        if not member.ready:
-            self._on_stillbirth(member)
         self._control.words[Control.WORKER_DEATHS] += 1
         self._control.words[Control.OVERDUE_KILLS] += member.late_ns > 0  # the signal before the kill has ended it
-        how = signal.Signals(os.WTERMSIG(status)).name if by_signal else f"exit status {os.WEXITSTATUS(status)}"
-        _log.warning("worker %d ended by %s%s", member.pid, how, "; it is replaced" if self._hiring else "")
+        replaced = "; it is replaced" if self._hiring else ""
+        _log.warning("worker %d ended by %s%s", member.pid, how_it_ended(status), replaced)
+        if not member.ready and not member.said_why:
+            self._births.template(member.project).standing.died()
         self._put_to_work()
         self.hire()
-
-    def _on_stillbirth(self, member: Member) -> None:
-        """It died before it could say why; a worker that said why has raised BootFailed already."""
-        if member.report_fd >= 0:
-            self._on_report(member)
-        self._boot_failures += 1
-        if self._boot_failures >= _MAX_BOOT_FAILURES or member.project is self._next_project:
-            raise BootFailed("workers die while they load the project, without a message of their own")
 
     def watch(self, now_ns: int) -> None:
         """Kill what is overdue or deaf, announce what was lost, replace what has grown. Called at every tick."""
@@ -252,12 +217,20 @@ class Crew:
                 self._kill(member, "it is idle and does not look for frames")
         for member in doubted(self._members, self._control.fronts):
             self._kill(member, "it left an answer that cannot be right")
+        self._births.watch(now_ns)
+        self._watch_boots(now_ns)
+        if self._births.forget_unused(self._members.values()):
+            self._tidy()
+
+    def _watch_boots(self, now_ns: int) -> None:
+        boot_ms = self._settings.boot_ms
         for member in self._members.values():
-            if member.report_fd >= 0 and now_ns - member.born_ns > self._settings.boot_ms * 1_000_000:
+            if member.report_fd >= 0 and not member.said_why and now_ns - member.born_ns > boot_ms * 1_000_000:
                 os.kill(member.pid, signal.SIGKILL)  # it does not look at its lifeline while it loads
-                if member.retired:
-                    continue
-                raise BootFailed(f"a worker did not load the project within {self._settings.boot_ms} ms (boot_ms)")
+                member.said_why = True
+                if not member.retired:
+                    standing = self._births.template(member.project).standing
+                    standing.failed(f"a worker did not load the project within {boot_ms} ms (boot_ms)")
 
     @staticmethod
     def _kill(member: Member, why: str) -> None:
@@ -276,9 +249,14 @@ class Crew:
         if self._next_project is None:
             return False
         failed, self._next_project = self._next_project, None
-        for member in [m for m in self._members.values() if m.project is failed]:
-            self._retire(member)
+        self._let_go(failed)
         return True
+
+    def _let_go(self, project: Project) -> None:
+        """Ask all of a version to end."""
+        coming = self._births.give_up(project)
+        for member in [*coming, *(m for m in self._members.values() if m.project is project)]:
+            self._retire(member)
 
     def _retire(self, member: Member) -> None:
         """Ask one worker to finish its frame and go."""
@@ -290,11 +268,21 @@ class Crew:
     def retire_all(self) -> None:
         """Ask all workers to finish and go; nobody replaces them."""
         self._hiring = False
-        for member in self._members.values():
+        for member in [*self._births.end(at_once=False), *self._members.values()]:
             self._retire(member)
 
     def kill_all(self) -> None:
         """End all workers at once; nobody replaces them."""
         self._hiring = False
+        for member in self._births.end(at_once=True):
+            self._retire(member)
         for pid in self._members:
             os.kill(pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Let go of all copies; no process is left that uses them."""
+        self._births.close()
+
+
+def _number_of(project: Project) -> int:
+    return int(project.version or "0", 16)

@@ -248,6 +248,12 @@ class NotEnoughMemory(FramemillError):
     code = "not_enough_memory"
 
 
+class NoRoomForVersion(FramemillError):
+    """Neither the disk nor memory has room for a copy of the project."""
+
+    code = "no_room_for_version"
+
+
 class CannotListen(FramemillError):
     """The address or port cannot be had."""
 

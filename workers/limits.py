@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _FIRST_TO_GO = 900  # of -1000 to 1000; see proc(5), oom_score_adj
+_THEN_TO_GO = 300
 _LAST_TO_GO = -900
 _WEIGH_S = 0.01  # whoever takes a large part of its memory takes longer to touch it
 _LOOK_S = 0.05
@@ -25,7 +26,7 @@ _LOOK_FRAMES = 64  # counting in /proc takes about 12 us
 _STATM = "/proc/self/statm"
 _DATA = 5
 _FULL = 0.5  # of what loading has left: there is room for the frames until its successor is ready
-_LEAST_FREE = 0.25  # of the limit, once the project is loaded
+_LEAST_FREE = 0.25  # of the limit, once the project is loaded and the largest frame copied
 _MORE_DESCRIPTORS = 256
 _MORE_THREADS = 64
 _KILL_LASTS_NS = 3_000_000_000  # from being chosen to having ended: gigabytes are given back first
@@ -36,6 +37,11 @@ MIB = 1 << 20
 def be_first_to_go() -> None:
     """Have the kernel choose this process before all others of the server where memory runs out."""
     _set_score(_FIRST_TO_GO)
+
+
+def go_after_workers() -> None:
+    """Have the kernel choose workers before this process: a template, whose memory they share."""
+    _set_score(_THEN_TO_GO)
 
 
 def be_last_to_go() -> None:
@@ -87,14 +93,20 @@ def _out_of_memory_kills() -> int:
     return 0
 
 
-def limit_memory(mib: int) -> None:
-    """Let allocations beyond `mib` MiB of private memory fail: a MemoryError of that frame instead of a killed process.
+def data_bytes() -> int:
+    """What this process has of private writable memory, used or not, shared with its parent or not; proc(5), statm."""
+    return int(Path(_STATM).read_text("ascii").split()[_DATA]) * _PAGE_BYTES
 
-    RLIMIT_DATA counts private writable memory and no shared one (setrlimit(2)), so not the frame memory.
+
+def limit_memory(mib: int, from_bytes: int) -> None:
+    """Let allocations of more than `mib` MiB fail: a MemoryError of that frame instead of a killed process.
+
+    What was there at the fork, `from_bytes`, does not count: all workers share it. RLIMIT_DATA counts private writable
+    memory and no shared one (setrlimit(2)), so not the frame memory.
     """
     if mib:
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        wanted = mib * MIB
+        wanted = from_bytes + mib * MIB
         resource.setrlimit(
             resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
         )
@@ -103,19 +115,28 @@ def limit_memory(mib: int) -> None:
 class Growth:
     """Looks between frames whether this process has grown; `why` says what, empty while it has not.
 
+    `from_bytes` is what it had at its fork, and shares with others.
+
     Raises:
         ProjectInvalid: it needs more memory than it may have before the first frame has come.
     """
 
-    def __init__(self, settings: PoolSettings) -> None:
+    def __init__(self, settings: PoolSettings, from_bytes: int) -> None:
         self._recycle_after = settings.recycle_after_frames
         self._most_mib = settings.worker_memory_mib
+        self._frame_mib = settings.max_frame_mib
+        self._from_bytes = from_bytes
         self._statm_fd = os.open(_STATM, os.O_RDONLY | os.O_CLOEXEC)
         self._descriptors = _descriptors()
         self._threads = _threads()
         self._weighed_s = self._looked_s = 0.0
         self._looked_after = 0
         self._full_bytes = self._full() if self._most_mib else math.inf
+
+    @property
+    def fd(self) -> int:
+        """The descriptor that it looks with."""
+        return self._statm_fd
 
     def why(self, frames: int) -> str:
         """Return the reason to be replaced after `frames` frames."""
@@ -141,16 +162,18 @@ class Growth:
 
     def _full(self) -> float:
         loaded, most = self._data_bytes(), self._most_mib * MIB
-        if loaded > most * (1 - _LEAST_FREE):
-            needed_mib = math.ceil(loaded / (1 - _LEAST_FREE) / MIB)
+        least = loaded + self._frame_mib * MIB
+        if least > most * (1 - _LEAST_FREE):
+            needed_mib = math.ceil(least / (1 - _LEAST_FREE) / MIB)
             msg = f"worker_memory_mib = {self._most_mib}: for this project, at least {needed_mib} were expected"
             raise ProjectInvalid(msg)
         return loaded + _FULL * (most - loaded)
 
     def _data_bytes(self) -> int:
-        """What counts for the limit, used or not: private writable memory; see proc(5), statm."""
+        """What counts for the limit, used or not: private writable memory beyond that of the fork; proc(5), statm."""
         try:
-            return int(os.pread(self._statm_fd, 200, 0).split()[_DATA]) * _PAGE_BYTES
+            has = int(os.pread(self._statm_fd, 200, 0).split()[_DATA]) * _PAGE_BYTES
+            return max(0, has - self._from_bytes)
         except (OSError, ValueError, IndexError):  # user code has closed it, and maybe opened another in its place
             self._statm_fd = os.open(_STATM, os.O_RDONLY | os.O_CLOEXEC)
             return 0

@@ -19,7 +19,10 @@ _SILENT_NS = 2_000_000_000  # an idle worker looks for a job twice a second
 
 @dataclass(slots=True)
 class Member:
-    """One worker process. `report_fd` is -1 once it has said that it is ready."""
+    """One worker process. `report_fd` is -1 once it has said that it is ready.
+
+    `pid` is 0 while it is on its way from the template `template_pid`; until then its output waits in `output_fd`.
+    """
 
     pid: int
     pidfd: int
@@ -27,8 +30,12 @@ class Member:
     report_fd: int
     lifeline_fd: int
     project: Project
+    output_fd: int = -1
+    template_pid: int = 0
+    said: bytes = b""  # in its report, without the end of the line so far
     born_ns: int = field(default_factory=time.monotonic_ns)
     ready: bool = False
+    said_why: bool = False  # it is not ready, or it was said for it
     went_ns: int = 0  # when it was told to go
     retired: bool = False
     killed_for_time: bool = False

@@ -67,6 +67,13 @@ def speak_through(fd: int) -> None:
     faulthandler.register(STACK_SIGNAL, fd)
 
 
+def go_on_through(fd: int, other_fd: int) -> None:
+    """In a fork of such a process: let `fd`, which its streams write to, be what `other_fd` is, which is closed."""
+    for number in (fd, 1, 2):
+        os.dup2(other_fd, number, inheritable=number != fd)
+    os.close(other_fd)
+
+
 def _stream(fd: int) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BufferedWriter(_Pipe(fd)), "utf-8", "backslashreplace", line_buffering=True)
 

@@ -1,7 +1,8 @@
 """What workers say outside of frames and on their descriptors 1 and 2: bounded, prefixed, in the server's own log.
 
 Both descriptors of a worker are one pipe that never blocks it: what finds no room is lost, for a log is not worth a
-frame. The supervisor reads a little of each pipe per turn of its loop and writes whole lines to its standard error::
+frame. The same goes for templates, which say what user code prints when it is imported. The supervisor reads a little
+of each pipe per turn of its loop and writes whole lines to its standard error::
 
     worker 4711: what was said
 
@@ -33,7 +34,7 @@ _STDERR = 2
 class _Source:
     """One worker's pipe, and what was kept of it in the present second."""
 
-    pid: int
+    name: str
     fd: int
     begun: bytes = b""  # a line whose end has not come
     skips: bool = False  # the rest of a line that was cut is on its way
@@ -60,9 +61,9 @@ class Outputs:
             fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         return reader, writer
 
-    def follow(self, pid: int, fd: int) -> None:
-        """Read what the worker `pid` writes to the pipe that ends in `fd`, and close that in the end."""
-        source = self._sources[pid] = _Source(pid, fd)
+    def follow(self, pid: int, fd: int, what: str = "worker") -> None:
+        """Read what the process `pid` writes to the pipe that ends in `fd`, and close that in the end."""
+        source = self._sources[pid] = _Source(f"{what} {pid}", fd)
         self._selector.register(fd, selectors.EVENT_READ, lambda: self._turn(source))
 
     def end(self, pid: int) -> None:
@@ -125,7 +126,7 @@ class Outputs:
         source.begun = rest
 
     def _keep(self, source: _Source, line: bytes) -> None:
-        shown = f"worker {source.pid}: {escaped(line[:_LINE_BYTES])}".encode()
+        shown = f"{source.name}: {escaped(line[:_LINE_BYTES])}".encode()
         if len(shown) >= _LINE_BYTES:
             source.dropped_bytes += max(0, len(line) - _LINE_BYTES)
             shown = shown[: _LINE_BYTES - 7].decode("utf-8", "ignore").encode() + b" [cut]"
@@ -136,7 +137,7 @@ class Outputs:
         source.kept_bytes += len(shown) + 1
 
     def _say_dropped(self, source: _Source) -> None:
-        if source.dropped_bytes and self._write(b"worker %d: ... %s bytes dropped" % _in_words(source)):
+        if source.dropped_bytes and self._write(f"{source.name}: ... {source.dropped_bytes:,} bytes dropped".encode()):
             source.dropped_bytes = 0
 
     def _write(self, line: bytes) -> bool:
@@ -146,10 +147,6 @@ class Outputs:
         with contextlib.suppress(OSError):
             os.write(_STDERR, line + b"\n")
         return True
-
-
-def _in_words(source: _Source) -> tuple[int, bytes]:
-    return source.pid, f"{source.dropped_bytes:,}".encode()
 
 
 def _read(fd: int, size: int) -> bytes | None:

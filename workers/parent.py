@@ -5,7 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import time
 
+_INHERITED_S = 10.0
+_LOOK_S = 0.0001
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # <linux/prctl.h>
 
 
@@ -14,6 +17,19 @@ def die_with_parent(parent_pid: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:  # it ended before the line above
         os._exit(1)
+
+
+def die_with_new_parent(parent_pid: int) -> None:
+    """The same for a process whose parent ends and leaves it to `parent_pid`, its subreaper: wait for that first.
+
+    Set sooner, it would end with the parent that it has.
+    """
+    give_up_s = time.monotonic() + _INHERITED_S
+    while os.getppid() != parent_pid:
+        if time.monotonic() > give_up_s:
+            os._exit(1)
+        time.sleep(_LOOK_S)
+    die_with_parent(parent_pid)
 
 
 def keep_private(*, yes: bool = True) -> None:

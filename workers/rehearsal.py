@@ -84,7 +84,7 @@ def _why_it_died(status: int, said: bytes, settings: PoolSettings) -> str:
 def load(request: Request) -> Result:
     """Load the project here, in this process."""
     # imported here: OpenCV takes a while, and who only starts this process needs none
-    from workers.limits import Growth, limit_memory  # noqa: PLC0415
+    from workers.limits import Growth, data_bytes, limit_memory  # noqa: PLC0415
     from workers.task import Inspector  # noqa: PLC0415
     from workers.warm import calm_down  # noqa: PLC0415
 
@@ -93,8 +93,9 @@ def load(request: Request) -> Result:
     faulthandler.dump_traceback_later(request.settings.boot_ms / 1000, exit=True)
     try:
         Inspector.prepare(load_project(request.project), request.settings)
-        Growth(request.settings)
-        limit_memory(request.settings.worker_memory_mib)
+        loaded_bytes = data_bytes()  # as at the fork of a worker
+        Growth(request.settings, loaded_bytes)
+        limit_memory(request.settings.worker_memory_mib, loaded_bytes)
     except FramemillError as error:
         return Result(mistake=error.message)
     except BaseException as error:  # noqa: BLE001 - code of the project may raise anything

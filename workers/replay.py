@@ -10,16 +10,18 @@ import faulthandler
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from workers.errors import FramemillError
-from workers.flow.project import load_project
+from workers.flow.project import Project, load_project
 from workers.job import Encoding, Job, ResponseType, Task
 from workers.parent import die_with_parent
 from workers.settings import MIB, PoolSettings
 from workers.task import FrameMemory, Inspector
+from workers.versions.copy import version_of
 from workers.warm import calm_down
 
 _GRACE_S = 0.25  # for a flow that ends by itself when its time is over
@@ -58,11 +60,18 @@ class Result(BaseModel):
     message: str = ""
 
 
+def _as_it_is(folder: Path) -> Project:
+    """Load the project where it lies, for whoever tries to mend it; it is the version that its content is."""
+    project = load_project(folder)
+    os.environ["FRAMEMILL_DATA"] = str(project.data)
+    return replace(project, version=version_of(folder, [project.data]))
+
+
 def run(request: Request) -> Result:
     """Inspect the frame here, in this process; see Request."""
     settings = request.settings
     try:
-        inspector = Inspector.prepare(load_project(request.project), settings)
+        inspector = Inspector.prepare(_as_it_is(request.project), settings)
         reply = bytearray(settings.max_reply_mib * MIB)
         # a frame that hangs says where, and ends this process
         faulthandler.dump_traceback_later(settings.run_ms / 1000 + _GRACE_S, exit=True)

@@ -4,11 +4,12 @@
 
     supervisor (this file: one thread, one loop, no pixels, no HTTP)
      |- fronts' master   a command it was given; fronts say "ready N" and "stop" through a socket
-     |- worker 0 .. N-1  forked from here, warm (crew.py)
-     '- spare            a worker that waits for its go, where booting is slow
+     |- template         has loaded the project; workers are its forks, and children of this process (hiring.py)
+     |- worker 0 .. N-1  (crew.py)
+     '- spare            a worker that waits for its go, where each loads the project by itself and that is slow
 
-To stop is to ask, to wait until one deadline, to kill, and to say how many of each. If the supervisor itself is killed,
-the kernel kills its children (PR_SET_PDEATHSIG).
+To stop is to ask, to wait until one deadline, to kill, and to say how many of each. A supervisor that is killed takes
+all of them with it (PR_SET_PDEATHSIG).
 """
 
 from __future__ import annotations
@@ -25,15 +26,17 @@ from typing import TYPE_CHECKING
 from workers.arena import create_arena, keep_from_children, map_part
 from workers.channel import Channel
 from workers.control import Control, ControlPage, FrontRow
-from workers.crew import BootFailed, Crew
-from workers.errors import ProjectInvalid
+from workers.crew import Crew
+from workers.exit_status import Exit
 from workers.fronts import Fronts
 from workers.handover import Handover
 from workers.limits import be_last_to_go
+from workers.reloading import Reloading
 from workers.signals import act_on_signals
 from workers.slot import headers
 from workers.strays import Strays
 from workers.successor import Started, Successor
+from workers.versions.standing import BootFailed
 
 if TYPE_CHECKING:
     from workers.flow.project import Project
@@ -44,16 +47,6 @@ _log = logging.getLogger(__name__)
 _TICK_S = 0.02
 _FRONT_BOOT_S = 30.0
 _WORKERS_GO_S = 2.0  # they are idle by then: only user code at exit can hold them
-
-
-class Exit(enum.IntEnum):
-    """Exit statuses of the server."""
-
-    STOPPED = 0
-    FAILED = 1
-    CANNOT_LOAD_PROJECT = 3
-    CANNOT_START_FRONTS = 4
-    STOPPED_BY_FORCE = 5
 
 
 class _Stage(enum.Enum):
@@ -67,7 +60,8 @@ class Supervisor:
     """Runs the server until it is asked to stop.
 
     `front_command` makes the command and environment that start the fronts, from what they are to inherit;
-    `load_project` reads the project anew for a reload; `process_on` says how the Process switch was left;
+    `load_project` reads the project anew for a reload, in a process of its own; `tidy` removes copies of it that nobody
+    uses; `process_on` says how the Process switch was left;
     `announce` is told "ready", "reloading", "reloaded", "stopping" and, with a process id, "followed";
     `start_successor` starts the server that is to follow, and `follows` is open while the one before lives.
     """
@@ -83,6 +77,7 @@ class Supervisor:
         process_on: Callable[[], bool],
         start_successor: Callable[[], Started],
         follows: socket.socket | None = None,
+        tidy: Callable[[], None] = lambda: None,
     ) -> None:
         geometry = settings.geometry()
         arena = create_arena(geometry)
@@ -95,25 +90,23 @@ class Supervisor:
         for header in headers(low, geometry):
             header.format()
         self._settings = settings
-        self._load_project = load_project
         self._announce = announce
         self._process_on = process_on
         self._follows = follows
         self._selector = selectors.DefaultSelector()
         self._strays = Strays()
         channel = Channel.create(geometry.slots)
-        self._crew = Crew(settings, project, arena, channel, self.control, low, self._selector)
+        self._crew = Crew(settings, project, arena, channel, self.control, low, self._selector, tidy)
+        self._reloading = Reloading(load_project, settings.boot_ms, self._selector, self._on_read)
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
         handover = Handover(arena=arena, channel=channel, supervisor_fd=theirs.detach())
         self._fronts = Fronts(lambda: front_command(handover), handover.fds, self._selector, self._on_fronts_ended)
         self._fronts_ready = 0
         self._successor = Successor(start_successor, self._selector, self._on_followed, self._on_not_followed)
-        self._announced = False
-        self._reloads = 0
+        self._announced, self._reloads = False, 0
         self._stage = _Stage.RUNNING
-        self._give_up_at = 0.0
         self._status = Exit.STOPPED
-        self._asked = 0
+        self._give_up_at, self._asked = 0.0, 0
 
     def run(self) -> Exit:
         """Start everything, keep it alive, end it; returns the exit status."""
@@ -129,6 +122,7 @@ class Supervisor:
             for key, _ in self._selector.select(_TICK_S):
                 self._act(key.data)
             self._act(self._tick)
+        self._crew.close()
         self._strays.end_all(but=self._successor.pids)
         _log.info("stopped%s", self._how_it_ended())
         return self._status
@@ -187,6 +181,7 @@ class Supervisor:
         if self._stage is _Stage.RUNNING:
             self._crew.hire()
             self._successor.watch()
+            self._reloading.watch()
             if self._fronts.are_due and (self._follows is None or self._crew.complete):
                 self._start_fronts()
         if not self._announced and self._fronts_ready >= self._settings.fronts and self._crew.complete:
@@ -209,7 +204,7 @@ class Supervisor:
     def _started_pids(self) -> set[int]:
         """All that we know of; fronts become our children where their master is killed."""
         fronts = {row[FrontRow.PID] for row in self.control.fronts}
-        return self._crew.pids | fronts | self._fronts.pids | self._successor.pids
+        return self._crew.pids | fronts | self._fronts.pids | self._successor.pids | self._reloading.pids
 
     def stop(self) -> None:
         """Ask everything to stop; asked a second time, kill it."""
@@ -222,6 +217,7 @@ class Supervisor:
             return
         self._stage = _Stage.DRAINING
         self._successor.kill()
+        self._reloading.kill()
         self.control.words[Control.STOPPING] = 1
         if not self.control.words[Control.FOLLOWED]:
             self._announce("stopping", 0)
@@ -240,12 +236,13 @@ class Supervisor:
         self._stage = _Stage.KILLED
         self._asked = max(self._asked, self._crew.size + len(self._fronts.pids))
         self._crew.kill_all()
+        self._reloading.kill()
         self._fronts.kill()
         self._successor.kill()
 
     def _is_over(self) -> bool:
-        ended = not self._fronts.pids and self._crew.size == 0 and not self._successor.is_on_its_way
-        return self._stage is not _Stage.RUNNING and ended
+        living = self._fronts.pids or self._crew.size or self._successor.is_on_its_way or self._reloading.pids
+        return self._stage is not _Stage.RUNNING and not living
 
     def _how_it_ended(self) -> str:
         if self._status is Exit.STOPPED and not self._announced:
@@ -254,18 +251,15 @@ class Supervisor:
         return f": {self._asked} processes were asked, {how}"
 
     def _reload(self) -> None:
-        if self._stage is not _Stage.RUNNING:
-            return
-        if self._successor.is_on_its_way:
+        if self._stage is _Stage.RUNNING and self._successor.is_on_its_way:
             _log.error("the project is not reloaded: a server that loads it anew is about to follow this one")
-            return
-        try:
-            project = self._load_project()
-        except ProjectInvalid as error:
-            _log.error("the project was not reloaded, the one before goes on:\n%s", error)
-            return
-        self._announce("reloading", 0)
-        self._crew.reload(project)
+        elif self._stage is _Stage.RUNNING:
+            self._reloading.start()
+
+    def _on_read(self, project: Project) -> None:
+        if self._stage is _Stage.RUNNING:
+            self._announce("reloading", 0)
+            self._crew.reload(project)
 
     def _be_followed(self) -> None:
         """Start the command of this server anew, as the one that takes over."""
@@ -291,8 +285,8 @@ class Supervisor:
             self._announce("reloaded", 0)
 
     def _on_alone(self) -> None:
-        """The server that was before this one has ended; what it did with the switch in its last moments counts."""
-        assert self._follows is not None
+        """The server before this one has ended; what it did with the switch in its last moments counts."""
+        assert self._follows
         self._selector.unregister(self._follows)
         self._follows.close()
         self._follows = None

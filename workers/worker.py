@@ -1,6 +1,7 @@
 """A worker process, from its fork to its end.
 
-It loads the project, says so through its report pipe, waits for the supervisor's go, and then does jobs until its
+It is a fork of a template that has loaded the project, or loads the copy itself where that cannot be forked. It says
+through its report pipe who it is and that it is ready, waits for the supervisor's go, and then does jobs until its
 lifeline closes. A spare is a worker that has not been told to go yet.
 """
 
@@ -9,11 +10,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
+import sys
 import time
 import traceback
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import orjson
@@ -23,18 +23,18 @@ from workers.arena import keep_from_children, map_part
 from workers.channel import Inbox, told_to_go
 from workers.control import ControlPage, WorkerRow
 from workers.errors import FramemillError
-from workers.limits import Growth, be_first_to_go, limit_memory
+from workers.limits import Growth, be_first_to_go, data_bytes, limit_memory
 from workers.pace import Pace
-from workers.parent import die_with_parent, keep_private
+from workers.parent import die_with_new_parent, keep_private
 from workers.runner import Runner, SlotMemory
 from workers.slot import headers
 from workers.surroundings import Surroundings
 from workers.task import Inspector
-from workers.warm import calm_down
 
 if TYPE_CHECKING:
     from workers.arena import ArenaFile
     from workers.channel import Channel
+    from workers.descriptors import Ours
     from workers.flow.project import Project
     from workers.settings import PoolSettings
 
@@ -45,27 +45,36 @@ BOOT_FAILED = 3  # exit status of a worker that could not load the project
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a worker is born with: its row in the counters, its pipes, and what it shall run."""
+    """What a worker is born with: its row in the counters, its pipes, and what it shall run.
+
+    `output_fd` is what its streams write to, and becomes what `new_output_fd` is. `inspector` is None where the
+    project is still to be loaded.
+    """
 
     row: int
     report_fd: int
     lifeline_fd: int
+    new_output_fd: int
     output_fd: int
     arena: ArenaFile
     channel: Channel
     project: Project
     settings: PoolSettings
+    ours: Ours
+    inspector: Inspector | None
 
 
-def run_worker(place: Place, parent_pid: int) -> NoReturn:
-    """Live the life of a worker; called right after the fork."""
+def run_worker(place: Place, supervisor_pid: int) -> NoReturn:
+    """Live the life of a worker; called right after the fork, in a child of one that ends and leaves it alone."""
     status = 1
     try:
-        die_with_parent(parent_pid)
+        die_with_new_parent(supervisor_pid)
         keep_private(yes=False)  # until it has arranged its own affairs
         _start_clean(place)
+        be_first_to_go()
+        keep_private()
         status = _serve(place)
-    except BaseException:  # noqa: BLE001 - nothing may unwind into the supervisor's own stack
+    except BaseException:  # noqa: BLE001 - nothing may unwind into the template's own stack
         with contextlib.suppress(BaseException):  # user code may have closed or replaced the streams
             traceback.print_exc()
     finally:
@@ -74,46 +83,38 @@ def run_worker(place: Place, parent_pid: int) -> NoReturn:
 
 
 def _start_clean(place: Place) -> None:
-    """Drop what belongs to the supervisor: its signal handlers and its other descriptors."""
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    os.setpgid(0, 0)  # Ctrl-C at a terminal is for the supervisor alone
-    channel = place.channel
-    outlet.speak_through(place.output_fd)
-    own = [place.report_fd, place.lifeline_fd, place.arena.fd, channel.inbox_fd, *channel.done_fds]
-    kept = sorted({0, 1, 2, place.output_fd, *own})
-    for low, high in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
-        os.closerange(low + 1, high)
-    os.register_at_fork(after_in_child=lambda: _close_all(own))
+    """Become a process of its own, with a group, an output and random numbers that no other fork has."""
+    os.setpgid(0, 0)
+    outlet.go_on_through(place.output_fd, place.new_output_fd)
+    place.ours.belong_to_us()
+    place.ours.add(place.report_fd, place.lifeline_fd, shared=place.output_fd)
+    # Python seeds its own `random` in every fork
+    if (numpy_random := sys.modules.get("numpy.random")) is not None:
+        numpy_random.seed()
 
 
-def _close_all(fds: list[int]) -> None:
-    """In a child that user code forks: it must neither take jobs nor keep a worker's pipes open, nor reach frames."""
-    with contextlib.suppress(OSError):
-        # Python's maps hold descriptors of their own
-        fds = [*fds, *(int(link.name) for link in Path("/proc/self/fd").iterdir() if _is_frame_memory(link))]
-    for fd in fds:
-        with contextlib.suppress(OSError):
-            os.close(fd)
-
-
-def _is_frame_memory(link: Path) -> bool:
-    with contextlib.suppress(OSError):
-        return link.readlink().name.startswith("memfd:framemill")
-    return False
+def load(project: Project, settings: PoolSettings) -> tuple[Inspector | None, str]:
+    """Load the project in this process; where it cannot be loaded there is no Inspector, but a text that says why."""
+    try:
+        return Inspector.prepare(project, settings), ""
+    except FramemillError as error:
+        return None, error.message
+    except BaseException as error:  # noqa: BLE001 - user code is imported here and may raise anything
+        return None, f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
 
 
 def _serve(place: Place) -> int:
     begun = time.monotonic_ns()
+    _report(place.report_fd, {"pid": os.getpid()})
+    from_bytes = data_bytes()
+    inspector, failure = (place.inspector, "") if place.inspector else load(place.project, place.settings)
+    if inspector is None:
+        _report(place.report_fd, {"error": failure})
+        return BOOT_FAILED
     try:
-        runner, row, growth = _boot(place)
+        runner, row, growth = _boot(place, inspector, from_bytes)
     except FramemillError as error:
         _report(place.report_fd, {"error": error.message})
-        return BOOT_FAILED
-    except BaseException as error:  # noqa: BLE001 - user code is imported here and may raise anything
-        _report(place.report_fd, {"error": f"{type(error).__name__}: {error}\n{traceback.format_exc()}"})
         return BOOT_FAILED
 
     def beat() -> None:
@@ -122,10 +123,12 @@ def _serve(place: Place) -> int:
     beat()
     row[WorkerRow.BOOT_NS] = time.monotonic_ns() - begun
     _report(place.report_fd, {"boot_ns": row[WorkerRow.BOOT_NS]})
+    os.close(place.report_fd)
     if not told_to_go(place.lifeline_fd, beat):
         return 0
     surroundings = Surroundings()
     inbox = Inbox(place.channel.inbox_fd, place.lifeline_fd, beat)
+    place.ours.add(inbox.fd, growth.fd)
     frames = 0
     while (descriptor := inbox.next()) is not None:
         runner.run(descriptor)
@@ -137,9 +140,7 @@ def _serve(place: Place) -> int:
     return 0
 
 
-def _boot(place: Place) -> tuple[Runner, memoryview, Growth]:
-    be_first_to_go()
-    calm_down()
+def _boot(place: Place, inspector: Inspector, from_bytes: int) -> tuple[Runner, memoryview, Growth]:
     geometry = place.arena.geometry
     low = map_part(place.arena, 0, geometry.requests_at, writable=True)
     keep_from_children(low)
@@ -149,15 +150,12 @@ def _boot(place: Place) -> tuple[Runner, memoryview, Growth]:
     row[WorkerRow.PID] = os.getpid()
     row[WorkerRow.GROWN] = 0
     slots = headers(low, geometry)
-    keep_private()
-    inspector = Inspector.prepare(place.project, place.settings)
-    growth = Growth(place.settings)
-    limit_memory(place.settings.worker_memory_mib)
+    growth = Growth(place.settings, from_bytes)
+    limit_memory(place.settings.worker_memory_mib, from_bytes)
     memory = SlotMemory(slots, low, high, place.arena)
     runner = Runner(inspector, memory, place.arena.fd, place.channel.done_fds, row, pace, place.settings.run_ms)
     return runner, row, growth
 
 
 def _report(fd: int, message: dict[str, int | str]) -> None:
-    os.write(fd, orjson.dumps(message))
-    os.close(fd)
+    os.write(fd, orjson.dumps(message) + b"\n")

@@ -10,6 +10,7 @@ import click
 
 from service.cli.options import settings_options
 from service.preflight import mistakes_of
+from workers.flow.modules.beside import notes_on
 
 _MISTAKES = 3
 
@@ -26,7 +27,8 @@ def check(project: Path, **options: Any) -> None:
 
     Whatever `framemill serve` would refuse to start with is found, with the same options and environment: keys,
     certificates and the address too. Where nothing else is wrong the project's code is imported, in a process of its
-    own, as workers do; with --disable-code it never is.
+    own, as workers do; with --disable-code it never is. Files of code that read beside themselves are named, for what
+    they read changes only by a reload.
 
     Exit status 0 where there is no mistake, 3 where there is one.
     """
@@ -34,4 +36,6 @@ def check(project: Path, **options: Any) -> None:
     if mistakes:
         click.echo("\n".join(mistakes), err=True)
         sys.exit(_MISTAKES)
+    for note in notes_on(project):
+        click.echo(f"note: {note}")
     click.echo(f"{name}: no mistakes")

@@ -3,8 +3,9 @@
 User code gets a plain dict and may do anything to it. So nothing of it is trusted afterwards: keys of the contract that
 are gone come back, wrong types are put right with an entry in `errors`, and any such entry makes `error` true and
 `result` false, for an inspection that did not go as its author meant must never say OK. `imageShape`, `processing`,
-`production_mode`, the two times, `stdout`, `stderr` and, where its file gave a reason, `damaged` and `notes` are the
-server's own: what user code writes there is lost.
+`production_mode`, `flowVersion`, the two times, `stdout`, `stderr` and, where its file gave a reason, `damaged` and
+`notes` are the server's own: what user code writes there is lost. `dataFolder` tells code where it may write, and goes
+to nobody else.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from workers.flow.run import Run
 
-_HIDDEN = frozenset({"image", "heatmaps", "exit", "data", "items"})
+_HIDDEN = frozenset({"image", "heatmaps", "exit", "data", "items", "dataFolder"})
 _MISSING: Any = object()
 
 # what modules may set, in the order of the contract; the value of a type called without arguments replaces a broken one
@@ -48,11 +49,13 @@ _TYPES: dict[str, type] = {
 }
 
 
-def new_context(image: NDArray[np.uint8], data: str) -> Context:
+def new_context(image: NDArray[np.uint8], data: str, data_folder: str = "", version: str = "") -> Context:
     """Return the context in which a flow begins; `image` is (h, w) grey or (h, w, 3) BGR."""
     return {
         "image": image,
         "data": data,
+        "dataFolder": data_folder,
+        "flowVersion": version,
         "heatmaps": [],
         "exit": False,
         "items": {},
@@ -116,7 +119,7 @@ def _converted(value: object, kind: type) -> object:
     return value if kind is dict and isinstance(value, dict) else None
 
 
-def complete(context: Context, run: Run, height: int, width: int) -> Context:
+def complete(context: Context, run: Run, height: int, width: int, version: str = "") -> Context:
     """Return the public context of a finished flow; `height` and `width` are those of its final image, in px."""
     whole = repaired(context, run.note)
     if run.errors:
@@ -129,6 +132,7 @@ def complete(context: Context, run: Run, height: int, width: int) -> Context:
     whole["processingTime"] = (now - run.begun_ns) / 1e9
     whole["completeTime"] = (now - run.accepted_ns) / 1e9
     whole["production_mode"] = True
+    whole["flowVersion"] = version
     whole["stdout"] = run.printed.stdout.text()
     whole["stderr"] = run.printed.stderr.text()
     if run.damaged:

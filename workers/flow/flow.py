@@ -1,4 +1,4 @@
-"""A project's flow, prepared once in each worker process and run for every frame.
+"""A project's flow, prepared once for all workers, in the process that they are forks of, and run for every frame.
 
 image, read-only --> context --> module 1 --> module 2 --> ... --> image, heat, public context
 """
@@ -38,8 +38,10 @@ class Inspection(NamedTuple):
 class Flow:
     """The modules of a project, ready to run."""
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    def __init__(self, stages: Sequence[Stage], project: Project) -> None:
         self._stages = tuple(stages)
+        self._version = project.version
+        self._data_folder = str(project.data)
         self._streams: list[Printed] = []  # of a frame that printed nothing
 
     @classmethod
@@ -53,7 +55,7 @@ class Flow:
         stages = _Preparation(project, mistakes).stages(project.steps)
         if mistakes:
             raise ProjectInvalid("\n".join(mistakes))
-        return cls(stages)
+        return cls(stages, project)
 
     def run(
         self,
@@ -83,7 +85,7 @@ class Flow:
         if image.flags.writeable:
             frame = image.view()
             frame.flags.writeable = False
-        context = new_context(frame, data)
+        context = new_context(frame, data, self._data_folder, self._version)
         if damage:
             run.damaged = context["damaged"] = True
             run.note(damage, type="image_damaged")
@@ -94,7 +96,7 @@ class Flow:
         final = _final_image(context, frame, run)
         height, width = final.shape[:2]
         heat = combined_heat(context.get("heatmaps", []), (height, width), run.note)
-        whole = complete(context, run, height, width)
+        whole = complete(context, run, height, width, self._version)
         if run.printed.is_empty:
             self._streams = [run.printed]
         return Inspection(image if final is frame else final, heat, whole)

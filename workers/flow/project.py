@@ -3,6 +3,8 @@
     [project]
     name = "Boards, line 3"
     idempotent = true        # a frame may be run again after its worker died; this is the default
+    data = "data"            # folder for what code writes or reads anew: no part of a version; this is the default
+    fork = true              # workers may be forks of one process that has loaded the project; this is the default
 
     [frame]                  # how the flow wants its frames, see frame_form.py; left out: BGR, whole
     grey = true
@@ -55,6 +57,8 @@ class _ProjectTable(BaseModel):
 
     name: Annotated[str, Field(min_length=1, max_length=200, description="how people call it")]
     idempotent: bool = True
+    data: Annotated[str, Field(min_length=1, max_length=1000, description="folder for what code writes")] = "data"
+    fork: bool = True
 
 
 _MODULES: dict[str, type[BaseModel]] = {
@@ -82,7 +86,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project without mistakes; `folder` is absolute, `server` the table of that name as it is in the file."""
+    """A project without mistakes; `folder` is absolute, `server` the table of that name as it is in the file.
+
+    `data` is the absolute path of its data folder, which need not exist. `version` is the hash of its content where
+    `folder` is a copy that nobody changes. `forks` says whether a process that has loaded it may be forked.
+    """
 
     folder: Path
     name: str
@@ -90,16 +98,19 @@ class Project:
     server: dict[str, Any]
     steps: tuple[Step, ...]
     frame: FrameForm = WHOLE
+    data: Path = Path()
+    forks: bool = True
+    version: str = ""
 
 
-def load_project(folder: Path) -> Project:
-    """Read and check the project in `folder`.
+def load_project(folder: Path, origin: Path | None = None, version: str = "") -> Project:
+    """Read and check the project in `folder`, which is the copy `version` of what lies in `origin`, if that is given.
 
     Raises:
         ProjectInvalid: it has mistakes; the message has a line for each, which begins with its key path.
     """
     tables = _tables(folder)
-    reading = _Reading(folder.resolve())
+    reading = _Reading(folder.resolve(), (origin or folder).resolve(), version)
     project = reading.project(tables)
     if reading.mistakes:
         raise ProjectInvalid("\n".join(" ".join(mistake.splitlines()) for mistake in reading.mistakes))
@@ -133,9 +144,12 @@ def _tables(folder: Path) -> dict[str, Any]:
 class _Reading:
     """Reads the tables of one project file and collects its mistakes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, origin: Path, version: str) -> None:
         self.mistakes: list[str] = []
         self._folder = folder
+        self._origin = origin
+        self._version = version
+        self._data = origin / "data"
         self._sources = Sources(folder)
         self._ids = itertools.count(1)
 
@@ -143,6 +157,7 @@ class _Reading:
         """Check everything; what is returned counts only if there are no mistakes."""
         self.mistakes += [f"{key}: {_unknown(_TABLES, key)}" for key in tables if key not in _TABLES]
         head = self._valid(_ProjectTable, tables.get("project", {}), "project")
+        self._find_data(head.data if head else "data")
         frame = self._valid(FrameForm, tables.get("frame", {}), "frame") or WHOLE
         server = tables.get("server", {})
         if not isinstance(server, dict):
@@ -150,7 +165,19 @@ class _Reading:
         steps = self._steps(tables.get("flow", []), "flow")
         self.mistakes += self._sources.taken_names()
         name, idempotent = (head.name, head.idempotent) if head else ("", False)
-        return Project(self._folder, name, idempotent, server, steps, frame)
+        forks = head.fork if head else True
+        return Project(self._folder, name, idempotent, server, steps, frame, self._data, forks, self._version)
+
+    def _find_data(self, given: str) -> None:
+        """Take `given` for the data folder, unless a part of the project lies in it."""
+        try:
+            self._data = (self._origin / given).resolve()
+        except (OSError, ValueError, RuntimeError) as error:  # a circle of links is a RuntimeError
+            self.mistakes.append(f"project.data: {given!r} cannot be a path: {error}")
+            return
+        code = self._origin / "code"
+        if self._origin.is_relative_to(self._data) or code.is_relative_to(self._data):
+            self.mistakes.append(f"project.data: {given} holds code/, which is loaded once; name a folder without it")
 
     def _steps(self, tables: object, where: str) -> tuple[Step, ...]:
         if not isinstance(tables, list):
@@ -195,6 +222,9 @@ class _Reading:
                 find_file(self._folder, image)
             except ValueError as error:
                 self.mistakes.append(f"{where}.image: {error}")
+        for key, named in (("file", file), ("image", image)):
+            if isinstance(named, str) and (self._origin / named.replace("\0", "")).is_relative_to(self._data):
+                self.mistakes.append(f"{where}.{key}: {named} lies in the data folder, which is no part of a version")
 
     def _valid(self, model: type[_Options], table: object, where: str) -> _Options | None:
         if not isinstance(table, dict):

@@ -39,7 +39,8 @@ def find_file(project: Path, file: str) -> Path:
         raise ValueError(msg)
     if not path.is_file():
         found = itertools.islice(project.rglob(f"*{path.suffix}"), _MOST_CANDIDATES)
-        others = [str(other.relative_to(project)) for other in found if other.is_file()]
+        names = [other.relative_to(project) for other in found if other.is_file()]
+        others = [str(name) for name in names if not name.parts[0].startswith(".")]
         msg = f"{file} does not exist in the project{meant(file, others)}"
         raise ValueError(msg)
     return path
