@@ -104,7 +104,9 @@ def _meet(step: str, number: signal.Signals, folder: Path, deadline_s: float) ->
 
 
 def _project(folder: Path) -> Path:
-    return write_project(folder, '[[flow]]\nmodule = "code"\nfile = "code/c.py"\n', c=CODE)
+    project = write_project(folder, '[[flow]]\nmodule = "code"\nfile = "code/c.py"\n', c=CODE)
+    (project / "data").mkdir()
+    return project
 
 
 @pytest.mark.long

@@ -110,6 +110,12 @@ def _score(pid: int) -> int:
         return 0
 
 
+def await_answers(line: Line) -> None:
+    """Wait until each frame that is at work now has its answer."""
+    had = len(line.answers)
+    until(lambda: len(line.answers) >= had + 6)
+
+
 def kill_all_workers(server: Server) -> None:
     """Kill those that there are, and wait until others are there."""
     deaths = server.status()["workers"]["deaths"]
