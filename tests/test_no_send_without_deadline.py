@@ -32,6 +32,7 @@ _OURS = {
     "succession.py: self.link.send": "a byte on a socket of its own, that nothing was sent on before",
     "notify.py: sender.sendto": "a datagram for systemd, on a socket that does not block",
     # of the command line: clients themselves, in a process of their own
+    "cli/__main__.py: os.write": "a line of the command line's own, for whoever interrupted it",
     "camera_loops.py: connection.sendmsg": "`framemill bench`, on sockets that do not block",
 }
 _GUNICORNS = {

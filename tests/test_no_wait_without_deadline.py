@@ -19,9 +19,6 @@ READERS = ("bounded_stream", "stream", "unreader", "reader", "wsgi.input")  # th
 
 # (module, function, call): what keeps it from waiting for as long as a client likes
 ALLOWED = {
-    ("service.body", "_pour", "stream.read"): "a part of a form that is all in memory (gathered.gather)",
-    ("service.body", "_read_form", "get_media"): "the form is all in memory (gathered.gather)",
-    ("service.body", "_read_form", "stream.read"): "a part of it",
     ("service.gathering", "receive_into", "recv_into"): "SO_RCVTIMEO, settimeout (gathered._in_steps), or non-blocking",
     ("service.handshakes", "_begin", "recv"): "non-blocking: the lobby's (Guests.stay)",
     ("service.handshakes", "_step", "do_handshake"): "non-blocking: the lobby's",

@@ -92,7 +92,7 @@ class PoolSettings(BaseModel):
     def _ends_by_the_deadline(cls, run_ms: int, others: ValidationInfo) -> int:
         deadline_ms = others.data.get("deadline_ms", run_ms)
         if run_ms > deadline_ms:
-            msg = f"should be at most deadline_ms = {deadline_ms}"
+            msg = f"should be at most deadline_ms = {deadline_ms}, got {run_ms}"
             raise ValueError(msg)
         return run_ms
 
