@@ -40,7 +40,7 @@ class Handshakes:
 
     def await_hello(self, conn: Any) -> None:
         """Wait for the first byte of a handshake."""
-        until_s = time.monotonic() + self._patience.first_s
+        until_s = time.monotonic() + self._patience.head_s
         self._lobby.stay(Guest(conn, until_s, self._begin, None, idle=True))
 
     def _begin(self, guest: Guest) -> None:

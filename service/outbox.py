@@ -8,18 +8,18 @@ next request, or to its farewell. It has `_GRACE_S` for it, and the time that al
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import selectors
 import socket
 import struct
-import termios
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from service.kernel_buffers import undelivered_bytes
 
 if TYPE_CHECKING:
     from service.unsent import Outgoing
@@ -30,9 +30,6 @@ _GRACE_S = 2.0
 _LEAST_RATE = 256_000  # bytes/s
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _COMPLAINT_S = 1.0
-# it never waits, so it may keep the interpreter's lock
-_ioctl = ctypes.PyDLL(None).ioctl
-_ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
 
 
 @dataclass(slots=True, eq=False)
@@ -67,7 +64,7 @@ class Outbox:
         elif unsent.is_lost:
             self._cut_off(conn)
         else:
-            limit_s = _GRACE_S + (unsent.byte_count + _waiting_bytes(conn.sock)) / _LEAST_RATE
+            limit_s = _GRACE_S + (unsent.byte_count + undelivered_bytes(conn.sock)) / _LEAST_RATE
             parcel = _Parcel(conn, go_on, time.monotonic() + min(limit_s, self._most_s))
             conn.sock.setblocking(False)
             self._parcels[conn] = parcel
@@ -147,11 +144,3 @@ def _address(conn: Any) -> str:
 
 def _is_over(parcel: _Parcel, now_s: float) -> bool:
     return parcel.until_s <= now_s or parcel.conn.sock.unsent.is_lost
-
-
-def _waiting_bytes(connection: socket.socket) -> int:
-    """How many bytes the kernel has not got rid of."""
-    found = ctypes.c_int()
-    if _ioctl(connection.fileno(), termios.TIOCOUTQ, ctypes.byref(found)) < 0:
-        return 0
-    return found.value

@@ -11,12 +11,10 @@ Where that does not hold (chunked, TLS, a body that was gathered) `plain_body` r
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import select
 import socket
 import struct
-import termios
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -28,15 +26,13 @@ from gunicorn.http.unreader import SocketUnreader
 from service.gathered import STEP_S, BodyPaused
 from service.gathering import Declared, Gathering
 from service.heads import last_head
+from service.kernel_buffers import unread_bytes
 from service.unsent import PlainClient
 from workers.errors import IncompleteBody
 
 if TYPE_CHECKING:
     from workers.exchange import Rest, Take
 
-# it never waits, so it may keep the interpreter's lock, which others would take meanwhile
-_ioctl = ctypes.PyDLL(None).ioctl
-_ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
 _STEP = struct.pack("ll", 0, int(STEP_S * 1e6))
 _STEP_BYTES = 512 * 1024  # in a step: 100 Mbit/s bring 600 kB
 _FLOW_BYTES = 32 * 1024  # what a body that flows has in the kernel by the time its head was read
@@ -73,7 +69,7 @@ class PlainBody:
     def await_flow(self) -> None:
         """Make sure, before a slot is taken, that the body flows; raises BodyPaused where it does not."""
         missing = min(self.length - len(self._early), _FLOW_BYTES)
-        if missing > 0 and _waiting_bytes(self._connection) < missing and not _comes_soon(self._connection, missing):
+        if missing > 0 and unread_bytes(self._connection) < missing and not _comes_soon(self._connection, missing):
             raise self._paused(self._early)
 
     def begin(self, area: memoryview, on_arrival: Callable[[], None] | None = None) -> Rest | None:
@@ -143,14 +139,6 @@ class PlainBody:
         return BodyPaused(self._head, body)
 
 
-def _waiting_bytes(connection: socket.socket) -> int:
-    """How many bytes the kernel holds for us."""
-    found = ctypes.c_int()
-    if _ioctl(connection.fileno(), termios.FIONREAD, ctypes.byref(found)) < 0:
-        return 0
-    return found.value
-
-
 def _comes_soon(connection: socket.socket, wanted_bytes: int) -> bool:
     poll = select.poll()
     poll.register(connection, select.POLLIN)
@@ -159,7 +147,7 @@ def _comes_soon(connection: socket.socket, wanted_bytes: int) -> bool:
         poll.poll(_SOON_MS)
     finally:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-    return _waiting_bytes(connection) >= wanted_bytes
+    return unread_bytes(connection) >= wanted_bytes
 
 
 def plain_body(env: dict[str, Any]) -> PlainBody | None:

@@ -14,7 +14,8 @@ import pytest
 from faults import children_of, is_gone, until
 from running import write_project
 
-COMMAND = [sys.executable, "-I", "-m", "service.cli"]
+# who runs the tests in the background of a shell ignores Ctrl-C, and all that it starts would with it
+COMMAND = ["env", "--default-signal=INT", sys.executable, "-I", "-m", "service.cli"]
 SLOW = """
 import os, pathlib, time
 (pathlib.Path(os.environ["SEEN"]) / str(os.getpid())).touch()

@@ -222,7 +222,7 @@ def test_an_address_that_leaves_all_it_can_has_its_share_and_others_theirs(
         assert len(refused) > 50
         assert {(answer.status, answer.json()["code"]) for answer in refused if answer} >= {(429, "server_busy")}
         stack.pop_all().close()
-        until(lambda: front_bytes(server) <= 1.25 * idle)  # small pieces leave gaps in the heap, which are used again
+        until(lambda: front_bytes(server) <= 1.5 * idle)  # small pieces leave gaps in the heap, which are used again
 
 
 def _has_answer(client: Connection) -> bool:
