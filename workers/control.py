@@ -33,6 +33,7 @@ A worker's row::
           4  heard_ns when it last looked for a job, CLOCK_MONOTONIC
           5  grown    1 once it asks to be replaced
           6  answered frames whose flow came to its end
+          7  shows    slot + 1 of the kept frame that it draws again, 0 else (newest.py)
 
 Each row has one writer; a front adds to its counters under its own lock. The words are no enums, whose names take three
 times as long to look up, a hundred times per frame.
@@ -101,6 +102,7 @@ class WorkerRow:
     HEARD_NS = 4
     GROWN = 5
     ANSWERED = 6
+    SHOWS = 7
 
 
 class ControlPage:
@@ -150,10 +152,11 @@ class ControlPage:
         """Sum of one counter over all fronts."""
         return sum(row[word] for row in self.fronts)
 
-    def newest_frame(self) -> tuple[int, int] | None:
-        """Slot and generation of the frame that was answered last, by any front; None before the first."""
-        rows = [row for row in self.fronts if row[FrontRow.LAST_DONE_NS]]
-        if not rows:
-            return None
-        newest = max(rows, key=lambda row: row[FrontRow.LAST_DONE_NS])
-        return newest[FrontRow.LAST_SLOT], newest[FrontRow.LAST_GENERATION]
+    @property
+    def newest_done_ns(self) -> int:
+        """When the frame that was answered last was done, by any front, CLOCK_MONOTONIC; 0 before the first."""
+        return max(row[FrontRow.LAST_DONE_NS] for row in self.fronts)
+
+    def is_shown(self, slot: int) -> bool:
+        """Whether a worker draws the kept frame in `slot` again."""
+        return any(row[WorkerRow.SHOWS] == slot + 1 and row[WorkerRow.PID] for row in self.workers)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from workers.slot import Header
 
 _LIMBO_CHECK_S = 0.005
+_LIMBO_LOOK_S = 0.1  # how soon it is seen that there is something in it now
 LONGEST_LINE = 96  # each of them is a thread that waits
 
 
@@ -77,8 +78,17 @@ class Pool:
             self._limbo.add(header.index)
             return
         if header.state is State.DONE:
-            header.move(State.FREE)
+            self._take_over_answered(header)
+            return
         self._free.append(header.index)
+
+    def _take_over_answered(self, header: Header) -> None:
+        """The last frame stays the last frame; one that a worker draws again stays until that is done."""
+        last = (self.row[FrontRow.LAST_SLOT], self.row[FrontRow.LAST_GENERATION])
+        if self.row[FrontRow.LAST_DONE_NS] and last == (header.index, header.words[Word.GENERATION]):
+            self._kept = header.index
+        else:
+            self._let_go(header)
 
     def _areas_of(self, slot: int) -> tuple[memoryview, memoryview]:
         """The request area, to be filled, and the reply area, to be read."""
@@ -129,7 +139,7 @@ class Pool:
             if wait_s <= 0 or not self._line.join(turn):
                 raise _none_free()
         give_up = time.monotonic() + wait_s
-        while not turn.came(min(give_up - time.monotonic(), _LIMBO_CHECK_S if self._limbo else wait_s)):
+        while not turn.came(min(give_up - time.monotonic(), _LIMBO_CHECK_S if self._limbo else _LIMBO_LOOK_S)):
             with self._lock:
                 self._leave_limbo()
                 self._hand_out()
@@ -150,8 +160,16 @@ class Pool:
             return
         for index in [i for i in self._limbo if self._headers[i].state is State.DONE]:
             self._limbo.discard(index)
-            self._headers[index].move(State.FREE)
-            self._free.append(index)
+            self._let_go(self._headers[index])
+
+    def _let_go(self, header: Header) -> None:
+        """Free a slot that is DONE, once no worker draws what is in it again."""
+        if header.words[Word.WATCHED] and self.control.is_shown(header.index):
+            self._limbo.add(header.index)
+            return
+        header.words[Word.WATCHED] = 0
+        header.move(State.FREE)
+        self._free.append(header.index)
 
     def _release(self, header: Header, keep: bool) -> None:
         with self._lock:
@@ -165,6 +183,7 @@ class Pool:
                 if header.state is not State.FREE:  # a worker that writes at random may have said so
                     header.move(State.FREE)
                 self._free.append(header.index)
+            self._leave_limbo()
             self._hand_out()
 
     def _doubt(self, pid: int) -> None:
@@ -174,8 +193,7 @@ class Pool:
     def _keep(self, header: Header) -> None:
         """Keep this frame for /last_image and free the one kept so far."""
         if self._kept is not None:
-            self._headers[self._kept].move(State.FREE)
-            self._free.append(self._kept)
+            self._let_go(self._headers[self._kept])
         self._kept = header.index
         self.row[FrontRow.LAST_SLOT] = header.index
         self.row[FrontRow.LAST_GENERATION] = self._generations[header.index]

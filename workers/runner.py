@@ -15,11 +15,11 @@ from workers.control import WorkerRow
 from workers.errors import FramemillError, InternalError, OutOfMemory
 from workers.job import Job
 from workers.slot import Outcome, State, Word
-from workers.task import Answer, FrameMemory, KeptFrame
+from workers.task import Answer, FrameMemory
 
 if TYPE_CHECKING:
-    from workers.arena import ArenaFile
     from workers.channel import Descriptor
+    from workers.newest import Newest
     from workers.slot import Header
     from workers.task import Inspector
 
@@ -29,45 +29,15 @@ _log = logging.getLogger(__name__)
 _NOTHING = Answer()
 
 
-class SlotMemory:
-    """All slots as a worker sees them: request areas for reading, reply areas for writing.
-
-    `low` maps the frame memory up to the request areas, `high` maps those, read-only.
-    """
-
-    def __init__(self, headers: list[Header], low: memoryview, high: memoryview, arena: ArenaFile) -> None:
-        self.headers = headers
-        geometry = arena.geometry
-        self._request_bytes = geometry.request_bytes
-        self._requests = [
-            high[at : at + geometry.request_bytes].toreadonly()
-            for at in (geometry.request_at(header.index) - geometry.requests_at for header in headers)
-        ]
-        self._replies = [
-            low[at : at + geometry.reply_bytes] for at in (geometry.reply_at(header.index) for header in headers)
-        ]
-
-    def request(self, header: Header) -> memoryview:
-        """The frame in a slot; raises ValueError on an impossible length."""
-        length = header.words[Word.REQUEST_BYTES]
-        if length > self._request_bytes:
-            msg = f"slot {header.index}: a frame of {length} bytes in {self._request_bytes}"
-            raise ValueError(msg)
-        return self._requests[header.index][:length]
-
-    def reply(self, header: Header) -> memoryview:
-        """The reply area of a slot."""
-        return self._replies[header.index]
-
-
 class Runner:
     """Runs the slots that descriptors name."""
 
     def __init__(
-        self, inspector: Inspector, memory: SlotMemory, fd: int, done_fds: tuple[int, ...], row: memoryview
+        self, inspector: Inspector, newest: Newest, fd: int, done_fds: tuple[int, ...], row: memoryview
     ) -> None:
         self._inspector = inspector
-        self._memory = memory
+        self._memory = newest.memory
+        self._newest = newest
         self._fd = fd
         self._done_fds = done_fds
         self._row = row
@@ -107,33 +77,13 @@ class Runner:
         area, words = self._memory.reply(header), header.words
         try:
             frame = FrameMemory(
-                self._memory.request(header), area, words[Word.ACCEPTED_NS], words[Word.DEADLINE_NS], self._kept
+                self._memory.request(header), area, words[Word.ACCEPTED_NS], words[Word.DEADLINE_NS], self._newest.held
             )
             return Outcome.ANSWERED, self._inspector.answer(Job.unpack(header.job), frame)
         except FramemillError as error:
             return Outcome.REFUSED, self._refuse(error, area)
         except Exception as error:  # noqa: BLE001 - whatever it was, it is this frame's error and the worker goes on
             return Outcome.REFUSED, self._refuse(_fault(error), area)
-
-    def _kept(self, slot: int, generation: int) -> KeptFrame | None:
-        """Find the frame kept in another slot, or None where another has taken its place."""
-        if slot >= len(self._memory.headers):
-            return None
-        header = self._memory.headers[slot]
-        words = header.words
-
-        def still_there() -> bool:
-            return words[Word.GENERATION] == generation and words[Word.STATE] == State.DONE
-
-        if not still_there():
-            return None
-        return KeptFrame(
-            job=Job.unpack(header.job),
-            request=self._memory.request(header),
-            reply=self._memory.reply(header),
-            answer=Answer(*words[Word.IMAGE_BYTES : Word.SEAL]),
-            still_there=still_there,
-        )
 
     @staticmethod
     def _refuse(error: FramemillError, area: memoryview) -> Answer:

@@ -29,6 +29,7 @@ Header (16 KiB; words are unsigned 64-bit, native order, each written by one sid
          24  encode_ns                  worker; time spent drawing and encoding
          25  verdict                    worker; 0 none, 1 OK, 2 NOK
          26  seal                       worker; checksum of words 11 to 25, and of the generation they are for
+         27  watched                    worker, 1 once it draws this kept frame again; front, 0 (newest.py)
     byte 512 job, packed (see job.py)
 
 The slot table is the truth. The job queue and the eventfds are hints, and may be lost or stale: whoever is woken
@@ -124,6 +125,7 @@ class Word:
     ENCODE_NS = 24
     VERDICT = 25
     SEAL = 26
+    WATCHED = 27
 
 
 _ANSWER = struct.Struct(f"{Word.SEAL - Word.STARTED_NS}Q")

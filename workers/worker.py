@@ -24,9 +24,11 @@ from workers.channel import Inbox, told_to_go
 from workers.control import ControlPage, WorkerRow
 from workers.errors import FramemillError
 from workers.limits import Growth, be_first_to_go, limit_memory
+from workers.newest import Newest
 from workers.parent import die_with_parent, keep_private
-from workers.runner import Runner, SlotMemory
+from workers.runner import Runner
 from workers.slot import headers
+from workers.slot_memory import SlotMemory
 from workers.surroundings import Surroundings
 from workers.task import Inspector
 from workers.warm import calm_down
@@ -143,16 +145,18 @@ def _boot(place: Place) -> tuple[Runner, memoryview, Growth]:
     low = map_part(place.arena, 0, geometry.requests_at, writable=True)
     keep_from_children(low)
     high = map_part(place.arena, geometry.requests_at, geometry.total_bytes, writable=False)
-    row = ControlPage(low, geometry).workers[place.row]
+    control = ControlPage(low, geometry)
+    row = control.workers[place.row]
+    row[WorkerRow.GROWN] = row[WorkerRow.SHOWS] = 0
     row[WorkerRow.PID] = os.getpid()
-    row[WorkerRow.GROWN] = 0
     slots = headers(low, geometry)
     keep_private()
     inspector = Inspector.prepare(place.project, place.settings)
     growth = Growth(place.settings)
     limit_memory(place.settings.worker_memory_mib)
     memory = SlotMemory(slots, low, high, place.arena)
-    return Runner(inspector, memory, place.arena.fd, place.channel.done_fds, row), row, growth
+    newest = Newest(memory, control, row)
+    return Runner(inspector, newest, place.arena.fd, place.channel.done_fds, row), row, growth
 
 
 def _report(fd: int, message: dict[str, int | str]) -> None:
