@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from service.quarantine import Quarantine
     from service.settings import Settings
     from service.sources import Source
+    from service.switch import ProcessSwitch
     from workers.lease import Lease
     from workers.pool import Pool
     from workers.reply import Reply
@@ -93,6 +94,7 @@ class Desk:
     answering: Answering
     counters: Counters
     quarantine: Quarantine
+    switch: ProcessSwitch
 
     def handle(self, req: falcon.Request, resp: falcon.Response, source: Source) -> None:
         """Take a slot, fill it, have it inspected, and answer."""
@@ -151,7 +153,7 @@ class Desk:
     def _job(self, wish: Wish, received: Received) -> Job:
         if not received.length:
             raise IncompleteBody("the body is empty; an image was expected")
-        return wish.job(received, Task.INSPECT if self.pool.control.process_is_on else Task.MEASURE)
+        return wish.job(received, Task.INSPECT if self.switch.is_on else Task.MEASURE)
 
     def _run(self, lease: Lease, job: Job, received: Received, client_fd: int) -> Reply:
         try:

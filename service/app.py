@@ -17,7 +17,7 @@ from service.panel import Panel, PanelSwitch
 from service.quarantine import Quarantine
 from service.sources import EncodedFrame, RawFrame, SegmentFrame
 from service.status import ReloadResource, Status, StatusResource
-from service.switch import ProcessResource, ProcessSwitch
+from service.switch import ProcessResource
 from workers.errors import FramemillError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from service.counters import Counters
     from service.link import SupervisorLink
     from service.settings import Settings
+    from service.switch import ProcessSwitch
     from workers.pool import Pool
 
 
@@ -34,6 +35,7 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     counters: Counters,
     settings: Settings,
     access: Access,
+    switch: ProcessSwitch,
     state_dir: Path,
     link: SupervisorLink,
     project_name: str,
@@ -44,14 +46,13 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     app.add_error_handler(falcon.HTTPError, on_http_error)
     app.add_error_handler(FramemillError, on_framemill_error)
     answering = Answering(settings.send_ms / 1000, counters)
-    desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"))
-    switch = ProcessSwitch(pool.control, state_dir)
-    status = Status(pool, project_name)
+    desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"), switch)
+    status = Status(pool, switch, project_name)
     _add_vendor_routes(app, desk, settings)
     if settings.stop_key is not None:
         app.add_route("/stop", Stop(settings, access, link))
     app.add_route("/livez", Live())
-    app.add_route("/readyz", Ready(pool))
+    app.add_route("/readyz", Ready(pool, switch))
     app.add_route("/metrics", Metrics(status))
     app.add_route("/api/v1/process", ProcessResource(switch))
     app.add_route("/api/v1/status", StatusResource(status))

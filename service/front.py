@@ -19,11 +19,13 @@ from service.app import create_app
 from service.body import FORM_BYTES
 from service.chunks import BoundedChunks
 from service.counters import Counters
+from service.heirloom import Heirloom
 from service.keys import Access
 from service.link import SupervisorLink
 from service.plan import FrontPlan
 from service.settings import Settings
 from service.spelling import spell_headers
+from service.switch import ProcessSwitch
 from workers.control import Control
 from workers.dispatch import QueueDispatch
 from workers.parent import die_with_parent, keep_private
@@ -44,7 +46,8 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
     def __init__(self, plan: FrontPlan) -> None:
         self._plan = plan
         self._settings = Settings(**{**plan.settings, "stop_key": plan.stop_key})
-        self._access = Access.of(self._settings, plan.api_key)
+        self._heirloom = Heirloom(plan.heirloom_fd)
+        self._access = Access.of(self._settings, plan.api_key, self._heirloom)
         super().__init__()
 
     def load_config(self) -> None:
@@ -123,8 +126,11 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         self._pool = pool
         self._counters = Counters(pool.row)
         self._access.begin()
+        switch = ProcessSwitch(self._heirloom, plan.state_dir)
         return spell_headers(
-            create_app(pool, self._counters, self._settings, self._access, plan.state_dir, link, plan.project_name)
+            create_app(
+                pool, self._counters, self._settings, self._access, switch, plan.state_dir, link, plan.project_name
+            )
         )
 
 

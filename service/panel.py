@@ -45,7 +45,9 @@ class Panel:
 
     def on_get(self, _: falcon.Request, resp: falcon.Response) -> None:
         """Render the page."""
-        resp.text = self._page.render(now=self._status.snapshot(), last=self._last_frame())
+        resp.text = self._page.render(
+            now=self._status.snapshot(), last=self._last_frame(), why_off=self._desk.switch.why_off
+        )
         resp.content_type = falcon.MEDIA_HTML
         resp.set_header("Content-Security-Policy", _POLICY)
         resp.set_header("X-Content-Type-Options", "nosniff")

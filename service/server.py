@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from service.entrance import check_entrance
+from service.heirloom import Heirloom
 from service.listener import Listener, listener
 from service.notify import notify_systemd
 from service.plan import FrontPlan
 from service.settings import Settings, load_settings
 from service.succession import predecessor, start_successor
-from service.switch import read_switch
+from service.switch import ProcessSwitch
 from workers.errors import ProjectInvalid, SettingsInvalid
+from workers.exits import Exit
 from workers.flow.modules.code import CodeOptions
 from workers.flow.project import Project, Step, load_project
 from workers.handover import Handover
 from workers.parent import keep_private
-from workers.supervisor import Exit, Supervisor
+from workers.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +48,11 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
     state_dir = _state_dir(settings, project)
     before = predecessor()
     open_to = before.open_to if before else listener(settings)
+    inherited = before.heirloom if before else None
+    heirloom = inherited or Heirloom.create()
+    heirloom.keep_from_children()
+    switch = ProcessSwitch(heirloom, state_dir)
+    switch.begin(inherited=inherited is not None)
     url = _url(settings, open_to)
 
     def plan(handover: Handover) -> FrontPlan:
@@ -54,6 +61,7 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
             settings=settings.model_dump(mode="json", exclude={"api_key", "stop_key"}),
             listen_fd=open_to.sock.fileno(),
             listener_is_ours=open_to.is_ours,
+            heirloom_fd=heirloom.fd,
             state_dir=state_dir,
             project_name=project.name,
             api_key=api_key,
@@ -71,17 +79,21 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
             say_ready(project.name, url)
         if what == "ready" and before and before.take_over():
             return  # that one tells systemd which process is the main one now
+        if what == "alone":
+            if inherited is None:  # what the one before did with its own switch in its last moments counts
+                switch.read_again()
+            return
         notify_systemd(what, pid)
 
     keep_private()
     supervisor = Supervisor(
         settings,
         project,
-        front_command=_FrontStart(plan, open_to.sock),
+        front_command=_FrontStart(plan, open_to.sock, heirloom),
         load_project=load_again,
         announce=announce,
-        process_on=lambda: read_switch(state_dir),
-        start_successor=lambda: start_successor(open_to),
+        tend=switch.settle,
+        start_successor=lambda: start_successor(open_to, heirloom),
         follows=before.link if before else None,
     )
     return supervisor.run()
@@ -90,9 +102,9 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
 class _FrontStart:
     """Says how the fronts are started; their plan, which holds keys, is handed over in memory that has no name."""
 
-    def __init__(self, make_plan: Callable[[Handover], FrontPlan], sock: socket.socket) -> None:
+    def __init__(self, make_plan: Callable[[Handover], FrontPlan], sock: socket.socket, heirloom: Heirloom) -> None:
         self._make_plan = make_plan
-        self._sock = sock
+        self._fds = (sock.fileno(), heirloom.fd)
         self._plan_fd = -1
 
     def __call__(self, handover: Handover) -> tuple[list[str], dict[str, str], tuple[int, ...]]:
@@ -101,7 +113,7 @@ class _FrontStart:
             os.write(self._plan_fd, self._make_plan(handover).model_dump_json().encode())
         environment = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_FRONTS}
         command = [sys.executable, "-m", "service.front", str(self._plan_fd)]
-        return command, environment, (self._sock.fileno(), self._plan_fd)
+        return command, environment, (*self._fds, self._plan_fd)
 
 
 def _refuse_code(project: Project, settings: Settings) -> None:

@@ -15,14 +15,16 @@ from workers.control import Control, FrontRow, WorkerRow
 
 if TYPE_CHECKING:
     from service.link import SupervisorLink
+    from service.switch import ProcessSwitch
     from workers.pool import Pool
 
 
 class Status:
     """Takes snapshots; all numbers are sums over all fronts."""
 
-    def __init__(self, pool: Pool, project_name: str) -> None:
+    def __init__(self, pool: Pool, switch: ProcessSwitch, project_name: str) -> None:
         self._pool = pool
+        self._switch = switch
         self._project_name = project_name
         self._version = version("framemill")
 
@@ -34,7 +36,7 @@ class Status:
         return {
             "version": self._version,
             "project": self._project_name,
-            "process": control.process_is_on,
+            "process": self._switch.is_on,
             "stopping": control.stopping,
             "uptime_s": round((time.monotonic_ns() - words[Control.STARTED_NS]) / 1e9, 1),
             "workers": {

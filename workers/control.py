@@ -3,7 +3,7 @@
 Control page (words are unsigned 64-bit, native order)::
 
     word  0  magic and version
-          1  process       1 while frames are inspected, 0 while the Process switch is off
+          1  open          1 once fronts may take connections                        supervisor
           2  stopping      1 from the moment the server is asked to stop
           3  workers_ready how many workers can take a frame now                     supervisor
           4  workers_wanted                                                          supervisor
@@ -55,7 +55,7 @@ class Control:
     """Words of the control page."""
 
     MAGIC = 0
-    PROCESS = 1
+    OPEN = 1
     STOPPING = 2
     WORKERS_READY = 3
     WORKERS_WANTED = 4
@@ -118,20 +118,14 @@ class ControlPage:
         return low[start : start + ROW_BYTES].cast("Q")
 
     def format(self) -> None:
-        """Make a fresh page: nothing ready yet, the Process switch on."""
+        """Make a fresh page: nothing ready yet."""
         self.words[Control.MAGIC] = MAGIC
-        self.words[Control.PROCESS] = 1
 
     def check(self) -> None:
         """Raise ValueError where this is not a control page of this version."""
         if self.words[Control.MAGIC] != MAGIC:
             msg = "the frame memory is of another version of the server"
             raise ValueError(msg)
-
-    @property
-    def process_is_on(self) -> bool:
-        """Whether frames are inspected."""
-        return self.words[Control.PROCESS] == 1
 
     @property
     def stopping(self) -> bool:

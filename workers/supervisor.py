@@ -27,9 +27,11 @@ from workers.channel import Channel
 from workers.control import Control, ControlPage, FrontRow
 from workers.crew import BootFailed, Crew
 from workers.errors import ProjectInvalid
+from workers.exits import Exit
 from workers.fronts import Fronts
 from workers.handover import Handover
 from workers.limits import be_last_to_go
+from workers.predecessor import Predecessor
 from workers.signals import act_on_signals
 from workers.slot import headers
 from workers.strays import Strays
@@ -46,16 +48,6 @@ _FRONT_BOOT_S = 30.0
 _WORKERS_GO_S = 2.0  # they are idle by then: only user code at exit can hold them
 
 
-class Exit(enum.IntEnum):
-    """Exit statuses of the server."""
-
-    STOPPED = 0
-    FAILED = 1
-    CANNOT_LOAD_PROJECT = 3
-    CANNOT_START_FRONTS = 4
-    STOPPED_BY_FORCE = 5
-
-
 class _Stage(enum.Enum):
     RUNNING = enum.auto()
     DRAINING = enum.auto()  # the fronts finish what they have
@@ -67,8 +59,8 @@ class Supervisor:
     """Runs the server until it is asked to stop.
 
     `front_command` makes the command and environment that start the fronts, from what they are to inherit;
-    `load_project` reads the project anew for a reload; `process_on` says how the Process switch was left;
-    `announce` is told "ready", "reloading", "reloaded", "stopping" and, with a process id, "followed";
+    `load_project` reads the project anew for a reload; `tend` is called again and again;
+    `announce` is told "ready", "reloading", "reloaded", "stopping", "alone" and, with a process id, "followed";
     `start_successor` starts the server that is to follow, and `follows` is open while the one before lives.
     """
 
@@ -80,7 +72,7 @@ class Supervisor:
         front_command: Callable[[Handover], tuple[list[str], dict[str, str], tuple[int, ...]]],
         load_project: Callable[[], Project],
         announce: Callable[[str, int], None],
-        process_on: Callable[[], bool],
+        tend: Callable[[], None],
         start_successor: Callable[[], Started],
         follows: socket.socket | None = None,
     ) -> None:
@@ -90,15 +82,13 @@ class Supervisor:
         keep_from_children(low)  # workers map their own
         self.control = ControlPage(low, geometry)
         self.control.format()
-        self.control.words[Control.PROCESS] = int(process_on())
         self.control.words[Control.STARTED_NS] = time.monotonic_ns()
         for header in headers(low, geometry):
             header.format()
         self._settings = settings
         self._load_project = load_project
         self._announce = announce
-        self._process_on = process_on
-        self._follows = follows
+        self._tend = tend
         self._selector = selectors.DefaultSelector()
         self._strays = Strays()
         channel = Channel.create(geometry.slots)
@@ -107,7 +97,11 @@ class Supervisor:
         handover = Handover(arena=arena, channel=channel, supervisor_fd=theirs.detach())
         self._fronts = Fronts(lambda: front_command(handover), handover.fds, self._selector, self._on_fronts_ended)
         self._fronts_ready = 0
-        self._successor = Successor(start_successor, self._selector, self._on_followed, self._on_not_followed)
+        self._successor = Successor(
+            start_successor, self._selector, self._on_followed, self._on_not_followed, self.stop
+        )
+        self._before = Predecessor(follows, self._selector, self._on_told, self.stop, lambda: announce("alone", 0))
+        self._told = False
         self._announced = False
         self._reloads = 0
         self._stage = _Stage.RUNNING
@@ -121,10 +115,9 @@ class Supervisor:
         self._listen_to_signals()
         self._selector.register(self._ours, selectors.EVENT_READ, self._on_message)
         self._act(self._crew.hire)
-        if self._follows is None:
+        self._before.watch()
+        if not self._before.is_there:  # else it can still answer frames that fronts of this one would refuse now
             self._start_fronts()
-        else:  # where they accepted now, they would refuse frames that the server before can still answer
-            self._selector.register(self._follows, selectors.EVENT_READ, self._on_alone)
         while not self._is_over():
             for key, _ in self._selector.select(_TICK_S):
                 self._act(key.data)
@@ -179,6 +172,7 @@ class Supervisor:
             self._fronts_ready += 1
         elif message == "stop":
             _log.info("asked to stop over HTTP")
+            self._before.pass_on_stop()
             self.stop()
         elif message == "reload":
             self._reload()
@@ -186,13 +180,14 @@ class Supervisor:
     def _tick(self) -> None:
         now_ns = time.monotonic_ns()
         self._strays.sweep(now_ns, self._started_pids())
+        self._tend()
         if self._stage is _Stage.KILLED:
             return
         self._crew.watch(now_ns)
         if self._stage is _Stage.RUNNING:
             self._crew.hire()
             self._successor.watch()
-            if self._fronts.are_due and (self._follows is None or self._crew.complete):
+            if self._fronts.are_due and (not self._before.is_there or self._crew.complete):
                 self._start_fronts()
         if not self._announced and self._fronts_ready >= self._settings.fronts and self._crew.complete:
             self._announced = True
@@ -218,14 +213,20 @@ class Supervisor:
         return self._crew.pids | fronts | self._fronts.pids | self._successor.pids
 
     def stop(self) -> None:
-        """Ask everything to stop; asked a second time, kill it."""
-        if self._stage is not _Stage.RUNNING:
+        """Ask everything to stop, who took over included; asked a second time, kill it."""
+        if self._successor.stop():
+            _log.info("asked to stop: the server that took over is told")
+        elif self._stage is _Stage.RUNNING:
+            self._drain()
+        elif self._told:  # by the server before; the same wish may come by two ways
+            self._told = False
+        else:
             _log.warning("asked to stop a second time: the rest is killed")
             self._status = Exit.STOPPED_BY_FORCE
             self._kill()
-            return
+
+    def _drain(self) -> None:
         self._stage = _Stage.DRAINING
-        self._successor.kill()
         self.control.words[Control.STOPPING] = 1
         if not self.control.words[Control.FOLLOWED]:
             self._announce("stopping", 0)
@@ -285,16 +286,14 @@ class Supervisor:
         _log.info("process %d answers in place of this one", pid)
         self.control.words[Control.FOLLOWED] = 1
         self._announce("followed", pid)
-        self.stop()
+        self._drain()
 
     def _on_not_followed(self) -> None:
         if self._stage is _Stage.RUNNING:
             self._announce("reloaded", 0)
 
-    def _on_alone(self) -> None:
-        """The server that was before this one has ended; what it did with the switch in its last moments counts."""
-        assert self._follows is not None
-        self._selector.unregister(self._follows)
-        self._follows.close()
-        self._follows = None
-        self.control.words[Control.PROCESS] = int(self._process_on())
+    def _on_told(self) -> None:
+        """The server that was before this one was asked to stop, and means both."""
+        if self._stage is _Stage.RUNNING:
+            self.stop()
+            self._told = True

@@ -19,7 +19,7 @@ import click
 
 from service.server import run_server
 from workers.errors import CannotListen, FramemillError
-from workers.supervisor import Exit
+from workers.exits import Exit
 
 _PORT_TAKEN = "OSError: [Errno 48] Address already in use"
 _LAST_WORDS_BYTES = 4000
