@@ -14,11 +14,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
 from service.app import create_app
 from service.body import FORM_BYTES
 from service.chunks import BoundedChunks
 from service.counters import Counters
+from service.even_share import EvenShare
 from service.heirloom import Heirloom
 from service.keys import Access
 from service.link import SupervisorLink
@@ -85,10 +87,19 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         # gunicorn asks for settings dozens of times per request, through a search each time; found first they are free
         self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
 
+    def run(self) -> None:
+        """Be the master until asked to stop."""
+        _SideBySide(self).run()
+
     @property
     def body_s(self) -> float:
         """The longest time that a body may take."""
         return self._settings.body_ms / 1000
+
+    @property
+    def share(self) -> EvenShare:
+        """Which connections are this front's."""
+        return self._share
 
     def count_failed(self, error: FramemillError) -> None:
         """Count a request that was refused before it came to a thread."""
@@ -124,6 +135,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         plan = self._plan
         link = SupervisorLink(plan.handover.supervisor_fd)
         self._pool = pool
+        self._share = EvenShare(pool.control, pool.row)
         self._counters = Counters(pool.row)
         self._access.begin()
         switch = ProcessSwitch(self._heirloom, plan.state_dir)
@@ -132,6 +144,18 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
                 pool, self._counters, self._settings, self._access, switch, plan.state_dir, link, plan.project_name
             )
         )
+
+
+class _SideBySide(Arbiter):  # type: ignore[misc]  # gunicorn publishes no types
+    """gunicorn's master, which has its first workers start together: what they share is imported by then."""
+
+    def spawn_workers(self) -> None:
+        """See gunicorn, which waits for a moment after each; so it is where one replaces another."""
+        if self.worker_age:
+            super().spawn_workers()
+        else:
+            for _ in range(self.num_workers):
+                self.spawn_worker()
 
 
 def _allow_descriptors(wanted: int) -> None:

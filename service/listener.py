@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _FIRST_FD = 3  # SD_LISTEN_FDS_START
+_BACKLOG = 2048
 _HANDED_OVER = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 
 
@@ -69,6 +70,7 @@ def _bind(settings: Settings) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((settings.host, settings.port))
+        sock.listen(_BACKLOG)  # who comes before the server is ready waits until it is
     except OSError as error:
         raise CannotListen(
             f"cannot listen on {settings.host}, port {settings.port}: {error.strerror}; "

@@ -47,6 +47,7 @@ class Status:
                 "recycled": words[Control.RECYCLED],
                 "killed_for_time": words[Control.OVERDUE_KILLS],
             },
+            "connections": [row[FrontRow.CONNECTIONS] for row in control.fronts],
             "slots": {"per_front": self._pool.slots, "free_here": self._pool.free_slots},
             "reloads": words[Control.RELOADS],
             "frames": {

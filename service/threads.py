@@ -63,7 +63,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         patience = Patience(float(self.cfg.keepalive), _HEAD_S, self.app.body_s)
         self._lobby = Lobby(self.poller, patience, self.enqueue_req, self._count_out, self.app.count_failed)
         self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
-        self.set_accept_enabled(True)
+        self._share = self.app.share
         while self.alive and self.is_parent_alive():
             self._turn()
         self._drain()
@@ -75,8 +75,12 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
 
     def _turn(self) -> None:
         self.notify()
-        self.wait_for_and_dispatch_events(_TURN_S)
+        self.wait_for_and_dispatch_events(self._share.patience_s(_TURN_S))
         now_s = time.monotonic()
+        may_accept = self.alive and now_s >= self._accept_from
+        self._share.note(self.nr_conns, counts=may_accept)
+        if may_accept and not self._accepting and self._share.is_open(now_s):
+            self.set_accept_enabled(True)
         if now_s - self._looked_at < _TURN_S:
             return
         self._looked_at = now_s
@@ -84,12 +88,11 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         self.murder_keepalived()
         self.murder_pending()
         self._end_handshakes(now_s)
-        if self.alive and not self._accepting and now_s >= self._accept_from:
-            self.set_accept_enabled(True)
 
     def _drain(self) -> None:
         """Answer who is here, and who comes while others are still here; then close the door and answer the rest."""
         begun_s = time.monotonic()
+        self.set_accept_enabled(True)
         self._lobby.hurry(begun_s + _LINGER_S)
         self._cap_keepalive(begun_s + _LINGER_S)
         self._turn_until(begun_s + _LINGER_S)
@@ -118,7 +121,10 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
                 pass
 
     def accept(self, listener: socket.socket) -> None:
-        """Take a new connection into the lobby."""
+        """Take a new connection into the lobby, or leave it to a front that has fewer."""
+        if self.alive and not self._share.is_mine(self.nr_conns):
+            self.set_accept_enabled(False)
+            return
         self._accept_one(listener)
 
     def _accept_one(self, listener: socket.socket) -> bool:

@@ -23,6 +23,8 @@ A front's row::
           9  frames, 10 received_bytes, 11 wait_ns, 12 receive_ns, 13 decode_ns, 14 flow_ns, 15 encode_ns, 16 send_ns
          17 doubted_pid   a worker that left an answer that cannot be right; the supervisor sets it back
          18 not_kept      frames that ended their workers and could not be kept for inspection
+         19 connections   that it has now
+         20 turned_ns     when its main loop last came round, CLOCK_MONOTONIC; 0 where it takes no connections
 
 A worker's row::
 
@@ -90,6 +92,8 @@ class FrontRow:
     SEND_NS = 16
     DOUBTED_PID = 17
     NOT_KEPT = 18
+    CONNECTIONS = 19
+    TURNED_NS = 20
 
 
 class WorkerRow:

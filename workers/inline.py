@@ -40,7 +40,7 @@ class InlinePool(Pool):
         high = map_part(arena, geometry.requests_at, geometry.total_bytes, writable=False)
         control = ControlPage(low, geometry)
         control.format()
-        control.words[Control.WORKERS_READY] = control.words[Control.WORKERS_WANTED] = 1
+        control.words[Control.WORKERS_READY] = control.words[Control.WORKERS_WANTED] = control.words[Control.OPEN] = 1
         control.workers[0][WorkerRow.PID] = os.getpid()
         slots = headers(low, geometry)
         for header in slots:

@@ -40,15 +40,29 @@ def _none_free() -> NoFreeSlot:
     return NoFreeSlot("the server has as many frames as it can hold; try again shortly")
 
 
+def _areas(arena: ArenaFile, own: range) -> list[tuple[memoryview, memoryview]]:
+    """The request areas, to be filled, and the reply areas, to be read, of a front's own slots; it maps no others."""
+    geometry = arena.geometry
+    parts = (
+        (geometry.request_at(own.start), geometry.request_bytes, True),
+        (geometry.reply_at(own.start), geometry.reply_bytes, False),
+    )
+    requests, replies = (
+        [whole[at : at + each] for at in range(0, len(whole), each)]
+        for start, each, writable in parts
+        for whole in (map_part(arena, start, start + len(own) * each, writable=writable, populate=True),)
+    )
+    return list(zip(requests, replies, strict=True))
+
+
 class Pool:
     """One front's share of the slots."""
 
     def __init__(self, arena: ArenaFile, front: int, dispatch: Dispatch, longest_line: int = LONGEST_LINE) -> None:
         geometry = arena.geometry
-        self._geometry = geometry
         self._dispatch = dispatch
-        self._memory = map_part(arena, 0, geometry.total_bytes, writable=True, populate=True)
-        self.control = ControlPage(self._memory, geometry)
+        low = map_part(arena, 0, geometry.replies_at, writable=True, populate=True)
+        self.control = ControlPage(low, geometry)
         self.control.check()
         self.request_bytes = geometry.request_bytes
         self.row = self.control.fronts[front]
@@ -57,15 +71,16 @@ class Pool:
         hold_front(arena.fd, front)
         self.row[FrontRow.PID] = os.getpid()
         self._lock = threading.Lock()
-        self._headers = headers(self._memory, geometry)
-        self._areas = [self._areas_of(slot) for slot in range(geometry.slots)]
+        self._headers = headers(low, geometry)
+        own = geometry.slots_of_front(front)
+        self._areas = dict(zip(own, _areas(arena, own), strict=True))
         # counted here: a worker that writes at random may change what stands in a header
         self._generations = [min(header.words[Word.GENERATION], 1 << 63) for header in self._headers]
         self._free: list[int] = []
         self._line = Line(longest_line)
         self._limbo: set[int] = set()
         self._kept: int | None = None
-        for slot in geometry.slots_of_front(front):
+        for slot in own:
             self._headers[slot].mark()
             self._take_over(self._headers[slot])
 
@@ -89,14 +104,6 @@ class Pool:
             self._kept = header.index
         else:
             self._let_go(header)
-
-    def _areas_of(self, slot: int) -> tuple[memoryview, memoryview]:
-        """The request area, to be filled, and the reply area, to be read."""
-        request, reply = self._geometry.request_at(slot), self._geometry.reply_at(slot)
-        return (
-            self._memory[request : request + self._geometry.request_bytes],
-            self._memory[reply : reply + self._geometry.reply_bytes].toreadonly(),
-        )
 
     @property
     def free_slots(self) -> int:

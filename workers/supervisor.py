@@ -191,6 +191,7 @@ class Supervisor:
                 self._start_fronts()
         if not self._announced and self._fronts_ready >= self._settings.fronts and self._crew.complete:
             self._announced = True
+            self.control.words[Control.OPEN] = 1
             started_ns = self.control.words[Control.STARTED_NS]
             _log.info("ready after %.2f s", (now_ns - started_ns) / 1e9)
             self._announce("ready", 0)
