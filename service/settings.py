@@ -23,6 +23,7 @@ from workers.errors import SettingsInvalid
 from workers.settings import PoolSettings, split_names
 
 _PREFIX = "FRAMEMILL_"
+_NOT_CHOSEN = "default_factory_not_called"  # a default that depends on a setting with a mistake of its own
 _CREDENTIAL = "framemill.api_key"
 
 
@@ -125,7 +126,8 @@ def load_settings(server_table: dict[str, Any], command_line: dict[str, Any]) ->
     try:
         return Settings(**merged)
     except ValidationError as error:
-        lines = [_explain(dict(mistake), environment, given) for mistake in error.errors()]
+        mistakes = [dict(mistake) for mistake in error.errors() if mistake["type"] != _NOT_CHOSEN]
+        lines = [_explain(mistake, environment, given) for mistake in mistakes]
         raise SettingsInvalid("\n".join(lines)) from None
 
 

@@ -16,6 +16,8 @@ from faults import FRAME, RAW, children_of, until
 from raw_http import Connection
 from running import Server, serving, write_project
 
+from workers.settings import fronts_for
+
 _ASK = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
 _CAMERAS = 24
 _SLOW = """
@@ -163,3 +165,25 @@ def test_who_comes_before_the_server_is_ready_waits_until_then_and_is_answered(t
         crowd.join()
     assert statuses == [200] * 9
     assert not any(early)
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "slots", "fronts"),
+    [
+        (1, 1, 0, 1),
+        (2, 2, 0, 1),
+        (3, 3, 0, 1),
+        (4, 4, 0, 2),
+        (8, 8, 0, 4),
+        (16, 16, 0, 8),
+        (64, 64, 0, 8),
+        (16, 2, 0, 1),  # few workers have few fronts
+        (2, 8, 0, 1),  # and more workers than cores are no more cores
+        (16, 16, 4, 2),  # who asks for few slots means to have few
+        (16, 16, 1, 1),
+    ],
+)
+def test_a_server_that_is_not_told_has_a_front_for_two_workers(
+    cores: int, workers: int, slots: int, fronts: int
+) -> None:
+    assert fronts_for(cores, workers, slots) == fronts

@@ -35,7 +35,7 @@ def _what_is_missing(error: OSError | MemoryError) -> str:
 @click.option("--host", help="address to listen on; default 127.0.0.1")
 @click.option("--port", type=int, help="TCP port; default 8000, 0 for any free one")
 @click.option("--workers", type=int, help="processes that inspect frames; default one per core")
-@click.option("--fronts", type=int, help="processes that speak HTTP; default one per four cores")
+@click.option("--fronts", type=int, help="processes that speak HTTP; default one for two workers")
 @click.option("--api-key-file", type=click.Path(path_type=Path), help="file whose first line is the API key")
 @click.option("--keys-file", type=click.Path(path_type=Path), help="file with a key for each client: framemill keys")
 @click.option("--stop-key", help="key that /stop asks for; without one /stop does not exist")
