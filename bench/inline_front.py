@@ -18,8 +18,10 @@ from typing import Any
 
 from bench.server import Measured
 from service.front import Fronts
+from service.heirloom import Heirloom
 from service.plan import FrontPlan
 from service.settings import Settings
+from service.switch import ProcessSwitch
 from workers.arena import create_arena
 from workers.channel import Channel
 from workers.flow.project import load_project
@@ -45,6 +47,8 @@ def main(project: Path) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     listener.set_inheritable(True)
     unused, supervisor = socket.socketpair()
+    heirloom = Heirloom.create()
+    ProcessSwitch(heirloom, Path(tempfile.gettempdir())).begin(inherited=False)
     plan = FrontPlan(
         handover=Handover(
             arena=create_arena(Settings(workers=1, max_frame_mib=1, max_reply_mib=1).geometry()),
@@ -54,6 +58,7 @@ def main(project: Path) -> None:
         settings=settings.model_dump(mode="json", exclude={"api_key", "stop_key"}),
         listen_fd=listener.fileno(),
         listener_is_ours=True,
+        heirloom_fd=heirloom.fd,
         state_dir=Path(tempfile.gettempdir()),
         version_places=(),
         project_name="inline",

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from service.quarantine import Quarantine
     from service.settings import Settings
     from service.sources import Source
+    from service.switch import ProcessSwitch
     from workers.lease import Lease
     from workers.pool import Pool
     from workers.reply import Reply
@@ -97,6 +98,7 @@ class Desk:
     answering: Answering
     counters: Counters
     quarantine: Quarantine
+    switch: ProcessSwitch
 
     def handle(self, req: falcon.Request, resp: falcon.Response, source: Source) -> None:
         """Take a slot, fill it, have it inspected, and answer."""
@@ -106,7 +108,7 @@ class Desk:
             body = RequestBody(req, self.pool.request_bytes)
             wish = self._understand(req, source, body)
             self._await_worker()
-            self.pool.entry.foresee(self._due_ns(wish, begun_ns), wish.client)
+            self.pool.entry.foresee(self._due_ns(wish, begun_ns), self._client(wish))
             with ExitStack() as until_sent:
                 lease = until_sent.enter_context(self._lease(wish, body, begun_ns))
                 reply = self._inspect(lease, wish, body, begun_ns)
@@ -141,11 +143,14 @@ class Desk:
             raise self._failed(error, wish) from error.__cause__
 
     def _lease(self, wish: Wish, bring: Bring, begun_ns: int) -> Lease:
-        deadline_ns, scarce = self._due_ns(wish, begun_ns), self.pool.is_scarce
+        deadline_ns, client, scarce = self._due_ns(wish, begun_ns), self._client(wish), self.pool.is_scarce
         if scarce:  # then it may have to wait for the frame
-            self.pool.entry.foresee(deadline_ns, wish.client)
+            self.pool.entry.foresee(deadline_ns, client)
         bring.prepare(scarce=scarce)
-        return self.pool.lease(deadline_ns, self.settings.queue_ms, wish.client)
+        return self.pool.lease(deadline_ns, self.settings.queue_ms, client)
+
+    def _client(self, wish: Wish) -> str:
+        return wish.client if self.switch.is_on else ""  # then no flow has to see it
 
     def _due_ns(self, wish: Wish, begun_ns: int) -> int:
         return begun_ns + min(self.settings.deadline_ms, wish.asked.deadline_ms or _NEVER_MS) * _MS_NS
@@ -181,7 +186,7 @@ class Desk:
     def _job(self, wish: Wish, received: Received) -> Job:
         if not received.length:
             raise IncompleteBody("the body is empty; an image was expected")
-        return wish.job(received, Task.INSPECT if self.pool.control.process_is_on else Task.MEASURE)
+        return wish.job(received, Task.INSPECT if self.switch.is_on else Task.MEASURE)
 
     def _run(self, lease: Lease, job: Job, received: Received, client_fd: int) -> Reply:
         try:

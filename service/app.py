@@ -17,7 +17,7 @@ from service.panel import Panel, PanelSwitch
 from service.quarantine import Quarantine
 from service.sources import EncodedFrame, RawFrame, SegmentFrame
 from service.status import ReloadResource, StatusResource
-from service.switch import ProcessResource, ProcessSwitch
+from service.switch import ProcessResource
 from workers.errors import FramemillError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from service.link import SupervisorLink
     from service.settings import Settings
     from service.status import Status
+    from service.switch import ProcessSwitch
     from workers.pool import Pool
 
 
@@ -35,6 +36,7 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     counters: Counters,
     settings: Settings,
     access: Access,
+    switch: ProcessSwitch,
     state_dir: Path,
     link: SupervisorLink,
     status: Status,
@@ -45,13 +47,12 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     app.add_error_handler(falcon.HTTPError, on_http_error)
     app.add_error_handler(FramemillError, on_framemill_error)
     answering = Answering(counters, pool.is_needed)
-    desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"))
-    switch = ProcessSwitch(pool.control, state_dir)
+    desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"), switch)
     _add_vendor_routes(app, desk, settings)
     if settings.stop_key is not None:
         app.add_route("/stop", Stop(settings, access, link))
     app.add_route("/livez", Live())
-    app.add_route("/readyz", Ready(pool))
+    app.add_route("/readyz", Ready(pool, switch))
     app.add_route("/metrics", Metrics(status))
     app.add_route("/api/v1/process", ProcessResource(switch))
     app.add_route("/api/v1/status", StatusResource(status))

@@ -5,8 +5,9 @@ somebody tries. What it must not do: lock out a gateway whose cameras share an a
 key. So a right key passes all the same if it is random (nobody finds 32 random bytes by trying), or if it has been
 right from this address before.
 
-The table lives in memory that all fronts share, of a fixed size, and needs no lock: a lost word costs a count. An
-address has one row, found by a keyed hash; one that comes to a taken row takes it over. Words, unsigned 64-bit::
+The table lives in memory that all fronts share (heirloom.py), of a fixed size, and needs no lock: a lost word costs a
+count. An address has one row, found by a keyed hash; one that comes to a taken row takes it over. Words, unsigned
+64-bit::
 
     word  0  tag       the rest of the keyed hash of the address
           1  failures  so far, since the row was taken
@@ -20,8 +21,6 @@ import enum
 import hashlib
 import ipaddress
 import logging
-import mmap
-import os
 import time
 
 _log = logging.getLogger(__name__)
@@ -30,6 +29,7 @@ A_MINUTE = 10
 _MINUTE_NS = 60 * 10**9
 _ROWS = 4096
 _WORDS = 16
+TABLE_BYTES = _ROWS * _WORDS * 8
 _TAG, _FAILURES, _PROVEN, _TIMES = 0, 1, 2, 3
 _V6_NETWORK_BITS = 64  # who has one address of an IPv6 network has all of them
 
@@ -42,11 +42,11 @@ class Kind(enum.Enum):
 
 
 class Attempts:
-    """Counts failures by address; made before the fronts are forked, and shared by them."""
+    """Counts failures by address in `words`, a table that all fronts share; `seed` says where an address is in it."""
 
-    def __init__(self) -> None:
-        self._seed = os.urandom(16)
-        self._words = memoryview(mmap.mmap(-1, _ROWS * _WORDS * 8)).cast("Q")
+    def __init__(self, words: memoryview, seed: bytes) -> None:
+        self._seed = seed
+        self._words = words
 
     def fail(self, address: str, kind: Kind = Kind.API_KEY) -> int:
         """Count a failure; returns 0, or for how many seconds there were too many, in which case it is not counted."""

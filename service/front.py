@@ -14,12 +14,15 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
 from service.app import create_app
 from service.body import FORM_BYTES
 from service.certificates import Certificates
 from service.chunks import BoundedChunks
 from service.counters import Counters
+from service.even_share import EvenShare
+from service.heirloom import Heirloom
 from service.holdings import HELD
 from service.keys import Access
 from service.link import SupervisorLink
@@ -27,6 +30,7 @@ from service.plan import FrontPlan
 from service.settings import Settings
 from service.spelling import spell_headers
 from service.status import Status
+from service.switch import ProcessSwitch
 from workers.control import Control
 from workers.dispatch import QueueDispatch
 from workers.parent import die_with_parent, keep_private
@@ -49,7 +53,8 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
     def __init__(self, plan: FrontPlan) -> None:
         self._plan = plan
         self._settings = Settings(**{**plan.settings, "stop_key": plan.stop_key})
-        self._access = Access.of(self._settings, plan.api_key)
+        self._heirloom = Heirloom(plan.heirloom_fd)
+        self._access = Access.of(self._settings, plan.api_key, self._heirloom)
         self.certificates = _certificates(self._settings)
         super().__init__()
 
@@ -91,6 +96,10 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         # gunicorn asks for settings dozens of times per request, through a search each time; found first they are free
         self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
 
+    def run(self) -> None:
+        """Be the master until asked to stop."""
+        _SideBySide(self).run()
+
     @property
     def body_s(self) -> float:
         """The longest time that a body may take."""
@@ -100,6 +109,11 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
     def send_s(self) -> float:
         """The longest time that an answer may take to be sent."""
         return self._settings.send_ms / 1000
+
+    @property
+    def share(self) -> EvenShare:
+        """Which connections are this front's."""
+        return self._share
 
     def count_cut_off(self) -> None:
         """Count a connection that was ended because its client did not take its answer."""
@@ -140,16 +154,30 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         plan = self._plan
         link = SupervisorLink(plan.handover.supervisor_fd)
         self._pool = pool
+        self._share = EvenShare(pool.control, pool.row)
         self._counters = Counters(pool.row)
         self._access.begin()
         if self.certificates is not None:
             self.certificates.begin()
         # a client may always have one body of the largest size here
         HELD.set_budget(max(self._settings.max_held_mib << 20, 2 * BoundedChunks.most_bytes))
-        status = Status(pool, plan.project_name, Comparison(plan.version_places))
+        switch = ProcessSwitch(self._heirloom, plan.state_dir)
+        status = Status(pool, switch, plan.project_name, Comparison(plan.version_places))
         return spell_headers(
-            create_app(pool, self._counters, self._settings, self._access, plan.state_dir, link, status)
+            create_app(pool, self._counters, self._settings, self._access, switch, plan.state_dir, link, status)
         )
+
+
+class _SideBySide(Arbiter):  # type: ignore[misc]  # gunicorn publishes no types
+    """gunicorn's master, which has its first workers start together: what they share is imported by then."""
+
+    def spawn_workers(self) -> None:
+        """See gunicorn, which waits for a moment after each; so it is where one replaces another."""
+        if self.worker_age:
+            super().spawn_workers()
+        else:
+            for _ in range(self.num_workers):
+                self.spawn_worker()
 
 
 def _certificates(settings: Settings) -> Certificates | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from service.keys import Access
     from service.link import SupervisorLink
     from service.settings import Settings
+    from service.switch import ProcessSwitch
     from workers.pool import Pool
 
 # the level of the vendor's REST API that we speak; its SDK sends numpy frames through shared memory from 3.18.0 on
@@ -64,8 +65,9 @@ class Live:
 class Ready:
     """/readyz: a frame sent now would be inspected; if not, why not."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, switch: ProcessSwitch) -> None:
         self._pool = pool
+        self._switch = switch
 
     def on_get(self, _: falcon.Request, resp: falcon.Response) -> None:
         """Answer 200 or 503 with the reasons."""
@@ -77,8 +79,9 @@ class Ready:
             reasons.append("the project ended the workers that inspected its frames; frames are refused")
         if not control.workers_ready:
             reasons.append("no worker is ready")
-        if not control.process_is_on:
-            reasons.append("the Process switch is off")
+        if not self._switch.is_on:
+            why = self._switch.why_off
+            reasons.append(f"the Process switch is off: {why}" if why else "the Process switch is off")
         resp.status = 503 if reasons else 200
         resp.data = orjson.dumps({"ready": not reasons, "reasons": reasons})
         resp.content_type = falcon.MEDIA_JSON

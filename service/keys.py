@@ -8,6 +8,7 @@ this server's own page and from programs (sites.py).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,7 @@ from workers.errors import Forbidden, TooManyAttempts, Unauthorized
 if TYPE_CHECKING:
     import falcon
 
+    from service.heirloom import Heirloom
     from service.settings import Settings
 
 # what machines ask before they have a key, and /stop, which has a key of its own
@@ -40,7 +42,7 @@ RING = "framemill.keyring"  # where in its environ a request keeps the keys that
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What all fronts share to decide who may ask; made before they are forked."""
+    """What all fronts share to decide who may ask."""
 
     keys: KeyWatch | None
     attempts: Attempts
@@ -48,15 +50,16 @@ class Access:
     hosts: HostRule
 
     @classmethod
-    def of(cls, settings: Settings, api_key: str | None) -> Self:
-        """Make it from the settings, and from the one key where there is one."""
+    def of(cls, settings: Settings, api_key: str | None, heirloom: Heirloom) -> Self:
+        """Make it from the settings, from the one key where there is one, and from what fronts before have left."""
         keys = None
         if api_key is not None or settings.keys_file is not None:
             keys = KeyWatch(None if api_key is None else single_key(api_key), settings.keys_file)
         return cls(
             keys,
-            Attempts(),
-            Sessions(secure=settings.certfile is not None),
+            # with another key nothing is known of any address: what it has proven was the key before
+            Attempts(heirloom.attempts, _seed(heirloom.seed, api_key)),
+            Sessions(heirloom.secret, secure=settings.certfile is not None),
             HostRule(settings.allowed_hosts, keys_are_set=keys is not None),
         )
 
@@ -73,6 +76,10 @@ class Access:
             return
         _refuse_many(self.attempts.fail(address, Kind.STOP_KEY))
         raise Forbidden("the stop key is missing or wrong")
+
+
+def _seed(seed: bytes, api_key: str | None) -> bytes:
+    return hashlib.blake2b((api_key or "").encode("utf-8", "surrogateescape"), digest_size=16, key=seed).digest()
 
 
 def require(req: falcon.Request, scope: Scope) -> None:

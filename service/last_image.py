@@ -27,15 +27,12 @@ class LastImage:
         """Answer with the kept frame as `response_type` asks."""
         desk = self._desk
         wanted = asked(query_values(req))
-        newest = desk.pool.control.newest_frame()
-        if newest is None:
+        if not desk.pool.control.newest_done_ns:
             raise NoLastImage("no frame has been analysed since the server started")
         deadline_ns = time.monotonic_ns() + desk.settings.deadline_ms * 1_000_000
         with ExitStack() as until_sent:
             lease = until_sent.enter_context(desk.pool.lease(deadline_ns, desk.settings.queue_ms))
-            source, generation = newest
-            job = Job(task=Task.SHOW, response=wanted.response, source=source, source_generation=generation)
-            reply = lease.run(job, 0)
+            reply = lease.run(Job(task=Task.SHOW, response=wanted.response), 0)
             resp.set_header("Cache-Control", "no-store")
             desk.answering.write(req, resp, wanted, reply, until_sent)
 

@@ -27,6 +27,7 @@ _POLICY = (
 )
 _FORM_BYTES = 1000
 _SHOWN_RECTANGLES = 12
+_JUST_NOW_S = 10  # the page is drawn anew every five
 
 
 def _templates() -> Environment:
@@ -45,7 +46,9 @@ class Panel:
 
     def on_get(self, _: falcon.Request, resp: falcon.Response) -> None:
         """Render the page."""
-        resp.text = self._page.render(now=self._status.snapshot(), last=self._last_frame())
+        resp.text = self._page.render(
+            now=self._status.snapshot(), last=self._last_frame(), why_off=self._desk.switch.why_off
+        )
         resp.content_type = falcon.MEDIA_HTML
         resp.set_header("Content-Security-Policy", _POLICY)
         resp.set_header("X-Content-Type-Options", "nosniff")
@@ -55,27 +58,37 @@ class Panel:
     on_head = on_get
 
     def _last_frame(self) -> dict[str, Any] | None:
-        """The context of the last frame and the address of its picture; None where there is none to show."""
+        """What was found in the last frame and how old that is, or why it cannot be shown; None before the first."""
         pool = self._desk.pool
-        newest = pool.control.newest_frame()
-        if newest is None:
+        done_ns = pool.control.newest_done_ns
+        if not done_ns:
             return None
-        source, generation = newest
-        deadline_ns = time.monotonic_ns() + self._desk.settings.deadline_ms * 1_000_000
+        now_ns = time.monotonic_ns()
         try:
+            deadline_ns = now_ns + self._desk.settings.deadline_ms * 1_000_000
             with pool.lease(deadline_ns, self._desk.settings.queue_ms) as lease:
-                job = Job(task=Task.SHOW, source=source, source_generation=generation)
-                context = orjson.loads(bytes(lease.run(job, 0).context))
-        except FramemillError:
-            return None
+                context = orjson.loads(bytes(lease.run(Job(task=Task.SHOW), 0).context))
+        except FramemillError as error:
+            return {"trouble": error.message}
         rectangles = context["detectedRectangles"]
         return {
+            "trouble": "",
             "context": context,
+            "age": age((now_ns - done_ns) // 10**9),
             "rectangles": rectangles[:_SHOWN_RECTANGLES],
             "more": max(0, len(rectangles) - _SHOWN_RECTANGLES),
             # a number that changes with the frame, so that no browser shows an older picture
-            "tag": f"{source}-{generation}",
+            "tag": done_ns,
         }
+
+
+def age(seconds: int) -> str:
+    """Say in words how long ago something was: the largest whole unit is enough."""
+    for unit_s, unit in ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+        count = seconds // unit_s
+        if count > 0 and seconds >= _JUST_NOW_S:
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
 
 
 class PanelSwitch:

@@ -19,6 +19,7 @@ class FrontPlan(BaseModel):
     settings: dict[str, Any]
     listen_fd: int
     listener_is_ours: bool
+    heirloom_fd: int
     state_dir: Path
     version_places: tuple[Path, ...]
     project_name: str

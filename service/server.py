@@ -11,15 +11,16 @@ from typing import Any
 
 from service.entrance import check_entrance
 from service.environment import for_fronts
+from service.heirloom import Heirloom
 from service.listener import Listener, listener
 from service.notify import notify_systemd
 from service.plan import FrontPlan
 from service.project_source import ProjectSource
 from service.settings import Settings, load_settings
 from service.succession import predecessor, start_successor
-from service.switch import read_switch
+from service.switch import ProcessSwitch
 from workers.errors import SettingsInvalid
-from workers.exit_status import Exit
+from workers.exits import Exit
 from workers.flow.project import Project, load_project
 from workers.handover import Handover
 from workers.isolated import isolated
@@ -48,6 +49,11 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
     project = source.load()
     before = predecessor()
     open_to = before.open_to if before else listener(settings)
+    inherited = before.heirloom if before else None
+    heirloom = inherited or Heirloom.create()
+    heirloom.keep_from_children()
+    switch = ProcessSwitch(heirloom, state_dir)
+    switch.begin(inherited=inherited is not None)
     url = _url(settings, open_to)
 
     def plan(handover: Handover) -> FrontPlan:
@@ -56,6 +62,7 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
             settings=settings.model_dump(mode="json", exclude={"api_key", "stop_key"}),
             listen_fd=open_to.sock.fileno(),
             listener_is_ours=open_to.is_ours,
+            heirloom_fd=heirloom.fd,
             state_dir=state_dir,
             version_places=source.places,
             project_name=project.name,
@@ -69,17 +76,21 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
             say_ready(project.name, url)
         if what == "ready" and before and before.take_over():
             return  # that one tells systemd which process is the main one now
+        if what == "alone":
+            if inherited is None:  # what the one before did with its own switch in its last moments counts
+                switch.read_again()
+            return
         notify_systemd(what, pid)
 
     keep_private()
     supervisor = Supervisor(
         settings,
         project,
-        front_command=_FrontStart(plan, open_to.sock),
+        front_command=_FrontStart(plan, open_to.sock, heirloom),
         load_project=source.load,
         announce=announce,
-        process_on=lambda: read_switch(state_dir),
-        start_successor=lambda: start_successor(open_to),
+        tend=switch.settle,
+        start_successor=lambda: start_successor(open_to, heirloom),
         follows=before.link if before else None,
         tidy=source.tidy_apart,
     )
@@ -93,9 +104,9 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
 class _FrontStart:
     """Says how the fronts are started; their plan, which holds keys, is handed over in memory that has no name."""
 
-    def __init__(self, make_plan: Callable[[Handover], FrontPlan], sock: socket.socket) -> None:
+    def __init__(self, make_plan: Callable[[Handover], FrontPlan], sock: socket.socket, heirloom: Heirloom) -> None:
         self._make_plan = make_plan
-        self._sock = sock
+        self._fds = (sock.fileno(), heirloom.fd)
         self._plan_fd = -1
 
     def __call__(self, handover: Handover) -> tuple[list[str], dict[str, str], tuple[int, ...]]:
@@ -103,7 +114,7 @@ class _FrontStart:
             self._plan_fd = os.memfd_create("framemill-plan")
             os.write(self._plan_fd, self._make_plan(handover).model_dump_json().encode())
         command = isolated("-m", "service.front", str(self._plan_fd))
-        return command, for_fronts(), (self._sock.fileno(), self._plan_fd)
+        return command, for_fronts(), (*self._fds, self._plan_fd)
 
 
 def _state_dir(settings: Settings, project: Project) -> Path:

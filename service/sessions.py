@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import time
 from typing import TYPE_CHECKING
 
@@ -18,13 +17,13 @@ _LASTS_S = 12 * 3600  # a shift, and the one before it
 
 
 class Sessions:
-    """Makes and reads the cookies; made before the fronts are forked, so that all of them know each other's.
+    """Makes and reads the cookies; whoever has the same `secret` knows them, so all fronts do, and those that follow.
 
     A cookie says who, and until when, under a MAC that is made of the client's key too: it ends with its key.
     """
 
-    def __init__(self, *, secure: bool) -> None:
-        self._secret = os.urandom(32)
+    def __init__(self, secret: bytes, *, secure: bool) -> None:
+        self._secret = secret
         self._secure = secure
 
     def open(self, resp: falcon.Response, client: Client) -> None:

@@ -17,6 +17,7 @@ from workers.pace import Pace
 
 if TYPE_CHECKING:
     from service.link import SupervisorLink
+    from service.switch import ProcessSwitch
     from workers.pool import Pool
     from workers.versions.on_disk import Comparison
 
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 class Status:
     """Takes snapshots; all numbers are sums over all fronts."""
 
-    def __init__(self, pool: Pool, project_name: str, on_disk: Comparison) -> None:
+    def __init__(self, pool: Pool, switch: ProcessSwitch, project_name: str, on_disk: Comparison) -> None:
         self._pool = pool
+        self._switch = switch
         self._project_name = project_name
         self._pace = Pace(pool.control.words)
         self._on_disk = on_disk
@@ -45,7 +47,7 @@ class Status:
             "projectOnDisk": on_disk.state,
             "changedFiles": on_disk.files,
             "projectMistakes": on_disk.mistakes,
-            "process": control.process_is_on,
+            "process": self._switch.is_on,
             "stopping": control.stopping,
             "uptime_s": round((time.monotonic_ns() - words[Control.STARTED_NS]) / 1e9, 1),
             "workers": {
@@ -71,6 +73,7 @@ class Status:
                 "received_bytes": control.total(FrontRow.RECEIVED_BYTES),
             },
             "connections": {
+                "per_front": [row[FrontRow.CONNECTIONS] for row in control.fronts],
                 "cut_off": control.total(FrontRow.CUT_OFF),
                 "unread_bytes_here": unread_bytes(),
             },

@@ -79,7 +79,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         certificates = self.app.certificates
         self._handshakes = Handshakes(self._lobby, certificates, patience) if certificates else None
         self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
-        self.set_accept_enabled(True)
+        self._share = self.app.share
         while self.alive and self.is_parent_alive():
             self._turn()
         self._drain()
@@ -91,20 +91,23 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
 
     def _turn(self) -> None:
         self.notify()
-        self.wait_for_and_dispatch_events(_BUSY_TURN_S if self._turns.is_waiting else _TURN_S)
+        self.wait_for_and_dispatch_events(_BUSY_TURN_S if self._turns.is_waiting else self._share.patience_s(_TURN_S))
         self._turns.call()
         now_s = time.monotonic()
+        may_accept = self.alive and now_s >= self._accept_from
+        self._share.note(self.nr_conns, counts=may_accept)
+        if may_accept and not self._accepting and self._share.is_open(now_s):
+            self.set_accept_enabled(True)
         if now_s - self._looked_at < _TURN_S:
             return
         self._looked_at = now_s
         self._lobby.call_time()
         self._outbox.call_time()
-        if self.alive and not self._accepting and now_s >= self._accept_from:
-            self.set_accept_enabled(True)
 
     def _drain(self) -> None:
         """Answer who is here, and who comes while others are still here; then close the door and answer the rest."""
         begun_s = time.monotonic()
+        self.set_accept_enabled(True)
         self._lobby.hurry(begun_s + _LINGER_S)
         self._turn_until(begun_s + _LINGER_S)
         self._door_closes = self.app.closes_the_door
@@ -133,8 +136,13 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
                 pass
 
     def accept(self, listener: socket.socket) -> None:
-        """Take new connections into the lobby: some at once, for where much goes on a turn takes its time."""
+        """Take new connections into the lobby, some at once, for where much goes on a turn takes its time.
+
+        They are left to a front that has fewer.
+        """
         for _ in range(_ACCEPTED_AT_ONCE):
+            if self.alive and not self._share.is_mine(self.nr_conns):
+                self.set_accept_enabled(False)
             if not self._accepting or not self._accept_one(listener):
                 break
 

@@ -111,7 +111,7 @@ def _supervise(project: Path, settings: PoolSettings, link: socket.socket) -> in
         front_command=front_command,
         load_project=lambda: load_project(project),
         announce=announce,
-        process_on=lambda: True,
+        tend=lambda: None,
         start_successor=_no_successor,
     ).run()
 

@@ -8,7 +8,9 @@ import json
 import random
 import time
 from collections.abc import Iterator
+from typing import Any
 
+import httpx
 import pytest
 import requests
 from faults import until
@@ -146,3 +148,30 @@ def test_no_query_stands_in_the_log(proxy: Proxy) -> None:
 def test_a_large_upload_that_is_refused_early_gets_its_answer(proxy: Proxy) -> None:
     url = f"http://127.0.0.1:{proxy.port}/analyze_raw_image?width=4&height=1"
     assert requests.post(url, data=bytes(20 << 20), timeout=60).status_code == 400
+
+
+def _frame(client: httpx.Client) -> dict[str, Any]:
+    answer = client.post("/analyze_raw_image?width=4&height=1", content=b"abcd")
+    assert answer.status_code == 200, answer.text
+    context: dict[str, Any] = answer.json()
+    return context
+
+
+def test_with_the_process_switch_off_people_probes_and_frames_are_answered_by_the_server(proxy: Proxy) -> None:
+    with httpx.Client(base_url=f"http://127.0.0.1:{proxy.port}", timeout=60) as client:
+        try:
+            assert client.put("/api/v1/process", json={"process": False}).json() == {"process": False}
+            for _ in range(20):  # also until the proxy has noticed
+                assert _frame(client)["processing"] is False
+            if proxy.name == "haproxy":
+                until(lambda: any("inspecting/one is DOWN" in line for line in proxy.log))
+            for _ in range(20):
+                assert _frame(client)["processing"] is False
+            assert "Switch process on" in client.get("/").text
+            assert client.get("/livez").status_code == 200
+            assert client.get("/metrics").status_code == 200
+            ready = client.get("/readyz")
+            assert (ready.status_code, ready.json()["reasons"]) == (503, ["the Process switch is off"])
+        finally:
+            assert client.put("/api/v1/process", json={"process": True}).json() == {"process": True}
+        until(lambda: _frame(client)["processing"])

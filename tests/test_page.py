@@ -15,7 +15,7 @@ from pictures import png
 from running import serving, write_project
 
 
-class _Tags(html.parser.HTMLParser):
+class Tags(html.parser.HTMLParser):
     """Collects the tags of a page."""
 
     def __init__(self, page: str) -> None:
@@ -38,14 +38,14 @@ def test_it_shows_the_switch_the_workers_the_counters_and_the_last_frame(
     assert answer.headers["content-type"].startswith("text/html")
     for words in ("Switch process off", "2 of 2", "Free places", "64 x 48 px", "OK", "NOK"):
         assert words in answer.text
-    tags = _Tags(answer.text)
+    tags = Tags(answer.text)
     assert not tags.named("script")
     picture = client.get("/" + str(tags.named("img")[0]["src"]))
     assert picture.headers["content-type"] == "image/png"
 
 
 def test_the_switch_is_a_form_that_comes_back_to_the_page(client: httpx.Client) -> None:
-    form = _Tags(client.get("/").text).named("form")[0]
+    form = Tags(client.get("/").text).named("form")[0]
     for state, words in (("off", "Switch process on"), ("on", "Switch process off")):
         answer = client.post(f"/{form['action']}", data={"process": state}, headers={"Origin": str(client.base_url)})
         assert answer.status_code == 303
@@ -87,7 +87,7 @@ def test_content_of_frames_is_shown_as_text_and_nothing_may_run(tmp_path: Path, 
     with serving(project) as server, server.client() as client:
         client.post("/analyze_image", content=png(scene))
         answer = client.get("/")
-        assert not _Tags(answer.text).named("script")
+        assert not Tags(answer.text).named("script")
         assert "&lt;script&gt;alert(1)" in answer.text
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
         assert "script-src" not in answer.headers["Content-Security-Policy"]
@@ -98,7 +98,7 @@ def test_with_a_key_the_page_works_with_it_in_its_address(tmp_path: Path, scene:
     with serving(write_project(tmp_path / "p"), env=env) as server, server.client() as client:
         query = {"api_key": "k&y"}
         client.post("/analyze_image", params=query, content=png(scene))
-        tags = _Tags(client.get("/", params=query, follow_redirects=True).text)
+        tags = Tags(client.get("/", params=query, follow_redirects=True).text)
         assert client.get("/" + str(tags.named("img")[0]["src"])).status_code == 200
         answer = client.post("/" + str(tags.named("form")[0]["action"]), data={"process": "off"})
         assert client.get("/" + answer.headers["Location"].removeprefix("./")).status_code == 200

@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from children import processes_pool
 from faults import until
+from pictures import decoded
 from running import write_project
 
 from workers import exchange
+from workers.control import FrontRow, WorkerRow
 from workers.errors import (
     DeadlineExceeded,
     FrameSizeMismatch,
@@ -30,6 +32,7 @@ from workers.inline import InlinePool
 from workers.job import Encoding, Job, ResponseType, Task
 from workers.pool import Pool
 from workers.settings import PoolSettings
+from workers.slot import Word
 
 CODE = """
 def main(context):
@@ -189,31 +192,61 @@ def test_a_frame_whose_deadline_has_passed_is_not_inspected(pool: Pool) -> None:
     run(pool, 3)
 
 
-def _show(pool: Pool, response: ResponseType, newest: tuple[int, int] | None) -> tuple[bytes, bytes]:
-    assert newest is not None
+def _show(pool: Pool, response: ResponseType) -> tuple[bytes, bytes]:
     with pool.lease(soon(), 1000) as lease:
-        job = Job(task=Task.SHOW, response=response, source=newest[0], source_generation=newest[1])
-        reply = lease.run(job, 0)
+        reply = lease.run(Job(task=Task.SHOW, response=response), 0)
         return bytes(reply.picture), bytes(reply.context)
 
 
 def test_the_last_frame_can_be_shown_again_with_what_the_flow_made_of_it(pool: Pool) -> None:
-    assert pool.control.newest_frame() is None
+    assert pool.control.newest_done_ns == 0
+    with pytest.raises(NoLastImage):
+        _show(pool, ResponseType.IMAGE)
     for value in range(5):
         picture, context = run(pool, value, response=ResponseType.IMAGE)
         for _ in range(2):
-            shown, shown_context = _show(pool, ResponseType.IMAGE, pool.control.newest_frame())
+            shown, shown_context = _show(pool, ResponseType.IMAGE)
             assert shown == picture
             assert json.loads(shown_context) == context
 
 
-def test_a_frame_that_has_been_replaced_is_not_shown(pool: Pool) -> None:
+def test_the_last_frame_is_shown_whole_while_newer_ones_replace_it_all_the_time(pool: Pool) -> None:
     run(pool, 1)
-    old = pool.control.newest_frame()
-    for value in range(SETTINGS.slots_per_front + 2):
+    over = threading.Event()
+    posted: list[int] = []
+
+    def camera(value: int) -> None:
+        while not over.is_set():
+            run(pool, value)
+            posted.append(value)
+
+    cameras = [threading.Thread(target=camera, args=(value,)) for value in (7, 200)]
+    for thread in cameras:
+        thread.start()
+    try:
+        shown = [_show(pool, ResponseType.IMAGE) for _ in range(100)]
+        until(lambda: len(posted) > 100)
+    finally:
+        over.set()
+        for thread in cameras:
+            thread.join()
+    for picture, context in shown:
+        assert set(np.unique(decoded(picture)[1:])) == {json.loads(context)["seen"][1] // 600}
+    until(lambda: pool.free_slots == SETTINGS.slots_per_front)
+    assert _show(pool, ResponseType.CONTEXT)
+
+
+def test_a_frame_that_a_worker_draws_again_is_left_alone_and_one_whose_worker_died_is_not(pool: Pool) -> None:
+    run(pool, 1)
+    row = pool.control.workers[0]
+    held = pool.row[FrontRow.LAST_SLOT]
+    row[WorkerRow.SHOWS], pool._headers[held].words[Word.WATCHED] = held + 1, 1
+    for value in range(20):
         run(pool, value)
-    with pytest.raises(NoLastImage):
-        _show(pool, ResponseType.CONTEXT, old)
+    assert pool.free_slots == SETTINGS.slots_per_front - 1
+    pid, row[WorkerRow.PID] = row[WorkerRow.PID], 0
+    assert pool.free_slots == SETTINGS.slots_per_front
+    row[WorkerRow.PID] = pid
 
 
 def test_many_threads_get_their_own_answers(pool: Pool) -> None:

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
 from faults import FRAME, GIVE_UP_S, RAW, children_of, is_gone, until
 from proxies import Proxy, in_front
@@ -212,4 +213,34 @@ def test_a_node_whose_process_switch_is_off_gets_no_new_frames(nodes: Nodes) -> 
         assert [answer for answer in late if answer.sent_s > thrown_s + _NOTICED_S] == []
         assert client.put("/api/v1/process", json={"process": True}).status_code == 200
         nodes.both_work()
+    assert nodes.line.errors() == []
+
+
+def test_with_all_switches_off_frames_are_answered_and_not_inspected(nodes: Nodes) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(server.client()) for server in nodes.servers.values()]
+        for client in clients:
+            client.put("/api/v1/process", json={"process": False}).raise_for_status()
+        thrown_s = time.monotonic()
+        until(lambda: sum("is DOWN" in line and "inspecting/" in line for line in nodes.proxy.log) == 2)
+        since_s = time.monotonic()
+        until(lambda: len(nodes.line.since(since_s)) >= 5 * _FEW)
+        assert {answer.node for answer in nodes.line.since(thrown_s)} == {""}
+        for client in clients:
+            client.put("/api/v1/process", json={"process": True}).raise_for_status()
+        nodes.both_work()
+    assert nodes.line.errors() == []
+
+
+def test_people_reach_the_first_node_while_it_answers_and_then_the_other(nodes: Nodes) -> None:
+    with nodes.servers["one"].client() as client:
+        client.put("/api/v1/process", json={"process": False}).raise_for_status()
+        with httpx.Client(base_url=f"http://127.0.0.1:{nodes.proxy.port}", timeout=60) as person:
+            assert [person.get("/api/v1/status").json()["project"] for _ in range(10)] == ["one"] * 10
+            assert person.put("/api/v1/process", json={"process": True}).json() == {"process": True}
+        assert client.get("/api/v1/process").json() == {"process": True}
+    assert nodes.servers["one"].stop() == 0
+    with httpx.Client(base_url=f"http://127.0.0.1:{nodes.proxy.port}", timeout=60) as person:
+        until(lambda: person.get("/api/v1/status").status_code == 200)
+        assert person.get("/api/v1/status").json()["project"] == "two"
     assert nodes.line.errors() == []

@@ -13,6 +13,13 @@ from guests import add_key, client_from
 from running import Server, serving, write_project
 
 from service.attempts import A_MINUTE, Attempts, Kind
+from service.heirloom import Heirloom
+
+
+def _attempts() -> Attempts:
+    heirloom = Heirloom.create()
+    return Attempts(heirloom.attempts, heirloom.seed)
+
 
 CHOSEN = "line-3"
 _ADDRESSES = (f"127.0.2.{n}" for n in itertools.count(1))
@@ -92,7 +99,7 @@ def test_the_stop_key_is_counted_by_itself(tried: Callable[..., httpx.Response])
 
 
 def test_the_table_has_a_fixed_size_and_is_shared_with_processes_that_are_forked() -> None:
-    attempts = Attempts()
+    attempts = _attempts()
     child = multiprocessing.get_context("fork").Process(target=_fail_ten_times, args=(attempts, "10.0.0.1"))
     child.start()
     child.join(60)
@@ -120,7 +127,7 @@ def _fail_ten_times(attempts: Attempts, address: str) -> None:
     ],
 )
 def test_an_ipv6_network_counts_as_one_address(one: str, other: str, same: bool) -> None:
-    attempts = Attempts()
+    attempts = _attempts()
     _fail_ten_times(attempts, one)
     assert (attempts.wait_s(other) > 0) is same
     assert attempts.wait_s(one, Kind.STOP_KEY) == 0
@@ -130,7 +137,7 @@ def test_an_ipv6_network_counts_as_one_address(one: str, other: str, same: bool)
 def test_a_minute_later_it_may_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
     now_ns = 10**9
     monkeypatch.setattr("service.attempts.time.monotonic_ns", lambda: now_ns)
-    attempts = Attempts()
+    attempts = _attempts()
     for _ in range(A_MINUTE):
         assert attempts.fail("10.0.0.1") == 0
         now_ns += 10**9

@@ -3,7 +3,7 @@
 Control page (words are unsigned 64-bit, native order)::
 
     word  0  magic and version
-          1  process       1 while frames are inspected, 0 while the Process switch is off
+          1  open          1 once fronts may take connections                        supervisor
           2  stopping      1 from the moment the server is asked to stop
           3  workers_ready how many workers can take a frame now                     supervisor
           4  workers_wanted                                                          supervisor
@@ -29,6 +29,8 @@ A front's row::
          18 not_kept      frames that ended their workers and could not be kept for inspection
          19 cut_off       connections that were ended because their clients did not take their answers
          20 not_begun     frames that were refused because there was not time enough for their flow
+         21 connections   that it has now
+         22 turned_ns     when its main loop last came round, CLOCK_MONOTONIC; 0 where it takes no connections
 
 A worker's row::
 
@@ -39,6 +41,7 @@ A worker's row::
           4  heard_ns when it last looked for a job, CLOCK_MONOTONIC
           5  grown    1 once it asks to be replaced
           6  answered frames whose flow came to its end
+          7  shows    slot + 1 of the kept frame that it draws again, 0 else (newest.py)
 
 Each row has one writer; a front adds to its counters under its own lock. Words of the page that name two writers are
 hints. The words are no enums, whose names take three
@@ -61,7 +64,7 @@ class Control:
     """Words of the control page."""
 
     MAGIC = 0
-    PROCESS = 1
+    OPEN = 1
     STOPPING = 2
     WORKERS_READY = 3
     WORKERS_WANTED = 4
@@ -102,6 +105,8 @@ class FrontRow:
     NOT_KEPT = 18
     CUT_OFF = 19
     NOT_BEGUN = 20
+    CONNECTIONS = 21
+    TURNED_NS = 22
 
 
 class WorkerRow:
@@ -114,6 +119,7 @@ class WorkerRow:
     HEARD_NS = 4
     GROWN = 5
     ANSWERED = 6
+    SHOWS = 7
 
 
 class ControlPage:
@@ -129,20 +135,14 @@ class ControlPage:
         return low[start : start + ROW_BYTES].cast("Q")
 
     def format(self) -> None:
-        """Make a fresh page: nothing ready yet, the Process switch on."""
+        """Make a fresh page: nothing ready yet."""
         self.words[Control.MAGIC] = MAGIC
-        self.words[Control.PROCESS] = 1
 
     def check(self) -> None:
         """Raise ValueError where this is not a control page of this version."""
         if self.words[Control.MAGIC] != MAGIC:
             msg = "the frame memory is of another version of the server"
             raise ValueError(msg)
-
-    @property
-    def process_is_on(self) -> bool:
-        """Whether frames are inspected."""
-        return self.words[Control.PROCESS] == 1
 
     @property
     def stopping(self) -> bool:
@@ -163,10 +163,11 @@ class ControlPage:
         """Sum of one counter over all fronts."""
         return sum(row[word] for row in self.fronts)
 
-    def newest_frame(self) -> tuple[int, int] | None:
-        """Slot and generation of the frame that was answered last, by any front; None before the first."""
-        rows = [row for row in self.fronts if row[FrontRow.LAST_DONE_NS]]
-        if not rows:
-            return None
-        newest = max(rows, key=lambda row: row[FrontRow.LAST_DONE_NS])
-        return newest[FrontRow.LAST_SLOT], newest[FrontRow.LAST_GENERATION]
+    @property
+    def newest_done_ns(self) -> int:
+        """When the frame that was answered last was done, by any front, CLOCK_MONOTONIC; 0 before the first."""
+        return max(row[FrontRow.LAST_DONE_NS] for row in self.fronts)
+
+    def is_shown(self, slot: int) -> bool:
+        """Whether a worker draws the kept frame in `slot` again."""
+        return any(row[WorkerRow.SHOWS] == slot + 1 and row[WorkerRow.PID] for row in self.workers)

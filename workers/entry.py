@@ -40,9 +40,9 @@ class Entry:
         self._served_ns: dict[int, int] = {}  # by client, since then
 
     def foresee(self, deadline_ns: int, client: str) -> None:
-        """Raise NotInTime where a frame of `client` would not be done by `deadline_ns`; changes nothing."""
+        """Raise NotInTime where a frame of `client` would not be done by `deadline_ns`, as Pool.lease has them."""
         now_ns = time.monotonic_ns()
-        if self._pace.may_take_longer_than((deadline_ns - now_ns) // self._most):
+        if client and self._pace.may_take_longer_than((deadline_ns - now_ns) // self._most):
             self._room_for(hash(client) & CLIENT_BITS, deadline_ns - now_ns, now_ns)
 
     def admit(self, deadline_ns: int, client: str, now_ns: int) -> None:

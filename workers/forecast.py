@@ -76,11 +76,11 @@ class Forecast:
     def look(self, now_ns: int, in_line: int) -> Outlook | None:
         """Return what is ahead of the next frame, `in_line` frames that wait for slots included.
 
-        None where nothing can be said: no frame was measured lately, no worker is there, or frames are not inspected.
+        None where nothing can be said: no frame was measured lately, or no worker is there.
         """
         mean_ns, spread_ns = self._pace.lately(now_ns)
         workers = self._control.workers_ready
-        if not mean_ns or not workers or not self._control.process_is_on:
+        if not mean_ns or not workers:
             return None
         held: Counter[int] = Counter()
         running: list[int] = []

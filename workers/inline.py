@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 from workers.arena import create_arena, map_part
 from workers.channel import Channel, Descriptor
-from workers.control import Control, ControlPage
+from workers.control import Control, ControlPage, WorkerRow
 from workers.exchange import receive_into
+from workers.newest import Newest
 from workers.pace import Pace
 from workers.pool import Pool
-from workers.runner import Runner, SlotMemory
+from workers.runner import Runner
 from workers.slot import Word, headers
+from workers.slot_memory import SlotMemory
 from workers.task import Inspector
 
 if TYPE_CHECKING:
@@ -39,16 +41,18 @@ class InlinePool(Pool):
         high = map_part(arena, geometry.requests_at, geometry.total_bytes, writable=False)
         control = ControlPage(low, geometry)
         control.format()
-        control.words[Control.WORKERS_READY] = control.words[Control.WORKERS_WANTED] = 1
+        control.words[Control.WORKERS_READY] = control.words[Control.WORKERS_WANTED] = control.words[Control.OPEN] = 1
+        control.workers[0][WorkerRow.PID] = os.getpid()
         slots = headers(low, geometry)
         for header in slots:
             header.format()
         inspector = Inspector.prepare(project, settings)
         memory = SlotMemory(slots, low, high, arena)
+        newest = Newest(memory, control, control.workers[0])
         channel = Channel.create(geometry.slots)
         self._fds = (arena.fd, channel.submit_fd, channel.inbox_fd, *channel.done_fds)
         row, pace = control.workers[0], Pace(control.words)
-        self._runner = Runner(inspector, memory, arena.fd, channel.done_fds, row, pace, settings.run_ms)
+        self._runner = Runner(inspector, newest, arena.fd, channel.done_fds, row, pace, settings.run_ms)
         self._turn = threading.Lock()
         super().__init__(arena, 0, self._run_here)
 

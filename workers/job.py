@@ -7,14 +7,10 @@ Little endian::
     | magic | version | task   | encoding | response     | flags  | 0  |
     | FMJB  | u16     | u8     | u8       | u8           | u8     |    |
     +-------+---------+--------+----------+--------------+--------+----+
-     12          16           20              24                        32
-    +-----------+------------+---------------+-------------------------+
-    | width u32 | height u32 | source u32    | source_generation u64   |
-    +-----------+------------+---------------+-------------------------+
-     32                                     64
-    +--------------------------------------+---------------------------+
-    | pixel format, ASCII, padded with 0   | data_bytes u32, data UTF-8|
-    +--------------------------------------+---------------------------+
+     12          16           20                                      52
+    +-----------+------------+--------------------------------------+---------------------------+
+    | width u32 | height u32 | pixel format, ASCII, padded with 0   | data_bytes u32, data UTF-8|
+    +-----------+------------+--------------------------------------+---------------------------+
 """
 
 from __future__ import annotations
@@ -26,9 +22,9 @@ from dataclasses import dataclass
 
 from workers.slot import MAX_JOB_BYTES
 
-_FIXED = struct.Struct("<4sHBBBBxxIIIQ32sI")
+_FIXED = struct.Struct("<4sHBBBBxxII32sI")
 _MAGIC = b"FMJB"
-_VERSION = 1
+_VERSION = 2
 
 MAX_DATA_BYTES = MAX_JOB_BYTES - _FIXED.size
 
@@ -38,7 +34,7 @@ class Task(enum.IntEnum):
 
     INSPECT = 0  # decode, run the flow, answer
     MEASURE = 1  # only say how large the frame is: the Process switch is off
-    SHOW = 2  # draw the kept frame of another slot again: /last_image
+    SHOW = 2  # draw the frame that was answered last again: /last_image
 
 
 class Encoding(enum.IntEnum):
@@ -62,7 +58,7 @@ class Job:
     """What to do with the frame in a slot.
 
     `width` and `height` are in pixels and known for raw frames only; `pixel_format` is a name of the Pixel Format
-    Naming Convention, for raw frames only; `source` and `source_generation` say which kept frame to SHOW.
+    Naming Convention, for raw frames only.
     """
 
     task: Task = Task.INSPECT
@@ -72,8 +68,6 @@ class Job:
     height: int = 0
     pixel_format: str = ""
     data: str = ""
-    source: int = 0
-    source_generation: int = 0
 
     def pack(self) -> bytes:
         """Return the bytes for the slot header; `data` must not exceed MAX_DATA_BYTES in UTF-8."""
@@ -87,8 +81,6 @@ class Job:
             0,
             self.width,
             self.height,
-            self.source,
-            self.source_generation,
             self.pixel_format.encode("ascii"),
             len(data),
         )
@@ -112,7 +104,7 @@ def _unpacked(packed: bytes) -> Job:
     if _FIXED.size + length != len(packed):
         msg = f"the job says {length} bytes of data, {len(packed) - _FIXED.size} are there"
         raise ValueError(msg)
-    width, height, source, source_generation = numbers
+    width, height = numbers
     data = packed[_FIXED.size :].decode("utf-8", "surrogatepass")
     return Job(
         task=Task(task),
@@ -122,6 +114,4 @@ def _unpacked(packed: bytes) -> Job:
         height=height,
         pixel_format=name.rstrip(b"\0").decode("ascii"),
         data=data,
-        source=source,
-        source_generation=source_generation,
     )

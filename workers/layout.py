@@ -16,7 +16,7 @@ The frame memory is one anonymous file (memfd), made by the supervisor and mappe
     total_bytes  +---------------------------------------------------------------+
 
 The order is what each process may write: the supervisor maps up to `replies_at`, a worker maps up to `requests_at`
-for writing and the rest for reading, a front maps all of it.
+for writing and the rest for reading, a front maps up to `replies_at`, and of the areas those of its own slots.
 """
 
 from __future__ import annotations

@@ -39,7 +39,23 @@ if TYPE_CHECKING:
     from workers.slot import Header
 
 _LIMBO_CHECK_S = 0.005
+_LIMBO_LOOK_S = 0.1  # how soon it is seen that there is something in it now
 LONGEST_LINE = 96  # each of them is a thread that waits
+
+
+def _areas(arena: ArenaFile, own: range) -> list[tuple[memoryview, memoryview]]:
+    """The request areas, to be filled, and the reply areas, to be read, of a front's own slots; it maps no others."""
+    geometry = arena.geometry
+    parts = (
+        (geometry.request_at(own.start), geometry.request_bytes, True),
+        (geometry.reply_at(own.start), geometry.reply_bytes, False),
+    )
+    requests, replies = (
+        [whole[at : at + each] for at in range(0, len(whole), each)]
+        for start, each, writable in parts
+        for whole in (map_part(arena, start, start + len(own) * each, writable=writable, populate=True),)
+    )
+    return list(zip(requests, replies, strict=True))
 
 
 class Pool:
@@ -55,10 +71,9 @@ class Pool:
     ) -> None:
         geometry = arena.geometry
         self._fd = arena.fd
-        self._geometry = geometry
         self._dispatch = dispatch
-        self._memory = map_part(arena, 0, geometry.total_bytes, writable=True, populate=True)
-        self.control = ControlPage(self._memory, geometry)
+        low = map_part(arena, 0, geometry.replies_at, writable=True, populate=True)
+        self.control = ControlPage(low, geometry)
         self.control.check()
         self.request_bytes = geometry.request_bytes
         self.row = self.control.fronts[front]
@@ -67,8 +82,9 @@ class Pool:
         hold_front(arena.fd, front)
         self.row[FrontRow.PID] = os.getpid()
         self._lock = threading.Lock()
-        self._headers = headers(self._memory, geometry)
-        self._areas = [self._areas_of(slot) for slot in range(geometry.slots)]
+        self._headers = headers(low, geometry)
+        own = geometry.slots_of_front(front)
+        self._areas = dict(zip(own, _areas(arena, own), strict=True))
         # counted here: a worker that writes at random may change what stands in a header
         self._generations = [min(header.words[Word.GENERATION], 1 << 63) for header in self._headers]
         self._free: list[int] = []
@@ -78,7 +94,7 @@ class Pool:
         pace = Pace(self.control.words)
         forecast = Forecast(self._headers, self.control, pace)
         self.entry = Entry(forecast, pace, self._line, geometry.slots + longest_line, fd=arena.fd, wake=wake)
-        for slot in geometry.slots_of_front(front):
+        for slot in own:
             self._headers[slot].mark()
             self._take_over(self._headers[slot])
 
@@ -90,16 +106,17 @@ class Pool:
             self._limbo.add(header.index)
             return
         if header.state is State.DONE:
-            header.move(State.FREE)
+            self._take_over_answered(header)
+            return
         self._free.append(header.index)
 
-    def _areas_of(self, slot: int) -> tuple[memoryview, memoryview]:
-        """The request area, to be filled, and the reply area, to be read."""
-        request, reply = self._geometry.request_at(slot), self._geometry.reply_at(slot)
-        return (
-            self._memory[request : request + self._geometry.request_bytes],
-            self._memory[reply : reply + self._geometry.reply_bytes].toreadonly(),
-        )
+    def _take_over_answered(self, header: Header) -> None:
+        """The last frame stays the last frame; one that a worker draws again stays until that is done."""
+        last = (self.row[FrontRow.LAST_SLOT], self.row[FrontRow.LAST_GENERATION])
+        if self.row[FrontRow.LAST_DONE_NS] and last == (header.index, header.words[Word.GENERATION]):
+            self._kept = header.index
+        else:
+            self._let_go(header)
 
     @property
     def free_slots(self) -> int:
@@ -155,7 +172,7 @@ class Pool:
             if wait_s <= 0 or not self._line.join(turn):
                 raise self.entry.none_free()
         give_up = time.monotonic() + wait_s
-        while not turn.came(min(give_up - time.monotonic(), _LIMBO_CHECK_S if self._limbo else wait_s)):
+        while not turn.came(min(give_up - time.monotonic(), _LIMBO_CHECK_S if self._limbo else _LIMBO_LOOK_S)):
             with self._lock:
                 self._leave_limbo()
                 self._hand_out()
@@ -177,8 +194,16 @@ class Pool:
         for index in [i for i in self._limbo if self._headers[i].state is State.DONE]:
             self._limbo.discard(index)
             self._line.give_back(index)
-            self._headers[index].move(State.FREE)
-            self._free.append(index)
+            self._let_go(self._headers[index])
+
+    def _let_go(self, header: Header) -> None:
+        """Free a slot that is DONE, once no worker draws what is in it again."""
+        if header.words[Word.WATCHED] and self.control.is_shown(header.index):
+            self._limbo.add(header.index)
+            return
+        header.words[Word.WATCHED] = 0
+        header.move(State.FREE)
+        self._free.append(header.index)
 
     def _release(self, header: Header, keep: bool) -> None:
         with self._lock:
@@ -194,6 +219,7 @@ class Pool:
                 if header.state is not State.FREE:  # a worker that writes at random may have said so
                     header.move(State.FREE)
                 self._free.append(header.index)
+            self._leave_limbo()
             self._hand_out()
 
     def _doubt(self, pid: int) -> None:
@@ -203,8 +229,7 @@ class Pool:
     def _keep(self, header: Header) -> None:
         """Keep this frame for /last_image and free the one kept so far."""
         if self._kept is not None:
-            self._headers[self._kept].move(State.FREE)
-            self._free.append(self._kept)
+            self._let_go(self._headers[self._kept])
         self._kept = header.index
         self.row[FrontRow.LAST_SLOT] = header.index
         self.row[FrontRow.LAST_GENERATION] = self._generations[header.index]

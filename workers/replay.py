@@ -10,6 +10,7 @@ import faulthandler
 import os
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def run(request: Request) -> Result:
             reply=memoryview(reply),
             accepted_ns=now_ns,
             deadline_ns=now_ns + settings.run_ms * 1_000_000,
-            kept=lambda *_: None,
+            newest=nullcontext,
         )
         answer = inspector.answer(request.asked.job(), memory)
     except FramemillError as error:

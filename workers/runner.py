@@ -15,11 +15,11 @@ from workers.control import WorkerRow
 from workers.errors import FramemillError, InternalError, OutOfMemory
 from workers.job import Job, Task
 from workers.slot import Outcome, State, Word
-from workers.task import Answer, FrameMemory, KeptFrame
+from workers.task import Answer, FrameMemory
 
 if TYPE_CHECKING:
-    from workers.arena import ArenaFile
     from workers.channel import Descriptor
+    from workers.newest import Newest
     from workers.pace import Pace
     from workers.slot import Header
     from workers.task import Inspector
@@ -31,44 +31,13 @@ _NOTHING = Answer()
 _NOTED_NS = 1_000_000
 
 
-class SlotMemory:
-    """All slots as a worker sees them: request areas for reading, reply areas for writing.
-
-    `low` maps the frame memory up to the request areas, `high` maps those, read-only.
-    """
-
-    def __init__(self, headers: list[Header], low: memoryview, high: memoryview, arena: ArenaFile) -> None:
-        self.headers = headers
-        geometry = arena.geometry
-        self._request_bytes = geometry.request_bytes
-        self._requests = [
-            high[at : at + geometry.request_bytes].toreadonly()
-            for at in (geometry.request_at(header.index) - geometry.requests_at for header in headers)
-        ]
-        self._replies = [
-            low[at : at + geometry.reply_bytes] for at in (geometry.reply_at(header.index) for header in headers)
-        ]
-
-    def request(self, header: Header) -> memoryview:
-        """The frame in a slot; raises ValueError on an impossible length."""
-        length = header.words[Word.REQUEST_BYTES]
-        if length > self._request_bytes:
-            msg = f"slot {header.index}: a frame of {length} bytes in {self._request_bytes}"
-            raise ValueError(msg)
-        return self._requests[header.index][:length]
-
-    def reply(self, header: Header) -> memoryview:
-        """The reply area of a slot."""
-        return self._replies[header.index]
-
-
 class Runner:
     """Runs the slots that descriptors name. `run_ms` is how long a frame may run at most."""
 
     def __init__(  # noqa: PLR0917 - a worker's own parts, as it makes them
         self,
         inspector: Inspector,
-        memory: SlotMemory,
+        newest: Newest,
         fd: int,
         done_fds: tuple[int, ...],
         row: memoryview,
@@ -79,7 +48,8 @@ class Runner:
         self._noted_ns = 0
         self._run_ns = run_ms * 1_000_000
         self._inspector = inspector
-        self._memory = memory
+        self._memory = newest.memory
+        self._newest = newest
         self._fd = fd
         self._done_fds = done_fds
         self._row = row
@@ -150,7 +120,7 @@ class Runner:
                 area,
                 words[Word.ACCEPTED_NS],
                 self._until_ns(header, started_ns),
-                self._kept,
+                self._newest.held,
                 lambda: words[Word.CANCELLED] != generation,
             )
             return Outcome.ANSWERED, self._inspector.answer(Job.unpack(header.job), frame)
@@ -158,26 +128,6 @@ class Runner:
             return Outcome.REFUSED, self._refuse(error, area)
         except Exception as error:  # noqa: BLE001 - whatever it was, it is this frame's error and the worker goes on
             return Outcome.REFUSED, self._refuse(_fault(error), area)
-
-    def _kept(self, slot: int, generation: int) -> KeptFrame | None:
-        """Find the frame kept in another slot, or None where another has taken its place."""
-        if slot >= len(self._memory.headers):
-            return None
-        header = self._memory.headers[slot]
-        words = header.words
-
-        def still_there() -> bool:
-            return words[Word.GENERATION] == generation and words[Word.STATE] == State.DONE
-
-        if not still_there():
-            return None
-        return KeptFrame(
-            job=Job.unpack(header.job),
-            request=self._memory.request(header),
-            reply=self._memory.reply(header),
-            answer=Answer(*words[Word.IMAGE_BYTES : Word.SEAL]),
-            still_there=still_there,
-        )
 
     @staticmethod
     def _refuse(error: FramemillError, area: memoryview) -> Answer:

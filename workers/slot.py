@@ -30,6 +30,7 @@ Header (16 KiB; words are unsigned 64-bit, native order, each written by one sid
          25  verdict                    worker; 0 none, 1 OK, 2 NOK
          26  seal                       worker; checksum of words 11 to 25, and of the generation they are for
          27  client                     front; who asks, as a number, for a fair share
+         28  watched                    worker, 1 once it draws this kept frame again; front, 0 (newest.py)
     byte 512 job, packed (see job.py)
 
 The slot table is the truth. The job queue and the eventfds are hints, and may be lost or stale: whoever is woken
@@ -129,6 +130,7 @@ class Word:
     VERDICT = 25
     SEAL = 26
     CLIENT = 27
+    WATCHED = 28
 
 
 _ANSWER = struct.Struct(f"{Word.SEAL - Word.STARTED_NS}Q")

@@ -3,6 +3,9 @@
 It is the same command, so it finds whatever version, settings and project are there now. It inherits the socket that
 clients connect to and one end of a pair of sockets, through which it says "ready" once it answers frames. Then this
 server stops as always; if the other one ends before, or does not get ready, this one goes on as if nothing had been.
+
+While both are there they are one server to who asks it to stop: this one passes it on through the same pair ("stop",
+asked again "kill"), and so does one that is asked over HTTP before it was ready.
 """
 
 from __future__ import annotations
@@ -10,17 +13,20 @@ from __future__ import annotations
 import logging
 import os
 import selectors
+import socket
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    import socket
     import subprocess
     from collections.abc import Callable
 
 _log = logging.getLogger(__name__)
 
 READY = b"ready"
+STOP = b"stop"
+KILL = b"kill"
 
 
 class Started(NamedTuple):
@@ -31,7 +37,10 @@ class Started(NamedTuple):
 
 
 class Successor:
-    """At most one server that is to follow; `start` makes its process, `on_ready` and `on_failed` say how it went."""
+    """At most one server that is to follow; `start` makes its process, `on_ready` and `on_failed` say how it went.
+
+    `on_stop` is called where it was asked to stop, and passes that on to this server.
+    """
 
     def __init__(
         self,
@@ -39,15 +48,18 @@ class Successor:
         selector: selectors.BaseSelector,
         on_ready: Callable[[int], None],
         on_failed: Callable[[], None],
+        on_stop: Callable[[], None],
     ) -> None:
         self._start = start
         self._selector = selector
         self._on_ready = on_ready
         self._on_failed = on_failed
+        self._on_stop = on_stop
         self._started: Started | None = None
         self._pidfd = -1
         self._give_up_at = 0.0
         self._took_over = False
+        self._asked = False
 
     @property
     def is_on_its_way(self) -> bool:
@@ -74,6 +86,25 @@ class Successor:
             self._give_up_at = float("inf")
             self.kill()
 
+    def stop(self) -> bool:
+        """End it where it is on its way; ask it to stop where it took over. Returns whether that is news to it."""
+        if self.is_on_its_way and self._is_ready():
+            self._on_message()
+        self.kill()
+        if self._started is None or not self._took_over:
+            return False
+        news, self._asked = not self._asked, True
+        with suppress(OSError):  # it may have ended meanwhile
+            self._started.link.send(STOP if news else KILL)
+        return news
+
+    def _is_ready(self) -> bool:
+        """Whether it has just said so: then it answers, and is not to be killed."""
+        assert self._started is not None
+        with suppress(BlockingIOError):
+            return self._started.link.recv(64, socket.MSG_PEEK | socket.MSG_DONTWAIT) == READY
+        return False
+
     def kill(self) -> None:
         """End it, unless it took over."""
         if self.is_on_its_way and self._started is not None:
@@ -81,10 +112,14 @@ class Successor:
 
     def _on_message(self) -> None:
         assert self._started is not None
-        self._selector.unregister(self._started.link)
-        if self._started.link.recv(64) == READY:
+        message = self._started.link.recv(64)
+        if message == READY:
             self._took_over = True
             self._on_ready(self._started.process.pid)
+        elif message == STOP:
+            self._on_stop()
+        else:
+            self._selector.unregister(self._started.link)
 
     def _on_ended(self) -> None:
         assert self._started is not None

@@ -27,10 +27,11 @@ from workers.arena import create_arena, keep_from_children, map_part
 from workers.channel import Channel
 from workers.control import Control, ControlPage, FrontRow
 from workers.crew import Crew
-from workers.exit_status import Exit
+from workers.exits import Exit, how_it_ended
 from workers.fronts import Fronts
 from workers.handover import Handover
 from workers.limits import be_last_to_go
+from workers.predecessor import Predecessor
 from workers.reloading import Reloading
 from workers.signals import act_on_signals
 from workers.slot import headers
@@ -61,8 +62,8 @@ class Supervisor:
 
     `front_command` makes the command and environment that start the fronts, from what they are to inherit;
     `load_project` reads the project anew for a reload, in a process of its own; `tidy` removes copies of it that nobody
-    uses; `process_on` says how the Process switch was left;
-    `announce` is told "ready", "reloading", "reloaded", "stopping" and, with a process id, "followed";
+    uses; `tend` is called again and again;
+    `announce` is told "ready", "reloading", "reloaded", "stopping", "alone" and, with a process id, "followed";
     `start_successor` starts the server that is to follow, and `follows` is open while the one before lives.
     """
 
@@ -74,7 +75,7 @@ class Supervisor:
         front_command: Callable[[Handover], tuple[list[str], dict[str, str], tuple[int, ...]]],
         load_project: Callable[[], Project],
         announce: Callable[[str, int], None],
-        process_on: Callable[[], bool],
+        tend: Callable[[], None],
         start_successor: Callable[[], Started],
         follows: socket.socket | None = None,
         tidy: Callable[[], None] = lambda: None,
@@ -85,14 +86,12 @@ class Supervisor:
         keep_from_children(low)  # workers map their own
         self.control = ControlPage(low, geometry)
         self.control.format()
-        self.control.words[Control.PROCESS] = int(process_on())
         self.control.words[Control.STARTED_NS] = time.monotonic_ns()
         for header in headers(low, geometry):
             header.format()
         self._settings = settings
         self._announce = announce
-        self._process_on = process_on
-        self._follows = follows
+        self._tend = tend
         self._selector = selectors.DefaultSelector()
         self._strays = Strays()
         channel = Channel.create(geometry.slots)
@@ -102,8 +101,11 @@ class Supervisor:
         handover = Handover(arena=arena, channel=channel, supervisor_fd=theirs.detach())
         self._fronts = Fronts(lambda: front_command(handover), handover.fds, self._selector, self._on_fronts_ended)
         self._fronts_ready = 0
-        self._successor = Successor(start_successor, self._selector, self._on_followed, self._on_not_followed)
-        self._announced, self._reloads = False, 0
+        self._successor = Successor(
+            start_successor, self._selector, self._on_followed, self._on_not_followed, self.stop
+        )
+        self._before = Predecessor(follows, self._selector, self._on_told, self.stop, lambda: announce("alone", 0))
+        self._told, self._announced, self._reloads = False, False, 0
         self._stage = _Stage.RUNNING
         self._status = Exit.STOPPED
         self._give_up_at, self._asked = 0.0, 0
@@ -114,17 +116,17 @@ class Supervisor:
         self._listen_to_signals()
         self._selector.register(self._ours, selectors.EVENT_READ, self._on_message)
         self._act(self._crew.hire)
-        if self._follows is None:
+        self._before.watch()
+        if not self._before.is_there:  # else it can still answer frames that fronts of this one would refuse now
             self._start_fronts()
-        else:  # where they accepted now, they would refuse frames that the server before can still answer
-            self._selector.register(self._follows, selectors.EVENT_READ, self._on_alone)
         while not self._is_over():
             for key, _ in self._selector.select(_TICK_S):
                 self._act(key.data)
             self._act(self._tick)
         self._crew.close()
         self._strays.end_all(but=self._successor.pids)
-        _log.info("stopped%s", self._how_it_ended())
+        by_force = self._stage is _Stage.KILLED
+        _log.info("stopped%s", how_it_ended(self._status, self._asked, was_ready=self._announced, by_force=by_force))
         return self._status
 
     def _act(self, step: Callable[[], None]) -> None:
@@ -168,6 +170,7 @@ class Supervisor:
             self._fronts_ready += 1
         elif message == "stop":
             _log.info("asked to stop over HTTP")
+            self._before.pass_on_stop()
             self.stop()
         elif message == "reload":
             self._reload()
@@ -175,6 +178,7 @@ class Supervisor:
     def _tick(self) -> None:
         now_ns = time.monotonic_ns()
         self._strays.sweep(now_ns, self._started_pids())
+        self._tend()
         if self._stage is _Stage.KILLED:
             return
         self._crew.watch(now_ns)
@@ -182,10 +186,11 @@ class Supervisor:
             self._crew.hire()
             self._successor.watch()
             self._reloading.watch()
-            if self._fronts.are_due and (self._follows is None or self._crew.complete):
+            if self._fronts.are_due and (not self._before.is_there or self._crew.complete):
                 self._start_fronts()
         if not self._announced and self._fronts_ready >= self._settings.fronts and self._crew.complete:
             self._announced = True
+            self.control.words[Control.OPEN] = 1
             _log.info("ready after %.2f s", (now_ns - self.control.words[Control.STARTED_NS]) / 1e9)
             self._announce("ready", 0)
         if self._reloads != self.control.words[Control.RELOADS]:
@@ -207,16 +212,25 @@ class Supervisor:
         return self._crew.pids | fronts | self._fronts.pids | self._successor.pids | self._reloading.pids
 
     def stop(self) -> None:
-        """Ask everything to stop; asked a second time, kill it."""
+        """Ask everything to stop, who took over included; asked a second time, kill it."""
+        if self._successor.stop():
+            _log.info("asked to stop: the server that took over is told")
+        elif self._stage is _Stage.RUNNING and self._announced:
+            self._drain()
+        elif self._told:  # by the server before; the same wish may come by two ways
+            self._told = False
+        else:
+            self._stop_at_once()
+
+    def _stop_at_once(self) -> None:
         if self._stage in {_Stage.DRAINING, _Stage.RETIRING}:
             _log.warning("asked to stop a second time: the rest is killed")
             self._status = Exit.STOPPED_BY_FORCE
-        if self._stage is not _Stage.RUNNING or not self._announced:  # before that there is nothing to wait for
-            self._retire()
-            self._kill()
-            return
+        self._retire()  # before it was ready there is nothing to wait for
+        self._kill()
+
+    def _drain(self) -> None:
         self._stage = _Stage.DRAINING
-        self._successor.kill()
         self._reloading.kill()
         self.control.words[Control.STOPPING] = 1
         if not self.control.words[Control.FOLLOWED]:
@@ -243,12 +257,6 @@ class Supervisor:
     def _is_over(self) -> bool:
         living = self._fronts.pids or self._crew.size or self._successor.is_on_its_way or self._reloading.pids
         return self._stage is not _Stage.RUNNING and not living
-
-    def _how_it_ended(self) -> str:
-        if self._status is Exit.STOPPED and not self._announced:
-            return " before it was ready"
-        how = "the rest was killed" if self._stage is _Stage.KILLED else "all ended by themselves"
-        return f": {self._asked} processes were asked, {how}"
 
     def _reload(self) -> None:
         if self._stage is _Stage.RUNNING and self._successor.is_on_its_way:
@@ -278,16 +286,14 @@ class Supervisor:
         _log.info("process %d answers in place of this one", pid)
         self.control.words[Control.FOLLOWED] = 1
         self._announce("followed", pid)
-        self.stop()
+        self._drain()
 
     def _on_not_followed(self) -> None:
         if self._stage is _Stage.RUNNING:
             self._announce("reloaded", 0)
 
-    def _on_alone(self) -> None:
-        """The server before this one has ended; what it did with the switch in its last moments counts."""
-        assert self._follows
-        self._selector.unregister(self._follows)
-        self._follows.close()
-        self._follows = None
-        self.control.words[Control.PROCESS] = int(self._process_on())
+    def _on_told(self) -> None:
+        """The server that was before this one was asked to stop, and means both."""
+        if self._stage is _Stage.RUNNING:
+            self.stop()
+            self._told = True

@@ -45,6 +45,8 @@ from workers.reduce import in_form
 from workers.scratch import Scratch
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from numpy.typing import NDArray
 
     from workers.flow.flow import Inspection
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _ALIGN_BYTES = 64
+_SHOWS = 20  # a frame that is drawn again is held, so that one is enough but for a moment's bad luck
 
 
 class Answer(NamedTuple):
@@ -88,10 +91,6 @@ class KeptFrame:
     still_there: Callable[[], bool]
 
 
-def _wanted() -> bool:
-    return True
-
-
 class FrameMemory(NamedTuple):
     """The memory of the frame at hand: `request` read-only, `reply` to be written; times are CLOCK_MONOTONIC.
 
@@ -102,8 +101,8 @@ class FrameMemory(NamedTuple):
     reply: memoryview
     accepted_ns: int
     deadline_ns: int
-    kept: Callable[[int, int], KeptFrame | None]
-    wanted: Callable[[], bool] = _wanted
+    newest: Callable[[], AbstractContextManager[KeptFrame | None]]
+    wanted: Callable[[], bool] = lambda: True
 
 
 class Inspector:
@@ -211,19 +210,23 @@ class Inspector:
             return mend(file, self._limits)[0]
 
     def _show(self, job: Job, memory: FrameMemory) -> Answer:
-        kept = memory.kept(job.source, job.source_generation)
-        if kept is None:
-            raise NoLastImage("the last frame has just been replaced by a newer one; ask again")
-        if not kept.answer.kept_at:
-            raise NoLastImage("the last frame was too large to be kept beside its answer; raise max_reply_mib")
-        try:
-            return self._draw_again(job, kept, memory.reply)
-        finally:
-            # whatever went wrong above, if the frame was replaced meanwhile then that is why
-            if not kept.still_there():
-                raise NoLastImage("the last frame was replaced by a newer one while it was drawn; ask again")
+        for _ in range(_SHOWS):
+            with memory.newest() as kept:
+                if kept is None:
+                    raise NoLastImage("no frame has been analysed since the server started")
+                try:
+                    answer = self._draw_again(job, kept, memory.reply)
+                except Exception:
+                    if kept.still_there():
+                        raise
+                    continue  # it was replaced meanwhile, and that is why
+                if kept.still_there():
+                    return answer
+        raise NoLastImage("newer frames replaced the last one each time that it was drawn; ask again")
 
     def _draw_again(self, job: Job, kept: KeptFrame, reply: memoryview) -> Answer:
+        if not kept.answer.kept_at:
+            raise NoLastImage("the last frame was too large to be kept beside its answer; raise max_reply_mib")
         start, end = kept.answer.image_bytes, kept.answer.image_bytes + kept.answer.json_bytes
         context = bytes(kept.reply[start:end])
         picture = b""

@@ -24,10 +24,12 @@ from workers.channel import Inbox, told_to_go
 from workers.control import ControlPage, WorkerRow
 from workers.errors import FramemillError
 from workers.limits import Growth, be_first_to_go, data_bytes, limit_memory
+from workers.newest import Newest
 from workers.pace import Pace
 from workers.parent import die_with_new_parent, keep_private
-from workers.runner import Runner, SlotMemory
+from workers.runner import Runner
 from workers.slot import headers
+from workers.slot_memory import SlotMemory
 from workers.surroundings import Surroundings
 from workers.task import Inspector
 
@@ -147,13 +149,14 @@ def _boot(place: Place, inspector: Inspector, from_bytes: int) -> tuple[Runner, 
     high = map_part(place.arena, geometry.requests_at, geometry.total_bytes, writable=False)
     control = ControlPage(low, geometry)
     row, pace = control.workers[place.row], Pace(control.words)
+    row[WorkerRow.GROWN] = row[WorkerRow.SHOWS] = 0
     row[WorkerRow.PID] = os.getpid()
-    row[WorkerRow.GROWN] = 0
     slots = headers(low, geometry)
     growth = Growth(place.settings, from_bytes)
     limit_memory(place.settings.worker_memory_mib, from_bytes)
     memory = SlotMemory(slots, low, high, place.arena)
-    runner = Runner(inspector, memory, place.arena.fd, place.channel.done_fds, row, pace, place.settings.run_ms)
+    newest = Newest(memory, control, row)
+    runner = Runner(inspector, newest, place.arena.fd, place.channel.done_fds, row, pace, place.settings.run_ms)
     return runner, row, growth
 
 

@@ -23,7 +23,7 @@ import click
 from service.cli.commands import run, what_is_missing
 from service.server import run_server
 from workers.errors import CannotListen, FramemillError
-from workers.exit_status import Exit
+from workers.exits import Exit
 from workers.streams import never_wait, stream_to
 
 _PORT_TAKEN = "OSError: [Errno 48] Address already in use"

@@ -1,0 +1,23 @@
+"""How the server ends, as its exit status and its last line say it."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Exit(enum.IntEnum):
+    """Exit statuses of the server."""
+
+    STOPPED = 0
+    FAILED = 1
+    CANNOT_LOAD_PROJECT = 3
+    CANNOT_START_FRONTS = 4
+    STOPPED_BY_FORCE = 5
+
+
+def how_it_ended(status: Exit, asked: int, *, was_ready: bool, by_force: bool) -> str:
+    """Say how many processes were `asked` to end, and whether all did so by themselves."""
+    if status is Exit.STOPPED and not was_ready:
+        return " before it was ready"
+    how = "the rest was killed" if by_force else "all ended by themselves"
+    return f": {asked} processes were asked, {how}"
