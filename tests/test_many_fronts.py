@@ -21,9 +21,9 @@ from workers.settings import fronts_for
 _ASK = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
 _CAMERAS = 24
 _SLOW = """
-import pathlib, time
-here = pathlib.Path(__file__).parent
-while (here / "hold").exists():
+import os, pathlib, time
+data = pathlib.Path(os.environ["FRAMEMILL_DATA"])
+while (data / "hold").exists():
     time.sleep(0.005)
 
 def main(context):
@@ -135,7 +135,8 @@ def _wait_for_port(port: int) -> socket.socket:
 @pytest.mark.parametrize("fronts", ["1", "2"])
 def test_who_comes_before_the_server_is_ready_waits_until_then_and_is_answered(tmp_path: Path, fronts: str) -> None:
     project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/slow.py"\n', slow=_SLOW)
-    hold = project / "code" / "hold"
+    hold = project / "data" / "hold"
+    hold.parent.mkdir()
     hold.touch()
     port = _free_port()
     statuses: list[int] = []

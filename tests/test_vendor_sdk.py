@@ -220,7 +220,7 @@ def test_what_the_starter_writes_to_the_temporary_folder_goes_when_it_ends(
     monkeypatch.setenv("TMPDIR", str(temporary))
     project = _project(tmp_path / "p")
     instance = Instance(project, dist_path="deploy")
-    (log,) = temporary.iterdir()
+    (log,) = temporary.glob("*.log")
     assert "ready after" in log.read_text()
     assert _stopped(instance) == 0
     assert list(temporary.iterdir()) == []
@@ -230,7 +230,7 @@ def test_what_the_starter_writes_to_the_temporary_folder_goes_when_it_ends(
     broken.process.kill()
     broken.process.wait(60)
     broken.stop_key = None
-    (left,) = temporary.iterdir()
+    (left,) = temporary.glob("*.log")
     (temporary / "framemill-starter-linked.log").symlink_to(project / "framemill.toml")
     # it was killed, so the next one does it; what is no such file stays, and so does what a link leads to
     until(lambda: subprocess.run(["flock", "-n", "-x", left, "true"], check=False).returncode == 0)

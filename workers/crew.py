@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_SLOW_BOOT_NS = 30_000_000  # above this a dead worker is missed for longer than a frame: keep a spare
 _NOTHING_LEFT_S = 1.0  # between two tries to start a process where the machine has no room for one
 
 
@@ -129,7 +128,8 @@ class Crew:
             return
         template.standing.worked()
         member.ready = self._has_worked = True
-        template.wants_spare = template.wants_spare or (not template.loads and report["boot_ns"] > _SLOW_BOOT_NS)
+        if not template.loads:
+            template.has_loaded(report["boot_ns"])
         self._put_to_work()
         self.hire()
 
@@ -157,8 +157,7 @@ class Crew:
             working = sum(1 for m in self._members.values() if m.at_work)
             if working >= self._settings.workers:
                 break
-            member.went_ns = time.monotonic_ns()
-            os.write(member.lifeline_fd, b"g")
+            member.go()
         self._count()
         self._control.words[Control.RELOADS] += reloaded  # last: whoever reads it meets the new project only
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -47,6 +49,12 @@ class Member:
     def at_work(self) -> bool:
         """Whether it takes frames: it has been told to go and not to stop."""
         return self.went_ns > 0 and not self.retired
+
+    def go(self) -> None:
+        """Have it take frames, unless it has just ended: that is heard of otherwise."""
+        with suppress(BrokenPipeError):
+            os.write(self.lifeline_fd, b"g")
+            self.went_ns = time.monotonic_ns()
 
 
 def silent(members: Iterable[Member], rows: Sequence[memoryview], now_ns: int, longest_wait_ns: int) -> list[Member]:

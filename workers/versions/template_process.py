@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_SLOW_NS = 30_000_000  # below this a fork is about as fast as a spare
+
 
 @dataclass(frozen=True, slots=True)
 class Household:
@@ -43,8 +45,9 @@ class Household:
 class TemplateProcess:
     """The template of one version, whether there is a process of it at the moment or not.
 
-    It `loads` the version, or its workers do. These may then take so long that one more is wanted as a spare.
-    `on_loaded` is called whenever it can be asked for workers.
+    It `loads` the version, or its workers do. Where that takes long, one more worker is wanted as a spare: it is there
+    at once when another dies, where a fork of a large process takes some frames' time. `on_loaded` is called whenever
+    it can be asked for workers.
     """
 
     def __init__(self, project: Project, house: Household, standing: Standing, on_loaded: Callable[[], None]) -> None:
@@ -94,6 +97,10 @@ class TemplateProcess:
         house.selector.register(self._pidfd, selectors.EVENT_READ, self._on_death)
         house.selector.register(link, selectors.EVENT_READ, self._on_told)
 
+    def has_loaded(self, in_ns: int) -> None:
+        """Hear how long it took to load the version, here or in a worker."""
+        self.wants_spare = self.wants_spare or in_ns > _SLOW_NS
+
     def order(self, row: int, fds: Sequence[int]) -> bool:
         """Ask for a worker; False where that does not reach it."""
         return self._link is not None and wire.order(self._link, row, fds)
@@ -132,6 +139,7 @@ class TemplateProcess:
             self._close_link()
         elif "loaded" in told:
             self._loaded = True
+            self.has_loaded(told["loaded"])
             self._on_loaded()
         elif "unborn" in told:
             self.standing.failed(f"no process can be made: {told['unborn']}")
