@@ -13,7 +13,7 @@ help:  ## show these words
 
 setup: .venv/.done  ## make .venv with everything that development needs
 
-.venv/.done: pyproject.toml constraints.txt hatch_build.py $(wildcard workers/*.c)
+.venv/.done: pyproject.toml constraints.txt hatch_build.py $(wildcard workers/*/*.c)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Framemill needs Python 3.11 or newer, this is " + sys.version)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
@@ -54,4 +54,4 @@ bench-full: .venv/.done  ## the same beside all peers, in all sizes, over 200,00
 	$(BIN)/python -m bench --full
 
 clean:  ## drop what was made here
-	rm -rf .venv build workers/lib*.so *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build workers/*/lib*.so *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

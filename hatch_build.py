@@ -1,4 +1,4 @@
-"""Builds the libraries of workers/*.c when the project is installed or a wheel is made.
+"""Builds the C libraries of workers/, each beside its source, when the project is installed or a wheel is made.
 
 The compiler comes from a package (ziglang), for a fresh machine has none, and makes the same code everywhere: for any
 x86-64 or aarch64, needing no library but libc. Elsewhere nothing is built, and OpenCV and Python do the work.
@@ -30,8 +30,8 @@ class BuildHook(BuildHookInterface[Any]):
         if sys.platform != "linux" or machine not in {"x86_64", "aarch64"}:
             return
         with tempfile.TemporaryDirectory() as cache:
-            for source in sorted(Path(self.root, _FOLDER).glob("*.c")):
-                library = _FOLDER / f"lib{source.stem}.so"
+            for source in sorted(Path(self.root, _FOLDER).rglob("*.c")):
+                library = source.with_name(f"lib{source.stem}.so").relative_to(self.root)
                 subprocess.run(
                     (*_COMPILER, f"--target={machine}-linux-gnu", *_FLAGS, "-o", str(library), str(source)),
                     cwd=self.root,

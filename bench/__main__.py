@@ -19,7 +19,7 @@ from bench.peer import versions as peer_versions
 from bench.plots import draw
 from bench.tables import markdown
 from bench.versions import commit, versions
-from service.machine import machine
+from service.trial.machine import machine
 from workers.machine import cores
 
 _RESULTS = Path(__file__).parent / "results"

@@ -12,7 +12,7 @@ from bench.one_run import Setup, row_of, run_against
 from bench.server import measured_server
 from bench.suites import TRIVIAL
 from bench.witness import watched_machine
-from service.cameras import Plan, run_cameras
+from service.trial.load import Plan, run_cameras
 
 _THREE_MS = Path(__file__).parent / "three_ms"
 _LINE_CAMERAS = 8

@@ -22,11 +22,11 @@ import numpy.typing as npt
 from bench.frames import SCENARIOS, shots
 from bench.server import Measured, measured_server
 from bench.suites import TRIVIAL
-from service.cameras import Shot
-from workers.decode import decode_image
-from workers.flow.frame_form import WHOLE, FrameForm
+from service.trial.load import Shot
 from workers.gate import ImageLimits
-from workers.scratch import Scratch
+from workers.pixels.encoded import decode_image
+from workers.pixels.frame_form import WHOLE, FrameForm
+from workers.pixels.scratch import Scratch
 
 _STARTS = 5
 _TRIES = 60
@@ -130,4 +130,4 @@ def _a_worker(server: Measured) -> int:
     """A child of the supervisor that is not the fronts' master."""
     pid = server.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return next(int(c) for c in children if b"service.front" not in Path(f"/proc/{c}/cmdline").read_bytes())
+    return next(int(c) for c in children if b"service.server.front" not in Path(f"/proc/{c}/cmdline").read_bytes())

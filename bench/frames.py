@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.cameras import Shot
-from workers.camera_frames import bayer_rg8
+from service.trial.load import Shot
+from workers.pixels.camera_frames import bayer_rg8
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
 _REAL = _CHECKOUT.parent / "shared" / "data" / "pcb" / "00_test.jpg"

@@ -17,16 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from bench.server import Measured
-from service.front import Fronts
-from service.heirloom import Heirloom
-from service.plan import FrontPlan
+from service.access.heirloom import Heirloom
+from service.api.switch import ProcessSwitch
+from service.server.front import Fronts
+from service.server.front_plan import FrontPlan
 from service.settings import Settings
-from service.switch import ProcessSwitch
-from workers.arena import create_arena
-from workers.channel import Channel
 from workers.flow.project import load_project
-from workers.handover import Handover
-from workers.inline import InlinePool
+from workers.memory.arena import create_arena
+from workers.memory.layout import Geometry
+from workers.pool.channel import Channel
+from workers.pool.handover import Handover
+from workers.worker.inline_pool import InlinePool
 
 
 class InlineFront(Fronts):
@@ -51,7 +52,7 @@ def main(project: Path) -> None:
     ProcessSwitch(heirloom, Path(tempfile.gettempdir())).begin(inherited=False)
     plan = FrontPlan(
         handover=Handover(
-            arena=create_arena(Settings(workers=1, max_frame_mib=1, max_reply_mib=1).geometry()),
+            arena=create_arena(Geometry.of(Settings(workers=1, max_frame_mib=1, max_reply_mib=1))),
             channel=Channel.create(1),
             supervisor_fd=supervisor.fileno(),
         ),

@@ -25,9 +25,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from service.key_file import Entry, changing
-from service.keyring import Client, Keyring, Scope, digest_of, new_key
-from service.trial import trial_server
+from service.access.key_file import Entry, changing
+from service.access.keyring import Client, Keyring, Scope, digest_of, new_key
+from service.trial.step import trial_server
 
 LIMIT = 4.5
 _KEPT = 0.9  # of the tries, the fastest: what is slower was interrupted

@@ -12,9 +12,9 @@ Measure Latency", 2013). A frame that finds its camera still waiting is sent rig
 but unsent when the test ends is not counted.
 
 A locust process has one core, and what it does for one camera delays the others: that counts as the server's time. On
-two cores, against the bare receiver, one process sent about 700 frames/s of 6 MB where service/cameras.py sent 860:
+two cores, against the bare receiver, one process sent about 700 frames/s of 6 MB where service/trial/load.py sent 860:
 above 700 locust itself is the bottleneck (`--processes` takes more cores). Use it to watch a load and to vary it; the
-rates in the tables come from service/cameras.py.
+rates in the tables come from service/trial/load.py.
 """
 
 # locust types only part of itself, and does not have to be installed where types are checked
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from locust.contrib.fasthttp import ResponseContextManager
     from locust.env import Environment
 
-    from service.cameras import Shot
+    from service.trial.load import Shot
 
 _DECODE_EACH = 50
 _MARKED_PX = (256, 16)

@@ -11,11 +11,11 @@ import httpx
 
 from bench.limit import run_loops
 from bench.measurement import OURS, PLAIN_LOOP, RECEIVER, STAGES, Measurement
-from service.cameras import Plan, Shot, run_cameras
+from service.trial.load import Plan, Shot, run_cameras
 
 if TYPE_CHECKING:
     from bench.server import Measured
-    from service.cameras import Load
+    from service.trial.load import Load
 
 _WARM_UP_S = 0.5
 _STATUS_NAMES = {

@@ -22,11 +22,11 @@ import cv2
 from rich.console import Console
 from rich.table import Table
 
-from workers.decode import decode_image
-from workers.flow.context import new_context
-from workers.flow.modules.reference import prepare
-from workers.flow.modules.reference_options import ReferenceOptions
+from workers.context.context import new_context
 from workers.gate import ImageLimits
+from workers.modules.reference.module import prepare
+from workers.modules.reference.options import ReferenceOptions
+from workers.pixels.encoded import decode_image
 
 _IOU = 0.1
 _ROUNDS = 5  # the first of them warms caches up

@@ -23,7 +23,7 @@ import numpy as np
 
 from bench.frames import marked
 from bench.server import ALLOCATOR, Measured
-from service.trial import stat_fields
+from service.trial.step import stat_fields
 
 _FOLDER = Path(__file__).parent / "peers"
 _FILES = {

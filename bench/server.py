@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.trial import cpu_s, processes, stat_fields, stop
+from service.trial.step import cpu_s, processes, stat_fields, stop
 
 # glibc's defaults give a frame's memory back after each frame and fault it in again for the next: for FastAPI, mosec
 # and BentoML that doubled the CPU of a JPEG. A careful user would find these two (mallopt(3)), so all peers get them.

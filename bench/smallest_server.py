@@ -21,7 +21,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from workers.parent import die_with_parent
+from workers.this_process import die_with_parent
 
 _PEERS = Path(__file__).parent / "peers"
 _SLOTS = 8

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 
 from service.environment import PREFIX, settings_variables, stripped
+from workers.context.values import shown
 from workers.errors import SettingsInvalid
-from workers.flow.values import shown
 from workers.settings import PoolSettings, split_names
 from workers.text import as_text, is_utf8
 
@@ -72,7 +72,7 @@ class Settings(PoolSettings):
     send_ms: Annotated[int, Field(ge=100, le=600_000, description="time for a client to take its answer")] = 10_000
     max_held_mib: Annotated[
         int, Field(ge=16, le=1 << 20, description="memory of a front for what clients leave with it, in MiB")
-    ] = 256  # ten of the largest bodies that come slowly; see service/holdings.py
+    ] = 256  # ten of the largest bodies that come slowly; see service/wire/holdings.py
     keepalive_s: Annotated[int, Field(ge=0, le=3600, description="how long an idle connection stays open")] = (
         75  # cameras pause between parts
     )

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.flow.context import new_context
-from workers.flow.modules.reference import prepare
-from workers.flow.modules.reference_options import ReferenceOptions
+from workers.context.context import new_context
+from workers.modules.reference.module import prepare
+from workers.modules.reference.options import ReferenceOptions
 
 Image = NDArray[np.uint8]
 Module = Callable[[dict[str, Any]], None]

@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from workers.channel import Channel
-from workers.dispatch import QueueDispatch
 from workers.flow.project import load_project
-from workers.handover import Handover
-from workers.pool import Pool
+from workers.pool.channel import Channel
+from workers.pool.dispatch import QueueDispatch
+from workers.pool.handover import Handover
+from workers.pool.pool import Pool
 from workers.settings import PoolSettings
-from workers.successor import Started
+from workers.supervisor.successor import Started
 
 _WAITING_FRONT = """
 import os, signal, sys
@@ -92,7 +92,7 @@ def _no_successor() -> Started:
 
 
 def _supervise(project: Path, settings: PoolSettings, link: socket.socket) -> int:
-    from workers.supervisor import Supervisor  # noqa: PLC0415 - the test that imports this file must not fork
+    from workers.supervisor.supervisor import Supervisor  # noqa: PLC0415 - the test that imports this file must not fork
 
     if step := os.environ.get("SIGNAL_AT"):
         _signal_at(step, int(os.environ["SIGNAL"]), project)

@@ -97,7 +97,7 @@ def command_of(pid: int) -> str:
 
 
 def fronts_master(server: Server) -> int:
-    return next(pid for pid in children_of(server.process.pid) if "service.front" in command_of(pid))
+    return next(pid for pid in children_of(server.process.pid) if "service.server.front" in command_of(pid))
 
 
 def is_gone(pid: int) -> bool:

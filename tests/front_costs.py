@@ -16,7 +16,9 @@ _SENDING = {"x86_64": {"44", "46"}, "aarch64": {"206", "211"}}.get(platform.mach
 
 def _fronts(server: Server) -> list[int]:
     children = [pid for child in children_of(server.process.pid) for pid in children_of(child)]
-    return [pid for pid in children if "service.front" in command_of(pid) or "framemill-front" in command_of(pid)]
+    return [
+        pid for pid in children if "service.server.front" in command_of(pid) or "framemill-front" in command_of(pid)
+    ]
 
 
 def front_bytes(server: Server) -> int:

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 from running import CHECKOUT, Server
 
-from service.key_file import Entry, Word, changing
-from service.keyring import digest_of, new_key
+from service.access.key_file import Entry, Word, changing
+from service.access.keyring import digest_of, new_key
 
 COMMAND = [sys.executable, "-m", "service.cli"]
 

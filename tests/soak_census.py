@@ -16,9 +16,9 @@ from typing import BinaryIO
 
 from faults import children_of, command_of
 
-from workers.control import WorkerRow
-from workers.layout import HEADER_BYTES, PAGE_BYTES, ROW_BYTES
-from workers.slot import MAGIC, State, Word
+from workers.memory.control import WorkerRow
+from workers.memory.layout import HEADER_BYTES, PAGE_BYTES, ROW_BYTES
+from workers.memory.slot import MAGIC, State, Word
 
 _MORE_THREADS = 8  # a front starts threads as more cameras come at once, up to a fixed number: that is not a leak
 # a front's heartbeat file, a worker's view of itself
@@ -87,7 +87,7 @@ def _family(supervisor: int) -> Iterator[tuple[int, str]]:
             command = command_of(child)
         except (FileNotFoundError, ProcessLookupError):  # it has just ended
             continue
-        if "service.front" not in command:
+        if "service.server.front" not in command:
             yield child, "template" if _goes_after_workers(child) else "worker"
             continue
         yield child, "master"
@@ -158,7 +158,7 @@ def slot_states(supervisor: int) -> Counter[str]:
 
 
 def control_words(supervisor: int) -> list[int]:
-    """The words of the control page (`workers.control.Control`) as they are now."""
+    """The words of the control page (`workers.memory.control.Control`) as they are now."""
     return memoryview(os.pread(_frame_memory(supervisor).fileno(), PAGE_BYTES, 0)).cast("Q").tolist()
 
 

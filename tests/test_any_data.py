@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from raw_http import Answer, Connection
 from running import Server
 
-from service.slot_stream import SlotStream
+from service.wire.response import SlotStream
 
 _HEADERS = {b"server", b"date", b"connection", b"content-type", b"content-length", b"contextbase64utf", b"context"}
 VALUES = int(os.environ.get("SOAK_VALUES", "100000"))

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers import demosaic
-from workers.bayer import bayer_to_bgr, is_fast
-from workers.pixel_format import FORMATS, Layout
+from workers.pixels import raw as demosaic
+from workers.pixels.bayer import bayer_to_bgr, is_fast
+from workers.pixels.pixel_format import FORMATS, Layout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from pictures import png
 from running import CHECKOUT, write_project
 
-from service.sustain import Found, rising_load
-from service.trial import Step
-from workers.camera_frames import bayer_rg8
+from service.trial.search import Found, rising_load
+from service.trial.step import Step
+from workers.pixels.camera_frames import bayer_rg8
 
 SHORT = ("--takt-ms", "20", "--step-s", "0.2", "--max-cameras", "4")
 CODE = '[[flow]]\nmodule = "code"\nfile = "code/step.py"\n'

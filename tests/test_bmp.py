@@ -28,9 +28,9 @@ from hypothesis import strategies as st
 from image_kinds import Pixels
 from PIL import Image
 
-from workers.decode import decode_image
 from workers.errors import ImageInvalid, ImageTooLarge, ImageUnsupported
 from workers.gate import ImageLimits
+from workers.pixels.encoded import decode_image
 
 LIMITS = ImageLimits(formats=frozenset({"bmp"}))
 RANDOM = np.random.default_rng(21)

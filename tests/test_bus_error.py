@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from running import CHECKOUT
 
-from service.bus_error import Window
+from service.intake.mapped_window import Window
 
 LENGTH = 4 << 20
 PAGE = 4096
 
 ELSEWHERE = """
 import mmap, os, sys
-from service.bus_error import Window
+from service.intake.mapped_window import Window
 if sys.argv[1] == "told":
     import faulthandler
     faulthandler.enable()

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from service.cameras import Plan, Shot, run_cameras
+from service.trial.load import Plan, Shot, run_cameras
 
 CAMERAS = 4
 SHOT = Shot("/analyze_raw_image", body=[b"frame"], expects=b"mine")

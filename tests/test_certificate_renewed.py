@@ -12,7 +12,7 @@ from faults import until
 from running import write_project
 from tls import TlsConnection, TlsServer, tls_serving, write_pair
 
-from service.certificates import Certificates
+from service.connections.certificates import Certificates
 
 PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
 

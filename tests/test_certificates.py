@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pictures import png
 from running import Server, serving, start_command, write_project
 
-from service.entrance import check_entrance
+from service.access.startup_check import check_entrance
 from service.settings import load_settings
 from workers.errors import SettingsInvalid
 

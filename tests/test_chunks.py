@@ -10,7 +10,7 @@ from gunicorn.http.errors import NoMoreData
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.chunks import BoundedChunks, ChunkScanner
+from service.wire.chunks import BoundedChunks, ChunkScanner
 from workers.errors import BodyInvalid, FrameTooLarge
 
 _END = b"0\r\n\r\n"

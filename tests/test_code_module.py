@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from projects import code_flow, frame, inspect, write_project
 
-from workers.flow.context import context_json
+from workers.context.context import context_json
 from workers.flow.flow import Flow
 from workers.flow.project import load_project
 

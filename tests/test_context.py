@@ -14,9 +14,9 @@ import pytest
 from contract import CONTEXT_KEYS
 from projects import frame
 
+from workers.context.context import complete, context_json, new_context
+from workers.context.run import Context, Run
 from workers.errors import ContextNotSerializable, ContextTooLarge
-from workers.flow.context import complete, context_json, new_context
-from workers.flow.run import Context, Run
 
 PUBLIC: dict[str, Any] = {**CONTEXT_KEYS, "angle": float | None}
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from running import serving, write_project
 
-from workers.decode import decode_frame, decode_image
 from workers.errors import FramemillError, ImageInvalid
 from workers.gate import ImageLimits
-from workers.scratch import Scratch
+from workers.pixels.encoded import decode_frame, decode_image
+from workers.pixels.scratch import Scratch
 
 STRICT = ImageLimits()
 LENIENT = ImageLimits(lenient=True)

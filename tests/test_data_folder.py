@@ -14,7 +14,7 @@ import pytest
 from faults import post, until, whole
 from running import CHECKOUT, Server, serving, write_project
 
-from workers.flow.modules.beside import notes_on
+from workers.modules.code.beside import notes_on
 
 OBEY = """
 import os, pathlib, shutil

@@ -33,11 +33,11 @@ from image_files import (
 from numpy.typing import NDArray
 from PIL import Image
 
-from workers.decode import _COMMON_SAMPLINGS, _is_common, decode_image
-from workers.decoder_words import words_of_decoders
 from workers.errors import ImageInvalid
 from workers.gate import ImageLimits, inspect
-from workers.gate.bounded import bounded
+from workers.mending.png_pixels import bounded
+from workers.pixels.decoder_warnings import words_of_decoders
+from workers.pixels.encoded import _COMMON_SAMPLINGS, _is_common, decode_image
 
 LIMITS = ImageLimits()
 EVERYTHING = ImageLimits(formats=frozenset({"jpeg", "png", "bmp", "tiff", "webp"}))
@@ -239,7 +239,7 @@ def test_memory_that_runs_out_at_any_step_is_not_taken_for_a_damaged_png(tmp_pat
     code = """if True:
         import pathlib, resource, sys
         import cv2
-        from workers.decode import decode_image
+        from workers.pixels.encoded import decode_image
         from workers.gate import ImageLimits
         cv2.setNumThreads(1)
         file = memoryview((pathlib.Path(sys.argv[1]) / "file.png").read_bytes())
@@ -263,7 +263,7 @@ def test_images_are_decoded_where_user_code_has_closed_stderr(closed: tuple[int,
     (tmp_path / "rare.jpg").write_bytes(rare_jpeg(100, 60, RARE))
     code = f"""if True:
         import os, pathlib, sys
-        from workers.decode import decode_image
+        from workers.pixels.encoded import decode_image
         from workers.gate import ImageLimits
         files = [memoryview(path.read_bytes()) for path in pathlib.Path(sys.argv[1]).iterdir()]
         for fd in {closed}:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.demosaic import raw_to_bgr
 from workers.errors import FrameSizeMismatch, InvalidParameter
-from workers.pixel_format import FORMATS, Layout, Packing, PixelFormat
-from workers.scratch import Scratch
+from workers.pixels.pixel_format import FORMATS, Layout, Packing, PixelFormat
+from workers.pixels.raw import raw_to_bgr
+from workers.pixels.scratch import Scratch
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,24 +14,24 @@ from children import processes_pool
 from faults import until
 from running import write_project
 
-from workers.control import Control
 from workers.errors import DeadlineExceeded
-from workers.job import Job
-from workers.pool import Pool
+from workers.memory.control import Control
+from workers.pool.job import Job
+from workers.pool.pool import Pool
 from workers.settings import PoolSettings
 
 STEPS = [
-    "workers.channel:Inbox.next:after",  # a descriptor was taken, nothing claimed
-    "workers.runner:claim:before",
-    "workers.runner:claim:after",
-    "workers.runner:Runner._answer:before",
-    "workers.task:Inspector.answer:after",
-    "workers.task:_write:after",  # the answer is in the reply area, nobody knows
-    "workers.slot:Header.leave_answer:before",
-    "workers.runner:unlock:before",
-    "workers.runner:unlock:after",  # the slot is not locked any more and not DONE yet
-    "workers.runner:signal_done:before",  # it is DONE, and its front is not told
-    "workers.runner:signal_done:after",
+    "workers.pool.channel:Inbox.next:after",  # a descriptor was taken, nothing claimed
+    "workers.worker.runner:claim:before",
+    "workers.worker.runner:claim:after",
+    "workers.worker.runner:Runner._answer:before",
+    "workers.worker.inspector:Inspector.answer:after",
+    "workers.worker.inspector:_write:after",  # the answer is in the reply area, nobody knows
+    "workers.memory.slot:Header.leave_answer:before",
+    "workers.worker.runner:unlock:before",
+    "workers.worker.runner:unlock:after",  # the slot is not locked any more and not DONE yet
+    "workers.worker.runner:signal_done:before",  # it is DONE, and its front is not told
+    "workers.worker.runner:signal_done:after",
 ]
 SETTINGS = PoolSettings(workers=1, fronts=1, slots=2, max_frame_mib=1, max_reply_mib=1)
 # it takes a while: the front waits for its signal by then, and does not find the answer by itself

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from service.wire import receive_in_steps
-from workers import exchange
-from workers.channel import Channel, Descriptor, signal_done
-from workers.exchange import Exchange
-from workers.slot import Header, IllegalMove, State, Word
+from service.wire.plain_body import receive_in_steps
+from workers.memory.slot import Header, IllegalMove, State, Word
+from workers.pool import exchange
+from workers.pool.channel import Channel, Descriptor, signal_done
+from workers.pool.exchange import Exchange
 
 AREA_BYTES = 1 << 20
 GENERATION = 7 << 40

@@ -11,13 +11,13 @@ import pytest
 from faults import until
 from running import write_project
 
+from workers.admission.turns import Line, Turn
 from workers.errors import NoFreeSlot
 from workers.flow.project import load_project
-from workers.inline import InlinePool
-from workers.lease import Lease
-from workers.line import Line, Turn
-from workers.pool import LONGEST_LINE
+from workers.pool.lease import Lease
+from workers.pool.pool import LONGEST_LINE
 from workers.settings import PoolSettings
+from workers.worker.inline_pool import InlinePool
 
 SETTINGS = PoolSettings(workers=1, fronts=1, slots=2, max_frame_mib=1, max_reply_mib=1)
 SLOTS = SETTINGS.slots_per_front + 1

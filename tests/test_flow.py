@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from projects import code_flow, frame, inspect, write_project
 
+from workers.context.context import context_json, new_context
+from workers.context.run import Context, Run, Stage
 from workers.errors import DeadlineExceeded, ImageInvalid
-from workers.flow.context import context_json, new_context
 from workers.flow.flow import Flow, built_in
 from workers.flow.project import load_project
-from workers.flow.run import Context, Run, Stage
 
 SET = "def main(context, form): context.update(form)"
 NOTE = "def main(context, form): context.setdefault('order', []).append(form['name'])"

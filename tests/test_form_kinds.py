@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from forms import BOUNDARY, FILE, fields, named, part, whole
 
-from service.forms import boundary_of, read_form
+from service.intake.forms import boundary_of, read_form
 from workers.errors import BodyInvalid, BodyUnsupported, FramemillError, IncompleteBody, InvalidParameter
 
 B = BOUNDARY.encode()

@@ -14,8 +14,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from urllib3 import encode_multipart_formdata
 
-from service.forms import boundary_of, read_form
-from service.header_values import split_value
+from service.intake.forms import boundary_of, read_form
+from service.intake.header_values import split_value
 from workers.errors import BodyInvalid, BodyUnsupported, FramemillError, IncompleteBody, InvalidParameter
 
 B = BOUNDARY.encode()

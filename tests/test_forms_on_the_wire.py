@@ -19,7 +19,7 @@ from pictures import decoded, png, segment
 from raw_http import Answer, Connection
 from running import Server, serving
 
-from service.attempts import A_MINUTE
+from service.access.attempts import A_MINUTE
 
 WRONG = "wrong-key-that-nobody-has"
 

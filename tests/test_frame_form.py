@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from pictures import decoded, png
 from running import serving, write_project
 
-from workers.camera_frames import bayer_rg8
-from workers.decode import decode_image
-from workers.demosaic import raw_to_bgr, raw_to_grey
 from workers.errors import ProjectInvalid
-from workers.flow.frame_form import FrameForm
 from workers.flow.project import load_project
 from workers.gate import ImageLimits
-from workers.pixel_format import FORMATS, pixel_format
-from workers.reduce import in_form
-from workers.scratch import Scratch
+from workers.pixels.camera_frames import bayer_rg8
+from workers.pixels.encoded import decode_image
+from workers.pixels.frame_form import FrameForm
+from workers.pixels.pixel_format import FORMATS, pixel_format
+from workers.pixels.raw import raw_to_bgr, raw_to_grey
+from workers.pixels.reduce import in_form
+from workers.pixels.scratch import Scratch
 
 LIMITS = ImageLimits(max_megapixels=50, formats=frozenset({"jpeg", "png"}))
 FORMS = [FrameForm(grey=grey, reduce=reduce) for grey in (False, True) for reduce in (1, 2, 4, 8)]

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.arena import ArenaFile, create_arena, map_part
-from workers.channel import Descriptor
 from workers.errors import NotEnoughMemory
-from workers.job import MAX_DATA_BYTES, Encoding, Job, ResponseType, Task
-from workers.layout import HEADER_BYTES, Geometry
-from workers.slot import MAX_JOB_BYTES, MOVES, Header, IllegalMove, State
+from workers.memory.arena import ArenaFile, create_arena, map_part
+from workers.memory.layout import HEADER_BYTES, Geometry
+from workers.memory.slot import MAX_JOB_BYTES, MOVES, Header, IllegalMove, State
+from workers.pool.channel import Descriptor
+from workers.pool.job import MAX_DATA_BYTES, Encoding, Job, ResponseType, Task
 
 SMALL = Geometry(fronts=2, workers=3, slots_per_front=2, request_bytes=10_000, reply_bytes=5_000)
 

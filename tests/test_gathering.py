@@ -17,13 +17,13 @@ from gunicorn.http.body import Body, LengthReader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import service.gathering
-from service.chunks import BoundedChunks, ChunkScanner
-from service.gathered import BodyPaused, Gathered, SetAside, drop_gathered, gather
-from service.gathering import Chunked, Declared, Gathering
-from service.heads import HeadSearch
-from service.holdings import Holdings
-from service.wire import PlainBody, receive_in_steps
+import service.wire.gathering
+from service.wire.chunks import BoundedChunks, ChunkScanner
+from service.wire.gathered import BodyPaused, Gathered, SetAside, drop_gathered, gather
+from service.wire.gathering import Chunked, Declared, Gathering
+from service.wire.holdings import Holdings
+from service.wire.plain_body import PlainBody, receive_in_steps
+from service.wire.request_head import HeadSearch
 from workers.errors import FrameTooLarge, HeadInvalid, IncompleteBody, NoFreeSlot
 
 HEAD = b"PUT / HTTP/1.1\r\n\r\n"
@@ -33,7 +33,7 @@ MIB = 1 << 20
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Holdings:
     made = Holdings(16 * MIB, 0.75)
-    monkeypatch.setattr(service.gathering, "HELD", made)
+    monkeypatch.setattr(service.wire.gathering, "HELD", made)
     return made
 
 

@@ -10,7 +10,7 @@ from gunicorn.http.errors import NoMoreData
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import IterUnreader
 
-from service.heads import NotedHead, last_head
+from service.wire.request_head import NotedHead, last_head
 
 PEER = ("127.0.0.1", 5000)
 HEADS = [

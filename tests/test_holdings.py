@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.holdings import Holding, Holdings
+from service.wire.holdings import Holding, Holdings
 from workers.errors import NoFreeSlot
 
 

@@ -32,10 +32,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from running import Server
 
-from workers.decode import decode_frame, decode_image
 from workers.errors import FramemillError
 from workers.gate import ImageLimits, inspect
-from workers.scratch import Scratch
+from workers.pixels.encoded import decode_frame, decode_image
+from workers.pixels.scratch import Scratch
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 BATCH = 150

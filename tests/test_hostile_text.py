@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pictures import png
 from running import Server, serving, write_project
 
-from workers.job import MAX_DATA_BYTES
+from workers.pool.job import MAX_DATA_BYTES
 
 SHOW = """
 def main(context):

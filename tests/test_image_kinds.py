@@ -16,9 +16,9 @@ from other_kinds import OTHER_KINDS
 from running import CHECKOUT
 
 from service.errors import STATUS
-from workers.decode import decode_frame
 from workers.errors import FramemillError
 from workers.gate import ImageLimits
+from workers.pixels.encoded import decode_frame
 
 DEFAULT = ImageLimits().formats
 TEXT = (CHECKOUT / "docs" / "images.md").read_text()

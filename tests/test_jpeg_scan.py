@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers import jpeg_scan
-from workers.jpeg_scan import end_of_scan
+from workers.gate import jpeg_scan
+from workers.gate.jpeg_scan import end_of_scan
 
 # bytes that mean something beside those that mean nothing, so that ends are frequent and at every place
 _ODD = st.sampled_from([b"\xff", b"\x00", b"\xd0", b"\xd7", b"\xd8", b"\xcf", b"\xd9", b"\x01", b"\xfe"])

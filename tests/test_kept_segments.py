@@ -15,8 +15,8 @@ import pytest
 from faults import children_of, fronts_master, until
 from running import Server
 
-from service.bus_error import Window
-from service.kept_segments import KeptSegments
+from service.intake.mapped_window import Window
+from service.intake.segment_cache import KeptSegments
 
 NAME = "psm_0000abcd"
 LENGTH = 1 << 16
@@ -135,7 +135,7 @@ def test_a_removed_segment_is_let_go(folder: Folder) -> None:
 
 
 def test_a_segment_that_is_not_used_is_let_go(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.kept_segments._UNUSED_S", 0.0)
+    monkeypatch.setattr("service.intake.segment_cache._UNUSED_S", 0.0)
     folder.find()
     folder.find()
     until(lambda: folder.mapped() == 0)

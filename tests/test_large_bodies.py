@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-import service.wire
-from service.wire import PlainBody, receive_in_steps
-from workers.exchange import receive_into
+import service.wire.plain_body
+from service.wire.plain_body import PlainBody, receive_in_steps
+from workers.pool.exchange import receive_into
 
 LENGTH = 5 << 20
 NARROW_BYTES = 512 << 10
@@ -58,13 +58,13 @@ def test_a_window_is_narrow_in_company_and_open_again_when_alone() -> None:
     with connected() as (camera, ours):
         for company, narrow in ((False, False), (True, True), (False, False)):
             if company:
-                service.wire._large_bodies.add(other)
+                service.wire.plain_body._large_bodies.add(other)
             try:
                 assert sent_and_received(camera, ours, body) == body
             finally:
-                service.wire._large_bodies.discard(other)
+                service.wire.plain_body._large_bodies.discard(other)
             assert (ours.windows_bytes[-1] <= NARROW_BYTES) is narrow
-        assert not service.wire._large_bodies
+        assert not service.wire.plain_body._large_bodies
 
 
 def test_large_bodies_of_four_cameras_at_once_are_whole() -> None:
@@ -83,4 +83,4 @@ def test_large_bodies_of_four_cameras_at_once_are_whole() -> None:
     for thread in threads:
         thread.join()
     assert found == dict(enumerate(bodies))
-    assert not service.wire._large_bodies
+    assert not service.wire.plain_body._large_bodies

@@ -18,7 +18,7 @@ from pictures import decoded
 from running import Server, serving, write_project
 from test_page import Tags
 
-from service.panel import age
+from service.panel.overview import age
 
 _WIDTH, _HEIGHT = 640, 480
 _RAW = f"/analyze_raw_image?width={_WIDTH}&height={_HEIGHT}"
@@ -106,7 +106,7 @@ def test_the_last_frame_outlives_its_front(tmp_path: Path) -> None:
 
 def _fronts(server: Server) -> list[int]:
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    masters = [pid for pid in children if b"service.front" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    masters = [pid for pid in children if b"service.server.front" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     return [
         int(pid) for master in masters for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split()
     ]

@@ -46,7 +46,7 @@ def test_every_module_has_its_place_in_the_order() -> None:
 @pytest.mark.parametrize("name", ORDER)
 def test_a_module_imports_only_what_stands_above_it(name: str) -> None:
     known = _modules()
-    packages = {"workers", "service", "workers.flow", "workers.flow.modules"}  # these hold a docstring only
+    packages = {"workers", "service", "workers.flow", "workers.modules"}  # these hold a docstring only
     below = {other for other in _imports(known[name], known) - packages if ORDER.index(other) >= ORDER.index(name)}
     assert not below, f"{name} imports what stands below it: {below}"
 
@@ -65,19 +65,19 @@ def _loaded_after(statement: str) -> set[str]:
 
 
 def test_a_front_loads_no_opencv_and_no_numpy() -> None:
-    loaded = _loaded_after("import service.front")
+    loaded = _loaded_after("import service.server.front")
     assert "falcon" in loaded
     assert not {"cv2", "numpy", "simplejpeg", "fpng", "pyspng", "isal"} & loaded
 
 
 def test_a_worker_loads_no_http() -> None:
-    loaded = _loaded_after("import workers.worker")
+    loaded = _loaded_after("import workers.worker.worker")
     assert "cv2" in loaded
     assert not {"falcon", "gunicorn", "service", "jinja2", "httpx"} & loaded
 
 
 def test_the_warm_process_has_one_thread_after_its_imports() -> None:
-    code = "import os, workers.warm, workers.supervisor; print(len(os.listdir('/proc/self/task')))"
+    code = "import os, workers.worker.preload, workers.supervisor.supervisor; print(len(os.listdir('/proc/self/task')))"
     done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from workers import limits
-from workers.limits import MemoryWatch
+from workers.containment import limits
+from workers.containment.limits import MemoryWatch
 
 SECOND_NS = 10**9
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
-from workers import bayer, exchange, jpeg_scan, native
-from workers.bayer import is_fast
+from workers.gate import jpeg_scan
+from workers.pixels import bayer
+from workers.pixels.bayer import is_fast
+from workers.pool import exchange
 
 
 @pytest.mark.parametrize("load", [bayer._load, exchange._load, jpeg_scan._load])
 def test_a_library_that_was_not_built_is_not_missed(
-    load: Callable[[], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    load: FunctionType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(native, "FOLDER", tmp_path)
+    monkeypatch.setitem(load.__globals__, "_LIBRARY", tmp_path / "libnone.so")
     assert load() is None
     assert caplog.text == ""
 
@@ -30,13 +32,13 @@ def test_a_library_that_was_not_built_is_not_missed(
 )
 def test_a_library_that_cannot_be_loaded_is_told_and_done_without(
     name: str,
-    load: Callable[[], object],
+    load: FunctionType,
     told: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     (tmp_path / f"lib{name}.so").write_text("no library")
-    monkeypatch.setattr(native, "FOLDER", tmp_path)
+    monkeypatch.setitem(load.__globals__, "_LIBRARY", tmp_path / f"lib{name}.so")
     assert load() is None
     assert told in caplog.text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.new_file import new_file, replacing
+from service.safe_files import new_file, replacing
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from projects import code_flow, inspect
 from running import Server, serving
 from running import write_project as write_served
 
-from workers.flow.context import context_json
+from workers.context.context import context_json
 
 HEAD = """
 import dataclasses, fractions, math

@@ -11,7 +11,7 @@ from pathlib import Path
 import gunicorn
 from running import CHECKOUT
 
-from service.unsent import Outgoing, PlainClient, TlsClient
+from service.wire.unsent import Outgoing, PlainClient, TlsClient
 
 _SENDS = {"send", "sendall", "sendto", "sendmsg", "sendfile", "send_bytes", "makefile", "wrap_socket", "write_chunk",
           "write_error", "write_nonblock"}  # fmt: skip

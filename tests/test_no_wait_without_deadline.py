@@ -13,30 +13,42 @@ RECEIVING = frozenset(
     {"recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "accept", "do_handshake", "unwrap"}
     | {"makefile", "recv_fds", "sock_recv", "get_media"}
 )
-TAKE = "take"  # what receives the rest of a frame: workers/exchange.py, or its C
+TAKE = "take"  # what receives the rest of a frame: workers/pool/exchange.py, or its C
 # reading by these names is receiving where the object is gunicorn's: its body, its readers, its buffer of a connection
 READERS = ("bounded_stream", "stream", "unreader", "reader", "wsgi.input")  # the first that fits names it
 
 # (module, function, call): what keeps it from waiting for as long as a client likes
 ALLOWED = {
-    ("service.gathering", "receive_into", "recv_into"): "SO_RCVTIMEO, settimeout (gathered._in_steps), or non-blocking",
-    ("service.handshakes", "_begin", "recv"): "non-blocking: the lobby's (Guests.stay)",
-    ("service.handshakes", "_step", "do_handshake"): "non-blocking: the lobby's",
-    ("service.lobby", "_drop_more", "recv_into"): "non-blocking: the lobby's",
-    ("service.lobby", "say_goodbye", "unwrap"): "non-blocking: see_off sets it",
-    ("service.threads", "_accept_one", "accept"): "listeners are non-blocking (gunicorn's set_accept_enabled)",
-    ("service.threads", "_receive_some", "recv"): "SO_RCVTIMEO, or settimeout",
-    ("service.repeat", "answer_again", "unreader.read"): "only what is buffered: a thread gets whole heads",
-    ("service.heads", "parse", "unreader.read"): "only what is buffered: a thread gets whole heads",
-    ("service.wire", "_receive_rest", "take"): "SO_RCVTIMEO: exchange.receive_into, or exchange.c with the same",
-    ("workers.exchange", "receive_into", "recv_into"): "SO_RCVTIMEO: the socket is one that wire.receive_in_steps",
+    (
+        "service.wire.gathering",
+        "receive_into",
+        "recv_into",
+    ): "SO_RCVTIMEO, settimeout, or non-blocking",
+    ("service.connections.handshakes", "_begin", "recv"): "non-blocking: the lobby's (Guests.stay)",
+    ("service.connections.handshakes", "_step", "do_handshake"): "non-blocking: the lobby's",
+    ("service.connections.lobby", "_drop_more", "recv_into"): "non-blocking: the lobby's",
+    ("service.connections.lobby", "say_goodbye", "unwrap"): "non-blocking: see_off sets it",
+    (
+        "service.threads.camera_threads",
+        "_accept_one",
+        "accept",
+    ): "listeners are non-blocking: gunicorn's",
+    ("service.threads.camera_threads", "_receive_some", "recv"): "SO_RCVTIMEO, or settimeout",
+    ("service.threads.repeat", "answer_again", "unreader.read"): "only what is buffered: a thread gets whole heads",
+    ("service.wire.request_head", "parse", "unreader.read"): "only what is buffered: a thread gets whole heads",
+    (
+        "service.wire.plain_body",
+        "_receive_rest",
+        "take",
+    ): "SO_RCVTIMEO: exchange.receive_into, or exchange.c",
+    ("workers.pool.exchange", "receive_into", "recv_into"): "SO_RCVTIMEO: the socket is one that wire.receive_in_steps",
 }
 # what speaks with others than clients: the command line, which has timeouts of its own, and files that are no sockets
-ELSEWHERE = ("service.cli", "service.camera_loops", "service.cameras", "service.trial")
+ELSEWHERE = ("service.cli", "service.trial.load_process", "service.trial.load", "service.trial.step")
 
 
 def _modules() -> Iterator[tuple[str, ast.Module]]:
-    for path in [*sorted((CHECKOUT / "service").rglob("*.py")), CHECKOUT / "workers" / "exchange.py"]:
+    for path in [*sorted((CHECKOUT / "service").rglob("*.py")), CHECKOUT / "workers" / "pool" / "exchange.py"]:
         name = ".".join(path.relative_to(CHECKOUT).with_suffix("").parts)
         if not name.startswith(ELSEWHERE):
             yield name, ast.parse(path.read_text())

@@ -19,10 +19,10 @@ from image_kinds import COLOUR, GREY, JPEG, PNG, PROGRESSIVE, RARE_JPEG, Pixels,
 from PIL import Image
 from running import Server, serving, write_project
 
-from workers.decode import Decoded, decode_frame
 from workers.errors import ImageInvalid
-from workers.flow.frame_form import FrameForm
 from workers.gate import ImageLimits, inspect
+from workers.pixels.encoded import Decoded, decode_frame
+from workers.pixels.frame_form import FrameForm
 
 LIMITS = ImageLimits()
 SEVERAL = of_several()

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from pictures import png
 from running import Server, serving, write_project
 
-from service.health import _is_local
-from service.sites import HostRule, refuse_other_sites
+from service.access.cross_site import HostRule, refuse_other_sites
+from service.api.health import _is_local
 from workers.errors import Forbidden
 
 ACTING = [

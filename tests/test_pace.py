@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.forecast import Outlook
-from workers.layout import HEADER_BYTES, PAGE_BYTES
-from workers.pace import Pace
-from workers.slot import Header, State, Word
+from workers.admission.forecast import Outlook
+from workers.admission.pace import Pace
+from workers.memory.layout import HEADER_BYTES, PAGE_BYTES
+from workers.memory.slot import Header, State, Word
 
 MS = 1_000_000
 SECOND = 1000 * MS

@@ -10,7 +10,7 @@ import pytest
 
 from bench import peer
 from bench.frames import SCENARIOS, shots
-from service.cameras import Shot
+from service.trial.load import Shot
 
 PEERS_FOLDER = Path(peer.__file__).parent / "peers"
 FILES = sorted(path.name for path in PEERS_FOLDER.glob("*.py") if path.name != "job.py")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from workers.errors import FrameSizeMismatch, InvalidParameter
-from workers.pixel_format import FORMATS, Layout, Packing, check_length, format_of_length, pixel_format
+from workers.pixels.pixel_format import FORMATS, Layout, Packing, check_length, format_of_length, pixel_format
 
 ONE_SAMPLE = ("Mono", "BayerRG", "BayerGR", "BayerGB", "BayerBG")
 DEPTHS = ("8", "10", "12", "16", "10p", "12p", "10Packed", "12Packed")
@@ -27,7 +27,7 @@ def test_the_table_cannot_be_changed() -> None:
 
 
 def test_the_front_can_import_the_table_without_numpy_and_opencv() -> None:
-    code = "import sys, workers.pixel_format; print(sorted({'numpy', 'cv2'} & set(sys.modules)))"
+    code = "import sys, workers.pixels.pixel_format; print(sorted({'numpy', 'cv2'} & set(sys.modules)))"
     checkout = Path(__file__).resolve().parent.parent
     loaded = subprocess.run([sys.executable, "-c", code], cwd=checkout, capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"

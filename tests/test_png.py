@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from workers.errors import InternalError
-from workers.png import encode_png as encode_rgb
+from workers.pictures.png import encode_png as encode_rgb
 
 SHAPES = [(1, 1), (1, 1, 3), (1, 700), (700, 1, 3), (3, 5), (7, 13, 3), (64, 64), (118, 960, 3), (600, 801)]
 

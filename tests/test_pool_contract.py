@@ -17,8 +17,6 @@ from faults import until
 from pictures import decoded
 from running import write_project
 
-from workers import exchange
-from workers.control import FrontRow, WorkerRow
 from workers.errors import (
     DeadlineExceeded,
     FrameSizeMismatch,
@@ -28,11 +26,13 @@ from workers.errors import (
     NoLastImage,
 )
 from workers.flow.project import load_project
-from workers.inline import InlinePool
-from workers.job import Encoding, Job, ResponseType, Task
-from workers.pool import Pool
+from workers.memory.control import FrontRow, WorkerRow
+from workers.memory.slot import Word
+from workers.pool import exchange
+from workers.pool.job import Encoding, Job, ResponseType, Task
+from workers.pool.pool import Pool
 from workers.settings import PoolSettings
-from workers.slot import Word
+from workers.worker.inline_pool import InlinePool
 
 CODE = """
 def main(context):

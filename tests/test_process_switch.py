@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from pictures import png
 from running import Server, serving, write_project
 
-from service.heirloom import Heirloom
-from service.switch import ProcessSwitch
+from service.access.heirloom import Heirloom
+from service.api.switch import ProcessSwitch
 from workers.errors import SwitchNotKept
 
 OFF_KEYS = {"error", "imageShape", "processing", "processingTime", "save"}
@@ -188,7 +188,7 @@ def test_one_who_is_killed_while_throwing_it_leaves_file_and_memory_the_same(tmp
 def test_it_is_not_settled_under_the_hands_of_one_who_throws_it_and_nobody_waits_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.switch._PATIENCE_S", 0.1)
+    monkeypatch.setattr("service.api.switch._PATIENCE_S", 0.1)
     heirloom = Heirloom.create()
     switch = ProcessSwitch(heirloom, tmp_path)
     switch.begin(inherited=False)

@@ -10,8 +10,8 @@ import pytest
 from projects import HEAD, write_project
 
 from workers.errors import ProjectInvalid
-from workers.flow.modules.code import CodeOptions
 from workers.flow.project import Project, load_project
+from workers.modules.code.module import CodeOptions
 
 PASSES = "def main(context):\n    pass\n"
 

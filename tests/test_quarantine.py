@@ -10,8 +10,8 @@ import pytest
 from faults import FRAME, faulty, post
 from running import serving
 
-from service.quarantine import Quarantine
-from workers.job import Encoding, Job
+from service.analysis.quarantine import Quarantine
+from workers.pool.job import Encoding, Job
 
 JOB = Job(encoding=Encoding.RAW, width=16, height=16, pixel_format="Mono8")
 

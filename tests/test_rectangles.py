@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from projects import code_flow, inspect
 
-from workers.flow.rectangles import complete_rectangles
-from workers.flow.run import MAX_ERRORS
+from workers.context.rectangles import complete_rectangles
+from workers.context.run import MAX_ERRORS
 
 
 def completed(*rectangles: Any, module_id: int = 3) -> tuple[list[dict[str, Any]], list[str]]:

@@ -22,10 +22,10 @@ from boards import (
 )
 from pydantic import ValidationError
 
+from workers.context.context import new_context
 from workers.errors import ProjectInvalid
-from workers.flow.context import new_context
-from workers.flow.modules.golden_files import GoldenFiles
-from workers.flow.modules.reference_options import ReferenceOptions
+from workers.modules.reference.golden_files import GoldenFiles
+from workers.modules.reference.options import ReferenceOptions
 
 
 @pytest.fixture

@@ -18,12 +18,12 @@ from raw_http import Answer, Connection
 from running import Server, serving, write_project
 
 from service.settings import load_settings
+from workers.admission.pace import Pace
 from workers.errors import DeadlineExceeded, NoFreeSlot, NotInTime, SettingsInvalid
-from workers.job import Job
-from workers.pace import Pace
-from workers.pool import Pool
+from workers.memory.slot import State
+from workers.pool.job import Job
+from workers.pool.pool import Pool
 from workers.settings import PoolSettings
-from workers.slot import State
 
 SECOND = 1_000_000_000
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from workers import render
 from workers.errors import InternalError
+from workers.pictures import render
 
 RED_AT_FULL_HEAT = 204
 GREEN = (0, 255, 0)

@@ -20,11 +20,11 @@ from gunicorn.http.unreader import SocketUnreader
 from pictures import png
 from running import Server, serving, write_project
 
-from service.body import Bring
-from service.repeat import Again, _Known, answer_again, remember
-from service.unsent import PlainClient
+from service.intake.body import Bring
+from service.threads.repeat import Again, _Known, answer_again, remember
+from service.wire.unsent import PlainClient
 from workers.errors import ImageInvalid
-from workers.exchange import receive_into
+from workers.pool.exchange import receive_into
 
 HEAD = b"POST /analyze_raw_image?width=8&height=4&data=%s HTTP/1.1\r\nHost: camera\r\nContent-Length: 32\r\n\r\n"
 

@@ -12,17 +12,17 @@ import pytest
 from faults import FRAME, RAW, until
 from running import serving, write_project
 
-from workers.arena import create_arena, map_part
-from workers.channel import Channel
-from workers.control import Control, ControlPage, FrontRow
+from workers.crew.rescue import end_orphaned
 from workers.errors import FramemillError, InternalError
-from workers.exchange import Rest
-from workers.job import Job
-from workers.layout import Geometry
-from workers.pool import Pool
-from workers.rescue import end_orphaned
-from workers.slot import Header, Outcome, State, Word, headers
-from workers.task import Answer
+from workers.memory.arena import create_arena, map_part
+from workers.memory.control import Control, ControlPage, FrontRow
+from workers.memory.layout import Geometry
+from workers.memory.slot import Header, Outcome, State, Word, headers
+from workers.pool.channel import Channel
+from workers.pool.exchange import Rest
+from workers.pool.job import Job
+from workers.pool.pool import Pool
+from workers.worker.inspector import Answer
 
 GEOMETRY = Geometry(fronts=1, workers=1, slots_per_front=2, request_bytes=4096, reply_bytes=4096)
 CONTEXT = b'{"result":true}'
@@ -159,11 +159,11 @@ def test_a_front_says_which_worker_left_what_cannot_be_an_answer(bench: Bench) -
 
 SPOILER = """
 import os
-import workers.slot
+import workers.memory.slot
 
 def main(context):
     if context["data"] == "spoil":
-        workers.slot._seal = lambda packed, generation: 0
+        workers.memory.slot._seal = lambda packed, generation: 0
     context["pid"] = os.getpid()
 """
 

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from service.scarce import ScarceThreads
+from service.threads.thread_pool import ScarceThreads
 
 
 def _no_thread(_: threading.Thread) -> None:

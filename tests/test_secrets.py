@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pictures import png
 from running import Server, serving, write_project
 
-from service.keyring import digest_of
+from service.access.keyring import digest_of
 
 SINGLE = "single-key-that-is-long-enough-for-anyone"
 STOP = "stop-key-that-nobody-may-see"

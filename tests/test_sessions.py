@@ -5,9 +5,9 @@ from __future__ import annotations
 import falcon
 import pytest
 
-from service.heirloom import Heirloom
-from service.keyring import Client, Keyring, Scope, digest_of
-from service.sessions import COOKIE, Sessions
+from service.access.heirloom import Heirloom
+from service.access.keyring import Client, Keyring, Scope, digest_of
+from service.access.sessions import COOKIE, Sessions
 
 VISITOR = Client("visitor", Scope.OPERATE, digest_of("one"))
 OTHER = Client("other", Scope.ADMIN, digest_of("two"))
@@ -44,9 +44,9 @@ def test_it_ends_with_the_key() -> None:
 
 def test_it_ends_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     sessions = _sessions()
-    monkeypatch.setattr("service.sessions.time.monotonic", lambda: 1000.0)
+    monkeypatch.setattr("service.access.sessions.time.monotonic", lambda: 1000.0)
     cookie = _cookie(sessions)
-    monkeypatch.setattr("service.sessions.time.monotonic", lambda: 1000.0 + 12 * 3600 + 1)
+    monkeypatch.setattr("service.access.sessions.time.monotonic", lambda: 1000.0 + 12 * 3600 + 1)
     assert sessions.client(cookie, RING) is None
 
 

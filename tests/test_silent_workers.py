@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from running import write_project
 
-from workers.control import WorkerRow
+from workers.crew.member import Member, silent
 from workers.flow.project import load_project
-from workers.layout import ROW_BYTES
-from workers.member import Member, silent
+from workers.memory.control import WorkerRow
+from workers.memory.layout import ROW_BYTES
 
 SECOND_NS = 10**9
 NOW_NS = 1000 * SECOND_NS

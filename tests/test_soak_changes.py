@@ -21,7 +21,7 @@ from soak_report import report, summary
 from soak_run import Run, chaos
 from soak_secrets import API_KEY, secrets_in_log
 
-from workers.control import Control
+from workers.memory.control import Control
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
 

@@ -20,8 +20,8 @@ from running import Server, serving, write_project
 from soak_census import control_words, pids
 from soak_report import report
 
-from service.cameras import Load, Plan, Shot, run_cameras
-from workers.control import Control
+from service.trial.load import Load, Plan, Shot, run_cameras
+from workers.memory.control import Control
 
 FRAMES = int(os.environ.get("SOAK_FRAMES", "100_000"))
 ROUND_S = 20.0

@@ -18,7 +18,7 @@ from faults import until
 from soak_census import control_words, pids
 from soak_run import Run, chaos
 
-from workers.control import Control
+from workers.memory.control import Control
 
 FRAMES = int(os.environ.get("LEAK_FRAMES", "2000"))
 WORKERS = 2

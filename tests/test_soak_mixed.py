@@ -26,7 +26,7 @@ from soak_census import at_work, control_words, pids, take_census
 from soak_report import quantile_ms
 from soak_run import Run, chaos
 
-from workers.control import Control
+from workers.memory.control import Control
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "2"))
 FAULT_S = 2.5

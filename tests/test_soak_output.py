@@ -12,7 +12,7 @@ from running import Server, serving, write_project
 
 _GIGABYTE = 10**9
 _PIECE = 10**6
-_KEPT_PER_S = 64 * 1024  # of each worker; see workers/output.py
+_KEPT_PER_S = 64 * 1024  # of each worker; see workers/containment/log.py
 _DEADLINE_S = 30.0
 
 SPEAK = """
@@ -45,7 +45,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
 
 
 def _workers(server: Server) -> set[int]:
-    return {child for child in children_of(server.process.pid) if "service.front" not in command_of(child)}
+    return {child for child in children_of(server.process.pid) if "service.server.front" not in command_of(child)}
 
 
 @pytest.mark.parametrize("how", ["at-once", "context", "stream", "descriptor", "c"])

@@ -19,7 +19,7 @@ from soak_census import at_work, control_words, pids, slot_states
 from soak_parent import restarted_by_a_parent
 from soak_run import Run, chaos
 
-from workers.control import Control
+from workers.memory.control import Control
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 

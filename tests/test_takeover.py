@@ -21,7 +21,7 @@ from guests import add_key
 from running import Server, serving, write_project
 from upgrades import Line, line_of_servers
 
-from workers.successor import KILL, READY, STOP, Started, Successor
+from workers.supervisor.successor import KILL, READY, STOP, Started, Successor
 
 _FOLLOWED = "answers in place"
 
@@ -147,7 +147,7 @@ def guarded_server(tmp_path: Path) -> Iterator[tuple[Server, str]]:
 
 def _master(server: Server) -> int:
     pids = children_of(server.process.pid)
-    return next(pid for pid in pids if b"service.front" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    return next(pid for pid in pids if b"service.server.front" in Path(f"/proc/{pid}/cmdline").read_bytes())
 
 
 def test_who_has_opened_the_page_and_who_tried_keys_stays_known_when_the_fronts_master_is_killed(

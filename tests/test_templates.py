@@ -23,9 +23,9 @@ from versions import (
     workers_of,
 )
 
-from workers.control import Control, WorkerRow
-from workers.job import Job
-from workers.pool import Pool
+from workers.memory.control import Control, WorkerRow
+from workers.pool.job import Job
+from workers.pool.pool import Pool
 from workers.settings import PoolSettings
 
 CODE = '[[flow]]\nmodule = "code"\nfile = "code/c.py"\n'

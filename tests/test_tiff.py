@@ -38,11 +38,11 @@ from tiff_files import (
     tiff_file,
 )
 
-from workers.decode import decode_image
-from workers.decoder_words import words_of_decoders
 from workers.errors import ImageInvalid, ImageTooLarge, ImageUnsupported
 from workers.gate import ImageLimits
 from workers.gate.lzw import unpacked_bytes
+from workers.pixels.decoder_warnings import words_of_decoders
+from workers.pixels.encoded import decode_image
 
 LIMITS = ImageLimits(formats=frozenset({"tiff"}))
 PACKINGS = (NONE, LZW, DEFLATE, OLD_DEFLATE, PACKBITS)
@@ -211,7 +211,7 @@ def test_a_damaged_file_is_refused_or_holds_what_another_reader_finds(
 def test_what_the_decoder_says_counts_whatever_the_environment_or_user_code_wants(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("workers.decode.plain_tiff", bytes)  # which finds this damage before the decoder does
+    monkeypatch.setattr("workers.pixels.encoded.plain_tiff", bytes)  # which finds this damage before the decoder does
     tiff = Tiff(RGB, 3, 8, LZW)
     file = tiff_file(tiff, samples_for(tiff, 40, 40, np.random.default_rng(5)))
     broken = file[:-300] + b"\xff" * 97 + file[-203:]
@@ -313,7 +313,7 @@ def test_lzw_that_makes_more_or_fewer_bytes_is_damaged(packed: bytes, reason: st
 
 
 def test_lzw_of_very_many_tables_is_not_walked_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.gate.plain_tiff._MOST_TABLES", 100)
+    monkeypatch.setattr("workers.mending.plain_tiff._MOST_TABLES", 100)
     clears = b"\x80\x40\x20\x10\x08\x04\x02\x01\x00"  # eight
     with pytest.raises(ImageInvalid, match="clears its table too often"):
         decoded(with_strip(LZW, clears * 99))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from service.turns import Turns
+from service.threads.turns import Turns
 
 
 @dataclass(slots=True, eq=False)

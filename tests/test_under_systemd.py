@@ -233,7 +233,7 @@ def test_stopping_is_orderly(machine: Machine) -> None:
     assert "all ended by themselves" in machine.journal()
     left = machine.run("sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
     assert "framemill" not in left
-    assert "service.front" not in left
+    assert "service.server.front" not in left
 
 
 def test_a_project_with_mistakes_fails_once_with_its_mistake_in_the_journal(machine: Machine) -> None:

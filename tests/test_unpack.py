@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workers.errors import InvalidParameter
-from workers.pixel_format import FORMATS, Packing, PixelFormat
-from workers.unpack import unpack_to_8bit
+from workers.pixels.pixel_format import FORMATS, Packing, PixelFormat
+from workers.pixels.unpack import unpack_to_8bit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,10 +18,10 @@ from gunicorn import util
 from gunicorn.config import Config
 from gunicorn.workers.gthread import TConn
 
-from service.holdings import Holdings
-from service.lobby import Lobby, Patience
-from service.outbox import Outbox
-from service.unsent import Outgoing, PlainClient
+from service.connections.lobby import Lobby, Patience
+from service.connections.outbox import Outbox
+from service.wire.holdings import Holdings
+from service.wire.unsent import Outgoing, PlainClient
 
 _MIB = 1 << 20
 _BUFFER_BYTES = 16 << 10

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from projects import code_flow, inspect, write_project
 
+from workers.context.context import context_json
+from workers.context.run import MAX_OUTPUT_BYTES
 from workers.errors import ProjectInvalid
-from workers.flow.context import context_json
 from workers.flow.flow import Flow
 from workers.flow.project import load_project
-from workers.flow.run import MAX_OUTPUT_BYTES
 
 CHECK = '[[flow]]\nmodule = "code"\nfile = "code/check.py"\n'
 

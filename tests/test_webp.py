@@ -11,9 +11,9 @@ from image_kinds import COLOUR, Pixels
 from other_kinds import webp
 from PIL import Image
 
-from workers.decode import decode_image
 from workers.errors import ImageInvalid, ImageTooLarge
 from workers.gate import ImageLimits
+from workers.pixels.encoded import decode_image
 
 LIMITS = ImageLimits(formats=frozenset({"webp"}))
 LOSSLESS, LOSSY = webp("RGB", lossless=True), webp("RGB", quality=80)

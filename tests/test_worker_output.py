@@ -14,7 +14,7 @@ import pytest
 from faults import children_of, command_of, post, until
 from running import Server, serving, write_project
 
-from workers.output import Outputs
+from workers.containment.log import Outputs
 
 SPEAK = """
 import ctypes, logging, os, subprocess, sys
@@ -179,7 +179,9 @@ def test_a_supervisor_that_does_not_read_blocks_no_worker(server: Server) -> Non
     finally:
         os.kill(server.process.pid, signal.SIGCONT)
     until(lambda: any(f"worker {pid}: ... " in line and "bytes dropped" in line for line in server.log))
-    assert pid in [child for child in children_of(server.process.pid) if "service.front" not in command_of(child)]
+    assert pid in [
+        child for child in children_of(server.process.pid) if "service.server.front" not in command_of(child)
+    ]
 
 
 def test_closed_descriptors_are_not_missed(server: Server) -> None:

@@ -12,8 +12,8 @@ from faults import until
 from guests import add_key, client_from
 from running import Server, serving, write_project
 
-from service.attempts import A_MINUTE, Attempts, Kind
-from service.heirloom import Heirloom
+from service.access.attempts import A_MINUTE, Attempts, Kind
+from service.access.heirloom import Heirloom
 
 
 def _attempts() -> Attempts:
@@ -136,7 +136,7 @@ def test_an_ipv6_network_counts_as_one_address(one: str, other: str, same: bool)
 @pytest.mark.long
 def test_a_minute_later_it_may_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
     now_ns = 10**9
-    monkeypatch.setattr("service.attempts.time.monotonic_ns", lambda: now_ns)
+    monkeypatch.setattr("service.access.attempts.time.monotonic_ns", lambda: now_ns)
     attempts = _attempts()
     for _ in range(A_MINUTE):
         assert attempts.fail("10.0.0.1") == 0

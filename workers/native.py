@@ -8,15 +8,12 @@ from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
-FOLDER = Path(__file__).parent
 
+def load(file: Path, without: str) -> ctypes.CDLL | None:
+    """Return the library in `file`, which lies beside what calls it and is named after it: exchange.c, libexchange.so.
 
-def load(name: str, without: str) -> ctypes.CDLL | None:
-    """Return the library of `name`.c; None where it was not built or, after a warning, cannot be loaded.
-
-    `without` says what happens then.
+    None where it was not built or, after a warning, cannot be loaded; `without` says what happens then.
     """
-    file = FOLDER / f"lib{name}.so"
     if not file.exists():
         return None
     try:

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
-from workers.layout import Geometry
 from workers.machine import cores, memory_mib
 
 MIB = 1 << 20
@@ -116,13 +115,3 @@ class PoolSettings(BaseModel):
     def worker_rows(self) -> int:
         """Places for workers: while a project is loaded anew the old and the new ones live side by side."""
         return 2 * self.workers + 2
-
-    def geometry(self) -> Geometry:
-        """Lay out the frame memory for these settings."""
-        return Geometry(
-            fronts=self.fronts,
-            workers=self.worker_rows,
-            slots_per_front=self.slots_per_front,
-            request_bytes=self.max_frame_mib * MIB,
-            reply_bytes=self.max_reply_mib * MIB,
-        )

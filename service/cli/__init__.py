@@ -1,1 +1,1 @@
-"""The command line: `framemill ...`. One file per command; which there are is in commands.py."""
+"""The command line: `framemill ...`. One file per command; each lies in commands."""

@@ -14,7 +14,7 @@ if not sys.flags.isolated:
 _INTERRUPTED = 130
 
 try:
-    from service.cli.commands import run
+    from service.cli.command_line import run
 
     run()
 except KeyboardInterrupt:

@@ -20,11 +20,11 @@ from typing import Any, TextIO
 
 import click
 
-from service.cli.commands import run, what_is_missing
-from service.server import run_server
+from service.cli.command_line import run, what_is_missing
+from service.server.start import run_server
 from workers.errors import CannotListen, FramemillError
-from workers.exits import Exit
-from workers.streams import never_wait, stream_to
+from workers.standard_streams import never_wait, stream_to
+from workers.supervisor.exits import Exit
 
 _PORT_TAKEN = "OSError: [Errno 48] Address already in use"
 _LAST_WORDS_BYTES = 4000

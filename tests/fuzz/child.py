@@ -20,10 +20,10 @@ import cv2
 
 from fuzz.mutate import mutant
 from fuzz.seeds import seeds
-from workers.decode import decode_frame
 from workers.errors import FramemillError
 from workers.gate import ImageLimits
-from workers.scratch import Scratch
+from workers.pixels.encoded import decode_frame
+from workers.pixels.scratch import Scratch
 
 NUMBER = struct.Struct("<q")
 _ADDRESS_SPACE_BYTES = 3 << 30

@@ -21,13 +21,14 @@ def main(arguments: list[str]) -> None:
         atheris = importlib.import_module("atheris")
     except ModuleNotFoundError:
         sys.exit("atheris is not installed; it is optional: pip install atheris")
-    with atheris.instrument_imports(include=["workers.gate"]):
+    with atheris.instrument_imports(include=["workers.gate", "workers.mending"]):
         gate = importlib.import_module("workers.gate")
+        mend = importlib.import_module("workers.mending.mend").mend
         errors = importlib.import_module("workers.errors")
     limits = gate.ImageLimits(formats=frozenset({"jpeg", "png", "bmp", "tiff", "webp"}), lenient=True)
 
     def look(data: bytes) -> None:
-        for step in (gate.inspect, gate.mend):
+        for step in (gate.inspect, mend):
             try:
                 step(memoryview(data), limits)
             except errors.FramemillError:

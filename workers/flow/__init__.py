@@ -1,1 +1,1 @@
-"""The flow: what a project asks to be done with each frame."""
+"""A project's file, and its modules in their order."""

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from workers.context.context import complete, new_context
+from workers.context.image_and_heat import combined_heat, usable_image
+from workers.context.run import Context, Printed, Run, Stage, run_stages
+from workers.context.values import shown
 from workers.errors import FramemillError, ProjectInvalid
-from workers.flow.context import complete, new_context
-from workers.flow.modules import code, parallel, reference
-from workers.flow.modules.user_code import UserCode, UserCodeError
-from workers.flow.pixels import combined_heat, usable_image
-from workers.flow.run import Context, Printed, Run, Stage, run_stages
-from workers.flow.values import shown
+from workers.modules.code import module as code
+from workers.modules.code.user_code import UserCode, UserCodeError
+from workers.modules.parallel import module as parallel
+from workers.modules.reference import module as reference
 
 if TYPE_CHECKING:
     import numpy as np

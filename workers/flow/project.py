@@ -29,12 +29,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from workers.context.values import shown
 from workers.errors import ProjectInvalid
-from workers.flow.frame_form import WHOLE, FrameForm
-from workers.flow.modules.code import CodeOptions
-from workers.flow.modules.reference_options import DATA, ReferenceOptions
-from workers.flow.modules.sources import Sources, find_file, meant
-from workers.flow.values import shown
+from workers.modules.code.files import Sources, find_file, meant
+from workers.modules.code.module import CodeOptions
+from workers.modules.reference.options import DATA, ReferenceOptions
+from workers.pixels.frame_form import WHOLE, FrameForm
 from workers.text import is_utf8, printable
 
 if TYPE_CHECKING:

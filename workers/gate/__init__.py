@@ -10,8 +10,6 @@ from __future__ import annotations
 from workers.errors import ImageInvalid, ImageUnsupported
 from workers.gate.behind import judged
 from workers.gate.bmp import inspect_bmp
-from workers.gate.damaged_jpeg import mend_jpeg
-from workers.gate.damaged_png import mend_png
 from workers.gate.header import ImageHeader, ImageLimits
 from workers.gate.jpeg import inspect_jpeg
 from workers.gate.magic import recognise
@@ -19,7 +17,7 @@ from workers.gate.png import inspect_png
 from workers.gate.tiff import inspect_tiff
 from workers.gate.webp import inspect_webp
 
-__all__ = ["ImageHeader", "ImageLimits", "inspect", "mend"]
+__all__ = ["ImageHeader", "ImageLimits", "inspect"]
 
 _INSPECTORS = {
     "jpeg": inspect_jpeg,
@@ -28,7 +26,6 @@ _INSPECTORS = {
     "tiff": inspect_tiff,
     "webp": inspect_webp,
 }
-_MENDERS = {"jpeg": mend_jpeg, "png": mend_png}
 
 
 def inspect(data: memoryview, limits: ImageLimits) -> ImageHeader:
@@ -47,15 +44,3 @@ def inspect(data: memoryview, limits: ImageLimits) -> ImageHeader:
         raise ImageUnsupported(msg)
     header = inspector(data, limits)
     return judged(data, header) if header.end else header
-
-
-def mend(data: memoryview, limits: ImageLimits) -> tuple[ImageHeader, memoryview]:
-    """Return the header and the bytes to decode of a file that `inspect`, or a decoder behind it, found damaged.
-
-    Raises ImageInvalid where it cannot be mended: only JPEG and PNG can, and only where their headers are intact.
-    """
-    name = recognise(data)
-    if name not in _MENDERS:
-        msg = f"a damaged {name} file cannot be mended"
-        raise ImageInvalid(msg)
-    return _MENDERS[name](data, limits)

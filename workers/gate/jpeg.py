@@ -16,7 +16,7 @@ from typing import NamedTuple
 from workers.errors import ImageInvalid, ImageUnsupported
 from workers.gate.harmless import Edits, IccSegments, announced_images
 from workers.gate.header import ImageHeader, ImageLimits, check_size
-from workers.jpeg_scan import end_of_scan
+from workers.gate.jpeg_scan import end_of_scan
 
 _LENGTH = struct.Struct(">H")
 _FRAME = struct.Struct(">BHHB")

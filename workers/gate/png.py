@@ -2,8 +2,8 @@
 
 Every chunk must lie within the file, and those of the image must carry the right CRC. Only IHDR, PLTE (of a palette
 image), IDAT and IEND reach the decoder: that drops animation, texts, profiles, gamma and transparency, so a file is
-answered with the pixels that it stores, and nothing but those is ever inflated (`workers.gate.bounded` sees to how
-far). A wrong CRC of a chunk that is dropped is noted.
+answered with the pixels that it stores, and nothing but those is ever inflated (`workers.mending.png_pixels` sees to
+how far). A wrong CRC of a chunk that is dropped is noted.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workers.errors import NoRoomForVersion
-from workers.parent import die_with_parent
+from workers.this_process import die_with_parent
 from workers.versions.copy import FILES, NoPlace, copy_project
 
 _log = logging.getLogger(__name__)

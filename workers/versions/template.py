@@ -22,23 +22,23 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
-from workers import outlet
-from workers.descriptors import Ours
-from workers.limits import go_after_workers
-from workers.parent import die_with_parent, keep_private
+from workers.containment import streams as outlet
+from workers.containment.descriptors import Ours
+from workers.containment.limits import go_after_workers
+from workers.this_process import die_with_parent, keep_private
 from workers.versions import wire
 from workers.versions.guard import protect
-from workers.warm import calm_down
-from workers.worker import BOOT_FAILED, Place, load, run_worker
+from workers.worker.preload import calm_down
+from workers.worker.worker import BOOT_FAILED, Place, load, run_worker
 
 if TYPE_CHECKING:
     import socket
 
-    from workers.arena import ArenaFile
-    from workers.channel import Channel
     from workers.flow.project import Project
+    from workers.memory.arena import ArenaFile
+    from workers.pool.channel import Channel
     from workers.settings import PoolSettings
-    from workers.task import Inspector
+    from workers.worker.inspector import Inspector
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,190 @@
+"""Who may ask for what: the first thing that is looked at in each request.
+
+A key comes in the query, as a Bearer token or in a header; the page may show a cookie instead (sessions.py). Only where
+a form with a frame has no key in any of these places may its key stand in the form: that must be received to be known,
+within the bounds of every body, and lets nobody in but there. Where no key is set everybody may do everything, from
+this server's own page and from programs (sites.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+from service.access.attempts import Attempts, Kind
+from service.access.cross_site import HostRule, acts, refuse_other_sites
+from service.access.key_watch import KeyWatch
+from service.access.keyring import Client, Keyring, Scope, is_guessable, same_secret, single_key
+from service.access.sessions import COOKIE, Sessions
+from service.intake.forms import is_form
+from service.intake.params import query_values
+from workers.errors import Forbidden, TooManyAttempts, Unauthorized
+
+if TYPE_CHECKING:
+    import falcon
+
+    from service.access.heirloom import Heirloom
+    from service.settings import Settings
+
+# what machines ask before they have a key, and /stop, which has a key of its own
+_OPEN_PATHS = frozenset({"/ping", "/version", "/livez", "/readyz", "/stop"})
+# what a browser asks for on behalf of the page: here, and nowhere else, the cookie will do
+_PAGE_PATHS = frozenset({"/", "/process", "/last_image"})
+# where a form may hold the key
+_FORM_PATHS = frozenset({"/analyze_image", "/analyze_raw_image", "/analyze_raw_Image"})
+_FORM_METHODS = frozenset({"POST", "PUT", "GET"})
+_NO_KEY = "this server asks for an API key: api_key=..., Authorization: Bearer ..., or X-API-Key"
+RING = "framemill.keyring"  # where in its environ a request keeps the keys that it was let in by
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What all fronts share to decide who may ask."""
+
+    keys: KeyWatch | None
+    attempts: Attempts
+    sessions: Sessions
+    hosts: HostRule
+
+    @classmethod
+    def of(cls, settings: Settings, api_key: str | None, heirloom: Heirloom) -> Self:
+        """Make it from the settings, from the one key where there is one, and from what fronts before have left."""
+        keys = None
+        if api_key is not None or settings.keys_file is not None:
+            keys = KeyWatch(None if api_key is None else single_key(api_key), settings.keys_file)
+        return cls(
+            keys,
+            # with another key nothing is known of any address: what it has proven was the key before
+            Attempts(heirloom.attempts, _seed(heirloom.seed, api_key)),
+            Sessions(heirloom.secret, secure=settings.certfile is not None),
+            HostRule(settings.allowed_hosts, keys_are_set=keys is not None),
+        )
+
+    def begin(self) -> None:
+        """Follow the file of keys, in the process of a front."""
+        if self.keys is not None:
+            self.keys.begin()
+
+    def check_stop_key(self, address: str, given: str, expected: str) -> None:
+        """Raise Forbidden where the key for /stop is wrong, TooManyAttempts where too many wrong ones came."""
+        if same_secret(given, expected) and not (
+            is_guessable(expected) and self.attempts.wait_s(address, Kind.STOP_KEY)
+        ):
+            return
+        _refuse_many(self.attempts.fail(address, Kind.STOP_KEY))
+        raise Forbidden("the stop key is missing or wrong")
+
+
+def _seed(seed: bytes, api_key: str | None) -> bytes:
+    return hashlib.blake2b((api_key or "").encode("utf-8", "surrogateescape"), digest_size=16, key=seed).digest()
+
+
+def require(req: falcon.Request, scope: Scope) -> None:
+    """Raise Forbidden where the client of `req` has no key for this."""
+    if req.context.scope < scope:
+        raise Forbidden(
+            f"the key of {req.context.client} is for {req.context.scope.name.lower()}; "
+            f"this needs one for {scope.name.lower()}"
+        )
+
+
+def admit(req: falcon.Request, fields: Mapping[str, str]) -> None:
+    """Let a request whose key may stand in its form pass, or refuse it as KeyCheck does; others have passed already."""
+    check = getattr(req.context, "check_form", None)
+    if check is not None:
+        check(fields.get("api_key"))
+
+
+class KeyCheck:
+    """Falcon middleware: refuses requests without a key, before anything else of them is looked at.
+
+    Leaves in `req.context` the `client`, by name (None where no key is set), and the `scope` of its key.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Let the request pass, or raise Unauthorized, TooManyAttempts or Forbidden."""
+        self._access.hosts.check(req.env.get("HTTP_HOST", ""))
+        if acts(req.method, req.path):
+            refuse_other_sites(req.env)
+        keys = self._access.keys
+        if keys is None or req.path in _OPEN_PATHS:
+            req.context.client, req.context.scope = None, Scope.ADMIN
+            return
+        # the ring is noted before it is asked: what it allows ends with it, however late the request comes on
+        ring = req.env[RING] = keys.ring
+        key = _header_key(req)
+        by_query = key is None
+        if key is None:
+            key = query_values(req).get("api_key")
+        if key is None and _may_hold_key(req):
+            _refuse_many(self._access.attempts.wait_s(req.remote_addr))
+            req.context.check_form = partial(self._check_form, req, ring)
+            return
+        if key is None:
+            client = self._known_by_cookie(req, ring)
+        else:
+            client = self._known_by_key(req.remote_addr, ring.find(key))
+            if by_query and req.path in _PAGE_PATHS:
+                self._remember(req, resp, client)
+        req.context.client, req.context.scope = client.name, client.scope
+
+    def _check_form(self, req: falcon.Request, ring: Keyring, key: str | None) -> None:
+        if key is None:
+            raise Unauthorized(_NO_KEY)
+        client = self._known_by_key(req.remote_addr, ring.find(key))
+        req.context.client, req.context.scope = client.name, client.scope
+
+    def _remember(self, req: falcon.Request, resp: falcon.Response, client: Client) -> None:
+        """Give the browser a cookie, and send it from the page's address with the key to the one without."""
+        self._access.sessions.open(resp, client)
+        if req.path == "/" and req.method in {"GET", "HEAD"}:
+            resp.status = 303
+            resp.set_headers({"Location": "./", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+            resp.complete = True
+
+    def _known_by_key(self, address: str, client: Client | None) -> Client:
+        attempts = self._access.attempts
+        if client is None:
+            _refuse_many(attempts.fail(address))
+            raise Unauthorized("the API key is wrong")
+        if client.guessable:
+            _refuse_many(attempts.admit(address))
+        return client
+
+    def _known_by_cookie(self, req: falcon.Request, ring: Keyring) -> Client:
+        if req.path in _PAGE_PATHS:
+            for cookie in req.get_cookie_values(COOKIE) or ():
+                client = self._access.sessions.client(cookie, ring)
+                if client is not None:
+                    return client
+        raise Unauthorized(_NO_KEY)
+
+
+def _may_hold_key(req: falcon.Request) -> bool:
+    if req.path == "/analyze_image_shared_memory":
+        return req.method == "POST" and is_form(req)
+    return req.path in _FORM_PATHS and req.method in _FORM_METHODS and is_form(req)
+
+
+def _refuse_many(wait_s: int) -> None:
+    if wait_s:
+        raise TooManyAttempts("too many wrong keys came from this address within a minute", wait_s)
+
+
+def _header_key(req: falcon.Request) -> str | None:
+    bearer = req.get_header("Authorization") or ""
+    if bearer[:7].lower() == "bearer ":
+        return _as_utf8(bearer[7:].strip())
+    header = req.get_header("X-API-Key")
+    return _as_utf8(header) if header else None
+
+
+def _as_utf8(header: str) -> str:
+    """Undo WSGI's reading of header bytes as Latin-1 (PEP 3333)."""
+    return header.encode("latin-1", "replace").decode("utf-8", "surrogateescape")

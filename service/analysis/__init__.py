@@ -1,0 +1,1 @@
+"""A camera posts a frame and gets its answer: the story."""

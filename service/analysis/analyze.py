@@ -1,0 +1,221 @@
+"""A camera posts a frame and gets its answer: the story of a request, from top to bottom.
+
+Everything that can be refused without the frame is refused before a slot is taken and before a byte is read.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import falcon
+
+from service.access.key_check import admit
+from service.intake.body import RequestBody, declared_length
+from service.intake.forms import is_form
+from service.intake.params import asked, query_values, with_fields
+from service.threads.repeat import remember
+from workers.crew.breaker import may_pass
+from workers.errors import (
+    DeadlineExceeded,
+    FlowBroken,
+    FramemillError,
+    IncompleteBody,
+    NotInTime,
+    NotReady,
+    WorkerCrashed,
+)
+from workers.pool.job import Job, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from service.analysis.answer import Answering
+    from service.analysis.counters import Counters
+    from service.analysis.quarantine import Quarantine
+    from service.api.switch import ProcessSwitch
+    from service.intake.body import Bring, Received
+    from service.intake.params import Asked
+    from service.intake.sources import Source
+    from service.settings import Settings
+    from workers.pool.lease import Lease
+    from workers.pool.pool import Pool
+    from workers.pool.reply import Reply
+
+
+_REPLACEMENT_S = 0.002
+_KNOWN = 4
+_NEVER_MS = 1 << 40
+_MS_NS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a request asks for, apart from its frame."""
+
+    source: Source
+    values: Mapping[str, str]
+    asked: Asked
+    client: str  # the name of its key, or its address
+    jobs: dict[tuple[int, Task], Job] = field(default_factory=dict)  # by the frame's length: a camera's are all alike
+    lengths: set[int] = field(default_factory=set)  # of bodies that `source` takes
+
+    def takes(self, body_bytes: int, largest_bytes: int) -> bool:
+        """Whether the same request may bring a plain body of `body_bytes`."""
+        if body_bytes in self.lengths:
+            return True
+        taken = self.source.takes(self.values, body_bytes, largest_bytes)
+        if taken and len(self.lengths) < _KNOWN:
+            self.lengths.add(body_bytes)
+        return taken
+
+    def job(self, received: Received, task: Task) -> Job:
+        """Say what the workers are to do with the frame that came."""
+        known = self.jobs.get((received.length, task))
+        if known is None:
+            described = self.source.describe(self.values, received.length)
+            known = replace(described, task=task, response=self.asked.response, data=self.asked.data)
+            # files differ in length from frame to frame, raw frames do not
+            if len(self.jobs) < _KNOWN:
+                self.jobs[received.length, task] = known
+        return known
+
+
+def client_of(req: falcon.Request) -> str:
+    """Who asks, for a fair share: the name of its key, or its address where there are no keys."""
+    return getattr(req.context, "client", None) or str(req.remote_addr)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the resources below share: where frames go, how answers leave, and what is counted."""
+
+    pool: Pool
+    settings: Settings
+    answering: Answering
+    counters: Counters
+    quarantine: Quarantine
+    switch: ProcessSwitch
+
+    def handle(self, req: falcon.Request, resp: falcon.Response, source: Source) -> None:
+        """Take a slot, fill it, have it inspected, and answer."""
+        begun_ns = time.monotonic_ns()
+        wish = None
+        try:
+            body = RequestBody(req, self.pool.request_bytes)
+            wish = self._understand(req, source, body)
+            self._await_worker()
+            self.pool.entry.foresee(self._due_ns(wish, begun_ns), self._client(wish))
+            with ExitStack() as until_sent:
+                lease = until_sent.enter_context(self._lease(wish, body, begun_ns))
+                reply = self._inspect(lease, wish, body, begun_ns)
+                if not reply.image_bytes and not is_form(req):
+                    remember(req.env, partial(self.again, wish))
+                self.answering.write(req, resp, wish.asked, reply, until_sent)
+        except FramemillError as error:
+            raise self._failed(error, wish) from error.__cause__
+
+    def _understand(self, req: falcon.Request, source: Source, body: RequestBody) -> Wish:
+        """Read what is asked for; a form is received for that, for it may hold any parameter."""
+        values = query_values(req)
+        wanted = asked(values)
+        length = declared_length(req, self.pool.request_bytes)
+        if is_form(req):
+            form = body.form(source.part)
+            admit(req, form.fields)
+            values = with_fields(values, form.fields)
+            wanted, length = asked(values), len(form.frame)
+        source.check(req, values, length)
+        return Wish(source, values, wanted, client_of(req))
+
+    def again(self, wish: Wish, bring: Bring, body_bytes: int) -> bytes | None:
+        """Do once more what was done before, for the next frame of the same camera; see repeat.Again."""
+        begun_ns = time.monotonic_ns()
+        if not self.pool.control.takes_frames or not wish.takes(body_bytes, self.pool.request_bytes):
+            return None
+        try:
+            with self._lease(wish, bring, begun_ns) as lease:
+                return bytes(self._inspect(lease, wish, bring, begun_ns).context)
+        except FramemillError as error:
+            raise self._failed(error, wish) from error.__cause__
+
+    def _lease(self, wish: Wish, bring: Bring, begun_ns: int) -> Lease:
+        deadline_ns, client, scarce = self._due_ns(wish, begun_ns), self._client(wish), self.pool.is_scarce
+        if scarce:  # then it may have to wait for the frame
+            self.pool.entry.foresee(deadline_ns, client)
+        bring.prepare(scarce=scarce)
+        return self.pool.lease(deadline_ns, self.settings.queue_ms, client)
+
+    def _client(self, wish: Wish) -> str:
+        return wish.client if self.switch.is_on else ""  # then no flow has to see it
+
+    def _due_ns(self, wish: Wish, begun_ns: int) -> int:
+        return begun_ns + min(self.settings.deadline_ms, wish.asked.deadline_ms or _NEVER_MS) * _MS_NS
+
+    def _failed(self, error: FramemillError, wish: Wish | None) -> FramemillError:
+        """Count an error; returns it as the client has it: its own deadline is none that time will make longer."""
+        if isinstance(error, NotInTime):
+            self.counters.not_begun()
+            if wish is not None and 0 < wish.asked.deadline_ms < self.settings.deadline_ms:
+                error = DeadlineExceeded(error.message)
+        self.counters.failed(error)
+        return error
+
+    def _inspect(self, lease: Lease, wish: Wish, bring: Bring, begun_ns: int) -> Reply:
+        taken_ns = time.monotonic_ns()
+        received = wish.source.fill(bring, wish.values, lease.area)
+        reply = self._run(lease, self._job(wish, received), received, bring.client_fd)
+        filled_ns = min(lease.filled_ns, time.monotonic_ns())
+        self.counters.answered(reply, received.length, taken_ns - begun_ns, max(0, filled_ns - taken_ns))
+        return reply
+
+    def _await_worker(self) -> None:
+        """Bear with workers that are just being replaced: that takes milliseconds."""
+        if not may_pass(self.pool.control):
+            msg = "the project ended the workers that inspected its frames; it is tried again now and then"
+            raise FlowBroken(msg, -(-self.settings.broken_flow_pause_ms // 1000))
+        give_up = time.monotonic() + self.settings.queue_ms / 1000
+        while not self.pool.control.workers_ready:
+            if time.monotonic() > give_up:
+                raise NotReady("no worker is ready to inspect a frame; the server is starting, stopping or in trouble")
+            time.sleep(_REPLACEMENT_S)
+
+    def _job(self, wish: Wish, received: Received) -> Job:
+        if not received.length:
+            raise IncompleteBody("the body is empty; an image was expected")
+        return wish.job(received, Task.INSPECT if self.switch.is_on else Task.MEASURE)
+
+    def _run(self, lease: Lease, job: Job, received: Received, client_fd: int) -> Reply:
+        try:
+            return lease.run(job, received.length, client_fd, received.rest)
+        except WorkerCrashed:
+            if not self.quarantine.keep(job, lease.area[: received.length]):
+                self.counters.not_kept()
+            raise
+
+
+class Analyze:
+    """The resource behind an `analyze` path."""
+
+    def __init__(self, desk: Desk, source: Source) -> None:
+        self._desk = desk
+        self._source = source
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Analyse the frame that the request brings or names."""
+        self._desk.handle(req, resp, self._source)
+
+
+class AnalyzeUpload(Analyze):
+    """The same for frames in the body, which may come in more ways."""
+
+    on_put = Analyze.on_post
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Analyse the frame in a form; some clients send one with GET."""
+        if not is_form(req):
+            raise falcon.HTTPMethodNotAllowed(["POST", "PUT"])
+        self.on_post(req, resp)

@@ -1,0 +1,44 @@
+"""GET /last_image: the frame that was analysed last, drawn again without running the flow again."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from service.intake.params import asked, query_values
+from service.wire.response import SlotStream
+from workers.errors import NoLastImage
+from workers.pool.job import Job, Task
+
+if TYPE_CHECKING:
+    import falcon
+
+    from service.analysis.analyze import Desk
+
+
+class LastImage:
+    """The resource."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Answer with the kept frame as `response_type` asks."""
+        desk = self._desk
+        wanted = asked(query_values(req))
+        if not desk.pool.control.newest_done_ns:
+            raise NoLastImage("no frame has been analysed since the server started")
+        deadline_ns = time.monotonic_ns() + desk.settings.deadline_ms * 1_000_000
+        with ExitStack() as until_sent:
+            lease = until_sent.enter_context(desk.pool.lease(deadline_ns, desk.settings.queue_ms))
+            reply = lease.run(Job(task=Task.SHOW, response=wanted.response), 0)
+            resp.set_header("Cache-Control", "no-store")
+            desk.answering.write(req, resp, wanted, reply, until_sent)
+
+    def on_head(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Answer as to GET, without the picture: its slot is given back at once."""
+        self.on_get(req, resp)
+        if isinstance(resp.stream, SlotStream):
+            resp.stream.close()
+            resp.stream = None

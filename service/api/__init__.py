@@ -1,0 +1,1 @@
+"""For machines: health, status, metrics, the switch."""

@@ -1,0 +1,78 @@
+"""`/metrics` for Prometheus, from the counters in the frame memory: no files, and nothing lost when a front dies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    import falcon
+
+    from service.api.status import Status
+
+
+class _Snapshot(Collector):
+    """Turns a status snapshot into metric families."""
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families of now."""
+        now = self._status.snapshot()
+        frames = CounterMetricFamily("framemill_frames", "Frames by what became of them", labels=["outcome"])
+        for outcome in ("ok", "nok", "process_off", "errors", "refused"):
+            frames.add_metric([outcome], now["frames"][outcome])
+        yield frames
+        yield CounterMetricFamily(
+            "framemill_received_bytes", "Bytes of frames received", value=now["frames"]["received_bytes"]
+        )
+        not_begun = now["frames"]["not_begun"]
+        yield CounterMetricFamily(
+            "framemill_frames_not_begun", "Frames refused because too little time was left for them", value=not_begun
+        )
+        not_kept = now["frames"]["not_kept"]
+        yield CounterMetricFamily(
+            "framemill_frames_not_kept", "Frames that ended their workers and could not be kept", value=not_kept
+        )
+        yield CounterMetricFamily(
+            "framemill_connections_cut_off",
+            "Connections that were ended because their clients did not take their answers",
+            value=now["connections"]["cut_off"],
+        )
+        seconds = CounterMetricFamily("framemill_seconds", "Where the time of frames went", labels=["step"])
+        for step, spent_s in now["seconds"].items():
+            seconds.add_metric([step], spent_s)
+        yield seconds
+        workers = GaugeMetricFamily("framemill_workers", "Worker processes", labels=["state"])
+        for state in ("wanted", "ready", "busy"):
+            workers.add_metric([state], now["workers"][state])
+        yield workers
+        yield CounterMetricFamily("framemill_worker_deaths", "Workers that died", value=now["workers"]["deaths"])
+        killed = now["workers"]["killed_for_time"]
+        yield CounterMetricFamily("framemill_workers_killed_for_time", "Frames that ran beyond run_ms", value=killed)
+        flow = InfoMetricFamily("framemill_flow", "The version of the project that runs")
+        flow.add_metric([], {"version": now["flowVersion"]})
+        yield flow
+        differs = int(now["projectOnDisk"] in {"differs", "invalid"})
+        yield GaugeMetricFamily("framemill_project_differs", "1 while the project on disk is another", value=differs)
+        yield GaugeMetricFamily("framemill_process", "1 while frames are inspected", value=int(now["process"]))
+
+
+class Metrics:
+    """The resource."""
+
+    def __init__(self, status: Status) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_Snapshot(status))
+
+    def on_get(self, _: falcon.Request, resp: falcon.Response) -> None:
+        """Answer in Prometheus's text format."""
+        resp.data = generate_latest(self._registry)
+        resp.content_type = "text/plain; version=0.0.4; charset=utf-8"
+
+    on_head = on_get

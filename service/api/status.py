@@ -1,0 +1,117 @@
+"""The state of the server in numbers: for the page, for `/api/v1/status`, and for `/metrics`."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import falcon
+import orjson
+
+from service.access.key_check import require
+from service.access.keyring import Scope
+from service.wire.unsent import unread_bytes
+from workers.admission.pace import Pace
+from workers.memory.control import Control, FrontRow, WorkerRow
+
+if TYPE_CHECKING:
+    from service.api.switch import ProcessSwitch
+    from workers.pool.pool import Pool
+    from workers.pool.to_supervisor import SupervisorLink
+    from workers.versions.on_disk import Comparison
+
+
+class Status:
+    """Takes snapshots; all numbers are sums over all fronts."""
+
+    def __init__(self, pool: Pool, switch: ProcessSwitch, project_name: str, on_disk: Comparison) -> None:
+        self._pool = pool
+        self._switch = switch
+        self._project_name = project_name
+        self._pace = Pace(pool.control.words)
+        self._on_disk = on_disk
+        self._version = version("framemill")
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the numbers of now, ready for JSON."""
+        control = self._pool.control
+        words = control.words
+        running = f"{words[Control.FLOW_VERSION]:016x}"
+        on_disk = self._on_disk.of(running)
+        places = [row for row in control.workers if row[WorkerRow.PID]]
+        return {
+            "version": self._version,
+            "project": self._project_name,
+            "flowVersion": running,
+            "projectOnDisk": on_disk.state,
+            "changedFiles": on_disk.files,
+            "projectMistakes": on_disk.mistakes,
+            "process": self._switch.is_on,
+            "stopping": control.stopping,
+            "uptime_s": round((time.monotonic_ns() - words[Control.STARTED_NS]) / 1e9, 1),
+            "workers": {
+                "wanted": words[Control.WORKERS_WANTED],
+                "ready": control.workers_ready,
+                "busy": sum(1 for row in places if row[WorkerRow.BUSY]),
+                "deaths": words[Control.WORKER_DEATHS],
+                "recycled": words[Control.RECYCLED],
+                "killed_for_time": words[Control.OVERDUE_KILLS],
+            },
+            "flow_lately_ms": round(self._pace.lately(time.monotonic_ns())[0] / 1e6, 1),
+            "slots": {"per_front": self._pool.slots, "free_here": self._pool.free_slots},
+            "reloads": words[Control.RELOADS],
+            "frames": {
+                "answered": control.total(FrontRow.FRAMES),
+                "ok": control.total(FrontRow.OK),
+                "nok": control.total(FrontRow.NOK),
+                "process_off": control.total(FrontRow.OFF),
+                "errors": control.total(FrontRow.ERRORS),
+                "refused": control.total(FrontRow.REFUSED),
+                "not_begun": control.total(FrontRow.NOT_BEGUN),
+                "not_kept": control.total(FrontRow.NOT_KEPT),
+                "received_bytes": control.total(FrontRow.RECEIVED_BYTES),
+            },
+            "connections": {
+                "per_front": [row[FrontRow.CONNECTIONS] for row in control.fronts],
+                "cut_off": control.total(FrontRow.CUT_OFF),
+                "unread_bytes_here": unread_bytes(),
+            },
+            "seconds": {
+                "waiting": control.total(FrontRow.WAIT_NS) / 1e9,
+                "receiving": control.total(FrontRow.RECEIVE_NS) / 1e9,
+                "decoding": control.total(FrontRow.DECODE_NS) / 1e9,
+                "flow": control.total(FrontRow.FLOW_NS) / 1e9,
+                "encoding": control.total(FrontRow.ENCODE_NS) / 1e9,
+                "sending": control.total(FrontRow.SEND_NS) / 1e9,
+            },
+        }
+
+
+class StatusResource:
+    """`GET /api/v1/status`."""
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+
+    def on_get(self, _: falcon.Request, resp: falcon.Response) -> None:
+        """Answer with a snapshot."""
+        resp.data = orjson.dumps(self._status.snapshot())
+        resp.content_type = falcon.MEDIA_JSON
+
+    on_head = on_get
+
+
+class ReloadResource:
+    """`POST /api/v1/reload`: the project is loaded anew; status counts `reloads` up once it runs."""
+
+    def __init__(self, link: SupervisorLink) -> None:
+        self._link = link
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Pass it on."""
+        require(req, Scope.ADMIN)
+        self._link.ask_to_reload()
+        resp.status = 202
+        resp.data = orjson.dumps({"reload": "asked for"})
+        resp.content_type = falcon.MEDIA_JSON

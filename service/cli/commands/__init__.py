@@ -1,0 +1,1 @@
+"""The commands of `framemill`, one file each."""

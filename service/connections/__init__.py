@@ -1,0 +1,1 @@
+"""Connections that no thread has: they wait in a front's main loop, each with a deadline."""

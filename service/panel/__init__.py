@@ -1,0 +1,1 @@
+"""For people: a page a file, its template in `templates`."""

@@ -1,0 +1,1 @@
+"""Put together, started, handed over."""

@@ -1,0 +1,138 @@
+"""Putting the server together: project, settings, socket, supervisor."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from service.access.heirloom import Heirloom
+from service.access.startup_check import check_entrance
+from service.api.switch import ProcessSwitch
+from service.environment import for_fronts
+from service.server.front_plan import FrontPlan
+from service.server.listener import Listener, listener
+from service.server.project_source import ProjectSource
+from service.server.systemd import notify_systemd
+from service.server.takeover import predecessor, start_successor
+from service.settings import Settings, load_settings
+from workers.errors import SettingsInvalid
+from workers.flow.project import Project, load_project
+from workers.isolated import isolated
+from workers.pool.handover import Handover
+from workers.supervisor.exits import Exit
+from workers.supervisor.supervisor import Supervisor
+from workers.this_process import keep_private
+
+_log = logging.getLogger(__name__)
+
+
+def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, str], None]) -> Exit:
+    """Serve the project in `folder` until asked to stop; returns the exit status.
+
+    `say_ready` is told the project's name and the server's address once a frame can be inspected.
+
+    Raises:
+        ProjectInvalid, SettingsInvalid: with all mistakes.
+        CannotListen, NotEnoughMemory: the machine does not have what is asked for.
+    """
+    on_disk = load_project(folder)
+    settings = load_settings(on_disk.server, options)
+    api_key = check_entrance(settings)
+    state_dir = _state_dir(settings, on_disk)
+    # a frame's code is never read from the folder that people edit
+    source = ProjectSource(folder.absolute(), state_dir, settings)
+    source.tidy()
+    project = source.load()
+    before = predecessor()
+    open_to = before.open_to if before else listener(settings)
+    inherited = before.heirloom if before else None
+    heirloom = inherited or Heirloom.create()
+    heirloom.keep_from_children()
+    switch = ProcessSwitch(heirloom, state_dir)
+    switch.begin(inherited=inherited is not None)
+    url = _url(settings, open_to)
+
+    def plan(handover: Handover) -> FrontPlan:
+        return FrontPlan(
+            handover=handover,
+            settings=settings.model_dump(mode="json", exclude={"api_key", "stop_key"}),
+            listen_fd=open_to.sock.fileno(),
+            listener_is_ours=open_to.is_ours,
+            heirloom_fd=heirloom.fd,
+            state_dir=state_dir,
+            version_places=source.places,
+            project_name=project.name,
+            api_key=api_key,
+            stop_key=settings.stop_key.get_secret_value() if settings.stop_key else None,
+            supervisor_pid=os.getpid(),
+        )
+
+    def announce(what: str, pid: int) -> None:
+        if what == "ready":
+            say_ready(project.name, url)
+        if what == "ready" and before and before.take_over():
+            return  # that one tells systemd which process is the main one now
+        if what == "alone":
+            if inherited is None:  # what the one before did with its own switch in its last moments counts
+                switch.read_again()
+            return
+        notify_systemd(what, pid)
+
+    keep_private()
+    supervisor = Supervisor(
+        settings,
+        project,
+        front_command=_FrontStart(plan, open_to.sock, heirloom),
+        load_project=source.load,
+        announce=announce,
+        tend=switch.settle,
+        start_successor=lambda: start_successor(open_to, heirloom),
+        follows=before.link if before else None,
+        tidy=source.tidy_apart,
+    )
+    source.let_go()
+    try:
+        return supervisor.run()
+    finally:
+        source.tidy()
+
+
+class _FrontStart:
+    """Says how the fronts are started; their plan, which holds keys, is handed over in memory that has no name."""
+
+    def __init__(self, make_plan: Callable[[Handover], FrontPlan], sock: socket.socket, heirloom: Heirloom) -> None:
+        self._make_plan = make_plan
+        self._fds = (sock.fileno(), heirloom.fd)
+        self._plan_fd = -1
+
+    def __call__(self, handover: Handover) -> tuple[list[str], dict[str, str], tuple[int, ...]]:
+        if self._plan_fd < 0:
+            self._plan_fd = os.memfd_create("framemill-plan")
+            os.write(self._plan_fd, self._make_plan(handover).model_dump_json().encode())
+        command = isolated("-m", "service.server.front", str(self._plan_fd))
+        return command, for_fronts(), (*self._fds, self._plan_fd)
+
+
+def _state_dir(settings: Settings, project: Project) -> Path:
+    """The setting, systemd's StateDirectory, or a hidden folder in the project."""
+    from_systemd = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    chosen = settings.state_dir or (Path(from_systemd) if from_systemd else project.folder / ".framemill")
+    try:
+        chosen.mkdir(mode=0o755, parents=True, exist_ok=True)
+        trouble = "" if os.access(chosen, os.W_OK) else "it cannot be written to"
+    except OSError as error:
+        trouble = error.strerror or str(error)
+    if trouble and settings.state_dir:
+        raise SettingsInvalid(f"state_dir: {chosen} cannot be used: {trouble}")
+    if trouble:
+        _log.warning("the Process switch and kept frames will not outlast this server: %s: %s", chosen, trouble)
+    return chosen.resolve()
+
+
+def _url(settings: Settings, open_to: Listener) -> str:
+    host = f"[{open_to.host}]" if ":" in open_to.host else open_to.host
+    return f"{'https' if settings.certfile else 'http'}://{host}:{open_to.port}/"

@@ -1,0 +1,85 @@
+"""From one server to the next: what is handed over when a new version takes the place of a running one.
+
+The next server is started by the one before, as its child, with the command line of that one. What it needs to know is
+in one variable of its environment: the descriptor through which it says that it is ready, that of the socket that
+clients connect to, and whether that socket ends with the server. Another holds the descriptor of what both servers
+share (heirloom.py): a version that knows nothing of it leaves it alone, and who follows such a version has none.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+from typing import NamedTuple
+
+from service.access.heirloom import Heirloom
+from service.server.listener import Listener
+from workers.supervisor.successor import READY, Started
+
+_log = logging.getLogger(__name__)
+
+_VARIABLE = "_FRAMEMILL_FOLLOWS"  # not FRAMEMILL_: those are settings
+_INHERITS = "_FRAMEMILL_INHERITS"
+
+
+class Predecessor(NamedTuple):
+    """The server that started this one, the socket that it hands over, and what it shares, if it does."""
+
+    link: socket.socket
+    open_to: Listener
+    heirloom: Heirloom | None
+
+    def take_over(self) -> bool:
+        """Tell it to stop, for this server answers; false where it is not there any more."""
+        try:
+            self.link.send(READY)
+        except OSError:
+            return False
+        return True
+
+
+def predecessor() -> Predecessor | None:
+    """The server that this one follows; None where it was started by anybody else."""
+    told, inherits = os.environ.pop(_VARIABLE, None), os.environ.pop(_INHERITS, None)
+    if told is None:
+        return None
+    link_fd, sock_fd, is_ours = map(int, told.split(","))
+    link, sock = socket.socket(fileno=link_fd), socket.socket(fileno=sock_fd)
+    link.set_inheritable(False)
+    sock.set_inheritable(False)
+    return Predecessor(link, Listener(sock, bool(is_ours)), _inherited(inherits))
+
+
+def _inherited(told: str | None) -> Heirloom | None:
+    if told is None:
+        return None
+    fd = int(told)
+    os.set_inheritable(fd, False)
+    try:
+        return Heirloom(fd)
+    except ValueError as error:
+        _log.warning("the page's sessions and counts of wrong keys begin anew: %s", error)
+        os.close(fd)
+        return None
+
+
+def start_successor(open_to: Listener, heirloom: Heirloom) -> Started:
+    """Start the command of this server once more, as the one that follows it; raises OSError."""
+    if os.getpid() == 1:
+        msg = "a container ends with its first process, so start another container instead"
+        raise OSError(msg)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        fds = (theirs.fileno(), open_to.sock.fileno())
+        told = {_VARIABLE: ",".join(map(str, (*fds, int(open_to.is_ours)))), _INHERITS: str(heirloom.fd)}
+        try:
+            process = subprocess.Popen(
+                [sys.executable, *sys.orig_argv[1:]], env={**os.environ, **told}, pass_fds=(*fds, heirloom.fd)
+            )
+        except OSError:
+            ours.close()
+            raise
+    return Started(process, ours)

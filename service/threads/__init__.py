@@ -1,0 +1,1 @@
+"""Connections that a thread has: one request after the other."""

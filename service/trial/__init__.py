@@ -1,0 +1,1 @@
+"""Will it do for my line? What `framemill bench` does."""

@@ -1,0 +1,1 @@
+"""What user code may take, say and leave behind."""

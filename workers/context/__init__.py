@@ -1,0 +1,1 @@
+"""What is known about one frame while modules look at it."""

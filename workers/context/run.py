@@ -1,0 +1,161 @@
+"""The one loop that runs modules, and what it notes about one frame on the way.
+
+A module is a callable over the context. It returns False where it could not do its work: the flow stops there, for a
+frame that was inspected only in part must never become OK.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from workers.context.values import shown
+from workers.errors import DeadlineExceeded, FrameCancelled
+
+MAX_OUTPUT_BYTES = 64 * 1024  # of each of stdout and stderr: more is a mistake in a flow that runs all day
+MAX_ERRORS = 100  # a broken list of ten thousand rectangles is one mistake, not ten thousand
+
+Context = dict[str, Any]
+
+
+class BoundedText(io.TextIOBase):
+    """What user code prints: the first MAX_OUTPUT_BYTES of it, and whether there was more."""
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+        self._cut = False
+
+    def write(self, text: str) -> int:
+        """Keep what still fits; what UTF-8 cannot hold is kept as an escape."""
+        if not isinstance(text, str):
+            msg = f"write() takes text, got {type(text).__name__}"
+            raise TypeError(msg)
+        room = MAX_OUTPUT_BYTES - len(self._kept)
+        encoded = text[: room + 1].encode("utf-8", "backslashreplace")
+        self._cut = self._cut or len(encoded) > room
+        self._kept += encoded[:room]
+        return len(text)
+
+    def writable(self) -> bool:
+        """Say yes, as a text stream does."""
+        return True
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was printed, and more could be."""
+        return not self._kept and not self.closed
+
+    def text(self) -> str:
+        """Return what was kept, with a mark at its end where there was more."""
+        kept = self._kept.decode("utf-8", "ignore")
+        return f"{kept}\n[cut: more than {MAX_OUTPUT_BYTES} bytes were printed]\n" if self._cut else kept
+
+
+class Printed(NamedTuple):
+    """The two streams of user code; those in which nothing was printed serve the next frame too."""
+
+    stdout: BoundedText
+    stderr: BoundedText
+
+    @classmethod
+    def fresh(cls) -> Printed:
+        """Two empty ones."""
+        return cls(BoundedText(), BoundedText())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was printed to either."""
+        return self.stdout.is_empty and self.stderr.is_empty
+
+
+@dataclass(slots=True)
+class Run:
+    """One frame's way through the flow. Its times are CLOCK_MONOTONIC.
+
+    `stage` is the module at work, None outside of all; `image_from` the code file that put the image there.
+    `damaged` says that the frame's file was, and the setting `lenient` let it in; `notes` say what was odd about it and
+    changed no pixel. `wanted` tells whether anybody waits.
+    """
+
+    deadline_ns: int
+    accepted_ns: int
+    begun_ns: int
+    printed: Printed
+    errors: list[dict[str, Any]]
+    stage: Stage | None = None
+    image_from: str | None = None
+    damaged: bool = False
+    notes: Sequence[str] = ()
+    wanted: Callable[[], bool] | None = None
+
+    @classmethod
+    def start(cls, deadline_ns: int, accepted_ns: int | None = None, printed: Printed | None = None) -> Run:
+        """Begin a frame that was accepted at `accepted_ns`, or just now; `printed` are empty streams, if there are."""
+        now = time.monotonic_ns()
+        return cls(deadline_ns, accepted_ns or now, now, printed or Printed.fresh(), [])
+
+    def note(self, message: str, **details: object) -> None:
+        """Add an entry to the errors of this frame, under the name of the module at work."""
+        if len(self.errors) > MAX_ERRORS:
+            return
+        if len(self.errors) == MAX_ERRORS:
+            message, details = f"more than {MAX_ERRORS} errors: the rest is left out", {}
+        entry = {"message": message, "type": None, "file": None, "line": None, **details}
+        entry["module"] = self.stage.name if self.stage else None
+        entry["moduleId"] = self.stage.id if self.stage else None
+        self.errors.append(entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A module that is ready to run.
+
+    `id` counts the modules of a flow from 1, depth first: a parallel block comes before those of its branches.
+    """
+
+    id: int
+    name: str
+    call: Callable[[Context, Run], bool]
+
+    @property
+    def label(self) -> str:
+        """How messages name it."""
+        return f"module {self.id} ({self.name})"
+
+
+def run_stages(stages: Sequence[Stage], context: Context, run: Run) -> bool:
+    """Run `stages` one after another until one fails or sets `exit`; False where one failed.
+
+    Raises:
+        DeadlineExceeded: time ran out; the message names the module that did not run any more.
+        FrameCancelled: nobody waits for the frame any more.
+    """
+    outer = run.stage
+    try:
+        for stage in stages:
+            if time.monotonic_ns() >= run.deadline_ns:
+                msg = f"the frame's time (run_ms, or its deadline) was over before {stage.label} could run"
+                raise DeadlineExceeded(msg)
+            if run.stage is not outer and run.wanted is not None and not run.wanted():
+                msg = f"nobody waited for the frame any more before {stage.label} could run"
+                raise FrameCancelled(msg)
+            run.stage = stage
+            if not stage.call(context, run):
+                return False
+            if context.get("exit", False) is not False and _leaves(context["exit"], run):
+                break
+        return True
+    finally:
+        run.stage = outer
+
+
+def _leaves(wish: object, run: Run) -> bool:
+    """Tell whether a module has set `exit`; what is neither true nor false counts as true, and as an error."""
+    try:
+        return bool(wish)
+    except BaseException:  # noqa: BLE001 - an array, or an object of the user's that refuses
+        run.note(f"context['exit'] is {shown(wish)}, expected a bool")
+        return True

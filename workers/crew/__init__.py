@@ -1,0 +1,1 @@
+"""Workers live and die: asked for, ready, at work, lost, replaced."""

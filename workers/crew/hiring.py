@@ -1,0 +1,188 @@
+"""Making workers: templates are started, asked for forks, and their children taken in.
+
+A worker is known by its pipes from the moment it is asked for, and by its process id once it says that; then it is the
+supervisor's child. What does not come within a few seconds is missed: its template is made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import selectors
+import signal
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from workers.crew.fork import Birth
+from workers.crew.member import Member
+from workers.crew.standing import Standing
+from workers.crew.template_process import Household, TemplateProcess
+from workers.versions.shelf import hold
+
+if TYPE_CHECKING:
+    from workers.flow.project import Project
+
+_log = logging.getLogger(__name__)
+
+_FORK_NS = 5_000_000_000  # milliseconds are usual
+_TRIES = 5  # of a project that the server starts with; one that replaces another has one
+_REPORT_BYTES = 1 << 20
+
+
+class Hiring:
+    """Has a template for each version that is used, and the workers that are on their way.
+
+    `arrived` is told of a worker that is there, `reported` what it says of itself after that, `due` that more may be
+    asked for.
+    """
+
+    def __init__(
+        self,
+        house: Household,
+        arrived: Callable[[Member], None],
+        reported: Callable[[Member, dict[str, Any]], None],
+        due: Callable[[], None],
+    ) -> None:
+        self._house = house
+        self._arrived = arrived
+        self._reported = reported
+        self._due = due
+        self._templates: dict[int, TemplateProcess] = {}  # by the identity of their projects
+        self._locks: dict[int, int] = {}
+        self._coming: list[Member] = []
+
+    @property
+    def pids(self) -> set[int]:
+        """The processes of all templates."""
+        return {template.pid for template in self._templates.values() if template.pid}
+
+    @property
+    def size(self) -> int:
+        """How many templates live, and workers are on their way."""
+        return len(self.pids) + len(self._coming)
+
+    def template(self, project: Project) -> TemplateProcess:
+        """The template of this version; it is made if there is none."""
+        key = id(project)
+        if key not in self._templates:
+            standing = Standing(1 if self._templates else _TRIES)
+            self._locks[key] = hold(project.folder)
+            self._templates[key] = TemplateProcess(project, self._house, standing, self._due)
+        return self._templates[key]
+
+    def fill(self, project: Project, wanted: int, members: Collection[Member]) -> None:
+        """Ask for as many workers of this version as are missing among `members`; raises OSError."""
+        template = self.template(project)
+        if template.is_missing:
+            template.start()
+        present = sum(1 for m in (*members, *self._coming) if m.project is project and not m.retired)
+        for _ in range(wanted - present):
+            taken = {m.row for m in (*members, *self._coming)}
+            row = next((r for r in range(self._house.settings.worker_rows) if r not in taken), None)
+            # the last generation may still be on its way out; the next tick tries again
+            if row is None or not template.takes_orders or not self._order(template, row):
+                return
+
+    def _order(self, template: TemplateProcess, row: int) -> bool:
+        with Birth() as birth:
+            report_read, report_write = birth.pipe_from()
+            os.set_blocking(report_read, False)
+            lifeline_read, lifeline_write = birth.pipe_to()
+            output_read, output_write = birth.pipe_from(self._house.outputs.pipe)
+            member = Member(0, -1, row, report_read, lifeline_write, template.project)
+            member.output_fd, member.template_pid = output_read, template.pid
+            if not template.order(row, (report_write, lifeline_read, output_write)):
+                birth.fail()
+                return False
+        self._coming.append(member)
+        self._house.selector.register(report_read, selectors.EVENT_READ, lambda: self.hear(member))
+        return True
+
+    def hear(self, member: Member) -> None:
+        """Act on what a worker has reported since it was heard last; raises BootFailed."""
+        if member.report_fd < 0:
+            return
+        try:
+            piece = os.read(member.report_fd, _REPORT_BYTES)
+        except BlockingIOError:
+            return
+        *lines, member.said = (member.said + piece).split(b"\n")
+        said = [orjson.loads(line) for line in lines]
+        for pid in [told["pid"] for told in said if "pid" in told]:
+            self._take_in(member, pid)
+        told = next((told for told in said if "pid" not in told), None)
+        if told or not piece:
+            self.drop_report(member)
+            if member in self._coming:
+                self._lose(member)
+        if told:
+            self._reported(member, told)
+
+    def _take_in(self, member: Member, pid: int) -> None:
+        try:
+            member.pidfd = os.pidfd_open(pid)
+        except OSError as error:
+            _log.error("the worker %d cannot be followed: %s", pid, error)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)  # it is reaped as a stray
+            return
+        self._coming.remove(member)
+        member.pid = pid
+        self._house.outputs.follow(pid, member.output_fd)
+        member.output_fd = -1
+        self._arrived(member)
+
+    def _lose(self, member: Member) -> None:
+        """It has ended before it was there: forking it failed, or it was killed."""
+        self._coming.remove(member)
+        os.close(member.output_fd)
+        if member.lifeline_fd >= 0:
+            os.close(member.lifeline_fd)
+        if not member.retired:
+            self.template(member.project).standing.pause()
+
+    def drop_report(self, member: Member) -> None:
+        """Listen no longer to a worker that has said all."""
+        if member.report_fd >= 0:
+            self._house.selector.unregister(member.report_fd)
+            os.close(member.report_fd)
+            member.report_fd = -1
+
+    def watch(self, now_ns: int) -> None:
+        """End templates that take too long to load or to fork; raises BootFailed."""
+        late = {m.template_pid for m in self._coming if now_ns - m.born_ns > _FORK_NS}
+        for template in list(self._templates.values()):
+            if template.pid in late:
+                _log.error("the template %d does not fork; it is killed and made again", template.pid)
+                template.kill()
+            template.watch(now_ns)
+
+    def give_up(self, project: Project) -> list[Member]:
+        """Let the template of this version go; returns the workers of it that are on their way."""
+        self.template(project).give_up()
+        return [member for member in self._coming if member.project is project]
+
+    def forget_unused(self, members: Collection[Member]) -> bool:
+        """Let go of the copies that nobody uses any more; returns whether there were such."""
+        used = {id(member.project) for member in (*members, *self._coming)}
+        unused = [key for key, template in self._templates.items() if template.is_over and key not in used]
+        for key in unused:
+            del self._templates[key]
+            os.close(self._locks.pop(key))
+        return bool(unused)
+
+    def end(self, *, at_once: bool) -> list[Member]:
+        """End all templates; returns the workers that are on their way. At once: whatever they are doing."""
+        for template in self._templates.values():
+            template.give_up()
+            if at_once:
+                template.kill()
+        return list(self._coming)
+
+    def close(self) -> None:
+        """Let go of all copies."""
+        while self._locks:
+            os.close(self._locks.popitem()[1])

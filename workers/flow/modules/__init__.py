@@ -1,1 +1,0 @@
-"""One file per module; `project.py` names them."""

@@ -1,0 +1,1 @@
+"""The module `code`: a `main` of the user's own."""

@@ -1,0 +1,106 @@
+"""The files that a project names, checked without importing or opening more of them than it must."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import itertools
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from workers.modules.code.signature import check_main, imported_names, parse
+
+_MOST_CANDIDATES = 5000  # files looked at for a "did you mean"
+
+# `import random` must not find a file of the project, neither in its code nor in a library's
+_TAKEN_NAMES = sys.stdlib_module_names | {"cv2", "numpy", "service", "workers"}
+
+
+def meant(wrong: str, right: Iterable[str]) -> str:
+    """Return "; did you mean ...?" where one of `right` is close to `wrong`, or nothing."""
+    close = difflib.get_close_matches(wrong, right, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def find_file(project: Path, file: str) -> Path:
+    """Return the path of `file`, given relative to the folder `project`; raises ValueError where it is not there."""
+    path = project / file
+    try:
+        inside = path.resolve().is_relative_to(project.resolve())
+    except (OSError, ValueError) as error:
+        msg = f"{file!r} cannot be a path: {error}"
+        raise ValueError(msg) from None
+    if not inside or PurePosixPath(file).is_absolute():
+        msg = f"{file} lies outside of the project; paths are relative to its folder and stay inside"
+        raise ValueError(msg)
+    if path.is_dir():
+        msg = f"{file} is a folder, expected a file"
+        raise ValueError(msg)
+    if not path.is_file():
+        found = itertools.islice(project.rglob(f"*{path.suffix}"), _MOST_CANDIDATES)
+        names = [other.relative_to(project) for other in found if other.is_file()]
+        others = [str(name) for name in names if not name.parts[0].startswith(".")]
+        msg = f"{file} does not exist in the project{meant(file, others)}"
+        raise ValueError(msg)
+    return path
+
+
+class Sources:
+    """The Python files in the `code/` of one project."""
+
+    def __init__(self, project: Path) -> None:
+        self._project = project
+        self._folder = project / "code"
+        self._checked: set[Path] = set()
+
+    def mistakes_of(self, file: str) -> Iterator[str]:
+        """Yield what is wrong with `file` as a `code` module, and with the files of `code/` that it imports."""
+        try:
+            path = find_file(self._project, file)
+            if path.suffix != ".py" or not path.is_relative_to(self._folder):
+                msg = f"{file} is not a Python file in code/"
+                raise ValueError(msg)  # noqa: TRY301 - one line for each mistake, wherever it is found
+            if "." in path.stem:
+                msg = f"{file} has a dot in its name, so Python cannot import it; rename it"
+                raise ValueError(msg)  # noqa: TRY301 - see above
+        except ValueError as error:
+            yield str(error)
+            return
+        try:
+            tree = _parsed(path)
+            check_main(tree)
+        except ValueError as error:
+            yield f"{file}: {error}"
+            return
+        self._checked.add(path)
+        yield from self._mistakes_of_imports(tree, file)
+
+    def _mistakes_of_imports(self, tree: ast.Module, importer: str) -> Iterator[str]:
+        for name in imported_names(tree):
+            place = self._folder.joinpath(*name.split("."))
+            for path in (place.with_suffix(".py"), place / "__init__.py"):
+                if path in self._checked or not path.is_file():
+                    continue
+                self._checked.add(path)
+                file = str(path.relative_to(self._project))
+                try:
+                    yield from self._mistakes_of_imports(_parsed(path), file)
+                except ValueError as error:
+                    yield f"{file}, imported by {importer}: {error}"
+
+    def taken_names(self) -> Iterator[str]:
+        """Yield the files and packages of `code/` that hide a module of Python or of the server."""
+        names = [*self._folder.glob("*.py"), *(path.parent for path in self._folder.glob("*/__init__.py"))]
+        for path in sorted(names):
+            if path.stem in _TAKEN_NAMES:
+                file = path.relative_to(self._project)
+                yield f"{file}: hides Python's module {path.stem} from all who import that; rename it"
+
+
+def _parsed(path: Path) -> ast.Module:
+    try:
+        return parse(path)
+    except OSError as error:
+        msg = f"cannot be read: {error.strerror}"
+        raise ValueError(msg) from None

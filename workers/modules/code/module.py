@@ -1,0 +1,112 @@
+"""The module `code`: a `main` of the user's own.
+
+    [[flow]]
+    module = "code"
+    file = "code/check.py"
+    form = { limit = 12 }
+    readonly = true
+
+`main(context)`, `main(context, module_item)`, `main(context, form)` and `main(context, module_item, form)` change
+the context in place; what they return does not count. `main(img)`, or any other name but `context`, gets the image
+and may change it in place or return another. `module_item` is `{"id", "name", "type": "CODE", "form"}`, `form` the
+values of the project file; both are new for every frame.
+
+`context["image"]` is the frame's own copy, which code may write to. With `readonly = true` it cannot be written to and
+nothing is copied; code must not keep it, for its memory becomes the next frame.
+
+An exception, SystemExit too, ends the flow: it becomes an entry in `errors` with file and line, `error` is true and
+`result` false. Rectangles that code left half done are completed before the next module sees them.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from workers.context.rectangles import complete_rectangles
+from workers.context.run import Context, Run
+
+if TYPE_CHECKING:
+    from workers.modules.code.signature import Call
+    from workers.modules.code.user_code import UserCode
+
+
+class CodeOptions(BaseModel):
+    """What a project says about a `code` module."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    module: Literal["code"]
+    file: Annotated[str, Field(min_length=1, description="Python file in the project's code/")]
+    form: Annotated[dict[str, Any], Field(description="values handed to main")] = Field(default_factory=dict)
+    readonly: Annotated[bool, Field(description="main never writes to the image: it is not copied")] = False
+
+
+def prepare(options: CodeOptions, code: UserCode, module_id: int) -> CodeModule:
+    """Import the file of `options`; raises UserCodeError where it cannot run."""
+    main, call = code.load(options.file)
+    item = {"id": module_id, "name": PurePosixPath(options.file).stem, "type": "CODE"}
+    return CodeModule(options, code, main, call, item)
+
+
+@dataclass(frozen=True, slots=True)
+class CodeModule:
+    """A `main` ready to be called, frame after frame."""
+
+    options: CodeOptions
+    code: UserCode
+    main: Callable[..., Any]
+    how: Call
+    item: dict[str, Any]
+
+    def __call__(self, context: Context, run: Run) -> bool:
+        """Run user code on `context`; False where it raised."""
+        given = context.get("image")
+        lent = self._lend(given)
+        if lent is not given:
+            context["image"] = lent
+        worked = self._call(context, lent, run)
+        image = context.get("image")
+        if image is not lent:
+            run.image_from = self.options.file
+        elif self.options.readonly:
+            context["image"] = given
+        rectangles = context.get("detectedRectangles")
+        if isinstance(rectangles, list | tuple) and rectangles:
+            context["detectedRectangles"] = complete_rectangles(rectangles, self.item["id"], run.note)
+        return worked
+
+    def _call(self, context: Context, image: object, run: Run) -> bool:
+        subject = image if self.how.takes_image else context
+        try:
+            returned = self.code.call(run, self.main, subject, self._extras())
+        except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit too
+            run.note(**self.code.describe(error, self.options.file))
+            return False
+        if self.how.takes_image and returned is not None:
+            context["image"] = returned
+        return True
+
+    def _extras(self) -> dict[str, Any]:
+        if not self.how.keywords:
+            return {}
+        form = copy.deepcopy(self.options.form)
+        extras = {"form": form, "module_item": {**self.item, "form": form}}
+        return {name: extras[name] for name in self.how.keywords}
+
+    def _lend(self, image: Any) -> Any:
+        """Return `image` as this module may have it: not to be written to, or its own to write to."""
+        if not hasattr(image, "flags"):
+            return image
+        if not self.options.readonly:
+            return image if image.flags.writeable else image.copy()
+        if not image.flags.writeable:
+            return image
+        view = image.view()
+        view.flags.writeable = False
+        return view

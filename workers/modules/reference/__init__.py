@@ -1,0 +1,1 @@
+"""The module `reference`: is the frame like its golden image?"""

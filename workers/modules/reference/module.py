@@ -1,0 +1,133 @@
+"""The module `reference`: is the frame like its golden image?
+
+    [[flow]]
+    module = "reference"
+    image = "references/{data}.png"      # or a fixed file; {data} is the data of the request
+
+It tells the operator where the frame is `brighter` or `darker` than the golden image, or `tinted`: of another colour;
+or `different`, where it is none of these clearly. What an edge jitter or a change of brightness explains is no
+difference: `reference_options.py` says how much that is. Heat is 0 where nothing differs and 0.5 at the threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.errors import ProjectInvalid
+from workers.modules.reference.differences import Blob, find_blobs
+from workers.modules.reference.golden import HEAT_THRESHOLD, Golden, Scratch
+from workers.modules.reference.golden_files import GoldenError, GoldenFiles
+from workers.modules.reference.options import ReferenceOptions
+
+__all__ = ["ReferenceOptions", "prepare"]
+
+_THRESHOLD = HEAT_THRESHOLD / 255
+_AIR_PX = 4  # so that the drawn lines do not cover a small defect
+_CLEARLY = 2  # times as much of the one as of the other
+
+# Heat for levels of 0..255: squared below the threshold. Pictures show it from 0.36, so noise is not seen in them.
+_SHOWN = np.arange(256, dtype=np.float32) / 255
+_SHOWN[:HEAT_THRESHOLD] *= _SHOWN[:HEAT_THRESHOLD] / _THRESHOLD
+
+_BRIGHTER: dict[str, Any] = {"id": 1, "label": "brighter", "color": "#56b4e9", "color_bgr": [233, 180, 86]}
+_DARKER: dict[str, Any] = {"id": 2, "label": "darker", "color": "#e69f00", "color_bgr": [0, 159, 230]}
+_TINTED: dict[str, Any] = {"id": 3, "label": "tinted", "color": "#cc79a7", "color_bgr": [167, 121, 204]}
+_DIFFERENT: dict[str, Any] = {"id": 4, "label": "different", "color": "#f0e442", "color_bgr": [66, 228, 240]}
+
+
+def prepare(options: ReferenceOptions, project: Path, module_id: int) -> Callable[[dict[str, Any]], None]:
+    """Return the module, ready to run on contexts; a fixed golden image is loaded now, others at their first use.
+
+    Raises:
+        ProjectInvalid: there is no such golden image in the folder `project`, or it cannot be used.
+    """
+    try:
+        return _Reference(options, GoldenFiles(options, project), module_id)
+    except GoldenError as error:
+        msg = f"image: {error}"
+        raise ProjectInvalid(msg) from None
+
+
+class _Reference:
+    """The module with its golden images. One frame at a time: it keeps scratch memory between frames."""
+
+    def __init__(self, options: ReferenceOptions, files: GoldenFiles, module_id: int) -> None:
+        self._options = options
+        self._files = files
+        self._id = module_id
+        self._scratch = Scratch((0, 0))
+
+    def __call__(self, context: dict[str, Any]) -> None:
+        """Judge `context["image"]`, (h, w) grey or (h, w, 3) BGR uint8, which is only read.
+
+        Where it cannot be judged, the reason goes to `errors`, `result` is false, and the flow ends: no later module
+        may call a frame OK that nobody has seen.
+        """
+        image = context["image"]
+        try:
+            golden = self._files.golden(context["data"])
+            _check_shape(image, golden)
+        except GoldenError as error:
+            context["errors"].append({"module": self._options.name, "message": str(error)})
+            context["error"], context["result"], context["exit"] = True, False, True
+            return
+        self._judge(context, image, golden)
+
+    def _judge(self, context: dict[str, Any], image: NDArray[np.uint8], golden: Golden) -> None:
+        if self._scratch.shape != golden.shape:
+            self._scratch = Scratch(golden.shape)
+        golden.compare(image, self._scratch)
+        blobs = find_blobs(self._scratch, self._options.min_area_px)
+        heat = self._scratch.heat
+        first_id = 1 + max((rectangle.get("id", 0) for rectangle in context["detectedRectangles"]), default=0)
+        context["heatmaps"].append(cv2.LUT(heat, _SHOWN))
+        context["detectedRectangles"].extend(
+            self._rectangle(blob, number, golden.shape) for number, blob in enumerate(blobs, first_id)
+        )
+        context["score"] = round(float(_SHOWN[heat.max()]), 4)
+        context["threshold"] = _THRESHOLD
+        context["result"] = not blobs
+
+    def _rectangle(self, blob: Blob, number: int, shape: tuple[int, int]) -> dict[str, Any]:
+        """Return the rectangle around `blob`, wider by what the edge jitter may hide of it, and by some air."""
+        margin = self._options.edge_jitter_px + _AIR_PX
+        left, top = max(blob.x - margin, 0), max(blob.y - margin, 0)
+        right = min(blob.x + blob.width + margin, shape[1])
+        bottom = min(blob.y + blob.height + margin, shape[0])
+        return {
+            "id": number,
+            "x": left,
+            "y": top,
+            "width": right - left,
+            "height": bottom - top,
+            "rotate": 0.0,
+            "area": float(blob.area_px),
+            "confidence": blob.heat,
+            "classNames": [{**_kind(blob), "confidence": blob.heat}],
+            "source": {"modelId": 0, "moduleId": self._id, "type": "UNSUPERVISED"},
+        }
+
+
+def _kind(blob: Blob) -> dict[str, Any]:
+    """Name what is there to see: colour only where brightness hardly changed."""
+    brighter, darker = blob.brighter, blob.darker
+    if blob.tinted > _CLEARLY * max(brighter, darker):
+        return _TINTED
+    if brighter > _CLEARLY * darker:
+        return _BRIGHTER
+    return _DARKER if darker > _CLEARLY * brighter else _DIFFERENT
+
+
+def _check_shape(image: NDArray[np.uint8], golden: Golden) -> None:
+    if image.shape[:2] != golden.shape:
+        msg = (
+            f"the frame has {image.shape[1]} x {image.shape[0]} pixels,"
+            f" its golden image {golden.shape[1]} x {golden.shape[0]}: both must have the same size"
+        )
+        raise GoldenError(msg)

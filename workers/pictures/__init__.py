@@ -1,0 +1,1 @@
+"""Rectangles and heat become a PNG."""

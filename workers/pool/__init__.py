@@ -1,0 +1,1 @@
+"""A frame's way between a front and a worker, and back."""

@@ -1,0 +1,117 @@
+"""What a worker is asked to do with a frame, packed into the slot header. Pure: this file does no I/O.
+
+Little endian::
+
+     0       4         6        7          8              9        10   12
+    +-------+---------+--------+----------+--------------+--------+----+
+    | magic | version | task   | encoding | response     | flags  | 0  |
+    | FMJB  | u16     | u8     | u8       | u8           | u8     |    |
+    +-------+---------+--------+----------+--------------+--------+----+
+     12          16           20                                      52
+    +-----------+------------+--------------------------------------+---------------------------+
+    | width u32 | height u32 | pixel format, ASCII, padded with 0   | data_bytes u32, data UTF-8|
+    +-----------+------------+--------------------------------------+---------------------------+
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import struct
+from dataclasses import dataclass
+
+from workers.memory.slot import MAX_JOB_BYTES
+
+_FIXED = struct.Struct("<4sHBBBBxxII32sI")
+_MAGIC = b"FMJB"
+_VERSION = 2
+
+MAX_DATA_BYTES = MAX_JOB_BYTES - _FIXED.size
+
+
+class Task(enum.IntEnum):
+    """The kinds of work."""
+
+    INSPECT = 0  # decode, run the flow, answer
+    MEASURE = 1  # only say how large the frame is: the Process switch is off
+    SHOW = 2  # draw the frame that was answered last again: /last_image
+
+
+class Encoding(enum.IntEnum):
+    """What the request area holds."""
+
+    RAW = 0
+    ENCODED = 1
+
+
+class ResponseType(enum.IntEnum):
+    """The answer that was asked for; the names are the contract's `response_type`."""
+
+    CONTEXT = 0
+    IMAGE = 1
+    ANNOTATED_IMAGE = 2
+    HEATMAP = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to do with the frame in a slot.
+
+    `width` and `height` are in pixels and known for raw frames only; `pixel_format` is a name of the Pixel Format
+    Naming Convention, for raw frames only.
+    """
+
+    task: Task = Task.INSPECT
+    encoding: Encoding = Encoding.RAW
+    response: ResponseType = ResponseType.CONTEXT
+    width: int = 0
+    height: int = 0
+    pixel_format: str = ""
+    data: str = ""
+
+    def pack(self) -> bytes:
+        """Return the bytes for the slot header; `data` must not exceed MAX_DATA_BYTES in UTF-8."""
+        data = self.data.encode("utf-8", "surrogatepass")
+        fixed = _FIXED.pack(
+            _MAGIC,
+            _VERSION,
+            self.task,
+            self.encoding,
+            self.response,
+            0,
+            self.width,
+            self.height,
+            self.pixel_format.encode("ascii"),
+            len(data),
+        )
+        return fixed + data
+
+    @classmethod
+    def unpack(cls, packed: memoryview) -> Job:
+        """Read a packed job; raises ValueError where it is not one of this version."""
+        return _unpacked(bytes(packed))
+
+
+@functools.lru_cache(64)  # a camera asks the same with each frame, and a job is frozen
+def _unpacked(packed: bytes) -> Job:
+    if len(packed) < _FIXED.size:
+        msg = f"a job has at least {_FIXED.size} bytes, got {len(packed)}"
+        raise ValueError(msg)
+    magic, version, task, encoding, response, _, *numbers, name, length = _FIXED.unpack_from(packed)
+    if (magic, version) != (_MAGIC, _VERSION):
+        msg = f"a job starts with {_MAGIC!r} and version {_VERSION}, got {magic!r} and {version}"
+        raise ValueError(msg)
+    if _FIXED.size + length != len(packed):
+        msg = f"the job says {length} bytes of data, {len(packed) - _FIXED.size} are there"
+        raise ValueError(msg)
+    width, height = numbers
+    data = packed[_FIXED.size :].decode("utf-8", "surrogatepass")
+    return Job(
+        task=Task(task),
+        encoding=Encoding(encoding),
+        response=ResponseType(response),
+        width=width,
+        height=height,
+        pixel_format=name.rstrip(b"\0").decode("ascii"),
+        data=data,
+    )

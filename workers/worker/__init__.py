@@ -1,0 +1,1 @@
+"""One frame done, and the process that does it."""

@@ -1,0 +1,298 @@
+"""One frame's work in a worker: decode, flow, picture, context. Knows nothing of slots, queues and processes.
+
+The answer lies in the reply area like this::
+
+    0                image_bytes      image_bytes + json_bytes      kept_at (on 64 bytes)
+    +----------------+----------------+---+-------------------------+---------------------------+
+    | PNG, if asked  | context, JSON  |   | final image, if the flow | heat, if the flow made one |
+    |                |                |   | put another in its place | (one byte a pixel, 255 = 1)|
+    +----------------+----------------+---+-------------------------+---------------------------+
+
+What lies from `kept_at` on, together with the untouched frame in the request area, lets /last_image draw any picture of
+this frame later without running user code a second time.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import cv2
+import numpy as np
+import orjson
+
+from workers.context.context import context_json
+from workers.context.values import type_name
+from workers.errors import (
+    ContextNotSerializable,
+    DeadlineExceeded,
+    FramemillError,
+    ImageInvalid,
+    NoLastImage,
+    ReplyTooLarge,
+)
+from workers.flow.flow import Flow
+from workers.gate import ImageHeader, ImageLimits, inspect
+from workers.mending.mend import mend
+from workers.pictures.picture import draw
+from workers.pixels.encoded import Decoded, decode_frame
+from workers.pixels.pixel_format import check_length, pixel_format
+from workers.pixels.raw import raw_to_bgr, raw_to_grey
+from workers.pixels.reduce import in_form
+from workers.pixels.scratch import Scratch
+from workers.pool.job import Encoding, Job, ResponseType, Task
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from numpy.typing import NDArray
+
+    from workers.flow.flow import Inspection
+    from workers.flow.project import Project
+    from workers.pixels.frame_form import FrameForm
+    from workers.settings import PoolSettings
+
+_log = logging.getLogger(__name__)
+
+_ALIGN_BYTES = 64
+_SHOWS = 20  # a frame that is drawn again is held, so that one is enough but for a moment's bad luck
+
+
+class Answer(NamedTuple):
+    """How the reply area was filled; sizes in bytes, times in nanoseconds; `verdict` is 0 none, 1 OK, 2 NOK.
+
+    In the order of the words in a slot's header, from IMAGE_BYTES to VERDICT.
+    """
+
+    image_bytes: int = 0
+    json_bytes: int = 0
+    kept_at: int = 0
+    kept_image_bytes: int = 0
+    kept_heat_bytes: int = 0
+    final_width_px: int = 0
+    final_height_px: int = 0
+    final_channels: int = 0
+    decode_ns: int = 0
+    flow_ns: int = 0
+    encode_ns: int = 0
+    verdict: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFrame:
+    """A frame that was inspected before and still lies in its slot, until `still_there` says otherwise."""
+
+    job: Job
+    request: memoryview
+    reply: memoryview
+    answer: Answer
+    still_there: Callable[[], bool]
+
+
+class FrameMemory(NamedTuple):
+    """The memory of the frame at hand: `request` read-only, `reply` to be written; times are CLOCK_MONOTONIC.
+
+    `deadline_ns` is when its flow is stopped, between two modules, and so is it once nobody has `wanted` it any more.
+    """
+
+    request: memoryview
+    reply: memoryview
+    accepted_ns: int
+    deadline_ns: int
+    newest: Callable[[], AbstractContextManager[KeptFrame | None]]
+    wanted: Callable[[], bool] = lambda: True
+
+
+class Inspector:
+    """Does jobs with one prepared flow."""
+
+    def __init__(self, flow: Flow, form: FrameForm, limits: ImageLimits, context_bytes: int) -> None:
+        self._flow = flow
+        self._form = form
+        self._limits = limits
+        self._context_bytes = context_bytes
+        self._scratch = Scratch()
+
+    @classmethod
+    def prepare(cls, project: Project, settings: PoolSettings) -> Inspector:
+        """Load a project's flow in this process; raises ProjectInvalid."""
+        limits = ImageLimits(max_megapixels=settings.max_megapixels, formats=settings.formats, lenient=settings.lenient)
+        return cls(Flow.prepare(project), project.frame, limits, settings.max_context_kib * 1024)
+
+    def answer(self, job: Job, memory: FrameMemory) -> Answer:
+        """Do `job` and fill the reply area; raises FramemillError where there is no answer."""
+        if job.task is Task.SHOW:
+            return self._show(job, memory)
+        if job.task is Task.MEASURE:
+            return self._measure(job, memory)
+        return self._inspect(job, memory)
+
+    def _inspect(self, job: Job, memory: FrameMemory) -> Answer:
+        begun = time.monotonic_ns()
+        image, damage, notes = self._decode(job, memory.request)
+        decoded = time.monotonic_ns()
+        with _DISTRUST:
+            inspection = self._flow.run(
+                image,
+                data=job.data,
+                deadline_ns=memory.deadline_ns,
+                started_ns=memory.accepted_ns,
+                damage=damage,
+                notes=notes,
+                wanted=memory.wanted,
+            )
+        inspected = time.monotonic_ns()
+        if inspected > memory.deadline_ns:
+            raise DeadlineExceeded("the frame's time (run_ms, or its deadline) was over before its flow was")
+        with _DISTRUST:
+            rectangles = inspection.context["detectedRectangles"]
+            picture = draw(job.response, inspection.image, inspection.heat, rectangles)
+            context = context_json(inspection.context, self._context_bytes)
+        _write(memory.reply, picture, context)
+        filled = len(picture) + len(context)
+        kept = _keep(memory.reply, filled, inspection, replaced=inspection.image is not image)
+        height, width = inspection.image.shape[:2]
+        return Answer(
+            len(picture),
+            len(context),
+            *kept,
+            final_width_px=width,
+            final_height_px=height,
+            final_channels=1 if inspection.image.ndim == 2 else 3,
+            decode_ns=decoded - begun,
+            flow_ns=inspected - decoded,
+            encode_ns=time.monotonic_ns() - inspected,
+            verdict=1 if inspection.context["result"] else 2,
+        )
+
+    def _decode(self, job: Job, request: memoryview) -> Decoded:
+        damage, notes = "", tuple[str, ...]()
+        if job.encoding is Encoding.ENCODED:
+            image, damage, notes = decode_frame(request, self._limits, self._scratch, self._form)
+        else:
+            wanted = pixel_format(job.pixel_format)
+            pixels = np.frombuffer(request, np.uint8)
+            convert = raw_to_grey if self._form.grey else raw_to_bgr
+            image = in_form(convert(pixels, wanted, job.width, job.height, self._scratch), self._form, self._scratch)
+        # user code gets a copy, or this view, which nobody may write to: a frame must be repeatable
+        view: NDArray[np.uint8] = image.view()
+        view.flags.writeable = False
+        return Decoded(view, damage, notes)
+
+    def _measure(self, job: Job, memory: FrameMemory) -> Answer:
+        begun = time.monotonic_ns()
+        width, height = job.width, job.height
+        if job.encoding is Encoding.ENCODED:
+            header = self._header(memory.request)
+            width, height = header.width, header.height
+        else:
+            check_length(pixel_format(job.pixel_format), len(memory.request), width, height)
+        context = orjson.dumps(
+            {
+                "error": False,
+                "imageShape": {"height": height, "width": width},
+                "processing": False,
+                "processingTime": (time.monotonic_ns() - begun) / 1e9,
+                "save": False,
+            }
+        )
+        _write(memory.reply, b"", context)
+        return Answer(json_bytes=len(context))
+
+    def _header(self, file: memoryview) -> ImageHeader:
+        try:
+            return inspect(file, self._limits)
+        except ImageInvalid:
+            if not self._limits.lenient:
+                raise
+            return mend(file, self._limits)[0]
+
+    def _show(self, job: Job, memory: FrameMemory) -> Answer:
+        for _ in range(_SHOWS):
+            with memory.newest() as kept:
+                if kept is None:
+                    raise NoLastImage("no frame has been analysed since the server started")
+                try:
+                    answer = self._draw_again(job, kept, memory.reply)
+                except Exception:
+                    if kept.still_there():
+                        raise
+                    continue  # it was replaced meanwhile, and that is why
+                if kept.still_there():
+                    return answer
+        raise NoLastImage("newer frames replaced the last one each time that it was drawn; ask again")
+
+    def _draw_again(self, job: Job, kept: KeptFrame, reply: memoryview) -> Answer:
+        if not kept.answer.kept_at:
+            raise NoLastImage("the last frame was too large to be kept beside its answer; raise max_reply_mib")
+        start, end = kept.answer.image_bytes, kept.answer.image_bytes + kept.answer.json_bytes
+        context = bytes(kept.reply[start:end])
+        picture = b""
+        if job.response is not ResponseType.CONTEXT:
+            rectangles: list[dict[str, Any]] = orjson.loads(context)["detectedRectangles"]
+            picture = draw(job.response, self._kept_image(kept), _kept_heat(kept), rectangles)
+        _write(reply, picture, context)
+        return Answer(image_bytes=len(picture), json_bytes=len(context))
+
+    def _kept_image(self, kept: KeptFrame) -> NDArray[np.uint8]:
+        answer = kept.answer
+        if not answer.kept_image_bytes:
+            return self._decode(kept.job, kept.request)[0]
+        stored = np.frombuffer(kept.reply, np.uint8, answer.kept_image_bytes, answer.kept_at)
+        shape = (answer.final_height_px, answer.final_width_px)
+        return stored.reshape(shape if answer.final_channels == 1 else (*shape, 3))
+
+
+class _Distrust:
+    """Read what user code left: its objects may raise anything at any touch, SystemExit too; the worker lives on."""
+
+    def __enter__(self) -> None:
+        """Begin; one object does for all, which costs a tenth of a generator each time."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None or isinstance(error, FramemillError | MemoryError):
+            return
+        _log.error("what a flow left in its context raised when it was read", exc_info=error)
+        msg = f"what the flow left in its context raised {type_name(error)} when it was read; the log says where"
+        raise ContextNotSerializable(msg) from None
+
+
+_DISTRUST = _Distrust()
+
+
+def _kept_heat(kept: KeptFrame) -> NDArray[np.float32] | None:
+    answer = kept.answer
+    if not answer.kept_heat_bytes:
+        return None
+    start = answer.kept_at + answer.kept_image_bytes
+    stored = np.frombuffer(kept.reply, np.uint8, answer.kept_heat_bytes, start)
+    shape = (answer.final_height_px, answer.final_width_px)
+    return np.multiply(stored.reshape(shape), np.float32(1 / 255), dtype=np.float32)
+
+
+def _write(reply: memoryview, picture: bytes, context: bytes) -> None:
+    filled = len(picture) + len(context)
+    if filled > len(reply):
+        msg = f"the answer has {filled} bytes, {len(reply)} fit; raise max_reply_mib"
+        raise ReplyTooLarge(msg)
+    reply[: len(picture)] = picture
+    reply[len(picture) : filled] = context
+
+
+def _keep(reply: memoryview, filled: int, inspection: Inspection, *, replaced: bool) -> tuple[int, int, int]:
+    """Store what /last_image needs; returns kept_at, kept_image_bytes and kept_heat_bytes."""
+    start = -(-max(filled, 1) // _ALIGN_BYTES) * _ALIGN_BYTES
+    image_bytes = inspection.image.nbytes if replaced else 0
+    heat_bytes = inspection.heat.size if inspection.heat is not None else 0
+    if start + image_bytes + heat_bytes > len(reply):
+        return 0, 0, 0
+    if replaced:
+        target = np.frombuffer(reply, np.uint8, image_bytes, start)
+        np.copyto(target.reshape(inspection.image.shape), inspection.image)
+    if inspection.heat is not None:
+        target = np.frombuffer(reply, np.uint8, heat_bytes, start + image_bytes)
+        cv2.convertScaleAbs(inspection.heat, target.reshape(inspection.heat.shape), alpha=255)  # rounds
+    return start, image_bytes, heat_bytes
