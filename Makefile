@@ -33,7 +33,7 @@ soak: .venv/.done  ## the worst days of a server, minutes each; SOAK_MINUTES=240
 	$(BIN)/pytest -m soak -p no:cacheprovider -o faulthandler_timeout=0 --timeout 0 -rA
 
 fuzz: .venv/.done  ## MUTANTS damaged JPEG and PNG files through the gate and the decoders; what they do is kept in .fuzz
-	PYTHONPATH=tests $(BIN)/python -m fuzz --mutants $(MUTANTS) --folder .fuzz
+	$(BIN)/python -m tests.fuzz --mutants $(MUTANTS) --folder .fuzz
 
 test-system: .venv/.done  ## boot a real systemd and run the service in it (root, debootstrap)
 	$(BIN)/pytest -m systemd

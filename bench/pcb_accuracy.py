@@ -24,7 +24,9 @@ from rich.table import Table
 
 from workers.context.context import new_context
 from workers.gate import ImageLimits
-from workers.modules.reference.module import prepare
+from workers.modules.base import ModuleSurroundings
+from workers.modules.project_files import ProjectFiles
+from workers.modules.reference.module import Reference
 from workers.modules.reference.options import ReferenceOptions
 from workers.pixels.encoded import decode_image
 
@@ -126,7 +128,11 @@ def main() -> None:
     folder = given.pop("folder")
     cv2.setNumThreads(1)
     options = ReferenceOptions(module="reference", image="{data}_reference.png", **given)
-    _report(*measure(folder, prepare(options, folder, 1)))
+    _report(
+        *measure(
+            folder, Reference(options, ModuleSurroundings(1, "UNSUPERVISED", ProjectFiles(folder), folder / "data"))
+        )
+    )
 
 
 if __name__ == "__main__":

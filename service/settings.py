@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 
 from service.environment import PREFIX, settings_variables, stripped
-from workers.context.values import shown
 from workers.errors import SettingsInvalid
 from workers.settings import PoolSettings, split_names
-from workers.text import as_text, is_utf8
+from workers.text import as_text, is_utf8, shown
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -63,7 +62,7 @@ class Settings(PoolSettings):
         tuple[str, ...] | None,
         BeforeValidator(split_names),
         Field(description="names that requests may have in Host, * for any; addresses and localhost always may"),
-    ] = None  # sites.py says what is allowed then
+    ] = None  # cross_site.py says what is allowed then
     state_dir: Annotated[_Path, Field(description="where the Process switch and kept frames live")] = None
     shared_memory: Annotated[bool, Field(description="accept frames in shared memory from this host")] = True
     body_ms: Annotated[int, Field(ge=100, le=600_000, description="time for a body to arrive")] = (

@@ -8,10 +8,11 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from noting import noting as noting  # noqa: PLC0414 - a fixture
 from numpy.typing import NDArray
-from running import CHECKOUT, Server, serving, write_project
-from soak_report import pytest_terminal_summary  # noqa: F401 - a hook: the figures of chaos runs, at the end
+
+from tests.soak.kit.report import pytest_terminal_summary  # noqa: F401 - a hook: the figures of chaos runs, at the end
+from tests.support.noting import noting as noting  # noqa: PLC0414 - a fixture
+from tests.support.running import CHECKOUT, Server, serving, write_project
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,11 @@
-"""Text that comes from a file or a name on disk, which may be in any encoding."""
+"""Text from anywhere: a file or a name on disk, in any encoding, and a value of user code as a message shows it."""
 
 from __future__ import annotations
 
 import codecs
 from pathlib import Path
+
+_NAME = type.__dict__["__name__"].__get__
 
 
 def as_text(content: bytes) -> str:
@@ -25,3 +27,20 @@ def is_utf8(path: Path) -> bool:
 def printable(text: object) -> str:
     """Return `text` with what cannot be encoded shown as escapes."""
     return str(text).encode("utf-8", "backslashreplace").decode()
+
+
+def shown(value: object) -> str:
+    """Describe `value` in a few words; never runs code of the user's, and never takes long."""
+    if value is None or type(value) is bool or type(value) is float:
+        return str(value)
+    if type(value) is int:
+        return str(value) if abs(value) < 10**30 else "a very large int"
+    if type(value) is str:
+        return repr(value[:60])
+    return f"a {type_name(value)}"
+
+
+def type_name(value: object) -> str:
+    """Return the name of a value's type; a class of the user's may have a `__name__` of its own that raises."""
+    name: str = _NAME(type(value))
+    return name

@@ -17,13 +17,7 @@ from urllib.parse import urlsplit
 
 from workers.errors import Forbidden
 
-_READING = frozenset({"GET", "HEAD"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-def acts(method: str, path: str) -> bool:
-    """Whether a request does something; reading is left to browsers, which do not show another site what came back."""
-    return method not in _READING or path.startswith("/analyze") or path == "/stop"
 
 
 def refuse_other_sites(env: Mapping[str, Any]) -> None:

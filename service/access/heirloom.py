@@ -1,6 +1,6 @@
 """What all fronts of a server share, whichever master they have, and what the next server inherits: one small memfd.
 
-Made by the supervisor, mapped by every front, handed over to the server that follows (succession.py); no worker has it,
+Made by the supervisor, mapped by every front, handed over to the server that follows (takeover.py); no worker has it,
 so no user code. What lies in it outlives a front, the fronts' master and a change of versions::
 
     word  0  magic and version

@@ -3,7 +3,7 @@
 A key comes in the query, as a Bearer token or in a header; the page may show a cookie instead (sessions.py). Only where
 a form with a frame has no key in any of these places may its key stand in the form: that must be received to be known,
 within the bounds of every body, and lets nobody in but there. Where no key is set everybody may do everything, from
-this server's own page and from programs (sites.py).
+this server's own page and from programs (cross_site.py).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from service.access.attempts import Attempts, Kind
-from service.access.cross_site import HostRule, acts, refuse_other_sites
+from service.access.cross_site import HostRule, refuse_other_sites
 from service.access.key_watch import KeyWatch
-from service.access.keyring import Client, Keyring, Scope, is_guessable, same_secret, single_key
+from service.access.keyring import Client, Keyring, is_guessable, same_secret, single_key
 from service.access.sessions import COOKIE, Sessions
 from service.intake.forms import is_form
 from service.intake.params import query_values
@@ -27,15 +27,9 @@ if TYPE_CHECKING:
     import falcon
 
     from service.access.heirloom import Heirloom
+    from service.access.route import Route, Routes
     from service.settings import Settings
 
-# what machines ask before they have a key, and /stop, which has a key of its own
-_OPEN_PATHS = frozenset({"/ping", "/version", "/livez", "/readyz", "/stop"})
-# what a browser asks for on behalf of the page: here, and nowhere else, the cookie will do
-_PAGE_PATHS = frozenset({"/", "/process", "/last_image"})
-# where a form may hold the key
-_FORM_PATHS = frozenset({"/analyze_image", "/analyze_raw_image", "/analyze_raw_Image"})
-_FORM_METHODS = frozenset({"POST", "PUT", "GET"})
 _NO_KEY = "this server asks for an API key: api_key=..., Authorization: Bearer ..., or X-API-Key"
 RING = "framemill.keyring"  # where in its environ a request keeps the keys that it was let in by
 
@@ -82,13 +76,14 @@ def _seed(seed: bytes, api_key: str | None) -> bytes:
     return hashlib.blake2b((api_key or "").encode("utf-8", "surrogateescape"), digest_size=16, key=seed).digest()
 
 
-def require(req: falcon.Request, scope: Scope) -> None:
-    """Raise Forbidden where the client of `req` has no key for this."""
-    if req.context.scope < scope:
+def _let_in(req: falcon.Request, client: Client, route: Route) -> None:
+    """Note who asks; raises Forbidden where that client's key is not for this."""
+    needed = route.needs(req.method)
+    if client.scope < needed:
         raise Forbidden(
-            f"the key of {req.context.client} is for {req.context.scope.name.lower()}; "
-            f"this needs one for {scope.name.lower()}"
+            f"the key of {client.name} is for {client.scope.name.lower()}; this needs one for {needed.name.lower()}"
         )
+    req.context.client = client.name
 
 
 def admit(req: falcon.Request, fields: Mapping[str, str]) -> None:
@@ -101,20 +96,22 @@ def admit(req: falcon.Request, fields: Mapping[str, str]) -> None:
 class KeyCheck:
     """Falcon middleware: refuses requests without a key, before anything else of them is looked at.
 
-    Leaves in `req.context` the `client`, by name (None where no key is set), and the `scope` of its key.
+    Leaves in `req.context` the `client`, by name (None where no key is set).
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, routes: Routes) -> None:
         self._access = access
+        self._routes = routes
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Let the request pass, or raise Unauthorized, TooManyAttempts or Forbidden."""
         self._access.hosts.check(req.env.get("HTTP_HOST", ""))
-        if acts(req.method, req.path):
+        route = self._routes.of(req.path)
+        if route.does_something(req.method):
             refuse_other_sites(req.env)
         keys = self._access.keys
-        if keys is None or req.path in _OPEN_PATHS:
-            req.context.client, req.context.scope = None, Scope.ADMIN
+        if keys is None or route.is_open:
+            req.context.client = None
             return
         # the ring is noted before it is asked: what it allows ends with it, however late the request comes on
         ring = req.env[RING] = keys.ring
@@ -122,23 +119,22 @@ class KeyCheck:
         by_query = key is None
         if key is None:
             key = query_values(req).get("api_key")
-        if key is None and _may_hold_key(req):
+        if key is None and req.method in route.key_in_form and is_form(req):
             _refuse_many(self._access.attempts.wait_s(req.remote_addr))
-            req.context.check_form = partial(self._check_form, req, ring)
+            req.context.check_form = partial(self._check_form, req, ring, route)
             return
         if key is None:
-            client = self._known_by_cookie(req, ring)
+            client = self._known_by_cookie(req, ring, route)
         else:
             client = self._known_by_key(req.remote_addr, ring.find(key))
-            if by_query and req.path in _PAGE_PATHS:
+            if by_query and route.for_page:
                 self._remember(req, resp, client)
-        req.context.client, req.context.scope = client.name, client.scope
+        _let_in(req, client, route)
 
-    def _check_form(self, req: falcon.Request, ring: Keyring, key: str | None) -> None:
+    def _check_form(self, req: falcon.Request, ring: Keyring, route: Route, key: str | None) -> None:
         if key is None:
             raise Unauthorized(_NO_KEY)
-        client = self._known_by_key(req.remote_addr, ring.find(key))
-        req.context.client, req.context.scope = client.name, client.scope
+        _let_in(req, self._known_by_key(req.remote_addr, ring.find(key)), route)
 
     def _remember(self, req: falcon.Request, resp: falcon.Response, client: Client) -> None:
         """Give the browser a cookie, and send it from the page's address with the key to the one without."""
@@ -157,19 +153,13 @@ class KeyCheck:
             _refuse_many(attempts.admit(address))
         return client
 
-    def _known_by_cookie(self, req: falcon.Request, ring: Keyring) -> Client:
-        if req.path in _PAGE_PATHS:
+    def _known_by_cookie(self, req: falcon.Request, ring: Keyring, route: Route) -> Client:
+        if route.for_page:
             for cookie in req.get_cookie_values(COOKIE) or ():
                 client = self._access.sessions.client(cookie, ring)
                 if client is not None:
                     return client
         raise Unauthorized(_NO_KEY)
-
-
-def _may_hold_key(req: falcon.Request) -> bool:
-    if req.path == "/analyze_image_shared_memory":
-        return req.method == "POST" and is_form(req)
-    return req.path in _FORM_PATHS and req.method in _FORM_METHODS and is_form(req)
 
 
 def _refuse_many(wait_s: int) -> None:

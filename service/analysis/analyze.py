@@ -6,19 +6,20 @@ Everything that can be refused without the frame is refused before a slot is tak
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import falcon
 
 from service.access.key_check import admit
+from service.analysis.wish import Wish, client_of
 from service.intake.body import RequestBody, declared_length
 from service.intake.forms import is_form
 from service.intake.params import asked, query_values, with_fields
 from service.threads.repeat import remember
-from workers.crew.breaker import may_pass
+from workers.admission.flow_state import may_pass
 from workers.errors import (
     DeadlineExceeded,
     FlowBroken,
@@ -28,17 +29,16 @@ from workers.errors import (
     NotReady,
     WorkerCrashed,
 )
-from workers.pool.job import Job, Task
+from workers.pool.job import Job, ResponseType, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
     from service.analysis.answer import Answering
     from service.analysis.counters import Counters
     from service.analysis.quarantine import Quarantine
     from service.api.switch import ProcessSwitch
     from service.intake.body import Bring, Received
-    from service.intake.params import Asked
     from service.intake.sources import Source
     from service.settings import Settings
     from workers.pool.lease import Lease
@@ -47,46 +47,8 @@ if TYPE_CHECKING:
 
 
 _REPLACEMENT_S = 0.002
-_KNOWN = 4
 _NEVER_MS = 1 << 40
 _MS_NS = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a request asks for, apart from its frame."""
-
-    source: Source
-    values: Mapping[str, str]
-    asked: Asked
-    client: str  # the name of its key, or its address
-    jobs: dict[tuple[int, Task], Job] = field(default_factory=dict)  # by the frame's length: a camera's are all alike
-    lengths: set[int] = field(default_factory=set)  # of bodies that `source` takes
-
-    def takes(self, body_bytes: int, largest_bytes: int) -> bool:
-        """Whether the same request may bring a plain body of `body_bytes`."""
-        if body_bytes in self.lengths:
-            return True
-        taken = self.source.takes(self.values, body_bytes, largest_bytes)
-        if taken and len(self.lengths) < _KNOWN:
-            self.lengths.add(body_bytes)
-        return taken
-
-    def job(self, received: Received, task: Task) -> Job:
-        """Say what the workers are to do with the frame that came."""
-        known = self.jobs.get((received.length, task))
-        if known is None:
-            described = self.source.describe(self.values, received.length)
-            known = replace(described, task=task, response=self.asked.response, data=self.asked.data)
-            # files differ in length from frame to frame, raw frames do not
-            if len(self.jobs) < _KNOWN:
-                self.jobs[received.length, task] = known
-        return known
-
-
-def client_of(req: falcon.Request) -> str:
-    """Who asks, for a fair share: the name of its key, or its address where there are no keys."""
-    return getattr(req.context, "client", None) or str(req.remote_addr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +79,13 @@ class Desk:
                 self.answering.write(req, resp, wish.asked, reply, until_sent)
         except FramemillError as error:
             raise self._failed(error, wish) from error.__cause__
+
+    @contextmanager
+    def last_frame(self, response: ResponseType = ResponseType.CONTEXT) -> Iterator[Reply]:
+        """The frame that was answered last, drawn again as `response` has it, for as long as the block lasts."""
+        deadline_ns = time.monotonic_ns() + self.settings.deadline_ms * _MS_NS
+        with self.pool.lease(deadline_ns, self.settings.queue_ms) as lease:
+            yield lease.run(Job(task=Task.SHOW, response=response), 0)
 
     def _understand(self, req: falcon.Request, source: Source, body: RequestBody) -> Wish:
         """Read what is asked for; a form is received for that, for it may hold any parameter."""
@@ -158,7 +127,7 @@ class Desk:
     def _failed(self, error: FramemillError, wish: Wish | None) -> FramemillError:
         """Count an error; returns it as the client has it: its own deadline is none that time will make longer."""
         if isinstance(error, NotInTime):
-            self.counters.not_begun()
+            self.counters.count("frames.not_begun")
             if wish is not None and 0 < wish.asked.deadline_ms < self.settings.deadline_ms:
                 error = DeadlineExceeded(error.message)
         self.counters.failed(error)
@@ -193,7 +162,7 @@ class Desk:
             return lease.run(job, received.length, client_fd, received.rest)
         except WorkerCrashed:
             if not self.quarantine.keep(job, lease.area[: received.length]):
-                self.counters.not_kept()
+                self.counters.count("frames.not_kept")
             raise
 
 

@@ -56,7 +56,7 @@ class Answering:
         release = until_sent.pop_all().close
 
         def done() -> None:
-            self._counters.sent(time.monotonic_ns() - begun)
+            self._counters.count("seconds.sending", time.monotonic_ns() - begun)
             release()
 
         resp.content_length = len(view)

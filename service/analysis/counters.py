@@ -1,4 +1,4 @@
-"""What this front counts, in its row of the frame memory (workers/memory/control.py), where every front can read it."""
+"""What this front counts, in its row of the frame memory, where every front can read it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import threading
 from typing import TYPE_CHECKING
 
 from workers.errors import NoFreeSlot
-from workers.memory.control import FrontRow
+from workers.memory.counters import WORDS
 
 if TYPE_CHECKING:
     from workers.errors import FramemillError
     from workers.pool.reply import Reply
 
 
-_WORDS = {True: FrontRow.OK, False: FrontRow.NOK, None: FrontRow.OFF}
-# read and written at once, from FRAMES on; native, so that each word is stored in one piece
-_SUMS = struct.Struct(f"{FrontRow.SEND_NS - FrontRow.FRAMES}Q")
+_VERDICTS = {True: WORDS["frames.ok"], False: WORDS["frames.nok"], None: WORDS["frames.process_off"]}
+_FROM, _TO = WORDS["frames.answered"], WORDS["seconds.encoding"] + 1
+# read and written at once; native, so that each word is stored in one piece
+_SUMS = struct.Struct(f"{_TO - _FROM}Q")
 
 
 class Counters:
@@ -24,14 +25,14 @@ class Counters:
 
     def __init__(self, row: memoryview) -> None:
         self._row = row
-        self._sums = row[FrontRow.FRAMES : FrontRow.SEND_NS]
+        self._sums = row[_FROM:_TO]
         self._lock = threading.Lock()
 
     def answered(self, reply: Reply, received_bytes: int, wait_ns: int, receive_ns: int) -> None:
         """Count a frame that got its answer."""
         queue_ns, decode_ns, flow_ns, encode_ns = reply.timings
         with self._lock:
-            self._row[_WORDS[reply.verdict]] += 1
+            self._row[_VERDICTS[reply.verdict]] += 1
             frames, all_bytes, waiting, receiving, decoding, flowing, encoding = _SUMS.unpack_from(self._sums)
             _SUMS.pack_into(
                 self._sums,
@@ -47,25 +48,9 @@ class Counters:
 
     def failed(self, error: FramemillError) -> None:
         """Count a frame that got an error."""
-        with self._lock:
-            self._row[FrontRow.REFUSED if isinstance(error, NoFreeSlot) else FrontRow.ERRORS] += 1
+        self.count("frames.refused" if isinstance(error, NoFreeSlot) else "frames.errors")
 
-    def not_begun(self) -> None:
-        """Count a frame that was refused because there was not time enough for its flow, beside having failed."""
+    def count(self, name: str, more: int = 1) -> None:
+        """Add to one of the counters, by its name in the table."""
         with self._lock:
-            self._row[FrontRow.NOT_BEGUN] += 1
-
-    def not_kept(self) -> None:
-        """Count a frame that ended its workers and could not be kept for inspection."""
-        with self._lock:
-            self._row[FrontRow.NOT_KEPT] += 1
-
-    def cut_off(self) -> None:
-        """Count a connection that was ended because its client did not take its answer."""
-        with self._lock:
-            self._row[FrontRow.CUT_OFF] += 1
-
-    def sent(self, send_ns: int) -> None:
-        """Count the time that a picture took to be sent."""
-        with self._lock:
-            self._row[FrontRow.SEND_NS] += send_ns
+            self._row[WORDS[name]] += more

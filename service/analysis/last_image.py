@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from service.intake.params import asked, query_values
 from service.wire.response import SlotStream
 from workers.errors import NoLastImage
-from workers.pool.job import Job, Task
 
 if TYPE_CHECKING:
     import falcon
@@ -29,10 +27,8 @@ class LastImage:
         wanted = asked(query_values(req))
         if not desk.pool.control.newest_done_ns:
             raise NoLastImage("no frame has been analysed since the server started")
-        deadline_ns = time.monotonic_ns() + desk.settings.deadline_ms * 1_000_000
         with ExitStack() as until_sent:
-            lease = until_sent.enter_context(desk.pool.lease(deadline_ns, desk.settings.queue_ms))
-            reply = lease.run(Job(task=Task.SHOW, response=wanted.response), 0)
+            reply = until_sent.enter_context(desk.last_frame(wanted.response))
             resp.set_header("Cache-Control", "no-store")
             desk.answering.write(req, resp, wanted, reply, until_sent)
 

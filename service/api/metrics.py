@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from workers.memory.counters import TABLE
+
 if TYPE_CHECKING:
     import falcon
 
@@ -24,30 +26,16 @@ class _Snapshot(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the families of now."""
         now = self._status.snapshot()
-        frames = CounterMetricFamily("framemill_frames", "Frames by what became of them", labels=["outcome"])
-        for outcome in ("ok", "nok", "process_off", "errors", "refused"):
-            frames.add_metric([outcome], now["frames"][outcome])
-        yield frames
-        yield CounterMetricFamily(
-            "framemill_received_bytes", "Bytes of frames received", value=now["frames"]["received_bytes"]
-        )
-        not_begun = now["frames"]["not_begun"]
-        yield CounterMetricFamily(
-            "framemill_frames_not_begun", "Frames refused because too little time was left for them", value=not_begun
-        )
-        not_kept = now["frames"]["not_kept"]
-        yield CounterMetricFamily(
-            "framemill_frames_not_kept", "Frames that ended their workers and could not be kept", value=not_kept
-        )
-        yield CounterMetricFamily(
-            "framemill_connections_cut_off",
-            "Connections that were ended because their clients did not take their answers",
-            value=now["connections"]["cut_off"],
-        )
-        seconds = CounterMetricFamily("framemill_seconds", "Where the time of frames went", labels=["step"])
-        for step, spent_s in now["seconds"].items():
-            seconds.add_metric([step], spent_s)
-        yield seconds
+        families: dict[str, CounterMetricFamily] = {}
+        for counter in TABLE:
+            if not counter.metric:
+                continue
+            if counter.metric not in families:
+                families[counter.metric] = CounterMetricFamily(
+                    counter.metric, counter.about, labels=list(counter.labels)
+                )
+            families[counter.metric].add_metric(list(counter.labels.values()), now[counter.group][counter.key])
+        yield from families.values()
         workers = GaugeMetricFamily("framemill_workers", "Worker processes", labels=["state"])
         for state in ("wanted", "ready", "busy"):
             workers.add_metric([state], now["workers"][state])

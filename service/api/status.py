@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Any
 import falcon
 import orjson
 
-from service.access.key_check import require
-from service.access.keyring import Scope
 from service.wire.unsent import unread_bytes
 from workers.admission.pace import Pace
 from workers.memory.control import Control, FrontRow, WorkerRow
+from workers.memory.counters import totals
 
 if TYPE_CHECKING:
     from service.api.switch import ProcessSwitch
     from workers.pool.pool import Pool
-    from workers.pool.to_supervisor import SupervisorLink
     from workers.versions.on_disk import Comparison
 
 
@@ -40,7 +38,7 @@ class Status:
         running = f"{words[Control.FLOW_VERSION]:016x}"
         on_disk = self._on_disk.of(running)
         places = [row for row in control.workers if row[WorkerRow.PID]]
-        return {
+        snapshot: dict[str, Any] = {
             "version": self._version,
             "project": self._project_name,
             "flowVersion": running,
@@ -61,31 +59,14 @@ class Status:
             "flow_lately_ms": round(self._pace.lately(time.monotonic_ns())[0] / 1e6, 1),
             "slots": {"per_front": self._pool.slots, "free_here": self._pool.free_slots},
             "reloads": words[Control.RELOADS],
-            "frames": {
-                "answered": control.total(FrontRow.FRAMES),
-                "ok": control.total(FrontRow.OK),
-                "nok": control.total(FrontRow.NOK),
-                "process_off": control.total(FrontRow.OFF),
-                "errors": control.total(FrontRow.ERRORS),
-                "refused": control.total(FrontRow.REFUSED),
-                "not_begun": control.total(FrontRow.NOT_BEGUN),
-                "not_kept": control.total(FrontRow.NOT_KEPT),
-                "received_bytes": control.total(FrontRow.RECEIVED_BYTES),
-            },
             "connections": {
                 "per_front": [row[FrontRow.CONNECTIONS] for row in control.fronts],
-                "cut_off": control.total(FrontRow.CUT_OFF),
                 "unread_bytes_here": unread_bytes(),
             },
-            "seconds": {
-                "waiting": control.total(FrontRow.WAIT_NS) / 1e9,
-                "receiving": control.total(FrontRow.RECEIVE_NS) / 1e9,
-                "decoding": control.total(FrontRow.DECODE_NS) / 1e9,
-                "flow": control.total(FrontRow.FLOW_NS) / 1e9,
-                "encoding": control.total(FrontRow.ENCODE_NS) / 1e9,
-                "sending": control.total(FrontRow.SEND_NS) / 1e9,
-            },
         }
+        for counter, total in totals(control):
+            snapshot.setdefault(counter.group, {})[counter.key] = total
+        return snapshot
 
 
 class StatusResource:
@@ -100,18 +81,3 @@ class StatusResource:
         resp.content_type = falcon.MEDIA_JSON
 
     on_head = on_get
-
-
-class ReloadResource:
-    """`POST /api/v1/reload`: the project is loaded anew; status counts `reloads` up once it runs."""
-
-    def __init__(self, link: SupervisorLink) -> None:
-        self._link = link
-
-    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Pass it on."""
-        require(req, Scope.ADMIN)
-        self._link.ask_to_reload()
-        resp.status = 202
-        resp.data = orjson.dumps({"reload": "asked for"})
-        resp.content_type = falcon.MEDIA_JSON

@@ -1,4 +1,4 @@
-"""Getting a request's frame into a slot: the short way (wire.py), or through memory of this front (gathered.py).
+"""Getting a request's frame into a slot: the short way (plain_body.py), or through memory of this front (gathered.py).
 
 Chunked bodies, forms and what comes over TLS are gathered before a slot is taken, for nobody can tell how fast they
 will come; so are plain ones that turn out to be slow. A form is
@@ -78,7 +78,7 @@ def _refuse_coded(req: falcon.Request) -> None:
 
 
 class RequestBody:
-    """The frame in the body of a WSGI request: the short way (wire.py), or through memory of this front."""
+    """The frame in the body of a WSGI request: the short way (plain_body.py), or through memory of this front."""
 
     def __init__(self, req: falcon.Request, largest_bytes: int) -> None:
         self._req = req

@@ -1,10 +1,10 @@
 """A client's shared-memory segment, copied into a slot.
 
 It is opened by descriptor, read-only, without following links: `multiprocessing.shared_memory` would unlink it when we
-exit. It is copied with `preadv`, or from a mapping that stands (kept_segments.py), which its owner may truncate without
-harm (bus_error.py). A segment that was too short for a moment is an error, and stays its owner's. All checks but the
-name's are made on what was opened, and all that follows is done with the copy: what the owner changes meanwhile shows
-in it or not, but never in half of an inspection.
+exit. It is copied with `preadv`, or from a mapping that stands (segment_cache.py), which its owner may truncate without
+harm (mapped_window.py). A segment that was too short for a moment is an error, and stays its owner's. All checks but
+the name's are made on what was opened, and all that follows is done with the copy: what the owner changes meanwhile
+shows in it or not, but never in half of an inspection.
 
 Who may have a segment read is its owner: it must be the server's own, or its mode must let the server's group or
 everybody read it. That holds for a server that runs as root too, or any user of the host could see the frames of all

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from service.intake.body import Bring, Received
 from service.intake.params import dimension, raw_format
 from service.intake.segment import copy_segment, segment_name
+from service.local_client import is_local
 from workers.errors import Forbidden, FrameSizeMismatch, IncompleteBody
 from workers.pixels.pixel_format import PixelFormat, check_length, format_of_length
 from workers.pool.job import Encoding, Job
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import falcon
-
-_LOOPBACK = ("127.", "::1", "::ffff:127.")
 
 
 class Source(Protocol):
@@ -108,7 +107,7 @@ class SegmentFrame:
         del length
         if not self._allowed:
             raise Forbidden("frames in shared memory are switched off on this server (shared_memory)")
-        if not req.remote_addr.startswith(_LOOPBACK):
+        if not is_local(req.env):
             raise Forbidden("frames in shared memory are accepted from this host only")
         segment_name(values)
         _raw_format(values, None)

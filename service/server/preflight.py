@@ -14,7 +14,6 @@ from workers.errors import FramemillError, NotEnoughMemory, ProjectInvalid, Sett
 from workers.flow.project import Project, Step, load_project
 from workers.machine import memory_mib
 from workers.memory.layout import Geometry
-from workers.modules.code.module import CodeOptions
 from workers.programs.rehearsal import rehearse
 from workers.settings import MIB
 
@@ -56,7 +55,7 @@ def refuse_code(project: Project, settings: Settings) -> None:
 
 
 def _has_code(steps: tuple[Step, ...]) -> bool:
-    return any(isinstance(s.options, CodeOptions) or any(map(_has_code, s.branches)) for s in steps)
+    return any(step.kind.runs_user_code or any(map(_has_code, step.branches)) for step in steps)
 
 
 def _check_memory(settings: Settings) -> None:

@@ -23,6 +23,7 @@ from workers.errors import SettingsInvalid
 from workers.flow.project import Project, load_project
 from workers.isolated import isolated
 from workers.pool.handover import Handover
+from workers.supervisor.events import Event
 from workers.supervisor.exits import Exit
 from workers.supervisor.supervisor import Supervisor
 from workers.this_process import keep_private
@@ -71,16 +72,16 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
             supervisor_pid=os.getpid(),
         )
 
-    def announce(what: str, pid: int) -> None:
-        if what == "ready":
+    def announce(event: Event, pid: int) -> None:
+        if event is Event.READY:
             say_ready(project.name, url)
-        if what == "ready" and before and before.take_over():
+        if event is Event.READY and before and before.take_over():
             return  # that one tells systemd which process is the main one now
-        if what == "alone":
+        if event is Event.ALONE:
             if inherited is None:  # what the one before did with its own switch in its last moments counts
                 switch.read_again()
             return
-        notify_systemd(what, pid)
+        notify_systemd(event, pid)
 
     keep_private()
     supervisor = Supervisor(

@@ -7,21 +7,23 @@ import os
 import socket
 import time
 
+from workers.supervisor.events import Event
+
 _log = logging.getLogger(__name__)
 
 _WAIT_S = 1.0
 _READY = "READY=1\nSTATUS=inspecting frames"
 _STATES = {
-    "ready": _READY,
-    "reloading": "RELOADING=1",
-    "reloaded": _READY,
-    "stopping": "STOPPING=1",
-    "followed": _READY,
+    Event.READY: _READY,
+    Event.RELOADING: "RELOADING=1",
+    Event.RELOADED: _READY,
+    Event.STOPPING: "STOPPING=1",
+    Event.FOLLOWED: _READY,
 }
 
 
-def notify_systemd(what: str, pid: int = 0) -> None:
-    """Say "ready", "reloading", "reloaded", "stopping" or "followed", by process `pid`, which is the main one then.
+def notify_systemd(event: Event, pid: int = 0) -> None:
+    """Tell it of `event`; where the server is followed, by process `pid`, which is the main one then.
 
     Does nothing where systemd did not ask.
     """
@@ -30,14 +32,14 @@ def notify_systemd(what: str, pid: int = 0) -> None:
         return
     if address.startswith("@"):  # an abstract socket
         address = "\0" + address[1:]
-    state = _STATES[what]
-    if what == "followed":
+    state = _STATES[event]
+    if event is Event.FOLLOWED:
         state += f"\nMAINPID={pid}"
-    if what == "reloading":
+    if event is Event.RELOADING:
         state += f"\nMONOTONIC_USEC={time.monotonic_ns() // 1000}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
         sender.settimeout(_WAIT_S)
         try:
             sender.sendto(os.fsencode(state), os.fsencode(address))
         except (OSError, ValueError) as error:  # it is not worth the frames of a line
-            _log.warning("systemd could not be told %r: %s", what, error)
+            _log.warning("systemd could not be told of %s: %s", event.name, error)

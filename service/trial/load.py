@@ -1,6 +1,6 @@
 """Cameras for a load: they post frames over kept connections, check each answer, and measure.
 
-They run in a process of their own (camera_loops.py), so that their work does not count as the server's.
+They run in a process of their own (load_process.py), so that their work does not count as the server's.
 
 Without a takt the loop is closed: a camera posts its next frame as soon as it has an answer. With one it is open: frame
 k is due at k takts, whatever became of the one before, and its time counts from when it was due. A server that falls

@@ -1,4 +1,4 @@
-"""The process that cameras.py starts: it carries a plan out and prints what the cameras saw::
+"""The process that load.py starts: it carries a plan out and prints what the cameras saw::
 
     python -I -m service.trial.load_process <plan >result
 

@@ -4,7 +4,7 @@ This file reaches into gunicorn (its version is pinned). What it relies on, chec
 
 * `wsgi.input` is a `gunicorn.http.body.Body` whose `reader` is a `LengthReader`: the body has a declared length and no
   one has read from it. Its `unreader` has `take_buffered()` and `unread()`, for the bytes that came with the headers.
-* `gunicorn.socket` is a `PlainClient`: no TLS in between; threads.py has let it `receive_in_steps`.
+* `gunicorn.socket` is a `PlainClient`: no TLS in between; camera_threads.py has let it `receive_in_steps`.
 
 Where that does not hold (chunked, TLS, a body that was gathered) `plain_body` returns None and gathered.py does it.
 """

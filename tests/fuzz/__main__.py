@@ -1,4 +1,4 @@
-"""The command: `PYTHONPATH=tests python -m fuzz --mutants 1000000 --jobs 2`."""
+"""The command: `python -m tests.fuzz --mutants 1000000 --jobs 2`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from fuzz.campaign import Campaign, Tally
-from fuzz.mutate import mutant
-from fuzz.port import through_port
-from fuzz.seeds import seeds
+from tests.fuzz.campaign import Campaign, Tally
+from tests.fuzz.mutate import mutant
+from tests.fuzz.port import through_port
+from tests.fuzz.seeds import seeds
 
 
 @click.command(help=__doc__)

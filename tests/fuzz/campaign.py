@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fuzz.child import NUMBER
-from fuzz.mutate import mutant
-from fuzz.seeds import seeds
+from tests.fuzz.child import NUMBER
+from tests.fuzz.mutate import mutant
+from tests.fuzz.seeds import seeds
 
 _TESTS = Path(__file__).resolve().parent.parent
 _BLOCK = 250  # mutants between two reports: about a second

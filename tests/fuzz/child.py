@@ -18,8 +18,8 @@ from typing import Any
 
 import cv2
 
-from fuzz.mutate import mutant
-from fuzz.seeds import seeds
+from tests.fuzz.mutate import mutant
+from tests.fuzz.seeds import seeds
 from workers.errors import FramemillError
 from workers.gate import ImageLimits
 from workers.pixels.encoded import decode_frame

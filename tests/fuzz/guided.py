@@ -1,6 +1,6 @@
 """The gate under atheris, which finds by coverage what blind changes do not. Optional: `pip install atheris`.
 
-Run it with `PYTHONPATH=tests python -m fuzz.guided -max_total_time=300`; the arguments are libFuzzer's. An input that
+Run it with `python -m tests.fuzz.guided -max_total_time=300`; the arguments are libFuzzer's. An input that
 raises anything but a refusal ends it and is written to a file `crash-...`.
 """
 
@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from fuzz.seeds import seeds
+from tests.fuzz.seeds import seeds
 
 
 def main(arguments: list[str]) -> None:

@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 
-from image_files import PNG_SIGNATURE, chunk
+from tests.image_files.encoded import PNG_SIGNATURE, chunk
 
 Random = random.Random
 _WORDS = (0, 1, 2, 7, 8, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)

@@ -13,9 +13,9 @@ from typing import Any, Self
 
 import httpx
 import numpy as np
-from image_files import grey_png
 
-from fuzz.campaign import Tally
+from tests.fuzz.campaign import Tally
+from tests.image_files.encoded import grey_png
 
 _ANSWERS = frozenset({200, 400, 413, 415, 422})  # 400: a mutant may be empty
 _PATH = "/analyze_image"

@@ -8,11 +8,24 @@ import zlib
 
 import cv2
 import numpy as np
-from bmp_files import BGR_MASKS, BITFIELDS, Bmp, bmp_file
-from bmp_files import samples_for as bmp_samples
-from image_files import ADAM7, chunk, exif, grey_png, ihdr, jpeg, png, rare_jpeg, rows, segment, with_segment
-from tiff_files import Tiff, tiff_file
-from tiff_files import samples_for as tiff_samples
+
+from tests.image_files.bmp import BGR_MASKS, BITFIELDS, Bmp, bmp_file
+from tests.image_files.bmp import samples_for as bmp_samples
+from tests.image_files.encoded import (
+    ADAM7,
+    chunk,
+    exif,
+    grey_png,
+    ihdr,
+    jpeg,
+    png,
+    rare_jpeg,
+    rows,
+    segment,
+    with_segment,
+)
+from tests.image_files.tiff import Tiff, tiff_file
+from tests.image_files.tiff import samples_for as tiff_samples
 
 _KINDS = ((0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16), (3, 1), (3, 2), (3, 4), (3, 8), (4, 8), (4, 16))
 _MORE_KINDS = ((6, 8), (6, 16))

@@ -10,7 +10,7 @@ lately take (pace.py) that says when each worker is free, and when the next fram
 What is far ahead is known less well: an eighth of the wait, and twice the spread, are left as a margin. That costs no
 frames a second, for workers never run dry where frames are refused.
 
-Whose frame is refused is decided as in the line for slots (line.py): where the next one cannot be in time, but could
+Whose frame is refused is decided as in the line for slots (turns.py): where the next one cannot be in time, but could
 be in place of another that still waits, then the client that has most here gives up its last one, and among those that
 have as many as the next one would, whoever was served last. So neither a flood crowds anybody out nor an unlucky takt.
 """

@@ -1,4 +1,4 @@
-"""A worker's own end of its log (output.py): standard streams that neither block nor raise."""
+"""A worker's own end of its log (log.py): standard streams that neither block nor raise."""
 
 from __future__ import annotations
 

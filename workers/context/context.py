@@ -21,8 +21,8 @@ import orjson
 
 from workers.context.finite import not_a_number
 from workers.context.run import Context
-from workers.context.values import shown
 from workers.errors import ContextNotSerializable, ContextTooLarge
+from workers.text import shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from workers.context.values import shown
+from workers.text import shown
 
 
 def not_a_number(value: Any, path: str) -> str:

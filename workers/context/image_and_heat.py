@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workers.context.values import shown
+from workers.text import shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

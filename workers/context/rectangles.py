@@ -8,7 +8,7 @@ A rectangle needs `x`, `y`, `width` and `height`; everything else has a stand-in
     confidence   that of the first class name, or 1.0
     classNames   none; in each of them: id 0, label the id as text, confidence that of the rectangle,
                  color and color_bgr each from the other, or one of eight by the id
-    source       the module that made it, type CODE, modelId 0
+    source       the module that made it, its type (CODE for user code), modelId 0
 
 A field that is there must have its type: a wrong one is an error, and its rectangle or class name is left out.
 """
@@ -23,7 +23,8 @@ from functools import partial
 from numbers import Integral, Real
 from typing import Any, NoReturn, TypeVar, cast
 
-from workers.context.values import same, shown
+from workers.context.values import same
+from workers.text import shown
 
 Rectangle = dict[str, Any]
 _Value = TypeVar("_Value")
@@ -40,11 +41,13 @@ _FARTHEST_PX = 2**31  # what is beyond cannot be meant, and no drawing could hol
 _PALETTE = ("#ff0000", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#f0e442", "#999999")
 
 
-def complete_rectangles(rectangles: Sequence[Any], module_id: int, note: Callable[[str], None]) -> list[Rectangle]:
+def complete_rectangles(
+    rectangles: Sequence[Any], module_id: int, source_type: str, note: Callable[[str], None]
+) -> list[Rectangle]:
     """Return `rectangles` with all fields, without those that cannot be completed; `note` is told about these.
 
-    The dicts given stay as they are: complete ones are passed on, the others copied. `module_id` is the module that
-    made those that lack a `source`.
+    The dicts given stay as they are: complete ones are passed on, the others copied. `module_id` and `source_type`
+    are those of the module that made what lacks a `source`.
     """
     whole: list[Rectangle] = []
     free_id = 0
@@ -57,7 +60,7 @@ def complete_rectangles(rectangles: Sequence[Any], module_id: int, note: Callabl
             rectangle = {"id": free_id, **rectangle}  # noqa: PLW2901 - the user's own dict stays as it is
             free_id += 1
         try:
-            whole.append(_completed(rectangle, module_id))
+            whole.append(_completed(rectangle, module_id, source_type))
         except _RectangleError as error:
             note(f"detectedRectangles[{index}]{error}: left out")
     return whole
@@ -68,7 +71,7 @@ def _first_free_id(rectangles: Sequence[Any]) -> int:
     return int(max(ids, default=0)) + 1
 
 
-def _completed(given: Rectangle, module_id: int) -> Rectangle:
+def _completed(given: Rectangle, module_id: int, source_type: str) -> Rectangle:
     """Return `given` with all fields; raises _RectangleError."""
     for key in ("x", "y", "width", "height"):
         if key not in given:
@@ -88,7 +91,7 @@ def _completed(given: Rectangle, module_id: int) -> Rectangle:
         "area": _take(given, "area", _real, width * height),
         "confidence": confidence,
         "classNames": _class_names(names, confidence),
-        "source": _take(given, "source", partial(_source, module_id), {}),
+        "source": _take(given, "source", partial(_source, module_id, source_type), {}),
     }
     return _kept(given, made)
 
@@ -135,12 +138,12 @@ def _colors(names: dict[str, Any], number: int) -> tuple[str, list[int]]:
     return color, own if same(own, levels) else levels
 
 
-def _source(module_id: int, given: object) -> dict[str, Any]:
+def _source(module_id: int, source_type: str, given: object) -> dict[str, Any]:
     source = _dict(given)
     made = {
         "modelId": _take(source, "modelId", _whole, 0),
         "moduleId": _take(source, "moduleId", _whole, module_id),
-        "type": _take(source, "type", _source_type, "CODE"),
+        "type": _take(source, "type", _source_type, source_type),
     }
     return _kept(source, made)
 

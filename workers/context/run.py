@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from workers.context.values import shown
 from workers.errors import DeadlineExceeded, FrameCancelled
+from workers.text import shown
 
 MAX_OUTPUT_BYTES = 64 * 1024  # of each of stdout and stderr: more is a mistake in a flow that runs all day
 MAX_ERRORS = 100  # a broken list of ten thousand rectangles is one mistake, not ten thousand

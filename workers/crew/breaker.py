@@ -6,16 +6,17 @@
        ^                                                     |
        '----- the flow came to its end, or the project was loaded anew
 
-The supervisor moves the word in the control page; a front that lets a frame in to try moves it from TRIAL to OPEN.
+The supervisor moves the word in the control page; a front that lets a frame in to try moves it from TRIAL to OPEN
+(admission/flow_state.py).
 """
 
 from __future__ import annotations
 
-import enum
 import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
+from workers.admission.flow_state import FlowState
 from workers.memory.control import Control, WorkerRow
 
 if TYPE_CHECKING:
@@ -25,14 +26,6 @@ _log = logging.getLogger(__name__)
 
 _CRASHES = 5
 _WITHIN_NS = 10_000_000_000
-
-
-class Flow(enum.IntEnum):
-    """What the control page says about the flow."""
-
-    CLOSED = 0
-    OPEN = 1
-    TRIAL = 2
 
 
 class Breaker:
@@ -60,34 +53,24 @@ class Breaker:
             self._open(now_ns, done)
 
     def _open(self, now_ns: int, done: int) -> None:
-        if self._control.words[Control.FLOW] == Flow.CLOSED:
+        if self._control.words[Control.FLOW] == FlowState.CLOSED:
             _log.error("the flow ends its workers; frames are refused until one is answered, or a reload")
-        self._control.words[Control.FLOW] = Flow.OPEN
+        self._control.words[Control.FLOW] = FlowState.OPEN
         self._done_when_opened = done
         self._try_at_ns = now_ns + self._pause_ns
 
     def tick(self, now_ns: int) -> None:
         """Let a frame through when it is time, and close when one was answered."""
-        if self._control.words[Control.FLOW] == Flow.CLOSED:
+        if self._control.words[Control.FLOW] == FlowState.CLOSED:
             return
         if self._answered() > self._done_when_opened:
             _log.warning("the flow answers frames again")
             self.reset()
         elif now_ns >= self._try_at_ns:
-            self._control.words[Control.FLOW] = Flow.TRIAL
+            self._control.words[Control.FLOW] = FlowState.TRIAL
             self._try_at_ns = now_ns + self._pause_ns
 
     def reset(self) -> None:
         """Begin anew: another project is at work."""
         self._crashes.clear()
-        self._control.words[Control.FLOW] = Flow.CLOSED
-
-
-def may_pass(control: ControlPage) -> bool:
-    """A front's side: whether a frame may be sent to the workers now; to try, only one may."""
-    if control.words[Control.FLOW] == Flow.CLOSED:
-        return True
-    if control.words[Control.FLOW] == Flow.OPEN:
-        return False
-    control.words[Control.FLOW] = Flow.OPEN
-    return True
+        self._control.words[Control.FLOW] = FlowState.CLOSED

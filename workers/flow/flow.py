@@ -5,24 +5,24 @@ image, read-only --> context --> module 1 --> module 2 --> ... --> image, heat, 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from workers.context.context import complete, new_context
 from workers.context.image_and_heat import combined_heat, usable_image
 from workers.context.run import Context, Printed, Run, Stage, run_stages
-from workers.context.values import shown
 from workers.errors import FramemillError, ProjectInvalid
-from workers.modules.code import module as code
-from workers.modules.code.user_code import UserCode, UserCodeError
-from workers.modules.parallel import module as parallel
-from workers.modules.reference import module as reference
+from workers.modules.base import ModuleSurroundings, blame_image, prepared_by
+from workers.modules.project_files import ProjectFiles
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from workers.flow.project import Project, Step
+
+_log = logging.getLogger(__name__)
 
 
 class Inspection(NamedTuple):
@@ -109,13 +109,8 @@ def _final_image(context: Context, frame: NDArray[np.uint8], run: Run) -> NDArra
     try:
         return usable_image(context.get("image"))
     except ValueError as error:
-        run.note(_blame_image(error, run))
+        run.note(blame_image(error, run))
         return frame
-
-
-def _blame_image(error: ValueError, run: Run) -> str:
-    made = f", which {run.image_from} left there," if run.image_from else ""
-    return f"context['image']{made} {error}"
 
 
 class _Preparation:
@@ -123,7 +118,7 @@ class _Preparation:
 
     def __init__(self, project: Project, mistakes: list[str]) -> None:
         self._project = project
-        self._code = UserCode(project.folder)
+        self._files = ProjectFiles(project.folder)
         self._mistakes = mistakes
 
     def stages(self, steps: Sequence[Step]) -> list[Stage]:
@@ -132,59 +127,20 @@ class _Preparation:
         for step in steps:
             try:
                 prepared.append(self._stage(step))
-            except (UserCodeError, ProjectInvalid) as error:
-                self._mistakes += [f"{step.where}: {line}" for line in str(error).splitlines()]
+            except ProjectInvalid as error:
+                self._mistakes += [f"{step.where}: {line}" for line in error.message.splitlines()]
         return prepared
 
     def _stage(self, step: Step) -> Stage:
-        options = step.options
-        if isinstance(options, code.CodeOptions):
-            module = code.prepare(options, self._code, step.id)
-            return Stage(step.id, module.item["name"], module)
-        if isinstance(options, reference.ReferenceOptions):
-            return Stage(step.id, options.name, built_in(reference.prepare(options, self._project.folder, step.id)))
-        return parallel.prepare([self.stages(branch) for branch in step.branches], step.id)
-
-
-def built_in(inspect: Callable[[Context], None]) -> Callable[[Context, Run], bool]:
-    """Wrap a module of ours: it finds what it relies on, and fails where it refuses or puts something into `errors`."""
-
-    def call(context: Context, run: Run) -> bool:
-        if not _usable(context, run):
-            return False
-        others = context["errors"]
-        told: list[dict[str, Any]] = []
-        context["errors"] = told
+        branches = tuple(self.stages(branch) for branch in step.branches)
+        kind = step.kind
+        surroundings = ModuleSurroundings(step.id, kind.source_type, self._files, self._project.data, branches)
         try:
-            inspect(context)
-        except FramemillError as error:
-            told.append({"message": error.message, "type": error.code})
-        context["errors"] = others
-        for entry in told:
-            run.note(**entry)
-        return not told
-
-    return call
-
-
-def _usable(context: Context, run: Run) -> bool:
-    """Put right what user code may have left for a module of ours; False where there is no image or no data."""
-    for key in ("detectedRectangles", "heatmaps", "errors"):
-        if type(context.get(key)) is not list:
-            context[key] = _list(key, context.get(key, ()), run)
-    if not isinstance(context.get("data"), str):
-        run.note(f"context['data'] is {shown(context.get('data'))}, expected text")
-        return False
-    try:
-        context["image"] = usable_image(context.get("image"))
-    except ValueError as error:
-        run.note(_blame_image(error, run))
-        return False
-    return True
-
-
-def _list(key: str, value: object, run: Run) -> list[Any]:
-    if isinstance(value, list | tuple):
-        return list(value)
-    run.note(f"context[{key!r}] is {shown(value)}, expected a list; it was emptied")
-    return []
+            module = prepared_by(kind.implementation, step.options, surroundings)
+        except (FramemillError, MemoryError):
+            raise
+        except Exception as error:
+            _log.exception("the module %s cannot be prepared", step.options.title)
+            msg = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ProjectInvalid(msg) from error
+        return Stage(step.id, step.options.title, module)

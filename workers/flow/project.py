@@ -25,31 +25,22 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from workers.context.values import shown
 from workers.errors import ProjectInvalid
-from workers.modules.code.files import Sources, find_file, meant
-from workers.modules.code.module import CodeOptions
-from workers.modules.reference.options import DATA, ReferenceOptions
+from workers.flow.registry import registry
+from workers.modules.kind import ModuleKind
+from workers.modules.options import ModuleOptions
+from workers.modules.project_files import ProjectFiles, meant
 from workers.pixels.frame_form import WHOLE, FrameForm
-from workers.text import is_utf8, printable
+from workers.text import is_utf8, printable, shown
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 FILE = "framemill.toml"
-
-
-class ParallelOptions(BaseModel):
-    """What a project says about a `parallel` block."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    module: Literal["parallel"]
-    branches: Annotated[list[list[dict[str, Any]]], Field(min_length=1, description="lists of modules")]
 
 
 class _ProjectTable(BaseModel):
@@ -61,11 +52,6 @@ class _ProjectTable(BaseModel):
     fork: bool = True
 
 
-_MODULES: dict[str, type[BaseModel]] = {
-    "code": CodeOptions,
-    "parallel": ParallelOptions,
-    "reference": ReferenceOptions,
-}
 _TABLES = ("project", "frame", "flow", "server")
 
 _Options = TypeVar("_Options", bound=BaseModel)
@@ -80,7 +66,8 @@ class Step:
 
     id: int
     where: str
-    options: BaseModel
+    kind: ModuleKind
+    options: ModuleOptions
     branches: tuple[tuple[Step, ...], ...] = ()
 
 
@@ -150,7 +137,8 @@ class _Reading:
         self._origin = origin
         self._version = version
         self._data = origin / "data"
-        self._sources = Sources(folder)
+        self._files = ProjectFiles(folder)
+        self._named: set[str] = set()
         self._ids = itertools.count(1)
 
     def project(self, tables: dict[str, Any]) -> Project:
@@ -163,7 +151,9 @@ class _Reading:
         if not isinstance(server, dict):
             self.mistakes.append(f"server: is {shown(server)}, expected a table [server]")
         steps = self._steps(tables.get("flow", []), "flow")
-        self.mistakes += self._sources.taken_names()
+        for kind in registry().kinds.values():
+            self.mistakes += kind.options.mistakes_of_project(self._files)
+        registry().warn(self._named)
         name, idempotent = (head.name, head.idempotent) if head else ("", False)
         forks = head.fork if head else True
         return Project(self._folder, name, idempotent, server, steps, frame, self._data, forks, self._version)
@@ -191,38 +181,44 @@ class _Reading:
         if not isinstance(table, dict):
             self.mistakes.append(f"{where}: is {shown(table)}, expected a table with a module")
             return None
-        name = table.get("module")
-        model = _MODULES.get(name) if isinstance(name, str) else None
-        if model is None:
-            what = "is missing" if name is None else f"there is no module {shown(name)}"
-            self.mistakes.append(f"{where}.module: {what}; known are {', '.join(_MODULES)}{meant(str(name), _MODULES)}")
+        kind = self._kind(table.get("module"), f"{where}.module")
+        if kind is None:
             return None
-        options = self._valid(model, table, where)
-        self._check_files(table, where)
-        branches = self._branches(table, where) if model is ParallelOptions else ()
-        return Step(number, where, options, branches) if options else None
+        options = self._valid(kind.options, table, where)
+        self._check_files(kind.options, table, where)
+        branches = self._branches(kind.options.BRANCHES, table, where)
+        return Step(number, where, kind, options, branches) if options else None
 
-    def _branches(self, table: dict[str, Any], where: str) -> tuple[tuple[Step, ...], ...]:
-        given = table.get("branches")
+    def _kind(self, name: object, where: str) -> ModuleKind | None:
+        known = registry()
+        if isinstance(name, str) and name in known.unusable:
+            self._named.add(name)
+            self.mistakes.append(f"{where}: {known.unusable[name]}")
+            return None
+        kind = known.kinds.get(name) if isinstance(name, str) else None
+        if kind is None:
+            what = "is missing" if name is None else f"there is no module {shown(name)}"
+            names = ", ".join(known.kinds)
+            self.mistakes.append(f"{where}: {what}; known are {names}{meant(str(name), known.kinds)}")
+        return kind
+
+    def _branches(self, key: str, table: dict[str, Any], where: str) -> tuple[tuple[Step, ...], ...]:
+        given = table.get(key) if key else None
         branches: Sequence[object] = given if isinstance(given, list) else ()
         return tuple(
-            self._steps(branch, f"{where}.branches[{index}]")
+            self._steps(branch, f"{where}.{key}[{index}]")
             for index, branch in enumerate(branches)
             if isinstance(branch, list)
         )
 
-    def _check_files(self, table: dict[str, Any], where: str) -> None:
+    def _check_files(self, options: type[ModuleOptions], table: dict[str, Any], where: str) -> None:
         """Check the files that a module names, however wrong its other keys are."""
-        file, image = table.get("file"), table.get("image")
-        if table["module"] == "code" and isinstance(file, str) and file:
-            self.mistakes += [f"{where}.file: {mistake}" for mistake in self._sources.mistakes_of(file)]
-        judged = any(mistake.startswith(f"{where}.image:") for mistake in self.mistakes)
-        if table["module"] == "reference" and isinstance(image, str) and DATA not in image and not judged:
-            try:
-                find_file(self._folder, image)
-            except ValueError as error:
-                self.mistakes.append(f"{where}.image: {error}")
-        for key, named in (("file", file), ("image", image)):
+        judged = [key for key in table if any(mistake.startswith(f"{where}.{key}:") for mistake in self.mistakes)]
+        for key, mistake in options.mistakes_of_files(table, self._files):
+            if key not in judged:
+                self.mistakes.append(f"{where}.{key}: {mistake}")
+        for key in options.FILES:
+            named = table.get(key)
             if isinstance(named, str) and (self._origin / named.replace("\0", "")).is_relative_to(self._data):
                 self.mistakes.append(f"{where}.{key}: {named} lies in the data folder, which is no part of a version")
 

@@ -23,14 +23,10 @@ A front's row::
 
     word  0  pid
           1  last_slot, 2  last_generation, 3  last_done_ns   the frame that /last_image shows
-          4  ok, 5  nok, 6  errors, 7  refused (429), 8  off (answered while the switch was off)
-          9  frames, 10 received_bytes, 11 wait_ns, 12 receive_ns, 13 decode_ns, 14 flow_ns, 15 encode_ns, 16 send_ns
-         17 doubted_pid   a worker that left an answer that cannot be right; the supervisor sets it back
-         18 not_kept      frames that ended their workers and could not be kept for inspection
-         19 cut_off       connections that were ended because their clients did not take their answers
-         20 not_begun     frames that were refused because there was not time enough for their flow
-         21 connections   that it has now
-         22 turned_ns     when its main loop last came round, CLOCK_MONOTONIC; 0 where it takes no connections
+          4  doubted_pid   a worker that left an answer that cannot be right; the supervisor sets it back
+          5  connections   that it has now
+          6  turned_ns     when its main loop last came round, CLOCK_MONOTONIC; 0 where it takes no connections
+          8  and on        counters, see counters.py
 
 A worker's row::
 
@@ -88,25 +84,10 @@ class FrontRow:
     LAST_SLOT = 1
     LAST_GENERATION = 2
     LAST_DONE_NS = 3
-    OK = 4
-    NOK = 5
-    ERRORS = 6
-    REFUSED = 7
-    OFF = 8
-    FRAMES = 9
-    RECEIVED_BYTES = 10
-    WAIT_NS = 11
-    RECEIVE_NS = 12
-    DECODE_NS = 13
-    FLOW_NS = 14
-    ENCODE_NS = 15
-    SEND_NS = 16
-    DOUBTED_PID = 17
-    NOT_KEPT = 18
-    CUT_OFF = 19
-    NOT_BEGUN = 20
-    CONNECTIONS = 21
-    TURNED_NS = 22
+    DOUBTED_PID = 4
+    CONNECTIONS = 5
+    TURNED_NS = 6
+    COUNTERS = 8
 
 
 class WorkerRow:
@@ -158,10 +139,6 @@ class ControlPage:
     def workers_ready(self) -> int:
         """How many workers can take a frame now."""
         return self.words[Control.WORKERS_READY]
-
-    def total(self, word: int) -> int:
-        """Sum of one counter over all fronts."""
-        return sum(row[word] for row in self.fronts)
 
     @property
     def newest_done_ns(self) -> int:

@@ -19,7 +19,7 @@ Header (16 KiB; words are unsigned 64-bit, native order, each written by one sid
          14  image_bytes                worker; the answer's picture, at 0 of the reply area
          15  json_bytes                 worker; the answer's JSON, right behind the picture
          16  kept_at                    worker; offset of what /last_image needs, 0 where nothing is kept
-         17  kept_image_bytes           worker; see task.py
+         17  kept_image_bytes           worker; see inspector.py
          18  kept_heat_bytes            worker
          19  final_width_px             worker; size of the flow's final image
          20  final_height_px            worker

@@ -7,7 +7,7 @@ A front takes a slot (`lease`), fills its request area, and has it inspected (`r
         reply = lease.run(job, frame_bytes)
 
 Slots belong to fronts: a stack behind a thread lock in each, so no lock crosses processes. The slot given back last is
-taken first, because its memory is still in the processor's cache; clients that wait for one take turns (line.py). One
+taken first, because its memory is still in the processor's cache; clients that wait for one take turns (turns.py). One
 slot per front keeps the last frame.
 
 A frame that cannot be done by its deadline gets no slot (forecast.py). One that nobody waits for any more is taken back

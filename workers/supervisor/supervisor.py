@@ -33,6 +33,8 @@ from workers.memory.layout import Geometry
 from workers.memory.slot import headers
 from workers.pool.channel import Channel
 from workers.pool.handover import Handover
+from workers.pool.to_supervisor import Message, hear, pair
+from workers.supervisor.events import Event
 from workers.supervisor.exits import Exit, how_it_ended
 from workers.supervisor.predecessor import Predecessor
 from workers.supervisor.program import Fronts
@@ -63,8 +65,7 @@ class Supervisor:
 
     `front_command` makes the command and environment that start the fronts, from what they are to inherit;
     `load_project` reads the project anew for a reload, in a process of its own; `tidy` removes copies of it that nobody
-    uses; `tend` is called again and again;
-    `announce` is told "ready", "reloading", "reloaded", "stopping", "alone" and, with a process id, "followed";
+    uses; `tend` is called again and again; `announce` is told each Event, with a process id where one follows;
     `start_successor` starts the server that is to follow, and `follows` is open while the one before lives.
     """
 
@@ -75,7 +76,7 @@ class Supervisor:
         *,
         front_command: Callable[[Handover], tuple[list[str], dict[str, str], tuple[int, ...]]],
         load_project: Callable[[], Project],
-        announce: Callable[[str, int], None],
+        announce: Callable[[Event, int], None],
         tend: Callable[[], None],
         start_successor: Callable[[], Started],
         follows: socket.socket | None = None,
@@ -98,17 +99,16 @@ class Supervisor:
         channel = Channel.create(geometry.slots)
         self._crew = Crew(settings, project, arena, channel, self.control, low, self._selector, tidy)
         self._reloading = Reloading(load_project, settings.boot_ms, self._selector, self._on_read)
-        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        self._ours, theirs = pair()
         handover = Handover(arena=arena, channel=channel, supervisor_fd=theirs.detach())
         self._fronts = Fronts(lambda: front_command(handover), handover.fds, self._selector, self._on_fronts_ended)
         self._fronts_ready = 0
         self._successor = Successor(
             start_successor, self._selector, self._on_followed, self._on_not_followed, self.stop
         )
-        self._before = Predecessor(follows, self._selector, self._on_told, self.stop, lambda: announce("alone", 0))
+        self._before = Predecessor(follows, self._selector, self._on_told, self.stop, lambda: announce(Event.ALONE, 0))
         self._told, self._announced, self._reloads = False, False, 0
-        self._stage = _Stage.RUNNING
-        self._status = Exit.STOPPED
+        self._stage, self._status = _Stage.RUNNING, Exit.STOPPED
         self._give_up_at, self._asked = 0.0, 0
 
     def run(self) -> Exit:
@@ -136,7 +136,7 @@ class Supervisor:
         except BootFailed as failure:
             if self._crew.give_up_reload():
                 _log.error("the project was not reloaded, the one before goes on: %s", failure)
-                self._announce("reloaded", 0)
+                self._announce(Event.RELOADED, 0)
                 return
             _log.error("the project cannot be loaded: %s", failure)
             self._status = Exit.CANNOT_LOAD_PROJECT
@@ -166,14 +166,14 @@ class Supervisor:
             _log.warning("the fronts' master ended with status %d; it is started again", status)
 
     def _on_message(self) -> None:
-        message = self._ours.recv(64).decode("ascii", "replace")
-        if message.startswith("ready"):
+        message = hear(self._ours)
+        if message is Message.READY:
             self._fronts_ready += 1
-        elif message == "stop":
+        elif message is Message.STOP:
             _log.info("asked to stop over HTTP")
             self._before.pass_on_stop()
             self.stop()
-        elif message == "reload":
+        elif message is Message.RELOAD:
             self._reload()
 
     def _tick(self) -> None:
@@ -193,11 +193,11 @@ class Supervisor:
             self._announced = True
             self.control.words[Control.OPEN] = 1
             _log.info("ready after %.2f s", (now_ns - self.control.words[Control.STARTED_NS]) / 1e9)
-            self._announce("ready", 0)
+            self._announce(Event.READY, 0)
         if self._reloads != self.control.words[Control.RELOADS]:
             self._reloads = self.control.words[Control.RELOADS]
             _log.info("the project was reloaded")
-            self._announce("reloaded", 0)
+            self._announce(Event.RELOADED, 0)
         if self._stage is not _Stage.RUNNING and time.monotonic() > self._give_up_at:
             _log.error("not everything ended in time; the rest is killed")
             self._status = Exit.STOPPED_BY_FORCE
@@ -235,7 +235,7 @@ class Supervisor:
         self._reloading.kill()
         self.control.words[Control.STOPPING] = 1
         if not self.control.words[Control.FOLLOWED]:
-            self._announce("stopping", 0)
+            self._announce(Event.STOPPING, 0)
         self._give_up_at = time.monotonic() + self._settings.deadline_ms / 1000 + _WORKERS_GO_S
         self._asked = self._crew.size + 1
         if self._fronts.pids:
@@ -267,7 +267,7 @@ class Supervisor:
 
     def _on_read(self, project: Project) -> None:
         if self._stage is _Stage.RUNNING:
-            self._announce("reloading", 0)
+            self._announce(Event.RELOADING, 0)
             self._crew.reload(project)
 
     def _be_followed(self) -> None:
@@ -276,7 +276,7 @@ class Supervisor:
             _log.error("no other server is started now: this one is starting, stopping, or about to be followed")
             return
         _log.info("another server is started, to follow this one once it is ready")
-        self._announce("reloading", 0)
+        self._announce(Event.RELOADING, 0)
         try:
             self._successor.start(self._settings.boot_ms / 1000 + _FRONT_BOOT_S)
         except OSError as error:
@@ -286,12 +286,12 @@ class Supervisor:
     def _on_followed(self, pid: int) -> None:
         _log.info("process %d answers in place of this one", pid)
         self.control.words[Control.FOLLOWED] = 1
-        self._announce("followed", pid)
+        self._announce(Event.FOLLOWED, pid)
         self._drain()
 
     def _on_not_followed(self) -> None:
         if self._stage is _Stage.RUNNING:
-            self._announce("reloaded", 0)
+            self._announce(Event.RELOADED, 0)
 
     def _on_told(self) -> None:
         """The server that was before this one was asked to stop, and means both."""

@@ -25,7 +25,6 @@ import numpy as np
 import orjson
 
 from workers.context.context import context_json
-from workers.context.values import type_name
 from workers.errors import (
     ContextNotSerializable,
     DeadlineExceeded,
@@ -44,6 +43,7 @@ from workers.pixels.raw import raw_to_bgr, raw_to_grey
 from workers.pixels.reduce import in_form
 from workers.pixels.scratch import Scratch
 from workers.pool.job import Encoding, Job, ResponseType, Task
+from workers.text import type_name
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

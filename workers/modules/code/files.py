@@ -1,49 +1,17 @@
-"""The files that a project names, checked without importing or opening more of them than it must."""
+"""The Python files in the `code/` of a project, checked without importing them."""
 
 from __future__ import annotations
 
 import ast
-import difflib
-import itertools
 import sys
-from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator
+from pathlib import Path
 
 from workers.modules.code.signature import check_main, imported_names, parse
-
-_MOST_CANDIDATES = 5000  # files looked at for a "did you mean"
+from workers.modules.project_files import find_file
 
 # `import random` must not find a file of the project, neither in its code nor in a library's
 _TAKEN_NAMES = sys.stdlib_module_names | {"cv2", "numpy", "service", "workers"}
-
-
-def meant(wrong: str, right: Iterable[str]) -> str:
-    """Return "; did you mean ...?" where one of `right` is close to `wrong`, or nothing."""
-    close = difflib.get_close_matches(wrong, right, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def find_file(project: Path, file: str) -> Path:
-    """Return the path of `file`, given relative to the folder `project`; raises ValueError where it is not there."""
-    path = project / file
-    try:
-        inside = path.resolve().is_relative_to(project.resolve())
-    except (OSError, ValueError) as error:
-        msg = f"{file!r} cannot be a path: {error}"
-        raise ValueError(msg) from None
-    if not inside or PurePosixPath(file).is_absolute():
-        msg = f"{file} lies outside of the project; paths are relative to its folder and stay inside"
-        raise ValueError(msg)
-    if path.is_dir():
-        msg = f"{file} is a folder, expected a file"
-        raise ValueError(msg)
-    if not path.is_file():
-        found = itertools.islice(project.rglob(f"*{path.suffix}"), _MOST_CANDIDATES)
-        names = [other.relative_to(project) for other in found if other.is_file()]
-        others = [str(name) for name in names if not name.parts[0].startswith(".")]
-        msg = f"{file} does not exist in the project{meant(file, others)}"
-        raise ValueError(msg)
-    return path
 
 
 class Sources:

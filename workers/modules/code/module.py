@@ -23,34 +23,27 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import TYPE_CHECKING, Any
 
 from workers.context.rectangles import complete_rectangles
 from workers.context.run import Context, Run
+from workers.errors import ProjectInvalid
+from workers.modules.code.user_code import UserCode, UserCodeError
 
 if TYPE_CHECKING:
+    from workers.modules.base import ModuleSurroundings
+    from workers.modules.code.options import CodeOptions
     from workers.modules.code.signature import Call
-    from workers.modules.code.user_code import UserCode
 
 
-class CodeOptions(BaseModel):
-    """What a project says about a `code` module."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    module: Literal["code"]
-    file: Annotated[str, Field(min_length=1, description="Python file in the project's code/")]
-    form: Annotated[dict[str, Any], Field(description="values handed to main")] = Field(default_factory=dict)
-    readonly: Annotated[bool, Field(description="main never writes to the image: it is not copied")] = False
-
-
-def prepare(options: CodeOptions, code: UserCode, module_id: int) -> CodeModule:
-    """Import the file of `options`; raises UserCodeError where it cannot run."""
-    main, call = code.load(options.file)
-    item = {"id": module_id, "name": PurePosixPath(options.file).stem, "type": "CODE"}
+def prepare(options: CodeOptions, surroundings: ModuleSurroundings) -> CodeModule:
+    """Import the file of `options`; raises ProjectInvalid where it cannot run."""
+    code = surroundings.shared(UserCode)
+    try:
+        main, call = code.load(options.file)
+    except UserCodeError as error:
+        raise ProjectInvalid(str(error)) from None
+    item = {"id": surroundings.id, "name": options.title, "type": surroundings.source_type}
     return CodeModule(options, code, main, call, item)
 
 
@@ -78,7 +71,8 @@ class CodeModule:
             context["image"] = given
         rectangles = context.get("detectedRectangles")
         if isinstance(rectangles, list | tuple) and rectangles:
-            context["detectedRectangles"] = complete_rectangles(rectangles, self.item["id"], run.note)
+            source = self.item["id"], self.item["type"]
+            context["detectedRectangles"] = complete_rectangles(rectangles, *source, run.note)
         return worked
 
     def _call(self, context: Context, image: object, run: Run) -> bool:

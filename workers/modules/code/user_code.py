@@ -18,8 +18,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from workers.context.values import type_name
 from workers.modules.code.signature import Call, plan_call
+from workers.text import type_name
 
 if TYPE_CHECKING:
     from workers.context.run import Run

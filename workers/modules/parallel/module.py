@@ -23,23 +23,28 @@ A module that fails ends its branch; the other branches still run, and then the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from workers.context.context import repaired
 from workers.context.run import Context, Run, Stage, run_stages
-from workers.context.values import same, shown
+from workers.context.values import same
+from workers.text import shown
+
+if TYPE_CHECKING:
+    from workers.modules.base import ModuleSurroundings
+    from workers.modules.parallel.options import ParallelOptions
 
 _LISTS = ("detectedRectangles", "lines", "surfaceClasses", "heatmaps", "errors")
 
 
-def prepare(branches: Sequence[Sequence[Stage]], module_id: int) -> Stage:
-    """Make one module of `branches`."""
-    return Stage(module_id, "parallel", partial(_run_branches, branches))
+def prepare(options: ParallelOptions, surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:  # noqa: ARG001 - its branches are prepared
+    """Make one module of the branches that surround it."""
+    return partial(_run_branches, surroundings.branches)
 
 
 def _run_branches(stages: Sequence[Sequence[Stage]], context: Context, run: Run) -> bool:

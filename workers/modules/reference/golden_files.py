@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.context.values import shown
 from workers.errors import FramemillError
 from workers.gate import ImageLimits
 from workers.modules.reference.golden import Golden
 from workers.modules.reference.options import DATA, ReferenceOptions
 from workers.pixels.encoded import decode_image
+from workers.text import shown
 
 _MAX_KEPT = 64
 _MAX_KEPT_BYTES = 256 << 20  # of each worker; some 55 grey images of 1920x1024, or 30 in colour

@@ -6,26 +6,27 @@
 
 It tells the operator where the frame is `brighter` or `darker` than the golden image, or `tinted`: of another colour;
 or `different`, where it is none of these clearly. What an edge jitter or a change of brightness explains is no
-difference: `reference_options.py` says how much that is. Heat is 0 where nothing differs and 0.5 at the threshold.
+difference: `options.py` says how much that is. Heat is 0 where nothing differs and 0.5 at the threshold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from workers.errors import ProjectInvalid
+from workers.modules.base import ModuleSurroundings, on_context
 from workers.modules.reference.differences import Blob, find_blobs
 from workers.modules.reference.golden import HEAT_THRESHOLD, Golden, Scratch
 from workers.modules.reference.golden_files import GoldenError, GoldenFiles
-from workers.modules.reference.options import ReferenceOptions
 
-__all__ = ["ReferenceOptions", "prepare"]
+if TYPE_CHECKING:
+    from workers.context.run import Context, Run
+    from workers.modules.reference.options import ReferenceOptions
 
 _THRESHOLD = HEAT_THRESHOLD / 255
 _AIR_PX = 4  # so that the drawn lines do not cover a small defect
@@ -41,26 +42,27 @@ _TINTED: dict[str, Any] = {"id": 3, "label": "tinted", "color": "#cc79a7", "colo
 _DIFFERENT: dict[str, Any] = {"id": 4, "label": "different", "color": "#f0e442", "color_bgr": [66, 228, 240]}
 
 
-def prepare(options: ReferenceOptions, project: Path, module_id: int) -> Callable[[dict[str, Any]], None]:
+def prepare(options: ReferenceOptions, surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:
     """Return the module, ready to run on contexts; a fixed golden image is loaded now, others at their first use.
 
     Raises:
-        ProjectInvalid: there is no such golden image in the folder `project`, or it cannot be used.
+        ProjectInvalid: there is no such golden image in the project, or it cannot be used.
     """
-    try:
-        return _Reference(options, GoldenFiles(options, project), module_id)
-    except GoldenError as error:
-        msg = f"image: {error}"
-        raise ProjectInvalid(msg) from None
+    return on_context(Reference(options, surroundings), surroundings)
 
 
-class _Reference:
+class Reference:
     """The module with its golden images. One frame at a time: it keeps scratch memory between frames."""
 
-    def __init__(self, options: ReferenceOptions, files: GoldenFiles, module_id: int) -> None:
+    def __init__(self, options: ReferenceOptions, surroundings: ModuleSurroundings) -> None:
+        """Raises ProjectInvalid as `prepare` does."""
         self._options = options
-        self._files = files
-        self._id = module_id
+        try:
+            self._files = GoldenFiles(options, surroundings.folder)
+        except GoldenError as error:
+            msg = f"image: {error}"
+            raise ProjectInvalid(msg) from None
+        self._source = surroundings.source
         self._scratch = Scratch((0, 0))
 
     def __call__(self, context: dict[str, Any]) -> None:
@@ -110,7 +112,7 @@ class _Reference:
             "area": float(blob.area_px),
             "confidence": blob.heat,
             "classNames": [{**_kind(blob), "confidence": blob.heat}],
-            "source": {"modelId": 0, "moduleId": self._id, "type": "UNSUPERVISED"},
+            "source": {**self._source},
         }
 
 

@@ -9,20 +9,27 @@ This file imports neither OpenCV nor numpy: the command line checks projects too
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
+
+from workers.modules.options import ModuleOptions
+from workers.modules.project_files import find_file
+
+if TYPE_CHECKING:
+    from workers.modules.project_files import ProjectFiles
 
 DATA = "{data}"
 
 
-class ReferenceOptions(BaseModel):
+class ReferenceOptions(ModuleOptions):
     """What a project says about a `reference` module. The defaults suit printed and machined parts."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    FILES: ClassVar[tuple[str, ...]] = ("image",)
 
-    module: Literal["reference"] = "reference"
+    module: str = "reference"
     name: Annotated[str, Field(min_length=1, max_length=200, description="how messages call it")] = "reference"
     image: Annotated[
         str,
@@ -55,3 +62,18 @@ class ReferenceOptions(BaseModel):
             msg = f"{image!r} may lie outside of the project; paths are relative to its folder, with / between names"
             raise ValueError(msg)
         return image
+
+    @property
+    def title(self) -> str:
+        """The name that the project gives it."""
+        return self.name
+
+    @classmethod
+    def mistakes_of_files(cls, table: Mapping[str, Any], files: ProjectFiles) -> Iterator[tuple[str, str]]:
+        """Yield why the golden image is not there; one that the data of a request names is looked for later."""
+        image = table.get("image")
+        if isinstance(image, str) and DATA not in image:
+            try:
+                find_file(files.folder, image)
+            except ValueError as error:
+                yield "image", str(error)

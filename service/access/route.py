@@ -1,0 +1,48 @@
+"""Who may ask for a path: what the table of routes says of each (service/server/app.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from service.access.keyring import Scope
+
+_READING = frozenset({"GET", "HEAD"})
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path, its resource, and who may ask for it.
+
+    Everybody with a key may read it; `changes` is what a key must be for to do anything else there. `is_open` paths are
+    asked for before there is a key. `acts` says that even a GET does something, so that pages of other sites may not
+    ask for it. `for_page` paths are asked for by the page: there a cookie will do. A form that comes by one of the
+    methods of `key_in_form` may hold the key.
+    """
+
+    path: str
+    resource: object
+    changes: Scope = Scope.ANALYZE
+    is_open: bool = False
+    acts: bool = False
+    for_page: bool = False
+    key_in_form: frozenset[str] = frozenset()
+
+    def needs(self, method: str) -> Scope:
+        """What the key of such a request must be for."""
+        return Scope.ANALYZE if method in _READING else self.changes
+
+    def does_something(self, method: str) -> bool:
+        """Whether such a request does; reading is left to browsers, which do not show another site what came back."""
+        return self.acts or method not in _READING
+
+
+class Routes:
+    """All routes, by path; a path that is none of them asks for a key like any other."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._routes = {route.path: route for route in routes}
+
+    def of(self, path: str) -> Route:
+        """Return the route of `path`, or one for what is not there."""
+        return self._routes.get(path) or Route(path, None)

@@ -1,0 +1,1 @@
+"""Clients of every kind, the well-behaved and the others."""

@@ -1,0 +1,1 @@
+"""What cameras, gateways and SDKs rely on."""

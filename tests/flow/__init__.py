@@ -1,0 +1,1 @@
+"""A project, its flow and the context of a frame."""

@@ -1,0 +1,1 @@
+"""Encoded files, let in or not."""

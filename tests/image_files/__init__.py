@@ -1,0 +1,1 @@
+"""Image files made byte by byte, and all their kinds."""

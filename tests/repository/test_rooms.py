@@ -1,0 +1,191 @@
+"""The house: one arrow between the packages, rooms in one order, no circle in a room, no pixels in a front."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from tests.support.running import CHECKOUT
+
+ROOMS = (CHECKOUT / "tests" / "rooms.txt").read_text().split()
+# peers and projects are written as users of them write, and are no modules of ours
+NO_ROOMS = ("bench/peers", "bench/project", "bench/three_ms", "bench/results")
+MOST_FILES = 12
+# a room may be longer where its entries are alike
+LONGER = {"bench", "tests.soak"}
+
+# what else of `workers` may be known to what speaks HTTP, beside rooms that put the server together
+KNOWN_TO_HTTP = {
+    "workers",
+    "workers.memory",
+    "workers.admission",
+    "workers.pool",
+    "workers.pixels.pixel_format",
+    "workers.flow.project",
+    "workers.versions.on_disk",
+}
+PUTS_TOGETHER = {"service.server", "service.trial", "service.cli", "service.cli.commands"}
+KNOWS_GUNICORN = {"service.wire", "service.connections", "service.threads", "service.server.front"}
+OPENCV = {
+    "workers.containment.surroundings",  # its threads and random numbers are user code's to change
+    "workers.gate",
+    "workers.mending",
+    "workers.pixels",
+    "workers.modules",
+    "workers.flow",
+    "workers.context",
+    "workers.pictures",
+    "workers.worker",
+}
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """All modules of ours, by name."""
+    found = {}
+    for package in ("workers", "service", "bench", "tests"):
+        for path in (CHECKOUT / package).rglob("*.py"):
+            place = path.relative_to(CHECKOUT)
+            if not str(place).startswith(NO_ROOMS):
+                parts = place.with_suffix("").parts
+                found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def room_of(name: str) -> str:
+    """The room of a module; a package is its own."""
+    return name if modules()[name].name == "__init__.py" else name.rpartition(".")[0]
+
+
+@cache
+def imports(name: str) -> frozenset[str]:
+    """Modules that one imports when it runs, anybody's; what is there for types only does not count."""
+    wanted: set[str] = set()
+    tree = ast.parse(modules()[name].read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            node.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            wanted |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            wanted |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(wanted)
+
+
+def imports_of_ours(name: str) -> set[str]:
+    """The same, modules of ours only; a package that holds a sentence and no code does not count."""
+    return {other for other in imports(name) & modules().keys() if _code(other)}
+
+
+@cache
+def _code(name: str) -> bool:
+    return len(ast.parse(modules()[name].read_text()).body) > 1
+
+
+def inside(name: str, places: set[str]) -> bool:
+    """Whether a module is one of `places`, or lies in one."""
+    return any(name == place or name.startswith(f"{place}.") for place in places)
+
+
+def test_every_room_is_in_the_list_once_and_has_its_sentence() -> None:
+    rooms = [room_of(name) for name in modules()]
+    assert sorted(ROOMS) == sorted(set(rooms))
+    for room in ROOMS:
+        assert ast.get_docstring(ast.parse(modules()[room].read_text())), f"{room} says not what it is"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_rooms_above_it(room: str) -> None:
+    here = [name for name in modules() if room_of(name) == room]
+    order = {name: ROOMS.index(name) for name in ROOMS}
+    below = {
+        f"{name} imports {other}"
+        for name in here
+        for other in imports_of_ours(name)
+        if order[room_of(other)] > order[room]
+    }
+    assert not below
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_there_is_no_circle_in_a_room(room: str) -> None:
+    here = {name for name in modules() if room_of(name) == room}
+    try:
+        TopologicalSorter({name: imports_of_ours(name) & here - {name} for name in here}).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("room", sorted(set(ROOMS) - LONGER))
+def test_a_room_has_no_more_files_than_one_can_overlook(room: str) -> None:
+    files = [name for name in modules() if room_of(name) == room and name != room]
+    assert len(files) <= MOST_FILES, files
+
+
+def test_no_python_file_has_outgrown_its_reader() -> None:
+    long = {name: n for name, path in modules().items() if (n := len(path.read_text().splitlines())) > 300}
+    assert not long
+
+
+def test_workers_never_import_the_service_and_neither_imports_tests_or_bench() -> None:
+    for name in modules():
+        foreign = {"workers": {"service", "bench", "tests"}, "service": {"bench", "tests"}}.get(name.partition(".")[0])
+        if foreign:
+            assert not {i for i in imports(name) if inside(i, foreign)}, name
+
+
+def test_what_speaks_http_knows_little_of_the_workers() -> None:
+    for name in modules():
+        if name.startswith("service") and room_of(name) not in PUTS_TOGETHER:
+            for other in imports_of_ours(name):
+                known = other in KNOWN_TO_HTTP or room_of(other) in KNOWN_TO_HTTP
+                assert known or not other.startswith("workers"), f"{name} imports {other}"
+
+
+def test_gunicorn_is_known_where_connections_are() -> None:
+    for name in modules():
+        if name.startswith(("service", "workers")) and any(inside(i, {"gunicorn"}) for i in imports(name)):
+            assert inside(name, KNOWS_GUNICORN), name
+
+
+def test_opencv_is_known_from_the_gate_on() -> None:
+    for name in modules():
+        if name.startswith(("service", "workers")) and "cv2" in imports(name):
+            assert inside(name, OPENCV), name
+
+
+def _loaded_after(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_a_front_loads_no_opencv_and_no_numpy() -> None:
+    loaded = _loaded_after("import service.server.front")
+    assert "falcon" in loaded
+    assert not {"cv2", "numpy", "simplejpeg", "fpng", "pyspng", "isal"} & loaded
+
+
+def test_a_worker_loads_no_http() -> None:
+    loaded = _loaded_after("import workers.worker.worker")
+    assert "cv2" in loaded
+    assert not {"falcon", "gunicorn", "service", "jinja2", "httpx"} & loaded
+
+
+def test_the_warm_process_has_one_thread_after_its_imports() -> None:
+    code = "import os, workers.worker.preload, workers.supervisor.supervisor; print(len(os.listdir('/proc/self/task')))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"
+
+
+def test_the_walk_through_the_house_passes_every_room() -> None:
+    walk = (CHECKOUT / "ARCHITECTURE.md").read_text()
+    rooms = [room for room in ROOMS if room.startswith(("workers.", "service.")) and room.count(".") == 1]
+    assert [room for room in rooms if f"`{room.replace('.', '/')}" not in walk] == []

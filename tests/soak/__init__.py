@@ -1,0 +1,1 @@
+"""The worst days of a server, minutes each."""

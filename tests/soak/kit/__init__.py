@@ -1,0 +1,1 @@
+"""Faults, cameras and reports for the worst days."""

@@ -1,0 +1,1 @@
+"""What tests start, draw and ask with."""

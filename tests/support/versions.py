@@ -1,0 +1,129 @@
+"""What tests of versions share: a project that tells which version it is, and workers that are killed under load."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+
+from tests.support.faults import FRAME, RAW, children_of, until
+from tests.support.running import Server, write_project
+
+CHECK = """
+import os, pathlib
+import helper
+
+HERE = pathlib.Path(__file__).parent
+
+def main(context):
+    import late  # at the first frame only
+    context["limit"] = int((HERE / "limits.csv").read_text())
+    context["numbers"] = [helper.NUMBER, late.NUMBER]
+    context["pid"] = os.getpid()
+    if context["data"] == "raise":
+        helper.fail()
+"""
+HELPER = "NUMBER = {}\n\n\ndef fail():\n    1 / 0\n"
+FLOW = """[[flow]]
+module = "reference"
+image = "references/{data}.png"
+[[flow]]
+module = "code"
+file = "code/check.py"
+"""
+
+
+def versioned(folder: Path, toml: str = "", check: str = CHECK) -> Path:
+    """A project with code, late code, a list beside it and references that are read when they are asked for."""
+    project = write_project(folder, toml + FLOW, check=check, helper=HELPER.format(1), late="NUMBER = 1\n")
+    (project / "code" / "limits.csv").write_text("1")
+    (project / "references").mkdir()
+    for name in ("", "raise", "other"):
+        cv2.imwrite(str(project / "references" / f"{name}.png"), np.zeros((16, 16), np.uint8))
+    return project
+
+
+def next_edition(project: Path, number: int) -> None:
+    """Edit all of it: every part says `number` from now on."""
+    (project / "code" / "helper.py").write_text(HELPER.format(number))
+    (project / "code" / "late.py").write_text(f"NUMBER = {number}\n")
+    (project / "code" / "limits.csv").write_text(str(number))
+
+
+@dataclass(slots=True)
+class Line:
+    """Cameras that post as fast as they are answered."""
+
+    answers: list[httpx.Response] = field(default_factory=list)
+
+    @property
+    def contexts(self) -> list[dict[str, Any]]:
+        """What was answered; fails where that was an error."""
+        assert {answer.status_code for answer in self.answers} <= {200}, self.answers[-1].text
+        return [answer.json() for answer in self.answers]
+
+
+@contextmanager
+def under_load(server: Server, cameras: int = 3, data: str = "other") -> Iterator[Line]:
+    """Post frames all the while."""
+    line, over = Line(), threading.Event()
+
+    def post_on() -> None:
+        with server.client() as client:
+            while not over.is_set():
+                line.answers.append(client.post(f"{RAW}&data={data}", content=FRAME))
+
+    with ThreadPoolExecutor(cameras) as threads:
+        running = [threads.submit(post_on) for _ in range(cameras)]
+        try:
+            yield line
+        finally:
+            over.set()
+            for one in running:
+                one.result()
+
+
+def workers_of(server: Server) -> set[int]:
+    """The workers that are there: those which the kernel would take first."""
+    return {pid for pid in children_of(server.process.pid) if _score(pid) == 900}
+
+
+def template_of(server: Server) -> int:
+    """The one template process."""
+    (found,) = until(lambda: [pid for pid in children_of(server.process.pid) if _score(pid) == 300])
+    return int(found)
+
+
+def _score(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+    except OSError:
+        return 0
+
+
+def await_answers(line: Line) -> None:
+    """Wait until each frame that is at work now has its answer."""
+    had = len(line.answers)
+    until(lambda: len(line.answers) >= had + 6)
+
+
+def kill_all_workers(server: Server) -> None:
+    """Kill those that there are, and wait until others are there."""
+    deaths = server.status()["workers"]["deaths"]
+    before = workers_of(server)
+    assert before
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: server.status()["workers"]["deaths"] >= deaths + len(before))
+    until(lambda: server.status()["workers"]["ready"] == server.status()["workers"]["wanted"])
+    assert not before & workers_of(server)

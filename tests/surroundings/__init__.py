@@ -1,0 +1,1 @@
+"""The world around a server stays outside."""

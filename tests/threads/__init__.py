@@ -1,0 +1,1 @@
+"""Connections whose turn it is."""

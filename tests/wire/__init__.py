@@ -1,0 +1,1 @@
+"""Bytes on a connection, the odd and the half ones."""

@@ -1,0 +1,130 @@
+"""What a module is, what it is handed, and what it may rely on when it runs.
+
+A module is a callable over a frame's context and its run, made by `prepare(options, surroundings)` once for all
+workers. One that wants the context alone is wrapped by `on_context`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from workers.context.image_and_heat import usable_image
+from workers.context.rectangles import complete_rectangles
+from workers.errors import DeadlineExceeded, FrameCancelled, FramemillError
+from workers.text import shown, type_name
+
+if TYPE_CHECKING:
+    from workers.context.run import Context, Run, Stage
+    from workers.modules.project_files import ProjectFiles
+
+_log = logging.getLogger(__name__)
+
+_Made = TypeVar("_Made")
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleSurroundings:
+    """What a module is handed beside its options.
+
+    `id` is its place in the flow, from 1 (`moduleId`); `source_type` what its rectangles bear in `source.type`.
+    `branches` are the modules of its branches, ready to run, for those that have some.
+    """
+
+    id: int
+    source_type: str
+    files: ProjectFiles
+    data_folder: Path
+    branches: tuple[Sequence[Stage], ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """The project's folder, which nobody changes while the version runs."""
+        return self.files.folder
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """What rectangles of this module have under `source`."""
+        return {"modelId": 0, "moduleId": self.id, "type": self.source_type}
+
+    def shared(self, make: Callable[[Path], _Made]) -> _Made:
+        """Return what `make` makes of the project's folder: the same for all modules of the project."""
+        return self.files.shared(make)
+
+
+def prepared_by(
+    implementation: str, options: object, surroundings: ModuleSurroundings
+) -> Callable[[Context, Run], bool]:
+    """Import the Python module `implementation` and have its `prepare` make a module of the flow.
+
+    Raises whatever that raises; ProjectInvalid is for mistakes of the project.
+    """
+    module: Callable[[Context, Run], bool] = importlib.import_module(implementation).prepare(options, surroundings)
+    return module
+
+
+def on_context(inspect: Callable[[Context], None], surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:
+    """Wrap what wants a context alone: it finds what it relies on there, and its rectangles are completed.
+
+    It has failed, and the flow ends there, where it raises or puts something into `errors`.
+    """
+
+    def call(context: Context, run: Run) -> bool:
+        if not _usable(context, run):
+            return False
+        others, known = context["errors"], {id(rectangle) for rectangle in context["detectedRectangles"]}
+        told: list[dict[str, Any]] = []
+        context["errors"] = told
+        try:
+            inspect(context)
+        except (DeadlineExceeded, FrameCancelled):
+            raise
+        except FramemillError as error:
+            told.append({"message": error.message, "type": error.code})
+        except Exception as error:  # noqa: BLE001 - a module may be of a package of somebody else's
+            _log.exception("module %d met a fault of its own", surroundings.id)
+            told.append({"message": str(error), "type": type_name(error)})
+        finally:
+            context["errors"] = others
+        for entry in told:
+            run.note(**entry)
+        rectangles = context["detectedRectangles"]
+        if not all(id(each) in known or (isinstance(each, dict) and "source" in each) for each in rectangles):
+            whole = complete_rectangles(rectangles, surroundings.id, surroundings.source_type, run.note)
+            context["detectedRectangles"] = whole
+        return not told
+
+    return call
+
+
+def _usable(context: Context, run: Run) -> bool:
+    """Put right what user code may have left for a module of ours; False where there is no image or no data."""
+    for key in ("detectedRectangles", "heatmaps", "errors"):
+        if type(context.get(key)) is not list:
+            context[key] = _list(key, context.get(key, ()), run)
+    if not isinstance(context.get("data"), str):
+        run.note(f"context['data'] is {shown(context.get('data'))}, expected text")
+        return False
+    try:
+        context["image"] = usable_image(context.get("image"))
+    except ValueError as error:
+        run.note(blame_image(error, run))
+        return False
+    return True
+
+
+def _list(key: str, value: object, run: Run) -> list[Any]:
+    if isinstance(value, list | tuple):
+        return list(value)
+    run.note(f"context[{key!r}] is {shown(value)}, expected a list; it was emptied")
+    return []
+
+
+def blame_image(error: ValueError, run: Run) -> str:
+    """Say what is wrong with the image of the context, and who left it there."""
+    made = f", which {run.image_from} left there," if run.image_from else ""
+    return f"context['image']{made} {error}"

@@ -1,0 +1,43 @@
+"""What the options of every module have in common: `check`, the schema and forms are made from them.
+
+A file with options imports neither OpenCV nor numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from workers.modules.project_files import ProjectFiles
+
+
+class ModuleOptions(BaseModel):
+    """What a project says about one module, a table [[flow]]; each field has a description, and a default if it can."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    FILES: ClassVar[tuple[str, ...]] = ()
+    """Keys whose values are files of the project, relative to its folder."""
+
+    BRANCHES: ClassVar[str] = ""
+    """The key whose value is a list of lists of modules, where there is one."""
+
+    module: str
+
+    @property
+    def title(self) -> str:
+        """How messages call it."""
+        return self.module
+
+    @classmethod
+    def mistakes_of_files(cls, table: Mapping[str, Any], files: ProjectFiles) -> Iterator[tuple[str, str]]:  # noqa: ARG003 - for those who name files
+        """Yield what is wrong with the files that `table` names, as key and mistake; nothing in it is checked yet."""
+        yield from ()
+
+    @classmethod
+    def mistakes_of_project(cls, files: ProjectFiles) -> Iterator[str]:  # noqa: ARG003 - as above
+        """Yield what is wrong with the project's files whether it has such a module or not."""
+        yield from ()
