@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _log = logging.getLogger(__name__)
-_FAULT = "the server met a fault of its own; its log has the details"
+FAULT = "the server met a fault of its own; its log has the details"
 
 STATUS: Mapping[str, int] = {
     "invalid_parameter": 400,
@@ -99,7 +99,7 @@ def answer_to(error: Exception) -> tuple[str, list[tuple[str, str]], bytes]:
     """Return status line, headers and body for an error that no framework handles; a fault of ours keeps its inside."""
     if not isinstance(error, FramemillError):
         _log.error("a fault of ours", exc_info=error)
-        error = InternalError(_FAULT)
+        error = InternalError(FAULT)
     elif error.log_traceback:
         _log.error("%s", error.message, exc_info=error)
     status = STATUS.get(error.code, 500)
@@ -131,4 +131,4 @@ def on_http_error(req: falcon.Request, resp: falcon.Response, error: falcon.HTTP
 def on_any_error(req: falcon.Request, resp: falcon.Response, error: Exception, _: dict[str, Any]) -> None:
     """Answer a fault of ours without telling its inside."""
     _log.error("%s %s: a fault of ours", req.method, req.path, exc_info=error)
-    _write(resp, 500, InternalError.code, _FAULT)
+    _write(resp, 500, InternalError.code, FAULT)

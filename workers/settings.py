@@ -16,6 +16,8 @@ MIB = 1 << 20
 
 Format = Literal["jpeg", "png", "bmp", "tiff", "webp"]
 
+WORKERS_GO_S = 2.0  # at the end: they are idle by then, and only user code at exit can hold them
+
 
 def split_names(value: object) -> object:
     """Take `jpeg,png` apart: an environment variable is one text."""
@@ -104,6 +106,16 @@ class PoolSettings(BaseModel):
             msg = f"should be at most deadline_ms = {deadline_ms}, got {run_ms}"
             raise ValueError(msg)
         return run_ms
+
+    @property
+    def drain_s(self) -> int:
+        """How long fronts may take at the end to answer who is there: as long as a frame may."""
+        return max(1, self.deadline_ms // 1000 + 1)
+
+    @property
+    def stop_s(self) -> float:
+        """How long the whole server may take to end; systemd's TimeoutStopSec is longer at any setting."""
+        return self.drain_s + WORKERS_GO_S
 
     @property
     def slots_per_front(self) -> int:

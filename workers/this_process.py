@@ -1,14 +1,21 @@
-"""What a process owes to the one that started it, and hides from all others."""
+"""What a process owes to the one that started it, hides from all others, and when it goes where memory runs out."""
 
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
 import time
+from pathlib import Path
+
+_log = logging.getLogger(__name__)
 
 _INHERITED_S = 10.0
 _LOOK_S = 0.0001
+_FIRST_TO_GO = 900  # of -1000 to 1000; see proc(5), oom_score_adj
+_THEN_TO_GO = 300
+_LAST_TO_GO = -900
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # <linux/prctl.h>
 
 
@@ -40,3 +47,25 @@ def keep_private(*, yes: bool = True) -> None:
     /proc/self cannot be written any more, oom_score_adj among them: with `yes=False` they can.
     """
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, int(not yes), 0, 0, 0)
+
+
+def be_first_to_go() -> None:
+    """Have the kernel choose this process before all others of the server where memory runs out."""
+    _set_score(_FIRST_TO_GO)
+
+
+def go_after_workers() -> None:
+    """Have the kernel choose workers before this process: a template, whose memory they share."""
+    _set_score(_THEN_TO_GO)
+
+
+def be_last_to_go() -> None:
+    """The opposite, for the supervisor and the fronts; takes a privilege that not every server has."""
+    _set_score(_LAST_TO_GO)
+
+
+def _set_score(score: int) -> None:
+    try:
+        Path("/proc/self/oom_score_adj").write_text(str(score), "ascii")
+    except OSError as error:
+        _log.debug("oom_score_adj stays as it is: %s", error)

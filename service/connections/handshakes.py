@@ -20,8 +20,10 @@ from service.wire.holdings import HELD
 from workers.errors import NoFreeSlot
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from service.connections.certificates import Certificates
-    from service.connections.lobby import Lobby, Patience
+    from service.connections.lobby import Lobby
 
 _log = logging.getLogger(__name__)
 _COMPLAINT_S = 1.0
@@ -29,18 +31,19 @@ _TLS_BYTES = 40_960  # of a connection with a record that came in part; 16 KiB w
 
 
 class Handshakes:
-    """Used by the main thread alone; a connection whose handshake is done waits in the lobby for its head."""
+    """Used by the main thread alone; a handshake may take `head_s`. `go_on` takes a connection for which it is done."""
 
-    def __init__(self, lobby: Lobby, certificates: Certificates, patience: Patience) -> None:
+    def __init__(self, lobby: Lobby, certificates: Certificates, head_s: float, go_on: Callable[[Any], None]) -> None:
         self._lobby = lobby
         self._certificates = certificates
-        self._patience = patience
+        self._head_s = head_s
+        self._go_on = go_on
         self._complain_from_s = 0.0
         self._untold = 0
 
     def await_hello(self, conn: Any) -> None:
         """Wait for the first byte of a handshake."""
-        until_s = time.monotonic() + self._patience.head_s
+        until_s = time.monotonic() + self._head_s
         self._lobby.stay(Guest(conn, until_s, self._begin, None, idle=True))
 
     def _begin(self, guest: Guest) -> None:
@@ -63,7 +66,7 @@ class Handshakes:
         except (OSError, NoFreeSlot):  # it has gone, or its address has far too many
             self._lobby.close(conn)
             return
-        handshake = Guest(conn, time.monotonic() + self._patience.head_s, self._step, None)
+        handshake = Guest(conn, time.monotonic() + self._head_s, self._step, None)
         self._lobby.stay(handshake)
         self._lobby.go_on_with(handshake)
 
@@ -85,7 +88,7 @@ class Handshakes:
             self._lobby.release(guest)
             conn.parser = http.get_parser(conn.cfg, conn.sock, conn.client)
             conn.initialized = True  # gunicorn has nothing left to do for it
-            self._lobby.await_head(conn, is_new=True)
+            self._go_on(conn)
 
     def _complain(self, client: Any, error: OSError) -> None:
         """Say why, once a second at most: whoever wants to could fill the log."""

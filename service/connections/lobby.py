@@ -9,7 +9,7 @@ state      waits for                                   until
 =========  ==========================================  ==================================================
 idle       the first byte of a request                 `idle_s`, or until others need its room
 handshake  the rest of a TLS handshake                 `head_s` after its first byte (handshakes.py)
-head       the rest of a request's head                `head_s` after its first byte, then 408
+head       the rest of a request's head                `head_s` after its first byte, then 408 (slow_heads.py)
 body       the rest of a body that came too slowly     a time by its length, then 408 (slow_bodies.py)
 farewell   the client to close, so that it can read    `_FAREWELL_S`; what it still sends is dropped
            the answer before the connection ends
@@ -19,82 +19,50 @@ farewell   the client to close, so that it can read    `_FAREWELL_S`; what it st
 from __future__ import annotations
 
 import contextlib
-import io
 import socket
 import ssl
 import time
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from service.connections.guests import Guest, Guests
 from service.errors import answer_to
-from service.wire.gathering import receive_into
-from service.wire.holdings import HELD, LET_GO
+from service.wire.holdings import LET_GO
 from service.wire.plain_body import response_head
-from workers.errors import FramemillError, HeadTooLarge, HeadTooSlow, NoFreeSlot, NotReady, TargetTooLong
+from workers.errors import FramemillError, NoFreeSlot, NotReady
 
 if TYPE_CHECKING:
     import selectors
     from collections.abc import Callable
 
-_LONGEST_HEAD_BYTES = 65_536
-_LEAST_READ_BYTES = 8192
 _MOST_READ_BYTES = 1 << 20
 _FAREWELL_S = 2.0
 _FAREWELL_BYTES = 64 << 20
 _UNTAKEN_MS = 10_000  # the kernel goes on sending when we have closed; not for ever to who takes nothing
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long the lobby waits, in seconds."""
-
-    idle_s: float
-    head_s: float
-
-    @property
-    def first_s(self) -> float:
-        """How long for the first byte of somebody new, who is to be answered also where nobody may stay idle."""
-        return max(self.idle_s, self.head_s)
-
-
 class Lobby(Guests):
     """Who waits here, and for what; used by the main thread alone.
 
-    `go_on` takes a connection to a thread; `deliver` sends what a connection has not taken yet, then goes on with it
-    (outbox.py); `left` and `refused` hear of what ended; `later` has the main thread call something, from any thread.
+    `deliver` sends what a connection has not taken yet, then goes on with it (outbox.py); `left` and `refused` hear of
+    what ended; `later` has the main thread call something, from any thread.
     """
 
     def __init__(
         self,
         poller: selectors.BaseSelector,
-        patience: Patience,
         *,
-        go_on: Callable[[Any], None],
         deliver: Callable[[Any, Callable[[], None]], None],
         left: Callable[[], None],
         refused: Callable[[FramemillError], None],
         later: Callable[[Callable[[], None]], None],
     ) -> None:
         super().__init__(poller)
-        self._patience = patience
-        self.go_on = go_on
         self._deliver = deliver
         self._left = left
         self._refused = refused
         self.later = later
         self._scratch = memoryview(bytearray(_MOST_READ_BYTES))
-
-    def await_head(self, conn: Any, *, is_new: bool = False) -> None:
-        """Wait for a request; its first bytes may be there already."""
-        patience_s = self._patience.first_s if is_new else self._patience.idle_s
-        guest = Guest(conn, time.monotonic() + patience_s, self._more_head, None, idle=True)
-        early = conn.parser.unreader.buf.getvalue()
-        self.stay(guest)
-        if early:
-            self._look_at_head(guest, early)
-        self.catch_up(guest)
 
     def see_off(self, conn: Any) -> None:
         """End a connection so that its client can still read the answer."""
@@ -178,42 +146,6 @@ class Lobby(Guests):
         if self.has(guest):
             self.refuse(guest, NoFreeSlot(LET_GO))
 
-    def _more_head(self, guest: Guest) -> None:
-        received = receive_into(guest.conn.sock, self._scratch[:_LEAST_READ_BYTES])
-        if received == 0:
-            self.dismiss(guest)
-        elif received > 0:
-            piece = bytes(self._scratch[:received])
-            buffered = guest.conn.parser.unreader.buf
-            buffered.seek(0, io.SEEK_END)
-            buffered.write(piece)
-            self._look_at_head(guest, piece)
-
-    def _look_at_head(self, guest: Guest, piece: bytes) -> None:
-        """Go on with a head that is whole; `piece` is what of it is new."""
-        buffered = guest.conn.parser.unreader.buf
-        if guest.idle:
-            guest.idle = False
-            guest.until_s = time.monotonic() + self._patience.head_s
-            guest.too_late = _head_too_slow(self._patience.head_s)
-        try:
-            whole = guest.search.ends_in(piece)
-            if not whole:
-                self._hold_half(guest, buffered.tell())
-        except FramemillError as error:
-            self.refuse(guest, error)
-            return
-        if whole:
-            self.release(guest)
-            self.go_on(guest.conn)
-        elif buffered.tell() > _LONGEST_HEAD_BYTES:
-            self.refuse(guest, _too_long(buffered.getvalue()))
-
-    def _hold_half(self, guest: Guest, count: int) -> None:
-        if guest.half is None:
-            guest.half = HELD.hold(guest.address, 0, partial(self.let_go, guest))
-        guest.half.cover(count)
-
     def _drop_more(self, guest: Guest) -> None:
         # the kernel throws the bytes away and copies none; TLS has ended before (see_off)
         try:
@@ -231,13 +163,3 @@ def say_goodbye(connection: ssl.SSLSocket) -> None:
     """Tell the client that nothing follows (close_notify), as far as that can be said without waiting."""
     with contextlib.suppress(OSError, ValueError):
         connection.unwrap()
-
-
-def _too_long(head: bytes) -> FramemillError:
-    if b"\r\n" not in head:
-        return TargetTooLong(f"the first line of the request has more than {_LONGEST_HEAD_BYTES} bytes")
-    return HeadTooLarge(f"the request's head has more than {_LONGEST_HEAD_BYTES} bytes")
-
-
-def _head_too_slow(limit_s: float) -> HeadTooSlow:
-    return HeadTooSlow(f"the request's head did not come within {limit_s:g} s")

@@ -12,17 +12,23 @@ from service.wire.gathering import ended_early
 from workers.errors import BodyTooSlow, FramemillError, IncompleteBody
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from service.connections.lobby import Lobby
     from service.wire.gathered import SetAside
     from service.wire.gathering import Gathering
 
 
 class SlowBodies:
-    """Used by the main thread alone; `most_s` is the longest time that a body may take."""
+    """Used by the main thread alone; `most_s` is the longest time that a body may take.
 
-    def __init__(self, lobby: Lobby, most_s: float) -> None:
+    `go_on` takes a connection whose request can begin anew to a thread.
+    """
+
+    def __init__(self, lobby: Lobby, most_s: float, go_on: Callable[[Any], None]) -> None:
         self._lobby = lobby
         self._most_s = most_s
+        self._go_on = go_on
 
     def await_body(self, conn: Any, aside: SetAside) -> None:
         """Gather the rest of a body, then let the request begin anew with all of it."""
@@ -57,7 +63,7 @@ class SlowBodies:
         parser.mesg = None  # so that it does not look for the rest of this body
         parser.unreader.unread(aside.head + aside.body.behind)
         parser.unreader.gathered = Gathered(aside.body, parser.unreader)
-        self._lobby.go_on(guest.conn)
+        self._go_on(guest.conn)
 
 
 def body_limit_s(length: int | None, most_s: float) -> float:

@@ -70,7 +70,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
             "keepalive": settings.keepalive_s,
             "sendfile": False,
             "timeout": 30,
-            "graceful_timeout": max(1, settings.deadline_ms // 1000 + 1),
+            "graceful_timeout": settings.drain_s,
             "http_parser": "python",
             "limit_request_line": 8190,
             "forwarder_headers": "",  # SCRIPT_NAME would change the path that a proxy has allowed

@@ -25,6 +25,7 @@ from workers.isolated import isolated
 from workers.pool.handover import Handover
 from workers.supervisor.events import Event
 from workers.supervisor.exits import Exit
+from workers.supervisor.program import Command
 from workers.supervisor.supervisor import Supervisor
 from workers.this_process import keep_private
 
@@ -110,12 +111,12 @@ class _FrontStart:
         self._fds = (sock.fileno(), heirloom.fd)
         self._plan_fd = -1
 
-    def __call__(self, handover: Handover) -> tuple[list[str], dict[str, str], tuple[int, ...]]:
+    def __call__(self, handover: Handover) -> Command:
         if self._plan_fd < 0:
             self._plan_fd = os.memfd_create("framemill-plan")
             os.write(self._plan_fd, self._make_plan(handover).model_dump_json().encode())
         command = isolated("-m", "service.server.front", str(self._plan_fd))
-        return command, for_fronts(), (*self._fds, self._plan_fd)
+        return Command(command, for_fronts(), (*handover.fds, *self._fds, self._plan_fd))
 
 
 def _state_dir(settings: Settings, project: Project) -> Path:

@@ -7,44 +7,39 @@ way through the main thread would cost four wake-ups and as many trips through t
 
 from __future__ import annotations
 
-import errno
 import logging
 import selectors
 import socket
-import ssl
 import time
 from functools import partial
 from typing import Any
 
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import ThreadWorker
 
 import service.wire.gunicorn_response  # noqa: F401 - from here on gunicorn answers with one system call
-from service.connections.close_listener import let_in, shut, stop_handshakes
+from service.connections.arrivals import Arrivals
 from service.connections.handshakes import Handshakes
-from service.connections.lobby import Lobby, Patience
+from service.connections.lobby import Lobby
 from service.connections.outbox import Outbox
 from service.connections.slow_bodies import SlowBodies
+from service.connections.slow_heads import Patience, SlowHeads
+from service.threads.next_request import NextRequest
 from service.threads.repeat import answer_again
 from service.threads.thread_pool import ScarceThreads
 from service.threads.turns import Turns
-from service.wire.gathered import STEP_S, BodyPaused, SetAside, drop_gathered
+from service.wire.gathered import BodyPaused, SetAside, drop_gathered
 from service.wire.plain_body import receive_in_steps
 from service.wire.request_head import head_is_whole
 from service.wire.unsent import PlainClient
 
 _log = logging.getLogger(__name__)
 
-_WAIT_S = 2.0
 _SPARE_THREADS = 32  # never waiting for a camera: for new connections, health and the page
 _TURN_S = 0.1  # how often deadlines are looked at
 _BUSY_TURN_S = 0.002  # how soon it is seen that a thread has begun to wait for a slot or a worker
 _HEAD_S = 5.0
 _LINGER_S = 1.0  # for a request that a client is sending while the front is asked to stop
 _HANDSHAKE_S = 0.2  # for a client on the way from its SYN to its ACK
-_NO_DESCRIPTORS_S = 0.5
-_COMPLAINT_S = 1.0
-_READ_BYTES = 8192
-_ACCEPTED_AT_ONCE = 16
 
 
 class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes no types
@@ -53,9 +48,6 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._looked_at = 0.0
-        self._accept_from = 0.0
-        self._door_closes = False
-        self._complain_from = 0.0
 
     def get_thread_pool(self) -> ScarceThreads:
         """See gunicorn: made once, in the front's own process."""
@@ -63,23 +55,24 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
 
     def run(self) -> None:
         """Serve until asked to stop, then until nobody is left."""
-        patience = Patience(float(self.cfg.keepalive), _HEAD_S)
         self._turns = Turns(self.cfg.threads, _SPARE_THREADS, super().enqueue_req, PlainClient.leaves_much, self._close)
+        self._next = NextRequest(self, self._turns, self.cfg.threads - _SPARE_THREADS)
         self._outbox = Outbox(self.poller, self.app.send_s, self._close, self.app.count_cut_off)
         self._lobby = Lobby(
             self.poller,
-            patience,
-            go_on=self._turns.come,
             deliver=self._outbox.deliver,
             left=self._count_out,
             refused=self.app.count_failed,
             later=self.method_queue.defer,
         )
-        self._slow_bodies = SlowBodies(self._lobby, self.app.body_s)
+        self._arrivals = Arrivals(self, self.app.share, (self._lobby, self._outbox, self._turns), self._greet)
+        patience = Patience(float(self.cfg.keepalive), _HEAD_S)
+        self._heads = SlowHeads(self._lobby, patience, go_on=self._turns.come)
+        self._slow_bodies = SlowBodies(self._lobby, self.app.body_s, go_on=self._turns.come)
         certificates = self.app.certificates
-        self._handshakes = Handshakes(self._lobby, certificates, patience) if certificates else None
+        await_head = partial(self._heads.await_head, is_new=True)
+        self._handshakes = Handshakes(self._lobby, certificates, _HEAD_S, await_head) if certificates else None
         self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
-        self._share = self.app.share
         while self.alive and self.is_parent_alive():
             self._turn()
         self._drain()
@@ -91,18 +84,16 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
 
     def _turn(self) -> None:
         self.notify()
-        self.wait_for_and_dispatch_events(_BUSY_TURN_S if self._turns.is_waiting else self._share.patience_s(_TURN_S))
+        self.wait_for_and_dispatch_events(
+            _BUSY_TURN_S if self._turns.is_waiting else self._arrivals.patience_s(_TURN_S)
+        )
         self._turns.call()
         now_s = time.monotonic()
-        may_accept = self.alive and now_s >= self._accept_from
-        self._share.note(self.nr_conns, counts=may_accept)
-        if may_accept and not self._accepting and self._share.is_open(now_s):
-            self.set_accept_enabled(True)
-        if now_s - self._looked_at < _TURN_S:
-            return
-        self._looked_at = now_s
-        self._lobby.call_time()
-        self._outbox.call_time()
+        self._arrivals.look(now_s, is_open=self.alive)
+        if now_s - self._looked_at >= _TURN_S:
+            self._looked_at = now_s
+            self._lobby.call_time()
+            self._outbox.call_time()
 
     def _drain(self) -> None:
         """Answer who is here, and who comes while others are still here; then close the door and answer the rest."""
@@ -110,86 +101,38 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         self.set_accept_enabled(True)
         self._lobby.hurry(begun_s + _LINGER_S)
         self._turn_until(begun_s + _LINGER_S)
-        self._door_closes = self.app.closes_the_door
-        if self._door_closes:
-            for listener in self.sockets:
-                stop_handshakes(listener)
+        if self.app.closes_the_door:
+            self._arrivals.let_nobody_knock()
             handshakes_end_s = time.monotonic() + _HANDSHAKE_S
             while time.monotonic() < handshakes_end_s:  # also where nobody is here: somebody may be on the way
                 self._turn()
-        self._accept_all()
-        self.set_accept_enabled(False)
-        if self._door_closes:
-            for listener in self.sockets:
-                shut(listener)
+        self._arrivals.take_all()
+        self._arrivals.close()
         self._turn_until(begun_s + self.cfg.graceful_timeout)
         self._lobby.end()
         self._outbox.end()
 
     def _turn_until(self, end_s: float) -> None:
-        while self.nr_conns and time.monotonic() < end_s:
+        while self._arrivals.count and time.monotonic() < end_s:
             self._turn()
 
-    def _accept_all(self) -> None:
-        for listener in self.sockets:
-            while self._accepting and self._accept_one(listener):
-                pass
-
     def accept(self, listener: socket.socket) -> None:
-        """Take new connections into the lobby, some at once, for where much goes on a turn takes its time.
+        """See gunicorn: somebody knocks."""
+        self._arrivals.take_some(listener, is_open=self.alive)
 
-        They are left to a front that has fewer.
-        """
-        for _ in range(_ACCEPTED_AT_ONCE):
-            if self.alive and not self._share.is_mine(self.nr_conns):
-                self.set_accept_enabled(False)
-            if not self._accepting or not self._accept_one(listener):
-                break
-
-    def _accept_one(self, listener: socket.socket) -> bool:
-        """Returns whether there was one."""
-        if self.nr_conns >= self.worker_connections:
-            self._make_room()
-        try:
-            client, address = listener.accept()
-        except OSError as error:
-            if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
-                self._suffer(error)
-            return error.errno == errno.ECONNABORTED
-        if self._door_closes:
-            let_in(client)
-        self.nr_conns += 1
-        conn = TConn(self.cfg, PlainClient.of(client), address, listener.getsockname())
+    def _greet(self, conn: Any) -> None:
         if self._handshakes is not None:
             self._handshakes.await_hello(conn)
         else:
             conn.init()
             receive_in_steps(conn.sock)
-            self._lobby.await_head(conn, is_new=True)
-        return True
-
-    def _suffer(self, error: OSError) -> None:
-        """Let an idle connection go for who comes, and one more, for files are opened too; where none is, wait."""
-        now_s = time.monotonic()
-        found = self._make_room() and self._make_room()
-        if now_s >= self._complain_from:
-            self._complain_from = now_s + _COMPLAINT_S
-            what = "idle ones are closed for it" if found else "it has to wait"
-            _log.error("there is no descriptor for a connection: %s; %s", error, what)
-        if not found:
-            self._accept_from = now_s + _NO_DESCRIPTORS_S
-            self.set_accept_enabled(False)
-
-    def _make_room(self) -> bool:
-        """Close a connection that no thread has, of the address with most of them; returns whether there was one."""
-        places = (self._lobby, self._outbox, self._turns)
-        return max(places, key=lambda place: place.largest_crowd).make_room()  # type: ignore[attr-defined, no-any-return]
+            self._heads.await_head(conn, is_new=True)
 
     def _close(self, conn: Any) -> None:
         self._lobby.close(conn)
 
     def _count_out(self) -> None:
-        self.nr_conns -= 1
+        self._arrivals.count_out()
 
     def handle(self, conn: Any) -> Any:
         """Answer requests until the connection pauses, closes, or its thread is needed elsewhere."""
@@ -206,7 +149,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
                     return True
                 result = super().handle(conn)
             # False is closed; gunicorn's own mark for "no data yet" is neither
-            if result is not True or conn.is_http2 or conn.sock.unsent or not self._next_request_comes(conn):
+            if result is not True or conn.is_http2 or conn.sock.unsent or not self._next.comes(conn):
                 return result
 
     def _may_repeat(self, conn: Any) -> bool:
@@ -236,39 +179,6 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         if isinstance(result, SetAside):
             self._slow_bodies.await_body(conn, result)
         elif result is True:
-            self._lobby.await_head(conn)
+            self._heads.await_head(conn)
         else:
             self._lobby.see_off(conn)
-
-    def _next_request_comes(self, conn: Any) -> bool:
-        if conn.parser.unreader.buf.tell():  # it came together with the one before
-            return bool(self.alive and not self._turns.must_yield(conn))
-        if self._turns.busy_count > self.cfg.threads - _SPARE_THREADS:
-            return False
-        conn.sock.waits = True
-        give_up_s = time.monotonic() + _WAIT_S
-        while self.alive and time.monotonic() < give_up_s and not self._others_need_a_thread(conn):
-            received = _receive_some(conn)
-            if received is not None:
-                conn.sock.waits = False
-                conn.parser.unreader.buf.write(received)
-                return bool(received)  # the end is for the lobby to find
-        return False
-
-    def _others_need_a_thread(self, conn: Any) -> bool:
-        return self.tpool.are_scarce or self._turns.must_yield(conn)
-
-
-def _receive_some(conn: Any) -> bytes | None:
-    """Receive what is there, or comes within a moment: nothing at the end, None where nothing came."""
-    if isinstance(conn.sock, ssl.SSLSocket):
-        conn.sock.settimeout(STEP_S)
-    elif conn.sock.gettimeout() is not None:  # gunicorn's main thread has had it
-        conn.sock.setblocking(True)  # for a step: see wire.receive_in_steps
-    try:
-        received: bytes = conn.sock.recv(_READ_BYTES)
-    except (BlockingIOError, TimeoutError):
-        return None
-    except OSError:
-        return b""
-    return received

@@ -10,13 +10,12 @@ from typing import Any
 from gunicorn import util
 from gunicorn.http import errors as http
 
-from service.errors import problem
+from service.errors import FAULT, problem
 from service.threads.camera_threads import CameraThreads
 from service.wire.plain_body import response_head
 from service.wire.request_head import HostInvalid
 
 _log = logging.getLogger("gunicorn.error")
-_FAULT = "the server met a fault of its own; its log has the details"
 _BAD = "Bad Request"
 _FIELD = "a header field is malformed, stands twice, or contradicts another"
 _KINDS: tuple[tuple[Any, int, str, str], ...] = (
@@ -35,7 +34,7 @@ _KINDS: tuple[tuple[Any, int, str, str], ...] = (
         "Transfer-Encoding names something other than chunked; send the bytes as they are, chunked or with a length",
     ),
     # what an application would have sent is a fault of ours
-    ((http.InvalidResponseHeader, http.InvalidResponseHeaderName), 500, "Internal Server Error", _FAULT),
+    ((http.InvalidResponseHeader, http.InvalidResponseHeaderName), 500, "Internal Server Error", FAULT),
     (HostInvalid, 400, _BAD, "Host is missing or malformed; HTTP/1.1 wants the server's name or address in it, once"),
     (http.InvalidRequestLine, 400, _BAD, "the first line is not of the form METHOD TARGET HTTP/1.1, or has odd bytes"),
     (http.InvalidRequestMethod, 400, _BAD, "the method is none that HTTP knows; expected capital letters, as in POST"),
@@ -45,7 +44,7 @@ _KINDS: tuple[tuple[Any, int, str, str], ...] = (
     (http.InvalidHeader, 400, _BAD, _FIELD),
     (http.InvalidSchemeHeaders, 400, _BAD, "X-Forwarded-Proto and the like contradict each other"),
     (http.ParseException, 400, _BAD, "the request could not be read: its head is not well formed"),
-    (BaseException, 500, "Internal Server Error", _FAULT),
+    (BaseException, 500, "Internal Server Error", FAULT),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from workers.containment import limits
-from workers.containment.limits import MemoryWatch
+from workers.crew.memory_watch import MemoryWatch
 
 SECOND_NS = 10**9
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.projects import code_flow, inspect, write_project
 from workers.context.context import context_json
-from workers.context.run import MAX_OUTPUT_BYTES
+from workers.context.printed import MAX_OUTPUT_BYTES
 from workers.errors import ProjectInvalid
 from workers.flow.flow import Flow
 from workers.flow.project import load_project

@@ -126,3 +126,55 @@ def test_a_command_is_a_file(python: Path) -> None:
             [python, python.with_name("framemill"), *arguments], capture_output=True, text=True, check=True
         )
         assert said in done.stdout
+
+
+def test_a_counter_is_a_row_and_a_call(python: Path, tmp_path: Path) -> None:
+    code = code_of(python.parents[1])
+    table = code / "workers" / "memory" / "counters.py"
+    row = '    Counter("frames", "greeted", "framemill_frames_greeted", "Frames that were greeted"),\n'
+    table.write_text(table.read_text().replace('    _outcome("ok"),\n', f'    _outcome("ok"),\n{row}'))
+    story = code / "service" / "analysis" / "analyze.py"
+    call = '        self.counters.count("frames.greeted")\n        self.counters.answered('
+    story.write_text(story.read_text().replace("        self.counters.answered(", call))
+    with serving(write(tmp_path / "p", '[project]\nname = "p"\n'), python=python) as server, server.client() as client:
+        path, body = raw(np.zeros((4, 6, 3), np.uint8))
+        for _ in range(3):
+            assert client.post(path, content=body).status_code == 200
+        assert server.status()["frames"]["greeted"] == 3
+        assert "framemill_frames_greeted_total 3.0" in client.get("/metrics").text
+
+
+PAGE = """
+class Greeting:
+    def on_get(self, req, resp):
+        resp.text = f"good morning, {req.context.client}"
+
+    def on_post(self, req, resp):
+        resp.text = "changed"
+"""
+
+
+def test_a_route_is_a_row(python: Path, tmp_path: Path) -> None:
+    code = code_of(python.parents[1])
+    (code / "service" / "api" / "greeting.py").write_text(PAGE)
+    app = code / "service" / "server" / "app.py"
+    row = '    yield Route("/greeting", Greeting(), changes=Scope.ADMIN)\n    yield Route("/livez"'
+    with_row = app.read_text().replace('    yield Route("/livez"', row)
+    app.write_text(
+        with_row.replace(
+            "from service.api.health", "from service.api.greeting import Greeting\nfrom service.api.health"
+        )
+    )
+    project = write(tmp_path / "p", '[project]\nname = "p"\n')
+    keys = tmp_path / "keys.toml"
+    command = [python, python.with_name("framemill"), "keys", "add", "cam", "--scope", "analyze", "--file", keys]
+    made = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout
+    key = re.search(r"fm_\S+", made)
+    assert key is not None
+    with serving(project, "--keys-file", str(keys), python=python) as server, server.client() as client:
+        asked = {"Authorization": f"Bearer {key[0]}"}
+        assert client.get("/greeting").status_code == 401
+        assert client.get("/greeting", headers=asked).text == "good morning, cam"
+        assert client.post("/greeting", headers=asked).status_code == 403
+        elsewhere = {**asked, "Origin": "http://elsewhere.example"}
+        assert client.post("/greeting", headers=elsewhere).json()["detail"].startswith("this can be asked for by")

@@ -20,28 +20,16 @@ READERS = ("bounded_stream", "stream", "unreader", "reader", "wsgi.input")  # th
 
 # (module, function, call): what keeps it from waiting for as long as a client likes
 ALLOWED = {
-    (
-        "service.wire.gathering",
-        "receive_into",
-        "recv_into",
-    ): "SO_RCVTIMEO, settimeout, or non-blocking",
+    ("service.wire.gathering", "receive_into", "recv_into"): "SO_RCVTIMEO, settimeout, or non-blocking",
     ("service.connections.handshakes", "_begin", "recv"): "non-blocking: the lobby's (Guests.stay)",
     ("service.connections.handshakes", "_step", "do_handshake"): "non-blocking: the lobby's",
     ("service.connections.lobby", "_drop_more", "recv_into"): "non-blocking: the lobby's",
     ("service.connections.lobby", "say_goodbye", "unwrap"): "non-blocking: see_off sets it",
-    (
-        "service.threads.camera_threads",
-        "_accept_one",
-        "accept",
-    ): "listeners are non-blocking: gunicorn's",
-    ("service.threads.camera_threads", "_receive_some", "recv"): "SO_RCVTIMEO, or settimeout",
+    ("service.connections.arrivals", "_take_one", "accept"): "listeners are non-blocking: gunicorn's",
+    ("service.threads.next_request", "_receive_some", "recv"): "SO_RCVTIMEO, or settimeout",
     ("service.threads.repeat", "answer_again", "unreader.read"): "only what is buffered: a thread gets whole heads",
     ("service.wire.request_head", "parse", "unreader.read"): "only what is buffered: a thread gets whole heads",
-    (
-        "service.wire.plain_body",
-        "_receive_rest",
-        "take",
-    ): "SO_RCVTIMEO: exchange.receive_into, or exchange.c",
+    ("service.wire.plain_body", "_receive_rest", "take"): "SO_RCVTIMEO: exchange.receive_into, or exchange.c",
     ("workers.pool.exchange", "receive_into", "recv_into"): "SO_RCVTIMEO: the socket is one that wire.receive_in_steps",
 }
 # what speaks with others than clients: the command line, which has timeouts of its own, and files that are no sockets

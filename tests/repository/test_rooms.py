@@ -42,6 +42,7 @@ OPENCV = {
     "workers.context",
     "workers.pictures",
     "workers.worker",
+    "workers.programs",
 }
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import select
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from workers.pool.handover import Handover
 from workers.pool.pool import Pool
 from workers.settings import PoolSettings
 from workers.supervisor.events import Event
+from workers.supervisor.program import Command, Ends, ProgramPlan
 from workers.supervisor.successor import Started
 
 _WAITING_FRONT = """
@@ -31,11 +34,17 @@ signal.pause()
 
 
 @contextmanager
-def processes_pool(project: Path, settings: PoolSettings) -> Iterator[Pool]:
-    """A supervisor with real workers in a child, and this process as its only front."""
+def processes_pool(
+    project: Path, settings: PoolSettings, beside: Sequence[tuple[str, str, list[str]]] = ()
+) -> Iterator[Pool]:
+    """A supervisor with real workers in a child, and this process as its only front.
+
+    `beside` are programs: the name of each, when it ends, and its command line.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     arguments = [str(project), settings.model_dump_json(), str(theirs.fileno())]
-    child = subprocess.Popen([sys.executable, __file__, *arguments], pass_fds=[theirs.fileno()])
+    environment = {**os.environ, "BESIDE": json.dumps(beside)}
+    child = subprocess.Popen([sys.executable, __file__, *arguments], pass_fds=[theirs.fileno()], env=environment)
     theirs.close()
     try:
         message, fds, _, _ = socket.recv_fds(ours, 65536, 253)
@@ -98,9 +107,10 @@ def _supervise(project: Path, settings: PoolSettings, link: socket.socket) -> in
     if step := os.environ.get("SIGNAL_AT"):
         _signal_at(step, int(os.environ["SIGNAL"]), project)
 
-    def front_command(handover: Handover) -> tuple[list[str], dict[str, str], tuple[int, ...]]:
+    def front_command(handover: Handover) -> Command:
         socket.send_fds(link, [handover.model_dump_json().encode()], list(handover.fds))
-        return [sys.executable, "-c", _WAITING_FRONT, str(handover.supervisor_fd)], dict(os.environ), ()
+        line = [sys.executable, "-c", _WAITING_FRONT, str(handover.supervisor_fd)]
+        return Command(line, dict(os.environ), handover.fds)
 
     def announce(event: Event, _: int) -> None:
         if event is Event.READY:
@@ -114,6 +124,10 @@ def _supervise(project: Path, settings: PoolSettings, link: socket.socket) -> in
         announce=announce,
         tend=lambda: None,
         start_successor=_no_successor,
+        beside=[
+            ProgramPlan(name, partial(Command, line, dict(os.environ), ()), Ends[ends])
+            for name, ends, line in json.loads(os.environ["BESIDE"])
+        ],
     ).run()
 
 

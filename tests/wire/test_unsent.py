@@ -18,8 +18,9 @@ from gunicorn import util
 from gunicorn.config import Config
 from gunicorn.workers.gthread import TConn
 
-from service.connections.lobby import Lobby, Patience
+from service.connections.lobby import Lobby
 from service.connections.outbox import Outbox
+from service.connections.slow_heads import Patience, SlowHeads
 from service.wire.holdings import Holdings
 from service.wire.unsent import Outgoing, PlainClient
 
@@ -40,8 +41,6 @@ class _Front:
         self.outbox = Outbox(self.poller, 10.0, self._close, lambda: self.ended.append("cut"))
         self.lobby = Lobby(
             self.poller,
-            Patience(5.0, 5.0),
-            go_on=pytest.fail,
             deliver=self.outbox.deliver,
             left=lambda: self.ended.append("left"),
             refused=lambda _: self.ended.append("refused"),
@@ -248,7 +247,7 @@ def test_a_request_refused_in_the_lobby_has_its_answer_behind_what_is_still_on_i
     while line.ours.take(b"x" * 1000) or poll.poll(300):  # until the kernel is full, though nothing waits with us
         pass
     line.conn.init()
-    front.lobby.await_head(line.conn)
+    SlowHeads(front.lobby, Patience(5.0, 5.0), go_on=pytest.fail).await_head(line.conn)
     line.theirs.send(b"G\n")
     front.run_until(lambda: front.ended)
     assert line.ours.unsent is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import resource
@@ -11,15 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workers.errors import ProjectInvalid
+from workers.settings import MIB
 
 if TYPE_CHECKING:
     from workers.settings import PoolSettings
 
-_log = logging.getLogger(__name__)
-
-_FIRST_TO_GO = 900  # of -1000 to 1000; see proc(5), oom_score_adj
-_THEN_TO_GO = 300
-_LAST_TO_GO = -900
 _WEIGH_S = 0.01  # whoever takes a large part of its memory takes longer to touch it
 _LOOK_S = 0.05
 _LOOK_FRAMES = 64  # counting in /proc takes about 12 us
@@ -29,68 +24,7 @@ _FULL = 0.5  # of what loading has left: there is room for the frames until its 
 _LEAST_FREE = 0.25  # of the limit, once the project is loaded and the largest frame copied
 _MORE_DESCRIPTORS = 256
 _MORE_THREADS = 64
-_KILL_LASTS_NS = 3_000_000_000  # from being chosen to having ended: gigabytes are given back first
 _PAGE_BYTES = resource.getpagesize()
-MIB = 1 << 20
-
-
-def be_first_to_go() -> None:
-    """Have the kernel choose this process before all others of the server where memory runs out."""
-    _set_score(_FIRST_TO_GO)
-
-
-def go_after_workers() -> None:
-    """Have the kernel choose workers before this process: a template, whose memory they share."""
-    _set_score(_THEN_TO_GO)
-
-
-def be_last_to_go() -> None:
-    """The opposite, for the supervisor and the fronts; takes a privilege that not every server has."""
-    _set_score(_LAST_TO_GO)
-
-
-def _set_score(score: int) -> None:
-    try:
-        Path("/proc/self/oom_score_adj").write_text(str(score), "ascii")
-    except OSError as error:
-        _log.debug("oom_score_adj stays as it is: %s", error)
-
-
-class MemoryWatch:
-    """Tells a worker that the kernel killed for memory from one that somebody else killed.
-
-    The kernel counts such kills for the whole machine: only those of the last few seconds can be that of a worker that
-    has just ended, and each can be that of one worker.
-    """
-
-    def __init__(self) -> None:
-        self._settled = self._recent = _out_of_memory_kills()
-        self._next_ns = 0
-
-    def tick(self, now_ns: int) -> None:
-        """Let kills that are older than a few seconds be those of other processes."""
-        if now_ns >= self._next_ns:
-            self._next_ns = now_ns + _KILL_LASTS_NS
-            self._settled, self._recent = max(self._settled, self._recent), _out_of_memory_kills()
-
-    def ran_out(self) -> bool:
-        """Whether the kernel has ended a process of this machine for memory, and no other worker was that one."""
-        if _out_of_memory_kills() <= self._settled:
-            return False
-        self._settled += 1
-        return True
-
-
-def _out_of_memory_kills() -> int:
-    try:
-        statistics = Path("/proc/vmstat").read_text("ascii")
-    except OSError:  # no descriptor left
-        return 0
-    for line in statistics.splitlines():
-        name, _, value = line.partition(" ")
-        if name == "oom_kill":
-            return int(value)
-    return 0
 
 
 def data_bytes() -> int:

@@ -11,7 +11,7 @@ import logging
 import os
 import selectors
 import signal
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -159,6 +159,17 @@ class Hiring:
                 _log.error("the template %d does not fork; it is killed and made again", template.pid)
                 template.kill()
             template.watch(now_ns)
+
+    def watch_loading(self, members: Iterable[Member], now_ns: int) -> None:
+        """End workers that take too long to load the project by themselves; raises BootFailed for a new version."""
+        boot_ms = self._house.settings.boot_ms
+        for member in members:
+            if member.report_fd >= 0 and not member.said_why and now_ns - member.born_ns > boot_ms * 1_000_000:
+                os.kill(member.pid, signal.SIGKILL)  # it does not look at its lifeline while it loads
+                member.said_why = True
+                if not member.retired:
+                    standing = self.template(member.project).standing
+                    standing.failed(f"a worker did not load the project within {boot_ms} ms (boot_ms)")
 
     def give_up(self, project: Project) -> list[Member]:
         """Let the template of this version go; returns the workers of it that are on their way."""

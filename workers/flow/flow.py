@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from workers.context.context import complete, new_context
 from workers.context.image_and_heat import combined_heat, usable_image
-from workers.context.run import Context, Printed, Run, Stage, run_stages
+from workers.context.printed import Printed
+from workers.context.run import Context, Run, Stage, run_stages
 from workers.errors import FramemillError, ProjectInvalid
 from workers.modules.base import ModuleSurroundings, blame_image, prepared_by
 from workers.modules.project_files import ProjectFiles

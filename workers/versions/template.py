@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from workers.containment import streams as outlet
 from workers.containment.descriptors import Ours
-from workers.containment.limits import go_after_workers
-from workers.this_process import die_with_parent, keep_private
+from workers.this_process import die_with_parent, go_after_workers, keep_private
 from workers.versions import wire
 from workers.versions.guard import protect
 from workers.worker.preload import calm_down

@@ -20,7 +20,7 @@ import orjson
 
 from workers.admission.pace import Pace
 from workers.containment import streams as outlet
-from workers.containment.limits import Growth, be_first_to_go, data_bytes, limit_memory
+from workers.containment.limits import Growth, data_bytes, limit_memory
 from workers.containment.surroundings import Surroundings
 from workers.errors import FramemillError
 from workers.memory.arena import keep_from_children, map_part
@@ -28,7 +28,7 @@ from workers.memory.control import ControlPage, WorkerRow
 from workers.memory.slot import headers
 from workers.memory.slot_memory import SlotMemory
 from workers.pool.channel import Inbox, told_to_go
-from workers.this_process import die_with_new_parent, keep_private
+from workers.this_process import be_first_to_go, die_with_new_parent, keep_private
 from workers.worker.inspector import Inspector
 from workers.worker.newest import Newest
 from workers.worker.runner import Runner

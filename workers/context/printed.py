@@ -1,0 +1,58 @@
+"""What user code prints while a frame is inspected: bounded, and never an error of the frame."""
+
+from __future__ import annotations
+
+import io
+from typing import NamedTuple
+
+MAX_OUTPUT_BYTES = 64 * 1024  # of each of stdout and stderr: more is a mistake in a flow that runs all day
+
+
+class BoundedText(io.TextIOBase):
+    """What user code prints: the first MAX_OUTPUT_BYTES of it, and whether there was more."""
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+        self._cut = False
+
+    def write(self, text: str) -> int:
+        """Keep what still fits; what UTF-8 cannot hold is kept as an escape."""
+        if not isinstance(text, str):
+            msg = f"write() takes text, got {type(text).__name__}"
+            raise TypeError(msg)
+        room = MAX_OUTPUT_BYTES - len(self._kept)
+        encoded = text[: room + 1].encode("utf-8", "backslashreplace")
+        self._cut = self._cut or len(encoded) > room
+        self._kept += encoded[:room]
+        return len(text)
+
+    def writable(self) -> bool:
+        """Say yes, as a text stream does."""
+        return True
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was printed, and more could be."""
+        return not self._kept and not self.closed
+
+    def text(self) -> str:
+        """Return what was kept, with a mark at its end where there was more."""
+        kept = self._kept.decode("utf-8", "ignore")
+        return f"{kept}\n[cut: more than {MAX_OUTPUT_BYTES} bytes were printed]\n" if self._cut else kept
+
+
+class Printed(NamedTuple):
+    """The two streams of user code; those in which nothing was printed serve the next frame too."""
+
+    stdout: BoundedText
+    stderr: BoundedText
+
+    @classmethod
+    def fresh(cls) -> Printed:
+        """Two empty ones."""
+        return cls(BoundedText(), BoundedText())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was printed to either."""
+        return self.stdout.is_empty and self.stderr.is_empty

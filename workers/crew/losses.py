@@ -1,0 +1,89 @@
+"""Workers that are lost: those that hang or write at random are ended, and what they leave behind is seen to."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from workers.containment.orphans import end_group
+from workers.crew import rescue
+from workers.crew.breaker import Breaker
+from workers.crew.member import Member, doubted, silent
+from workers.crew.memory_watch import MemoryWatch
+from workers.crew.overrun import Overrun
+from workers.memory.control import Control, WorkerRow
+from workers.memory.slot import headers
+
+if TYPE_CHECKING:
+    from workers.memory.arena import ArenaFile
+    from workers.memory.control import ControlPage
+    from workers.pool.channel import Channel
+    from workers.settings import PoolSettings
+
+_log = logging.getLogger(__name__)
+
+
+class Losses:
+    """Looks after `members`, the crew's, and after frames that nobody runs any more."""
+
+    def __init__(
+        self,
+        settings: PoolSettings,
+        arena: ArenaFile,
+        low: memoryview,
+        *,
+        channel: Channel,
+        control: ControlPage,
+        members: Mapping[int, Member],
+    ) -> None:
+        self.breaker = Breaker(control, settings.broken_flow_pause_ms)
+        self._members = members
+        self._control = control
+        self._channel = channel
+        self._headers = headers(low, arena.geometry)
+        self._overrun = Overrun(self._headers, control, settings.run_ms)
+        self._lost = rescue.LostJobs(self._headers, channel)
+        self._memory = MemoryWatch()
+        self._orphaned: set[int] = set()
+
+    def watch(self, pids: set[int], now_ns: int) -> None:
+        """End what is overdue or deaf, announce what was lost; `pids` are the crew's. Called at every tick."""
+        self.breaker.tick(now_ns)
+        self._memory.tick(now_ns)
+        self._overrun.watch(self._members.values(), now_ns)
+        self._orphaned = rescue.end_orphaned(self._headers, self._channel, pids, self._orphaned)
+        longest_wait_ns = self._lost.announce_again(now_ns)
+        for member in silent(self._members.values(), self._control.workers, now_ns, longest_wait_ns):
+            if not rescue.runs_a_frame(self._headers, member.pid):
+                _kill(member, "it is idle and does not look for frames")
+        for member in doubted(self._members, self._control.fronts):
+            _kill(member, "it left an answer that cannot be right")
+
+    def reap(self, member: Member) -> int:
+        """Take note of a worker's end, and see to what it ran; returns its wait status."""
+        end_group(member.pid)
+        _, status = os.waitpid(member.pid, 0)
+        row = self._control.workers[member.row]
+        row[WorkerRow.PID] = row[WorkerRow.BUSY] = 0
+        by_signal = os.WIFSIGNALED(status)
+        death = rescue.Death(
+            member.pid,
+            repeatable=by_signal and member.project.idempotent,
+            for_time_ns=self._overrun.run_ns if member.killed_for_time else 0,
+            for_memory=os.WTERMSIG(status) == signal.SIGKILL and self._memory.ran_out(),
+        )
+        rescue.after_death(self._headers, self._channel, death, self.breaker.crashed)
+        if not member.retired:
+            self._control.words[Control.WORKER_DEATHS] += 1
+            # the signal before the kill has ended it
+            self._control.words[Control.OVERDUE_KILLS] += member.late_ns > 0
+        return status
+
+
+def _kill(member: Member, why: str) -> None:
+    _log.warning("worker %d is killed: %s", member.pid, why)
+    member.killed_for_time = True
+    os.kill(member.pid, signal.SIGKILL)

@@ -1,0 +1,86 @@
+"""A project tried on pictures without a server: what tests of a project's own code call (docs/code.md).
+
+from workers.programs.trying import TriedProject
+
+project = TriedProject("/etc/framemill/project")
+assert project.inspect("good_part.png").context["result"]
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import cv2
+import numpy as np
+import orjson
+
+from workers.flow.project import load_project
+from workers.pool.job import Encoding, Job, ResponseType
+from workers.settings import MIB, PoolSettings
+from workers.worker.inspector import FrameMemory, Inspector
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_FORMATS = {1: "Mono8", 3: "BGR8"}
+
+
+class Tried(NamedTuple):
+    """What a client would have had: the context, and the annotated picture, (h, w, 3) BGR uint8."""
+
+    context: dict[str, Any]
+    annotated: NDArray[np.uint8]
+
+
+class TriedProject:
+    """A project, loaded as a worker loads it, in this process and from the folder itself.
+
+    `settings` are those that a worker looks at: limits of time, context and images.
+
+    Raises:
+        ProjectInvalid: the project has mistakes, or its code cannot be imported.
+    """
+
+    def __init__(self, folder: Path | str, **settings: Any) -> None:
+        self._settings = PoolSettings(**settings)
+        project = load_project(Path(folder))
+        os.environ["FRAMEMILL_DATA"] = str(project.data)
+        self._inspector = Inspector.prepare(project, self._settings)
+        self._reply = bytearray(self._settings.max_reply_mib * MIB)
+
+    def inspect(self, picture: Path | str | NDArray[np.uint8], data: str = "") -> Tried:
+        """Inspect a file, or pixels: (h, w) grey or (h, w, 3) BGR, uint8; `data` is what a client sends with it.
+
+        Raises FramemillError where a client would have had an error instead of a context.
+        """
+        job, frame = _asked(picture, data)
+        now_ns = time.monotonic_ns()
+        memory = FrameMemory(
+            request=memoryview(frame),
+            reply=memoryview(self._reply),
+            accepted_ns=now_ns,
+            deadline_ns=now_ns + self._settings.run_ms * 1_000_000,
+            newest=nullcontext,
+        )
+        answer = self._inspector.answer(job, memory)
+        drawn = np.frombuffer(self._reply, np.uint8, answer.image_bytes)
+        context = self._reply[answer.image_bytes : answer.image_bytes + answer.json_bytes]
+        annotated: NDArray[np.uint8] = cv2.imdecode(drawn, cv2.IMREAD_COLOR)  # type: ignore[assignment]  # a PNG of ours
+        return Tried(orjson.loads(bytes(context)), annotated)
+
+
+def _asked(picture: Path | str | NDArray[np.uint8], data: str) -> tuple[Job, bytes]:
+    response = ResponseType.ANNOTATED_IMAGE
+    if isinstance(picture, Path | str):
+        return Job(encoding=Encoding.ENCODED, response=response, data=data), Path(picture).read_bytes()
+    channels = 1 if picture.ndim == 2 else picture.shape[2]
+    if picture.dtype != np.uint8 or channels not in _FORMATS:
+        msg = f"a picture is (h, w) grey or (h, w, 3) BGR of uint8, got {picture.shape} of {picture.dtype}"
+        raise ValueError(msg)
+    height, width = picture.shape[:2]
+    job = Job(response=response, width=width, height=height, pixel_format=_FORMATS[channels], data=data)
+    return job, picture.tobytes()
