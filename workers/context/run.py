@@ -9,11 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workers.context.printed import Printed
 from workers.errors import DeadlineExceeded, FrameCancelled
 from workers.text import shown
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MAX_ERRORS = 100  # a broken list of ten thousand rectangles is one mistake, not ten thousand
 
@@ -24,7 +28,9 @@ Context = dict[str, Any]
 class Run:
     """One frame's way through the flow. Its times are CLOCK_MONOTONIC.
 
-    `stage` is the module at work, None outside of all; `image_from` the code file that put the image there.
+    `stage` is the module at work, None outside of all; `image_from` the code file that put the image there. `placement`
+    says how the image lies in the frame that came in (placement.py), None where it is that or nobody has said;
+    `frame_px` is that frame's height and width.
     `damaged` says that the frame's file was, and the setting `lenient` let it in; `notes` say what was odd about it and
     changed no pixel. `wanted` tells whether anybody waits.
     """
@@ -36,6 +42,8 @@ class Run:
     errors: list[dict[str, Any]]
     stage: Stage | None = None
     image_from: str | None = None
+    placement: NDArray[np.float64] | None = None
+    frame_px: tuple[int, int] = (0, 0)
     damaged: bool = False
     notes: Sequence[str] = ()
     wanted: Callable[[], bool] | None = None

@@ -84,6 +84,7 @@ class Flow:
         """
         run = Run.start(deadline_ns, started_ns, self._streams.pop() if self._streams else None)
         run.wanted = wanted
+        run.frame_px = image.shape[0], image.shape[1]
         frame = image
         if image.flags.writeable:
             frame = image.view()
@@ -96,7 +97,8 @@ class Flow:
             run.notes = notes
             context["notes"] = [*notes]
         run_stages(self._stages, context, run)
-        final = _final_image(context, frame, run)
+        # where a module has said how its image lies in the frame, what was found is shown on that frame
+        final = frame if run.placement is not None else _final_image(context, frame, run)
         height, width = final.shape[:2]
         heat = combined_heat(context.get("heatmaps", []), (height, width), run.note)
         whole = complete(context, run, height, width, self._version)

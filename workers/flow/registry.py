@@ -14,7 +14,9 @@ from importlib.metadata import EntryPoint, entry_points
 
 from workers.modules.code.options import CodeOptions
 from workers.modules.kind import ModuleKind
+from workers.modules.mask.options import MaskOptions
 from workers.modules.parallel.options import ParallelOptions
+from workers.modules.preprocess.options import PreprocessOptions
 from workers.modules.reference.options import ReferenceOptions
 
 _log = logging.getLogger(__name__)
@@ -23,7 +25,9 @@ GROUP = "framemill.modules"
 
 OURS: Mapping[str, ModuleKind] = {
     "code": ModuleKind(CodeOptions, "workers.modules.code.module", runs_user_code=True),
+    "mask": ModuleKind(MaskOptions, "workers.modules.mask.module"),
     "parallel": ModuleKind(ParallelOptions, "workers.modules.parallel.module"),
+    "preprocess": ModuleKind(PreprocessOptions, "workers.modules.preprocess.module"),
     "reference": ModuleKind(ReferenceOptions, "workers.modules.reference.module", source_type="UNSUPERVISED"),
 }
 

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from workers.context.image_and_heat import usable_image
+from workers.context.placement import composed, heat_in_frame, rectangle_in_frame
 from workers.context.rectangles import complete_rectangles
 from workers.errors import DeadlineExceeded, FrameCancelled, FramemillError
 from workers.text import shown, type_name
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from workers.context.placement import Matrix
     from workers.context.run import Context, Run, Stage
     from workers.modules.project_files import ProjectFiles
 
@@ -67,6 +73,58 @@ def prepared_by(
     return module
 
 
+def reshaping(
+    change: Callable[[Context], tuple[NDArray[np.uint8], Matrix | None]], surroundings: ModuleSurroundings
+) -> Callable[[Context, Run], bool]:
+    """Wrap what puts another image in the place of the one that is there, and says how it lies on that.
+
+    `change` returns the image, (h, w) or (h, w, 3) BGR uint8, and its placement on the one before (placement.py); None
+    where every pixel stays where it was.
+    """
+
+    def call(context: Context, run: Run) -> bool:
+        placements: list[Matrix] = []
+
+        def put(context: Context) -> None:
+            context["image"], placement = change(context)
+            if placement is not None:
+                placements.append(placement)
+
+        worked = on_context(put, surroundings)(context, run)
+        for placement in placements:
+            run.placement = composed(run.placement, placement)
+        return worked
+
+    return call
+
+
+def bring_to_frame(context: Context, run: Run, known: Mapping[int, object]) -> None:
+    """Bring what a module has found in a moved image to the frame; `known` was there before it."""
+    if run.placement is None:
+        return
+    for key, moved in (("detectedRectangles", _moved_rectangle), ("heatmaps", _moved_heat)):
+        found = context.get(key)
+        if isinstance(found, list):
+            context[key] = [each if id(each) in known else moved(each, run) for each in found]
+
+
+def what_is_there(context: Context) -> dict[int, object]:
+    """Rectangles and heatmaps that are there, and are of the frame already, by their ids: kept, so that no other gets one."""
+    lists = (context.get("detectedRectangles"), context.get("heatmaps"))
+    return {id(each): each for found in lists if isinstance(found, list | tuple) for each in found}
+
+
+def _moved_rectangle(rectangle: Any, run: Run) -> Any:
+    assert run.placement is not None
+    return rectangle_in_frame(rectangle, run.placement) if isinstance(rectangle, dict) else rectangle
+
+
+def _moved_heat(heat: Any, run: Run) -> Any:
+    assert run.placement is not None
+    is_heat = isinstance(heat, np.ndarray) and heat.ndim == 2 and heat.dtype.kind in "fbu"
+    return heat_in_frame(heat, run.placement, *run.frame_px) if is_heat else heat
+
+
 def on_context(inspect: Callable[[Context], None], surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:
     """Wrap what wants a context alone: it finds what it relies on there, and its rectangles are completed.
 
@@ -76,7 +134,7 @@ def on_context(inspect: Callable[[Context], None], surroundings: ModuleSurroundi
     def call(context: Context, run: Run) -> bool:
         if not _usable(context, run):
             return False
-        others, known = context["errors"], {id(rectangle) for rectangle in context["detectedRectangles"]}
+        others, known = context["errors"], what_is_there(context)
         told: list[dict[str, Any]] = []
         context["errors"] = told
         try:
@@ -93,9 +151,10 @@ def on_context(inspect: Callable[[Context], None], surroundings: ModuleSurroundi
         for entry in told:
             run.note(**entry)
         rectangles = context["detectedRectangles"]
-        if not all(id(each) in known or (isinstance(each, dict) and "source" in each) for each in rectangles):
+        if not all(id(each) in known for each in rectangles):
             whole = complete_rectangles(rectangles, surroundings.id, surroundings.source_type, run.note)
             context["detectedRectangles"] = whole
+        bring_to_frame(context, run, known)
         return not told
 
     return call

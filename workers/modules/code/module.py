@@ -25,9 +25,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from workers.context.placement import composed, usable_matrix
 from workers.context.rectangles import complete_rectangles
 from workers.context.run import Context, Run
 from workers.errors import ProjectInvalid
+from workers.modules.base import bring_to_frame, what_is_there
 from workers.modules.code.user_code import UserCode, UserCodeError
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class CodeModule:
         lent = self._lend(given)
         if lent is not given:
             context["image"] = lent
+        known = what_is_there(context) if run.placement is not None else {}
         worked = self._call(context, lent, run)
         image = context.get("image")
         if image is not lent:
@@ -73,7 +76,20 @@ class CodeModule:
         if isinstance(rectangles, list | tuple) and rectangles:
             source = self.item["id"], self.item["type"]
             context["detectedRectangles"] = complete_rectangles(rectangles, *source, run.note)
-        return worked
+        bring_to_frame(context, run, known)
+        return self._placed(context, run) and worked
+
+    @staticmethod
+    def _placed(context: Context, run: Run) -> bool:
+        """Take what code says of how the image that it left lies on the one before."""
+        if "placement" not in context:
+            return True
+        try:
+            run.placement = composed(run.placement, usable_matrix(context.pop("placement")))
+        except ValueError as error:
+            run.note(f"context['placement'] {error}")
+            return False
+        return True
 
     def _call(self, context: Context, image: object, run: Run) -> bool:
         subject = image if self.how.takes_image else context

@@ -51,6 +51,7 @@ def _run_branches(stages: Sequence[Sequence[Stage]], context: Context, run: Run)
     worked = True
     branches: list[_Branch] = []
     made_before = made_by_first = run.image_from
+    placed_before = placed_by_first = run.placement
     for own_stages in stages:
         try:
             branch = _Branch.of(context)
@@ -59,10 +60,11 @@ def _run_branches(stages: Sequence[Sequence[Stage]], context: Context, run: Run)
             return False
         worked = run_stages(own_stages, branch.context, run) and worked
         branch.tidy(run)
-        made_by_first = made_by_first if branches else run.image_from
-        run.image_from = made_before
+        if not branches:
+            made_by_first, placed_by_first = run.image_from, run.placement
+        run.image_from, run.placement = made_before, placed_before
         branches.append(branch)
-    run.image_from = made_by_first
+    run.image_from, run.placement = made_by_first, placed_by_first
     _join(context, branches)
     return worked
 

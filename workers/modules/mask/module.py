@@ -1,0 +1,76 @@
+"""The module `mask`: what lies outside of the parts that count is painted over.
+
+    [[flow]]
+    module = "mask"
+    keep = [[[100, 100], [500, 100], [500, 400], [100, 400]]]
+
+Polygons are those of the image that the module gets, corners at the upper left of their pixels. A mask that is an image
+must have its size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+import cv2
+import numpy as np
+
+from workers.errors import ImageInvalid, ProjectInvalid
+from workers.modules.base import reshaping
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from workers.context.placement import Matrix
+    from workers.context.run import Context, Run
+    from workers.modules.base import ModuleSurroundings
+    from workers.modules.mask.options import MaskOptions
+
+_FRACTION_BITS = 4  # corners are drawn to a sixteenth of a pixel
+
+
+def prepare(options: MaskOptions, surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:
+    """Return the module, ready to run on contexts; raises ProjectInvalid where its image cannot be read."""
+    masks: dict[tuple[int, int], NDArray[np.uint8]] = {}
+    drawn = _read(surroundings, options.image) if options.image else None
+
+    def hidden(shape: tuple[int, int]) -> NDArray[np.uint8]:
+        """What does not count, (h, w): 255 there, 0 elsewhere; for the last size of images it is kept."""
+        if shape not in masks:
+            masks.clear()
+            masks[shape] = _outside(options, shape) if drawn is None else _fitting(drawn, shape)
+        return masks[shape]
+
+    def change(context: Context) -> tuple[NDArray[np.uint8], Matrix | None]:
+        image = cast("NDArray[np.uint8]", context["image"]).copy()
+        image[hidden(image.shape[:2]) > 0] = options.fill
+        return image, None
+
+    return reshaping(change, surroundings)
+
+
+def _outside(options: MaskOptions, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    found = np.full(shape, 255 if options.keep else 0, np.uint8)
+    for polygons, value in ((options.keep, 0), (options.drop, 255)):
+        for polygon in polygons:
+            # corners are edges of pixels, OpenCV's are their centres
+            points = np.rint((np.array(polygon) - 0.5) * (1 << _FRACTION_BITS)).astype(np.int32)
+            cv2.fillPoly(found, [points], value, shift=_FRACTION_BITS)
+    return found
+
+
+def _read(surroundings: ModuleSurroundings, name: str) -> NDArray[np.uint8]:
+    encoded = np.frombuffer((surroundings.folder / name).read_bytes(), np.uint8)
+    image = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE) if len(encoded) else None
+    if image is None:
+        msg = f"image: {name} is no image that can be read"
+        raise ProjectInvalid(msg)
+    return np.where(np.asarray(image) == 0, np.uint8(255), np.uint8(0))
+
+
+def _fitting(mask: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    if mask.shape != shape:
+        msg = f"the mask has {mask.shape[1]} x {mask.shape[0]} px, the image {shape[1]} x {shape[0]}"
+        raise ImageInvalid(msg)
+    return mask
