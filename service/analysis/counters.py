@@ -25,7 +25,7 @@ class Counters:
 
     def __init__(self, row: memoryview) -> None:
         self._row = row
-        self._sums = row[_FROM:_TO]
+        self._sums = row[_FROM:_TO].cast("B")
         self._lock = threading.Lock()
 
     def answered(self, reply: Reply, received_bytes: int, wait_ns: int, receive_ns: int) -> None:
@@ -34,9 +34,8 @@ class Counters:
         with self._lock:
             self._row[_VERDICTS[reply.verdict]] += 1
             frames, all_bytes, waiting, receiving, decoding, flowing, encoding = _SUMS.unpack_from(self._sums)
-            _SUMS.pack_into(
-                self._sums,
-                0,
+            # not pack_into, which writes zeros first: another front may be looking
+            self._sums[:] = _SUMS.pack(
                 frames + 1,
                 all_bytes + received_bytes,
                 waiting + wait_ns + queue_ns,

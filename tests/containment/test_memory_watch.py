@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workers.containment import limits
+from workers.crew import memory_watch
 from workers.crew.memory_watch import MemoryWatch
 
 SECOND_NS = 10**9
@@ -14,7 +14,7 @@ SECOND_NS = 10**9
 def counted_kills(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Each entry is a process that the kernel has killed for memory."""
     kills: list[int] = []
-    monkeypatch.setattr(limits, "_out_of_memory_kills", lambda: len(kills))
+    monkeypatch.setattr(memory_watch, "_out_of_memory_kills", lambda: len(kills))
     return kills
 
 

@@ -25,7 +25,7 @@ class Line:
     def __init__(self, server: Server, copy: Path) -> None:
         self.server = server
         self.pid = server.process.pid
-        self._health = copy / "service" / "health.py"
+        self._health = copy / "service" / "api" / "health.py"
         self._good = self._health.read_text()
         self._version = 0
 

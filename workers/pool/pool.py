@@ -17,6 +17,7 @@ where no worker has begun it; else its slot stays its client's until the worker 
 from __future__ import annotations
 
 import os
+import struct
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from workers.memory.slot import Header
     from workers.pool.lease import Dispatch
 
+_LAST = struct.Struct("3Q")  # what /last_image shows, written at once
 _LIMBO_CHECK_S = 0.005
 _LIMBO_LOOK_S = 0.1  # how soon it is seen that there is something in it now
 LONGEST_LINE = 96  # each of them is a thread that waits
@@ -77,6 +79,7 @@ class Pool:
         self.control.check()
         self.request_bytes = geometry.request_bytes
         self.row = self.control.fronts[front]
+        self._last = self.row[FrontRow.LAST_SLOT : FrontRow.LAST_DONE_NS + 1].cast("B")
         self.slots = geometry.slots_per_front
         # whoever was this front before may still be on its way out
         hold_front(arena.fd, front)
@@ -227,10 +230,9 @@ class Pool:
         self.row[FrontRow.DOUBTED_PID] = pid
 
     def _keep(self, header: Header) -> None:
-        """Keep this frame for /last_image and free the one kept so far."""
-        if self._kept is not None:
-            self._let_go(self._headers[self._kept])
-        self._kept = header.index
-        self.row[FrontRow.LAST_SLOT] = header.index
-        self.row[FrontRow.LAST_GENERATION] = self._generations[header.index]
-        self.row[FrontRow.LAST_DONE_NS] = header.words[Word.DONE_NS]
+        """Keep this frame for /last_image and free the one kept so far, which is named for as long as it is there."""
+        before, self._kept = self._kept, header.index
+        # not pack_into, which writes zeros first
+        self._last[:] = _LAST.pack(header.index, self._generations[header.index], header.words[Word.DONE_NS])
+        if before is not None:
+            self._let_go(self._headers[before])

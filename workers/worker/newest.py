@@ -9,6 +9,7 @@ has drawn asks `still_there`, and begins anew where it is not.
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from workers.memory.slot import Header
     from workers.memory.slot_memory import SlotMemory
 
-_LOOKS = 64  # a look takes microseconds, and fails where the frame was replaced in just these
+_LOOKS = 512  # a look takes microseconds, and fails where the frame was replaced in just these
+_LOOKS_AT_ONCE = 64
+_PAUSE_S = 0.0005
 _LOOKS_AT_ONE = 4  # then at the front whose last frame is the next oldest: the first may have died
 
 
@@ -48,6 +51,8 @@ class Newest:
 
     def _hold(self) -> KeptFrame | None:
         for look in range(_LOOKS):
+            if look >= _LOOKS_AT_ONCE:
+                time.sleep(_PAUSE_S)  # a front that is just about to say it may wait for a processor
             rows = sorted(self.control.fronts, key=lambda row: row[FrontRow.LAST_DONE_NS], reverse=True)
             rows = [row for row in rows if row[FrontRow.LAST_DONE_NS]]
             if not rows:
