@@ -28,10 +28,11 @@ _WORDS = struct.Struct("3Q")  # LATELY_NS, SPREAD_NS, MEASURED_NS
 class Pace:
     """The words; `page` are those of the control page."""
 
-    __slots__ = ("_words",)
+    __slots__ = ("_bytes", "_words")
 
     def __init__(self, page: memoryview) -> None:
         self._words = page[Control.LATELY_NS : Control.MEASURED_NS + 1]
+        self._bytes = self._words.cast("B")
 
     def add(self, took_ns: int, now_ns: int) -> None:
         """Count a frame whose flow came to its end after `took_ns`."""
@@ -43,7 +44,7 @@ class Pace:
             spread_ns += (abs(off_ns) - spread_ns) >> _SHIFT
         else:
             mean_ns = took_ns
-        _WORDS.pack_into(self._words, 0, mean_ns or 1, spread_ns, now_ns)
+        self._bytes[:] = _WORDS.pack(mean_ns or 1, spread_ns, now_ns)  # not pack_into, which writes zeros first
 
     def lately(self, now_ns: int) -> tuple[int, int]:
         """Return the mean and the spread, in nanoseconds; (0, 0) where nothing was measured lately."""
@@ -60,4 +61,4 @@ class Pace:
 
     def forget(self) -> None:
         """Begin anew: another flow is at work."""
-        _WORDS.pack_into(self._words, 0, 0, 0, 0)
+        self._bytes[:] = bytes(_WORDS.size)
