@@ -121,5 +121,5 @@ def composed(outer: Matrix | None, inner: Sequence[Sequence[float]] | Matrix) ->
     """Return the placement of an image that lies by `inner` in one that lies by `outer` in the frame."""
     own: Matrix = np.asarray(inner, np.float64)
     whole: Matrix = own if outer is None else outer @ own
-    whole = whole / whole[2, 2]
-    return whole
+    scaled: Matrix = whole / whole[2, 2]
+    return scaled

@@ -109,7 +109,7 @@ def bring_to_frame(context: Context, run: Run, known: Mapping[int, object]) -> N
 
 
 def what_is_there(context: Context) -> dict[int, object]:
-    """Rectangles and heatmaps that are there, and are of the frame already, by their ids: kept, so that no other gets one."""
+    """Rectangles and heatmaps that are of the frame already, by their ids; kept, so that no other gets one of these."""
     lists = (context.get("detectedRectangles"), context.get("heatmaps"))
     return {id(each): each for found in lists if isinstance(found, list | tuple) for each in found}
 

@@ -29,11 +29,9 @@ class MaskOptions(ModuleOptions):
 
     FILES: ClassVar[tuple[str, ...]] = ("image",)
 
-    keep: Annotated[Polygons, Field(description="polygons that count, corners as [x, y] in px")] = []
-    drop: Annotated[Polygons, Field(description="polygons that do not, within those")] = []
-    image: Annotated[str, Field(max_length=1000, description="in their place: an image whose black does not count")] = (
-        ""
-    )
+    keep: Annotated[Polygons, Field(description="polygons that count, corners as [x, y] in px", default_factory=list)]
+    drop: Annotated[Polygons, Field(description="polygons that do not, within those", default_factory=list)]
+    image: Annotated[str, Field(max_length=1000, description="in their place: an image, its black does not count")] = ""
     fill: Annotated[int, Field(ge=0, le=255, description="the level that is painted there")] = 0
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Steps that move pixels. Each takes (h, w) or (h, w, 3) BGR uint8, and returns that with its placement on what it took."""
+"""Steps that move pixels. Each takes (h, w) or (h, w, 3) BGR uint8; returns that, and its placement on what it took."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ def _flip(image: NDArray[np.uint8], step: Flip) -> Moved:
 
 def _perspective(image: NDArray[np.uint8], step: Perspective) -> Moved:
     upright = [(0, 0), (step.width, 0), (step.width, step.height), (0, step.height)]
-    matrix = cv2.getPerspectiveTransform(np.array(upright, np.float32), np.array(step.corners, np.float32))
+    found = cv2.getPerspectiveTransform(np.array(upright, np.float32), np.array(step.corners, np.float32))
+    matrix = np.asarray(found, np.float64)
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-12:
         msg = f"the corners {list(step.corners)} of the perspective are none of a part that can be looked at"
         raise ImageInvalid(msg)
