@@ -98,9 +98,7 @@ def _area(options: RegionOptions | None, height: int, width: int) -> Area:
 
 def _check(right: float, bottom: float, height: int, width: int) -> None:
     if right > width or bottom > height:
-        msg = (
-            f"the region reaches to x = {right:g}, y = {bottom:g} px, the image has {width} x {height}: expected inside"
-        )
+        msg = f"the region reaches to x = {right:g}, y = {bottom:g} px; expected inside the image, {width} x {height} px"
         raise RegionOutside(msg)
 
 

@@ -28,7 +28,8 @@ class Canvas:
     def components(self) -> NDArray[np.int32]:
         """Label what is 255 in `binary` and return its pieces, (n, 6) int32: x, y, width, height, area in px, label.
 
-        Pixels that touch, at a corner too, are one piece. Without any, `labels` stays as it was.
+        Pixels that touch, at a corner too, are one piece. They come top to bottom, then left to right, by their upper
+        left corners. Without any, `labels` stays as it was.
         """
         ends = np.flatnonzero(self._flat[1:] != self._flat[:-1])
         if not ends.size:
@@ -41,7 +42,8 @@ class Canvas:
         left, top = _lowest(first, owner, count), _lowest(row, owner, count)
         right, bottom = -_lowest(-behind, owner, count), 1 - _lowest(-row, owner, count)
         table = np.stack((left, top, right - left, bottom - top, area, np.arange(count)), axis=1)
-        return table[1:].astype(np.int32)  # row 0 is what is no piece
+        pieces = table[1:].astype(np.int32)  # row 0 is what is no piece
+        return pieces[np.lexsort((pieces[:, 0], pieces[:, 1]))]
 
 
 def _lowest(values: _Numbers, owner: NDArray[np.int32], count: int) -> _Numbers:

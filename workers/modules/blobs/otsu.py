@@ -5,6 +5,9 @@ multithresholding.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,25 +22,46 @@ def two_classes(histogram: _Numbers) -> tuple[int, float]:
     `histogram` is (256,): how often there is each level. Where there is only one level, the difference is 0.
     """
     count, total = np.cumsum(histogram), np.cumsum(histogram * _LEVELS)
-    below = _spread(count, total) + _spread(count[-1] - count, total[-1] - total)
-    last = _middle_of_best(below)
-    means = _means(count, total, (last,))
-    return last + 1, means[1] - means[0]
+    between = _spread(count, total) + _spread(count[-1] - count, total[-1] - total)
+    (last,) = _middle(_best(between))
+    dark, bright = _classes(count, total, (last,))
+    return last + 1, bright.above(dark)
 
 
 def three_classes(histogram: _Numbers) -> tuple[int, int, tuple[float, float]]:
     """Return the first levels of the middle and of the bright class, and how far the middle's mean is from each other.
 
-    `histogram` as for `two_classes`.
+    `histogram` as for `two_classes`. Where there are two levels only, the more frequent one is the middle class.
     """
     count, total = np.cumsum(histogram), np.cumsum(histogram * _LEVELS)
     first = _spread(count, total)
     last = _spread(count[-1] - count, total[-1] - total)
-    middle = _spread(count[None, :] - count[:, None], total[None, :] - total[:, None])
-    between = np.triu(first[:, None] + middle + last[None, :])
-    dark, bright = divmod(int(np.argmax(between)), 256)
-    means = _means(count, total, (dark, bright))
-    return dark + 1, bright + 1, (means[1] - means[0], means[2] - means[1])
+    in_the_middle = count[None, :] - count[:, None]
+    middle = _spread(in_the_middle, total[None, :] - total[:, None])
+    best = _best(np.triu(first[:, None] + middle + last[None, :]))
+    best &= in_the_middle == in_the_middle[best].max()
+    ends = _middle(best)
+    classes = _classes(count, total, ends)
+    apart = (classes[1].above(classes[0]), classes[2].above(classes[1]))
+    return ends[0] + 1, ends[1] + 1, apart
+
+
+class _Class(NamedTuple):
+    count: float
+    total: float
+
+    def above(self, darker: _Class) -> float:
+        """Return by how much the mean is above that of a darker class; 0 where one of both has no pixels."""
+        if not self.count or not darker.count:
+            return 0.0
+        return self.total / self.count - darker.total / darker.count
+
+
+def _classes(count: _Numbers, total: _Numbers, ends: Sequence[int]) -> list[_Class]:
+    """Return the classes that end with the levels `ends`, and the rest."""
+    counts = np.diff([0, *count[[*ends]], count[-1]]).tolist()
+    totals = np.diff([0, *total[[*ends]], total[-1]]).tolist()
+    return [_Class(*each) for each in zip(counts, totals, strict=True)]
 
 
 def _spread(count: _Numbers, total: _Numbers) -> _Numbers:
@@ -45,22 +69,11 @@ def _spread(count: _Numbers, total: _Numbers) -> _Numbers:
     return np.divide(total * total, count, out=np.zeros_like(total), where=count > 0)
 
 
-def _middle_of_best(values: _Numbers) -> int:
-    """Return the middle of the levels that are best: all levels in a gap of the histogram are equally good."""
-    best = np.flatnonzero(values >= values.max() * (1 - 1e-12))
-    return int(best[(len(best) - 1) // 2])
+def _best(values: _Numbers) -> NDArray[np.bool_]:
+    """Return which are best: all levels in a gap of the histogram are equally good."""
+    return values >= values.max() * (1 - 1e-12)
 
 
-def _means(count: _Numbers, total: _Numbers, lasts: tuple[int, ...]) -> list[float]:
-    """Return the mean of each class, given the last level of all but the last; an empty one has its neighbour's."""
-    ends = [*lasts, 255]
-    means: list[float] = []
-    n_before, total_before = 0.0, 0.0
-    for end in ends:
-        n = float(count[end]) - n_before
-        if n > 0:
-            means.append((float(total[end]) - total_before) / n)
-        else:
-            means.append(means[-1] if means else 0.0)
-        n_before, total_before = float(count[end]), float(total[end])
-    return means
+def _middle(places: NDArray[np.bool_]) -> tuple[int, ...]:
+    """Return the place in the middle of `places`, along each axis."""
+    return tuple(int(axis.min() + axis.max()) // 2 for axis in np.nonzero(places))

@@ -34,8 +34,8 @@ def shaped(
     outlines = _outlines(labels, binary)
     return [
         position
-        for position, (_, _, width, height, area, label) in enumerate(rows.tolist())
-        if _fits(outlines[label], width, height, area, options)
+        for position, (_, _, _, _, area, label) in enumerate(rows.tolist())
+        if _fits(outlines[label], area, options)
     ]
 
 
@@ -50,11 +50,11 @@ def _outlines(labels: NDArray[np.int32], binary: NDArray[np.uint8]) -> dict[int,
     return found
 
 
-def _fits(outline: _Outline, width: int, height: int, area: int, options: BlobsOptions) -> bool:
+def _fits(outline: _Outline, area: int, options: BlobsOptions) -> bool:
     return (
         _between(elongation(outline), options.elongation_min, options.elongation_max)
         and _between(roundness(outline, area), options.roundness_min, options.roundness_max)
-        and _between(solidity(outline, width, height, area), options.solidity_min, options.solidity_max)
+        and _between(solidity(outline, area), options.solidity_min, options.solidity_max)
     )
 
 
@@ -74,10 +74,11 @@ def roundness(outline: _Outline, area_px: int) -> float:
     return min(area_px / (np.pi * (radius + 0.5) ** 2), 1.0)
 
 
-def solidity(outline: _Outline, width: int, height: int, area_px: int) -> float:
-    """Return which share of its convex hull a blob of `area_px` fills; `width` and `height` are of its upright box, px.
+def solidity(outline: _Outline, area_px: int) -> float:
+    """Return which share of the pixels in its convex hull a blob of `area_px` has.
 
-    The hull is that of whole pixels: that of their centres, grown by half a pixel on all sides.
+    They are counted by Pick's theorem; what is convex, as far as pixels can be, has all of them.
     """
-    centres = cv2.contourArea(cv2.convexHull(outline))
-    return area_px / (centres + (width - 1) + (height - 1) + 1)
+    hull = cv2.convexHull(outline)[:, 0]
+    on_edges = int(np.gcd(*(hull - np.roll(hull, 1, axis=0)).T).sum())
+    return area_px / (cv2.contourArea(hull) + on_edges / 2 + 1)
