@@ -39,21 +39,22 @@ def table(model: type[BaseModel]) -> str:
 def _shown(default: object) -> str:
     if default is None or default == {}:
         return ""
-    return str(default).lower() if isinstance(default, bool) else f"`{default}`"
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 
 def _taken(field: dict[str, Any], schema: dict[str, Any]) -> str:
     if "$ref" in field:
-        return str(field["$ref"].rpartition("/")[2])
+        return "table"
     if "anyOf" in field:
         return next(_taken(each, schema) for each in field["anyOf"] if each.get("type") != "null")
     if "enum" in field:
         return " or ".join(f"`{each}`" for each in field["enum"])
     if field["type"] == "array":
+        inner = _taken(field["items"], schema)
         same = field.get("minItems") == field.get("maxItems")
-        return f"{field['minItems'] if same else 'list'} of ({_taken(field['items'], schema)})"
+        return f"list of {field['minItems']} ({inner})" if same else f"list ({inner})"
     if field["type"] == "object":
-        return f"table of ({_taken(field['additionalProperties'], schema)})"
+        return f"table ({_taken(field['additionalProperties'], schema)} by name)"
     return _KINDS[field["type"]] + _limits(field)
 
 

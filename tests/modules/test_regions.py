@@ -49,9 +49,7 @@ def test_a_polygon_has_the_pixels_whose_centres_are_inside(reverse: bool) -> Non
     corners: list[list[float]] = [[5, 5], [70.5, 12], [40, 30.2], [60, 55], [8, 50]]  # with a dent
     area = region(polygon=corners[::-1] if reverse else corners).area(IMAGE)
     outline = np.array(corners, np.float32)
-    inside = np.array(
-        [[cv2.pointPolygonTest(outline, (x + 0.5, y + 0.5), True) for x in range(80)] for y in range(60)]
-    )
+    inside = np.array([[cv2.pointPolygonTest(outline, (x + 0.5, y + 0.5), True) for x in range(80)] for y in range(60)])
     clear = abs(inside) > 1e-3  # where a centre lies on an edge, either is right
     assert (whole_mask(area) == (inside > 0))[clear].all()
     assert (~clear).sum() < 5
@@ -91,7 +89,10 @@ def test_an_area_is_worked_out_once_for_a_size_and_few_sizes_are_kept() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"x": 60, "y": 0, "width": 21, "height": 5}, "reaches to x = 81, y = 5 px; expected inside the image, 80 x 60"),
+        (
+            {"x": 60, "y": 0, "width": 21, "height": 5},
+            "reaches to x = 81, y = 5 px; expected inside the image, 80 x 60",
+        ),
         ({"polygon": [[0, 0], [10, 60.5], [0, 60]]}, "reaches to x = 10, y = 60.5 px"),
         ({"polygon": [[1.6, 1.6], [1.9, 1.6], [1.6, 1.9]]}, "holds the centre of no pixel"),
     ],

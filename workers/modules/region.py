@@ -98,7 +98,9 @@ def _area(options: RegionOptions | None, height: int, width: int) -> Area:
 
 def _check(right: float, bottom: float, height: int, width: int) -> None:
     if right > width or bottom > height:
-        msg = f"the region reaches to x = {right:g}, y = {bottom:g} px; expected inside the image, {width} x {height} px"
+        msg = (
+            f"the region reaches to x = {right:g}, y = {bottom:g} px; expected inside the image, {width} x {height} px"
+        )
         raise RegionOutside(msg)
 
 

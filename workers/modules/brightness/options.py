@@ -33,7 +33,13 @@ class BrightnessOptions(GuardOptions):
         int, Field(ge=0, le=254, description="underexposed is a pixel with no channel above this level")
     ] = 5
     over_level: Annotated[
-        int, Field(ge=1, le=255, description="overexposed is a pixel with a channel at this level or above")
+        int,
+        Field(
+            ge=1,
+            le=255,
+            validate_default=True,
+            description="overexposed is a pixel with a channel at this level or above",
+        ),
     ] = 250
     under_min_percent: Annotated[_Percent | None, Field(description="underexposed pixels: at least")] = None
     under_max_percent: Annotated[_Percent | None, Field(description="underexposed pixels: at most")] = None
