@@ -1,4 +1,4 @@
-"""Make the pictures of docs/modules anew: `.venv/bin/python docs/pictures/modules.py`, all or those of the modules named.
+"""Make the pictures of docs/modules anew: `.venv/bin/python docs/pictures/modules.py [MODULE...]`.
 
 Each is drawn here, inspected by the first flow of its module's page, and kept as a client would have had it.
 """

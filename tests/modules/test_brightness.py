@@ -70,7 +70,7 @@ def test_only_the_region_counts(region: dict[str, Any]) -> None:
     assert values == {"mean_level": 51.0, "under_percent": 50.0, "over_percent": 0.0}
 
 
-LIMITS = [
+LIMITS: list[tuple[dict[str, float], str, str]] = [
     ({"mean_min_level": 130}, "too dark", "mean_level is 120.8, expected at least 130"),
     ({"mean_max_level": 110}, "too bright", "mean_level is 120.8, expected at most 110"),
     ({"under_max_percent": 9}, "underexposed", "under_percent is 10, expected at most 9"),

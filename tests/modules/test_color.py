@@ -43,7 +43,7 @@ def look(image: Image, classes: list[dict[str, Any]], *regions: dict[str, Any]) 
 
 def class_of(color: tuple[int, int, int], *classes: dict[str, Any]) -> str:
     """Name the class of one colour, BGR."""
-    found = ColorTable([ColorClass.model_validate(each) for each in classes]).classified(np.uint8([[color]]))
+    found = ColorTable([ColorClass.model_validate(each) for each in classes]).classified(np.array([[color]], np.uint8))
     return "none" if found[0, 0] == NONE else str(classes[int(found[0, 0]) - NONE - 1]["name"])
 
 
@@ -154,8 +154,8 @@ def test_the_tolerance_is_delta_e_in_cielab() -> None:
 
 
 def test_of_several_classes_the_nearest_has_the_pixel() -> None:
-    dark = {"name": "dark", "samples_bgr": [[0, 0, 0], [20, 20, 20]], "tolerance": 60}
-    light = {"name": "light", "bgr_min": [40, 40, 40], "bgr_max": [200, 200, 200]}  # its middle is 120
+    dark: dict[str, Any] = {"name": "dark", "samples_bgr": [[0, 0, 0], [20, 20, 20]], "tolerance": 60}
+    light: dict[str, Any] = {"name": "light", "bgr_min": [40, 40, 40], "bgr_max": [200, 200, 200]}  # its middle is 120
     for classes in ([dark, light], [light, dark]):
         assert class_of((50, 50, 50), *classes) == "dark"
         assert class_of((100, 100, 100), *classes) == "light"

@@ -51,6 +51,18 @@ def warn(context: Context, message: str) -> None:
     lines.append(message)
 
 
+def failed(area: Area, labels: list[str]) -> dict[str, Any]:
+    """Return a rectangle around an area that is not as it should be; the first label is the one that is drawn."""
+    return {
+        "x": area.x,
+        "y": area.y,
+        "width": area.width,
+        "height": area.height,
+        "area": float(area.area_px),
+        "classNames": [{"id": number, "label": label, **_RED} for number, label in enumerate(labels, 1)],
+    }
+
+
 def guard(context: Context, options: GuardOptions, area: Area, failures: list[Failure]) -> None:
     """Do what `on_fail` says about `failures` in `area`, if there are any; without, nothing changes.
 
@@ -60,14 +72,5 @@ def guard(context: Context, options: GuardOptions, area: Area, failures: list[Fa
         for failure in failures:
             warn(context, f"{options.name}: {failure.line}")
     elif failures:
-        context["detectedRectangles"].append(
-            {
-                "x": area.x,
-                "y": area.y,
-                "width": area.width,
-                "height": area.height,
-                "area": float(area.area_px),
-                "classNames": [{"id": 1, "label": failure.label, **_RED} for failure in failures],
-            }
-        )
+        context["detectedRectangles"].append(failed(area, [failure.label for failure in failures]))
         context["result"], context["exit"] = False, True

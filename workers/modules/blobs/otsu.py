@@ -47,14 +47,14 @@ def three_classes(histogram: _Numbers) -> tuple[int, int, tuple[float, float]]:
 
 
 class _Class(NamedTuple):
-    count: float
+    pixels: float
     total: float
 
     def above(self, darker: _Class) -> float:
         """Return by how much the mean is above that of a darker class; 0 where one of both has no pixels."""
-        if not self.count or not darker.count:
+        if not self.pixels or not darker.pixels:
             return 0.0
-        return self.total / self.count - darker.total / darker.count
+        return self.total / self.pixels - darker.total / darker.pixels
 
 
 def _classes(count: _Numbers, total: _Numbers, ends: Sequence[int]) -> list[_Class]:
@@ -71,7 +71,8 @@ def _spread(count: _Numbers, total: _Numbers) -> _Numbers:
 
 def _best(values: _Numbers) -> NDArray[np.bool_]:
     """Return which are best: all levels in a gap of the histogram are equally good."""
-    return values >= values.max() * (1 - 1e-12)
+    best: NDArray[np.bool_] = values >= values.max() * (1 - 1e-12)
+    return best
 
 
 def _middle(places: NDArray[np.bool_]) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from workers.modules.base import ModuleSurroundings, on_context
 from workers.modules.color.classes import NONE, ColorTable
-from workers.modules.measured import keep_measured
+from workers.modules.measured import failed, keep_measured
 from workers.modules.region import Area, Region, within_image
 
 if TYPE_CHECKING:
@@ -41,22 +41,13 @@ class Color:
         """Measure `context["image"]`, (h, w) grey or (h, w, 3) BGR uint8, which is only read."""
         image = context["image"]
         right = True
-        for number, (named, region) in enumerate(zip(self._options.regions, self._regions, strict=True), 1):
+        for named, region in zip(self._options.regions, self._regions, strict=True):
             area = region.area(image)
             shares = self._shares(image[area.window], area)
             keep_measured(context, "colors", named.name, {name: round(share, 3) for name, share in shares.items()})
             if not _holds(named, shares):
                 right = False
-                context["detectedRectangles"].append(
-                    {
-                        "x": area.x,
-                        "y": area.y,
-                        "width": area.width,
-                        "height": area.height,
-                        "area": float(area.area_px),
-                        "classNames": [{"id": number, "label": named.name}],
-                    }
-                )
+                context["detectedRectangles"].append(failed(area, [named.name]))
         if self._judges:
             context["result"] = right
 
