@@ -22,10 +22,10 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -237,15 +237,33 @@ def _explained(detail: ErrorDetails, model: type[BaseModel], where: str) -> str:
     """Say in one line, with its key path, what pydantic found."""
     path = where + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"])
     key = str(detail["loc"][-1]) if detail["loc"] else ""
+    fields = _model_at(model, detail["loc"][:-1]).model_fields
     if detail["type"] == "missing":
-        field = model.model_fields.get(key)
+        field = fields.get(key)
         return f"{path}: is missing" + (f": {field.description}" if field and field.description else "")
     if detail["type"] == "extra_forbidden":
-        return f"{path}: {_unknown(list(model.model_fields), key)}"
+        return f"{path}: {_unknown(list(fields), key)}"
     if detail["type"] == "value_error":
         return f"{path}: {detail['ctx']['error']}"
     what = detail["msg"].replace("Input should", "should")
     return f"{path}: {what[0].lower()}{what[1:]}, got {shown(detail['input'])}"
+
+
+def _model_at(model: type[BaseModel], where: Sequence[int | str]) -> type[BaseModel]:
+    """Return the model of the table that the keys and numbers `where` lead to from one of `model`."""
+    for key in where:
+        field = model.model_fields.get(key) if isinstance(key, str) else None
+        inner = next(_models_in(field.annotation), None) if field else None
+        model = inner or model
+    return model
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    """Yield the models that an annotation such as list[Model] or Model | None names."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
 
 
 def _unknown(known: Sequence[str], key: str) -> str:

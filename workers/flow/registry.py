@@ -12,23 +12,31 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
+from workers.modules.blobs.options import BlobsOptions
+from workers.modules.brightness.options import BrightnessOptions
 from workers.modules.code.options import CodeOptions
+from workers.modules.color.options import ColorOptions
 from workers.modules.kind import ModuleKind
 from workers.modules.mask.options import MaskOptions
 from workers.modules.parallel.options import ParallelOptions
 from workers.modules.preprocess.options import PreprocessOptions
 from workers.modules.reference.options import ReferenceOptions
+from workers.modules.sharpness.options import SharpnessOptions
 
 _log = logging.getLogger(__name__)
 
 GROUP = "framemill.modules"
 
 OURS: Mapping[str, ModuleKind] = {
+    "blobs": ModuleKind(BlobsOptions, "workers.modules.blobs.module", source_type="DETECTOR"),
+    "brightness": ModuleKind(BrightnessOptions, "workers.modules.brightness.module"),
     "code": ModuleKind(CodeOptions, "workers.modules.code.module", runs_user_code=True),
+    "color": ModuleKind(ColorOptions, "workers.modules.color.module", source_type="CLASSIFIER"),
     "mask": ModuleKind(MaskOptions, "workers.modules.mask.module"),
     "parallel": ModuleKind(ParallelOptions, "workers.modules.parallel.module"),
     "preprocess": ModuleKind(PreprocessOptions, "workers.modules.preprocess.module"),
     "reference": ModuleKind(ReferenceOptions, "workers.modules.reference.module", source_type="UNSUPERVISED"),
+    "sharpness": ModuleKind(SharpnessOptions, "workers.modules.sharpness.module"),
 }
 
 

@@ -1,0 +1,88 @@
+"""Make the pictures of docs/modules anew: `.venv/bin/python docs/pictures/modules.py [MODULE...]`.
+
+Each is drawn here, inspected by the first flow of its module's page, and kept as a client would have had it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+FOLDER = Path(__file__).parent
+CHECKOUT = FOLDER.parents[1]
+
+Picture = NDArray[np.uint8]
+
+
+def _noisy(picture: Picture) -> Picture:
+    levels = picture + np.random.default_rng(1).normal(0, 3, picture.shape)
+    return np.asarray(np.clip(levels, 0, 255), np.uint8)
+
+
+def _board(background: tuple[int, int, int] = (60, 120, 50)) -> Picture:
+    """A board of 640x400 with traces, pads and print."""
+    board = np.full((400, 640, 3), background, np.uint8)
+    for y in range(130, 380, 60):
+        cv2.line(board, (40, y), (600, y), (90, 180, 220), 10)
+        for x in range(80, 600, 130):
+            cv2.circle(board, (x, y), 18, (90, 180, 220), -1, cv2.LINE_AA)
+    cv2.putText(board, "FRAMEMILL REV A", (60, 80), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (230, 230, 230), 3, cv2.LINE_AA)
+    return board
+
+
+def blobs() -> Picture:
+    """A plate with four round holes, a slot, and holes beside the region."""
+    plate = np.full((400, 800, 3), 190, np.uint8)
+    for x in (150, 300, 450, 600):
+        cv2.circle(plate, (x, 180), 26, (25, 25, 25), -1, cv2.LINE_AA)
+    cv2.ellipse(plate, (690, 240), (45, 10), 20, 0, 360, (25, 25, 25), -1, cv2.LINE_AA)
+    cv2.circle(plate, (220, 350), 20, (25, 25, 25), -1, cv2.LINE_AA)
+    return _noisy(plate)
+
+
+def color() -> Picture:
+    """Two fuses, of which the right one is yellow."""
+    box = np.full((260, 640, 3), 70, np.uint8)
+    for x, body in ((100, (30, 30, 190)), (400, (40, 190, 210))):
+        cv2.rectangle(box, (x - 12, 90), (x + 132, 170), (150, 150, 150), -1)
+        cv2.rectangle(box, (x - 2, 98), (x + 122, 162), body, -1)
+    return _noisy(box)
+
+
+def brightness() -> Picture:
+    """A board under a weak lamp."""
+    return _noisy((_board() * 0.3).astype(np.uint8))
+
+
+def sharpness() -> Picture:
+    """A board out of focus."""
+    return _noisy(np.asarray(cv2.GaussianBlur(_board(), (0, 0), 6), np.uint8))
+
+
+PICTURES: dict[str, Callable[[], Picture]] = {made.__name__: made for made in (blobs, brightness, color, sharpness)}
+
+
+def main(names: list[str]) -> None:
+    """Write the annotated picture of each module in `names`."""
+    sys.path.insert(0, str(CHECKOUT))
+    from workers.programs.trying import TriedProject  # noqa: PLC0415 - found by now
+
+    for name in names or PICTURES:
+        page = (CHECKOUT / "docs" / "modules" / f"{name}.md").read_text()
+        flow = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)[0]
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "framemill.toml").write_text(f'[project]\nname = "{name}"\n\n{flow}')
+            tried = TriedProject(folder).inspect(PICTURES[name]())
+        cv2.imwrite(str(FOLDER / f"{name}.jpg"), tried.annotated, [cv2.IMWRITE_JPEG_QUALITY, 88])
+        print(name, tried.context["result"], {key: tried.context.get(key) for key in ("blobs", "colors", name)})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

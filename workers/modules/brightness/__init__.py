@@ -1,0 +1,1 @@
+"""The module `brightness`: is the camera still lit, and not too much?"""

@@ -1,0 +1,1 @@
+"""The module `color`: how much of a region has which colour?"""

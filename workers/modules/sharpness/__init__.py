@@ -1,0 +1,1 @@
+"""The module `sharpness`: is the camera still in focus?"""
