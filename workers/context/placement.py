@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
 
+WHOLE: Matrix = np.eye(3)
 _TO_CENTRES = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
 _FROM_CENTRES = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
 _NEARLY = 1e-6

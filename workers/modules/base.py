@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from workers.context.image_and_heat import usable_image
-from workers.context.placement import composed, heat_in_frame, rectangle_in_frame
+from workers.context.placement import WHOLE, composed, heat_in_frame, rectangle_in_frame
 from workers.context.rectangles import complete_rectangles
 from workers.errors import DeadlineExceeded, FrameCancelled, FramemillError
 from workers.text import shown, type_name
@@ -83,16 +83,15 @@ def reshaping(
     """
 
     def call(context: Context, run: Run) -> bool:
-        placements: list[Matrix] = []
+        placements: list[Matrix | None] = []
 
         def put(context: Context) -> None:
             context["image"], placement = change(context)
-            if placement is not None:
-                placements.append(placement)
+            placements.append(placement)
 
         worked = on_context(put, surroundings)(context, run)
         for placement in placements:
-            run.placement = composed(run.placement, placement)
+            run.placement = composed(run.placement, WHOLE if placement is None else placement)
         return worked
 
     return call
@@ -100,7 +99,7 @@ def reshaping(
 
 def bring_to_frame(context: Context, run: Run, known: Mapping[int, object]) -> None:
     """Bring what a module has found in a moved image to the frame; `known` was there before it."""
-    if run.placement is None:
+    if run.placement is None or np.array_equal(run.placement, WHOLE):
         return
     for key, moved in (("detectedRectangles", _moved_rectangle), ("heatmaps", _moved_heat)):
         found = context.get(key)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from itertools import pairwise
@@ -115,7 +115,7 @@ def _polygon(corners: list[list[float]]) -> Area:
     """Return the area of the pixels whose centres lie in the polygon; `corners` are [x, y] in px."""
     left, top = (math.floor(min(values)) for values in zip(*corners, strict=True))
     right, bottom = (math.ceil(max(values)) for values in zip(*corners, strict=True))
-    mask = _inside([(x - left, y - top) for x, y in corners], bottom - top, right - left)
+    mask = inside([(x - left, y - top) for x, y in corners], bottom - top, right - left)
     area_px = cv2.countNonZero(mask)
     if not area_px:
         msg = "the polygon of the region holds the centre of no pixel: expected a larger one"
@@ -126,14 +126,14 @@ def _polygon(corners: list[list[float]]) -> Area:
     return Area(left, top, right - left, bottom - top, area_px, mask, np.flatnonzero(mask != inner))
 
 
-def _inside(corners: list[tuple[float, float]], height: int, width: int) -> NDArray[np.uint8]:
+def inside(corners: Sequence[tuple[float, float]], height: int, width: int) -> NDArray[np.uint8]:
     """Return (height, width) uint8, 255 where a pixel's centre is inside: each edge turns all to its right over."""
     turned = np.zeros((height, width + 1), bool)
     for (x0, y0), (x1, y1) in pairwise([*corners, corners[0]]):
-        rows = np.arange(math.ceil(min(y0, y1) - 0.5), math.ceil(max(y0, y1) - 0.5))
+        rows = np.arange(max(0, math.ceil(min(y0, y1) - 0.5)), min(height, math.ceil(max(y0, y1) - 0.5)))
         if rows.size:  # else it is level, or passes between two rows
             crossing = x0 + (rows + 0.5 - y0) * (x1 - x0) / (y1 - y0)
             first = np.clip(np.ceil(crossing - 0.5), 0, width).astype(np.intp)
             turned[rows, first] ^= True
-    inside = np.logical_xor.accumulate(turned, axis=1)[:, :width]
-    return np.ascontiguousarray(inside).astype(np.uint8) * np.uint8(255)
+    found = np.logical_xor.accumulate(turned, axis=1)[:, :width]
+    return np.ascontiguousarray(found).astype(np.uint8) * np.uint8(255)

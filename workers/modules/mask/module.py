@@ -18,6 +18,7 @@ import numpy as np
 
 from workers.errors import ImageInvalid, ProjectInvalid
 from workers.modules.base import reshaping
+from workers.modules.region import inside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from workers.context.run import Context, Run
     from workers.modules.base import ModuleSurroundings
     from workers.modules.mask.options import MaskOptions
-
-_FRACTION_BITS = 4  # corners are drawn to a sixteenth of a pixel
 
 
 def prepare(options: MaskOptions, surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:
@@ -54,9 +53,7 @@ def _outside(options: MaskOptions, shape: tuple[int, int]) -> NDArray[np.uint8]:
     found = np.full(shape, 255 if options.keep else 0, np.uint8)
     for polygons, value in ((options.keep, 0), (options.drop, 255)):
         for polygon in polygons:
-            # corners are edges of pixels, OpenCV's are their centres
-            points = np.rint((np.array(polygon) - 0.5) * (1 << _FRACTION_BITS)).astype(np.int32)
-            cv2.fillPoly(found, [points], value, shift=_FRACTION_BITS)
+            found[inside([(x, y) for x, y in polygon], *shape) > 0] = value
     return found
 
 
