@@ -6,10 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import click
+
 from service.cli.client import fail
 from workers.text import printable
 
 _FAILED = 1
+_NAMED = 5  # of the files that were passed over
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
 
@@ -27,6 +30,12 @@ class Images:
                 self.passed_over.setdefault(why, []).append(path.name)
             else:
                 self.files.append(path)
+
+    def tell_passed_over(self) -> None:
+        """Name on standard error what was passed over, a line for each reason."""
+        for why, names in self.passed_over.items():
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            click.echo(f"passed over, {why}: {', '.join(map(printable, names[:_NAMED]))}{more}", err=True)
 
 
 def named_images(images: Iterable[Path]) -> Images:
@@ -46,6 +55,11 @@ def named_images(images: Iterable[Path]) -> Images:
         if len(found.files) == known:
             fail(_FAILED, f"{printable(image)} has no images in it ({', '.join(sorted(_SUFFIXES))})")
     return found
+
+
+def is_image(path: Path) -> bool:
+    """Tell by its name alone whether a file in a folder is meant."""
+    return not path.name.startswith(".") and path.suffix.lower() in _SUFFIXES
 
 
 def _why_not(path: Path) -> str:
