@@ -48,7 +48,7 @@ class Score:
             self.unknown += 1
             return
         self.counts[row.expected.result, row.verdict] += 1
-        if row.expected.label and not row.expected.result:
+        if row.expected.label and not row.expected.result and row.verdict != "ERROR":
             said = row.labels[0] if row.verdict == "NOK" and row.labels else row.verdict
             self._labels.setdefault(row.expected.label, Counter())[said] += 1
 
@@ -94,7 +94,7 @@ class Score:
             Kind(
                 label,
                 said.total(),
-                said.total() - said["OK"] - said["ERROR"],
+                said.total() - said["OK"],
                 tuple((name, n) for name, n in said.most_common() if name not in VERDICTS)[:_NAMED],
             )
             for label, said in self._labels.items()
