@@ -128,18 +128,18 @@ class TryPool:
         return member.is_late or time.monotonic() - member.since_s > most_s
 
     def _ended(self, member: Member) -> Iterator[Tried]:
-        words, settings = member.last_words(), self._start.settings
+        words, late, settings = member.last_words(), member.is_late, self._start.settings
         how = self._drop(member)
         if not member.loaded:
             what = f"workers die while they load the project: it {how}"
-            if member.is_late:
+            if late:
                 what = f"the project is not loaded within {settings.boot_ms} ms (boot_ms): its process {how}"
             raise ProjectInvalid(f"{what}\n{words}".strip())
         # one that was killed for a frame that it had just done is to blame for no other
-        if member.told and not member.leaves and (member.is_late or not member.was_late):
+        if member.told and not member.leaves and (late or not member.was_late):
             number = member.told.popleft().number
-            late = f"it was not done within {settings.run_ms} ms (run_ms), and " if member.is_late else ""
-            yield Tried(number, error=f"{late}its process {how}")
+            why = f"it was not done within {settings.run_ms} ms (run_ms), and " if late else ""
+            yield Tried(number, error=f"{why}its process {how}")
         self._waiting.extendleft(reversed(member.told))
         if self._waiting:
             self._hire()

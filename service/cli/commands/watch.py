@@ -46,8 +46,9 @@ def watch(project: Path, folders: tuple[Path, ...], workers: int | None, data: s
                 click.echo(f"\nsaved: {', '.join(names[:_NAMED])}{_more(len(names) - _NAMED)}")
             rows = _run(project, folders, workers, data, watched)
             if rows is not None:
+                runs += 1
                 _tell(before, rows)
-                runs, before = runs + 1, rows
+                before = rows
     except KeyboardInterrupt:
         pass
     except OSError as error:
