@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +224,33 @@ def test_a_shape_that_code_makes_is_the_one_in_the_annotated_picture(tmp_path: P
     framemill("run", project, picture(tmp_path / "part.png", OK), "--annotated", tmp_path / "seen")
     assert decoded((tmp_path / "seen" / "part.png").read_bytes()).shape == (20, 30, 3)
     assert np.all(decoded((tmp_path / "seen" / "part.png").read_bytes())[1:] == 128)
+
+
+def test_on_a_terminal_a_bar_says_how_far_it_is(project: Path, tmp_path: Path) -> None:
+    for number in range(12):
+        picture(tmp_path / "parts" / f"{number:02}.png", OK)
+    ours, theirs = os.openpty()
+    with open(ours, "rb", buffering=0, closefd=True) as terminal:  # noqa: PTH123 - a descriptor
+        with (tmp_path / "out").open("wb") as out:
+            running = subprocess.Popen(
+                command("run", project, tmp_path / "parts"),
+                cwd=CHECKOUT,
+                stdout=out,
+                stderr=theirs,
+                env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+            )
+        os.close(theirs)
+        said = b""
+        while piece := _read(terminal):
+            said += piece
+    assert running.wait(60) == 0
+    assert re.search(rb"frames.*12/12", said)
+    assert b"12 frames: 12 OK" in said
+    assert len((tmp_path / "out").read_text().splitlines()) == 13
+
+
+def _read(terminal: FileIO) -> bytes:
+    try:
+        return terminal.read(65_536)
+    except OSError:  # whoever wrote to it has ended
+        return b""
