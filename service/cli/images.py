@@ -38,8 +38,20 @@ class Images:
             click.echo(f"passed over, {why}: {', '.join(map(printable, names[:_NAMED]))}{more}", err=True)
 
 
+class NoImages(Exception):
+    """What was named is not there, or has no images in it; the text says which."""
+
+
 def named_images(images: Iterable[Path]) -> Images:
     """Return the files, those of a folder by name; ends the command with status 1 where there is none."""
+    try:
+        return find_images(images)
+    except NoImages as error:
+        fail(_FAILED, str(error))
+
+
+def find_images(images: Iterable[Path]) -> Images:
+    """Return the files, those of a folder by name; raises NoImages where there is none."""
     found = Images()
     for image in images:
         known = len(found.files)
@@ -49,11 +61,14 @@ def named_images(images: Iterable[Path]) -> Images:
             elif image.exists():
                 found.files.append(image)
             else:
-                fail(_FAILED, f"{printable(image)} does not exist")
+                msg = f"{printable(image)} does not exist"
+                raise NoImages(msg)
         except OSError as error:
-            fail(_FAILED, f"{printable(image)} cannot be read: {error.strerror}")
+            msg = f"{printable(image)} cannot be read: {error.strerror}"
+            raise NoImages(msg) from None
         if len(found.files) == known:
-            fail(_FAILED, f"{printable(image)} has no images in it ({', '.join(sorted(_SUFFIXES))})")
+            msg = f"{printable(image)} has no images in it ({', '.join(sorted(_SUFFIXES))})"
+            raise NoImages(msg)
     return found
 
 

@@ -68,6 +68,7 @@ def inspect(trial: Trial, files: Sequence[Path], wishes: Wishes) -> Iterator[tup
 
     Raises:
         ProjectInvalid: the project cannot be loaded; the message says why.
+        OSError: the machine refuses a process.
     """
     start = Start(
         project=trial.project.folder,

@@ -78,7 +78,7 @@ class Row:
 
 def row_of(path: Path, tried: Tried, expected: Expected | None) -> Row:
     """Read what became of a frame."""
-    if tried.error:
+    if not tried.context:
         return Row(path, "ERROR", notes=(tried.error,), expected=expected)
     context = orjson.loads(tried.context)
     rectangles = sorted(context["detectedRectangles"], key=_confidence, reverse=True)
@@ -87,7 +87,7 @@ def row_of(path: Path, tried: Tried, expected: Expected | None) -> Row:
         "OK" if context["result"] else "NOK",
         context["score"],
         context["threshold"],
-        tuple(each["classNames"][0]["label"] for each in rectangles if each["classNames"]),
+        tuple(str(each["classNames"][0]["label"]) for each in rectangles if each["classNames"]),
         len(rectangles),
         tuple(_note(entry) for entry in context["errors"]),
         tried.decode_ms,

@@ -56,6 +56,9 @@ def test_it_says_precision_recall_and_what_is_false(folder: Path, tmp_path: Path
     assert ["dent", "1", "0"] in said
     assert "not in the truth, and counted nowhere: 1 frames" in done.stderr
     assert "in the truth, and not among the files: gone.png" in done.stderr
+    false_ok, _, false_nok = done.stdout.partition("false OK:")[2].partition("false NOK:")
+    assert [Path(line.strip()).name for line in false_ok.splitlines() if line] == ["missed 1.png", "missed 2.png"]
+    assert [Path(line.strip()).name for line in false_nok.splitlines() if line] == ["refused.png"]
     marked = [line for line in done.stdout.splitlines() if " ! " in line]
     assert sorted(Path(re.findall(r"(/\S.*\.png)", line)[0]).name for line in marked) == [
         "missed 1.png",

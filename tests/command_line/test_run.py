@@ -254,3 +254,27 @@ def _read(terminal: FileIO) -> bytes:
         return terminal.read(65_536)
     except OSError:  # whoever wrote to it has ended
         return b""
+
+
+def test_names_that_are_no_utf8_are_shown_as_escapes(project: Path, tmp_path: Path) -> None:
+    odd = os.fsdecode(b"part\xff.png")
+    picture(tmp_path / "parts" / odd, NOK)
+    done = framemill(
+        *("run", project, tmp_path / "parts", "--annotated", tmp_path / "seen"),
+        *("--csv", tmp_path / "a.csv", "--jsonl", tmp_path / "a.jsonl"),
+    )
+    assert done.returncode == 6, done.stderr
+    assert "part\\udcff.png" in done.stdout
+    assert "part\\udcff.png" in (tmp_path / "a.csv").read_text()
+    assert json.loads((tmp_path / "a.jsonl").read_text())["file"].endswith("part\\udcff.png")
+    assert (tmp_path / "seen" / odd).is_file()
+    for option, value in (("--data", "\udcff"), ("--annotated", tmp_path / "\udcff")):
+        done = framemill("run", project, tmp_path / "parts", option, value)
+        assert (done.returncode, "is not UTF-8" in done.stderr) == (2, True)
+
+
+def test_a_disk_that_is_full_is_a_clear_error(project: Path, tmp_path: Path) -> None:
+    for option in ("--jsonl", "--csv"):
+        done = framemill("run", project, picture(tmp_path / "part.png", OK), option, "/dev/full")
+        assert (done.returncode, "/dev/full cannot be written: No space left" in done.stderr) == (1, True)
+        assert "Traceback" not in done.stderr

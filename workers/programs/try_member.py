@@ -52,8 +52,9 @@ class Member:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._tasks, self._answers = self._process.stdin, self._process.stdout
-        with contextlib.suppress(OSError):  # a user may have only so much in pipes
-            fcntl.fcntl(self._answers, fcntl.F_SETPIPE_SZ, _PIECE_BYTES)
+        for pipe in (self._tasks, self._answers):
+            with contextlib.suppress(OSError):  # a user may have only so much in pipes
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIECE_BYTES)
         os.set_blocking(self._answers.fileno(), False)
         self.end_fd = os.pidfd_open(self._process.pid)
         self._buffer = bytearray()

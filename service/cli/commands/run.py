@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import TypeVar
 
 import click
 
 from service.cli.client import fail
 from service.cli.images import named_images
+from service.cli.options import utf8
 from service.cli.progress import with_progress
 from service.tryout.exports import JsonLines, write_csv
 from service.tryout.inspecting import Trial, Wishes, inspect, open_trial
@@ -29,6 +30,8 @@ _FAILED = 1
 _MISTAKES = 3
 _NOK = 6
 _NAMED = 5
+
+_Made = TypeVar("_Made")
 
 _file_to_write = click.Path(path_type=Path, dir_okay=False)
 
@@ -53,9 +56,13 @@ class _Run:
 @click.argument("project", type=click.Path(path_type=Path))
 @click.argument("folders", nargs=-1, required=True, metavar="FOLDER...", type=click.Path(path_type=Path))
 @click.option("--workers", type=int, help="processes that inspect; default as for serve, one per core")
-@click.option("--data", default="", help="free text for the flow: context['data']")
+@click.option("--data", default="", callback=utf8, help="free text for the flow: context['data']")
 @click.option(
-    "--annotated", type=click.Path(path_type=Path, file_okay=False), help="save an annotated picture of each in DIR"
+    "--annotated",
+    type=click.Path(path_type=Path, file_okay=False),
+    callback=utf8,
+    metavar="DIR",
+    help="save an annotated picture of each frame in DIR",
 )
 @click.option("--csv", "csv_file", type=_file_to_write, help="write a table, your own values too")
 @click.option("--jsonl", "jsonl_file", type=_file_to_write, help="write the contexts, a line of JSON each")
@@ -107,7 +114,7 @@ def run(
         _inspect(trial, found.files, wishes, jsonl_file, done)
     finally:  # what there is is worth having when somebody interrupts it
         if csv_file:
-            _write(csv_file, lambda: write_csv(csv_file, done.rows))
+            _written(csv_file, lambda: write_csv(csv_file, done.rows))
     seconds = time.monotonic() - begun_s
     processes = trial.processes(len(found.files))
     rate = f"{len(found.files) / seconds:.1f} frames/s, {processes} process{'es' if processes > 1 else ''}"
@@ -115,10 +122,10 @@ def run(
     found.tell_passed_over()
     if truth is None:
         sys.exit(_FAILED if done.tally.verdicts["ERROR"] else _NOK if done.tally.verdicts["NOK"] else 0)
-    click.echo("\n".join(["", *score_lines(done.score)]))
+    click.echo("\n".join(["", *score_lines(done.score), *_false_ones(done.findings)]))
     _tell_unused(truth, done.score)
     if report_file:
-        _write(report_file, lambda: write_report(report_file, trial, done.score, done.findings))
+        _written(report_file, lambda: write_report(report_file, trial, done.score, done.findings))
         click.echo(f"what is false is shown in {printable(report_file)}", err=True)
     sys.exit(_FAILED if done.tally.verdicts["ERROR"] else _NOK if done.tally.false else 0)
 
@@ -143,23 +150,30 @@ def _read(truth_file: Path, folders: Sequence[Path], files: Sequence[Path]) -> M
 
 def _inspect(trial: Trial, files: Sequence[Path], wishes: Wishes, jsonl_file: Path | None, done: _Run) -> None:
     table = Table(files, judged=wishes.expected is not None)
-    with ExitStack() as until_done:
-        lines = None
-        if jsonl_file:
-            try:
-                lines = JsonLines(jsonl_file)
-            except OSError as error:
-                _cannot_write(jsonl_file, error)
-            until_done.callback(lines.close)
+    with _json_lines(jsonl_file) as add_line:
         print(table.head(), flush=True)
         try:
             for row, context in with_progress(inspect(trial, files, wishes), len(files)):
                 print(table.line(row), flush=True)
                 done.add(row)
-                if lines:
-                    lines.add(row, context)
+                add_line(row, context)
         except ProjectInvalid as error:
             fail(_MISTAKES, error.message)
+        except OSError as error:
+            fail(_FAILED, f"the machine refuses processes to inspect with: {error.strerror}")
+
+
+@contextmanager
+def _json_lines(path: Path | None) -> Iterator[Callable[[Row, bytes], None]]:
+    """Yield what writes a line for a frame, or does nothing where no file is named."""
+    if path is None:
+        yield lambda _row, _context: None
+        return
+    lines = _written(path, lambda: JsonLines(path))
+    try:
+        yield lambda row, context: _written(path, lambda: lines.add(row, context))
+    finally:
+        _written(path, lines.close)
 
 
 def _make(folder: Path) -> None:
@@ -169,15 +183,17 @@ def _make(folder: Path) -> None:
         fail(_FAILED, f"{printable(folder)} cannot be made: {error.strerror}")
 
 
-def _write(path: Path, write: Callable[[], None]) -> None:
+def _written(path: Path, write: Callable[[], _Made]) -> _Made:
     try:
-        write()
+        return write()
     except OSError as error:
-        _cannot_write(path, error)
+        fail(_FAILED, f"{printable(path)} cannot be written: {error.strerror}")
 
 
-def _cannot_write(path: Path, error: OSError) -> NoReturn:
-    fail(_FAILED, f"{printable(path)} cannot be written: {error.strerror}")
+def _false_ones(findings: Findings) -> Iterator[str]:
+    for what, rows in (("false OK", findings.false_ok), ("false NOK", findings.false_nok)):
+        if rows:
+            yield from ("", f"{what}:", *(f"  {row.name}" for row in rows))
 
 
 def _tell_unused(truth: Matched, score: Score) -> None:

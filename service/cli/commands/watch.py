@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from service.cli.client import fail
-from service.cli.images import is_image, named_images
+from service.cli.images import NoImages, find_images, is_image
+from service.cli.options import utf8
 from service.cli.progress import with_progress
 from service.tryout.inspecting import Wishes, inspect, open_trial
 from service.tryout.row import Row
@@ -25,7 +26,7 @@ _SHOWN = 40  # lines of one run: what is new must not scroll away
 @click.argument("project", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("folders", nargs=-1, required=True, metavar="FOLDER...", type=click.Path(path_type=Path, exists=True))
 @click.option("--workers", type=int, help="processes that inspect; default as for serve, one per core")
-@click.option("--data", default="", help="free text for the flow: context['data']")
+@click.option("--data", default="", callback=utf8, help="free text for the flow: context['data']")
 def watch(project: Path, folders: tuple[Path, ...], workers: int | None, data: str) -> None:
     """Run PROJECT on the pictures of each FOLDER again whenever a file of either is saved; say what changed.
 
@@ -64,11 +65,11 @@ def _run(
     try:
         trial = open_trial(project, workers)
         watched.data = trial.project.data
-        files = named_images(folders).files
+        files = find_images(folders).files
         results = with_progress(inspect(trial, files, Wishes(data)), len(files))
         return {row.path: row for row, _ in results}
-    except (ProjectInvalid, SettingsInvalid) as error:
-        click.echo(error.message, err=True)
+    except (ProjectInvalid, SettingsInvalid, NoImages) as error:
+        click.echo(str(error), err=True)
         return None
 
 
