@@ -16,6 +16,9 @@ from workers.text import is_utf8
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
+# of commands that try files
+DATA_HELP = "free text for the flow: context['data']; {stem} is the file's name without ending, {folder} its folder's"
+
 _Given = TypeVar("_Given", str, Path, None)
 
 # where more can be said than the description of the setting does

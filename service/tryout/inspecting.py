@@ -38,6 +38,7 @@ class Trial:
 class Wishes:
     """What is wanted of a run: `data` is what a client would send, `annotated` a folder for annotated pictures.
 
+    In `data` {stem} is the file's name without its ending, and {folder} the name of the folder that it lies in.
     `expected` are the verdicts that are right, by file: a row with another has a preview.
     """
 
@@ -74,7 +75,6 @@ def inspect(trial: Trial, files: Sequence[Path], wishes: Wishes) -> Iterator[tup
         project=trial.project.folder,
         version=trial.version,
         settings=PoolSettings(**trial.settings.model_dump(include=set(PoolSettings.model_fields))),
-        data=wishes.data,
         written=wishes.annotated and wishes.annotated.resolve(),
     )
     expected = wishes.expected or {}
@@ -82,6 +82,7 @@ def inspect(trial: Trial, files: Sequence[Path], wishes: Wishes) -> Iterator[tup
     frames = [
         Frame(
             str(path.absolute()),
+            wishes.data.replace("{stem}", path.stem).replace("{folder}", path.absolute().parent.name),
             str(start.written / saved[path]) if start.written else "",
             expected[path].result if path in expected else None,
         )

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 
 from tests.command_line.tried import (
@@ -31,7 +30,6 @@ from tests.command_line.tried import (
     judge,
     picture,
 )
-from tests.support.pictures import decoded
 from tests.support.running import CHECKOUT, serving, write_project
 
 TIMES = {"processingTime", "completeTime"}
@@ -59,33 +57,6 @@ def test_it_prints_a_table_in_the_order_of_the_files_and_ends_with_a_status_to_s
     assert "2 processes" in done.stderr
     assert done.returncode == 6
     assert framemill("run", project, tmp_path / "01.png").returncode == 0
-
-
-def test_it_leaves_pictures_a_table_and_contexts(project: Path, tmp_path: Path) -> None:
-    for place in ("one", "two"):
-        picture(tmp_path / place / "part.png", NOK)
-    out = tmp_path / "out"
-    out.mkdir()
-    picture(tmp_path / "one" / "good.png", OK)
-    done = framemill(
-        *("run", project, tmp_path / "one", tmp_path / "two", "--annotated", out / "seen"),
-        *("--csv", out / "a.csv", "--jsonl", out / "a.jsonl", "--data", "M4"),
-    )
-    assert done.returncode == 6, done.stderr
-    seen = {path.name: decoded(path.read_bytes()) for path in (out / "seen").iterdir()}
-    assert sorted(seen) == ["good.png", "part.png", "part.png.png"]
-    assert (seen["part.png"] != seen["good.png"])[1:].any(), "the rectangle is not drawn"
-    with (out / "a.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [(Path(row["file"]).name, row["verdict"], row["mark"], row["gap.value"]) for row in rows] == [
-        ("good.png", "OK", "10", "1.0"),
-        ("part.png", "NOK", "20", "2.0"),
-        ("part.png", "NOK", "20", "2.0"),
-    ]
-    assert rows[1]["labels"] == "scratch"
-    lines = [json.loads(line) for line in (out / "a.jsonl").read_text().splitlines()]
-    assert [line["verdict"] for line in lines] == ["OK", "NOK", "NOK"]
-    assert lines[1]["context"]["detectedRectangles"][0]["classNames"][0]["label"] == "scratch"
 
 
 def test_the_contexts_are_those_that_a_server_answers(project: Path, tmp_path: Path) -> None:
@@ -218,14 +189,6 @@ def test_ctrl_c_ends_it_with_one_line_keeps_what_there_is_and_leaves_no_process(
             os.kill(pid, 0)
 
 
-def test_a_shape_that_code_makes_is_the_one_in_the_annotated_picture(tmp_path: Path) -> None:
-    code = "def main(context):\n    context['image'] = context['image'][:20, :30]\n"
-    project = write_project(tmp_path / "p", FLOW, judge=code)
-    framemill("run", project, picture(tmp_path / "part.png", OK), "--annotated", tmp_path / "seen")
-    assert decoded((tmp_path / "seen" / "part.png").read_bytes()).shape == (20, 30, 3)
-    assert np.all(decoded((tmp_path / "seen" / "part.png").read_bytes())[1:] == 128)
-
-
 def test_on_a_terminal_a_bar_says_how_far_it_is(project: Path, tmp_path: Path) -> None:
     for number in range(12):
         picture(tmp_path / "parts" / f"{number:02}.png", OK)
@@ -254,27 +217,3 @@ def _read(terminal: FileIO) -> bytes:
         return terminal.read(65_536)
     except OSError:  # whoever wrote to it has ended
         return b""
-
-
-def test_names_that_are_no_utf8_are_shown_as_escapes(project: Path, tmp_path: Path) -> None:
-    odd = os.fsdecode(b"part\xff.png")
-    picture(tmp_path / "parts" / odd, NOK)
-    done = framemill(
-        *("run", project, tmp_path / "parts", "--annotated", tmp_path / "seen"),
-        *("--csv", tmp_path / "a.csv", "--jsonl", tmp_path / "a.jsonl"),
-    )
-    assert done.returncode == 6, done.stderr
-    assert "part\\udcff.png" in done.stdout
-    assert "part\\udcff.png" in (tmp_path / "a.csv").read_text()
-    assert json.loads((tmp_path / "a.jsonl").read_text())["file"].endswith("part\\udcff.png")
-    assert (tmp_path / "seen" / odd).is_file()
-    for option, value in (("--data", "\udcff"), ("--annotated", tmp_path / "\udcff")):
-        done = framemill("run", project, tmp_path / "parts", option, value)
-        assert (done.returncode, "is not UTF-8" in done.stderr) == (2, True)
-
-
-def test_a_disk_that_is_full_is_a_clear_error(project: Path, tmp_path: Path) -> None:
-    for option in ("--jsonl", "--csv"):
-        done = framemill("run", project, picture(tmp_path / "part.png", OK), option, "/dev/full")
-        assert (done.returncode, "/dev/full cannot be written: No space left" in done.stderr) == (1, True)
-        assert "Traceback" not in done.stderr

@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 from workers.containment.streams import STACK_SIGNAL
 from workers.isolated import isolated
-from workers.programs.try_messages import Frame, Said, Start, take_first
+from workers.programs.try_messages import Said, Start, take_first
 
 _PIECE_BYTES = 1 << 20
+_PIPE_BYTES = 32 * 1024  # a pipe has 64 KiB
 _KEPT_BYTES = 1 << 20  # of what it writes to its standard error
 _LAST_WORDS_BYTES = 16 * 1024
 _STACK_S = 0.2  # long enough to write a stack on a busy machine
@@ -27,10 +28,10 @@ _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 class Told(NamedTuple):
-    """A frame with its number in the order of the run."""
+    """A frame, as it is told, with its number in the order of the run."""
 
     number: int
-    frame: Frame
+    line: bytes
 
 
 class Member:
@@ -52,9 +53,8 @@ class Member:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._tasks, self._answers = self._process.stdin, self._process.stdout
-        for pipe in (self._tasks, self._answers):
-            with contextlib.suppress(OSError):  # a user may have only so much in pipes
-                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIECE_BYTES)
+        with contextlib.suppress(OSError):  # a user may have only so much in pipes
+            fcntl.fcntl(self._answers, fcntl.F_SETPIPE_SZ, _PIECE_BYTES)
         os.set_blocking(self._answers.fileno(), False)
         self.end_fd = os.pidfd_open(self._process.pid)
         self._buffer = bytearray()
@@ -81,12 +81,16 @@ class Member:
         """Whether it was ever found to take too long: it may have been killed for that."""
         return self._signalled_s > 0
 
+    def has_room(self, told: Told) -> bool:
+        """Whether that fits into its pipe beside what may wait there: we must not wait for one that waits for us."""
+        return not self.told or sum(len(one.line) for one in (*self.told, told)) <= _PIPE_BYTES
+
     def tell(self, told: Told) -> None:
         """Hand it one more frame; a few wait in its pipe, so that it never waits for us."""
         if not self.told:
             self.since_s = time.monotonic()
         self.told.append(told)
-        self._write(told.frame.line())
+        self._write(told.line)
 
     def hear(self) -> list[Said]:
         """Return what it has said since."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import enum
 import json
+import os
 import struct
 from pathlib import Path
 from typing import NamedTuple
@@ -30,36 +31,35 @@ _HEAD = struct.Struct("<BIIQQ")
 class Start(BaseModel):
     """What to load. `version` is the hash of the project's content; `written` a folder that pictures are saved in.
 
-    `data` is what a client would send with each frame. Frames longer than `max_preview_px` are made smaller for
-    previews.
+    Frames longer than `max_preview_px` are made smaller for previews.
     """
 
     project: Path
     version: str = ""
     settings: PoolSettings
-    data: str = ""
     written: Path | None = None
     max_preview_px: int = 1280
 
 
 class Frame(NamedTuple):
-    """A frame to inspect: a file, where to save its annotated picture ("" for nowhere), and the verdict that is right.
+    """A frame to inspect: a file, what a client would send as `data`, where to save its annotated picture, if at all.
 
     Where the verdict is another than `expected`, a preview comes back with the context; None expects nothing.
     """
 
     path: str
+    data: str = ""
     save: str = ""
     expected: bool | None = None
 
     def line(self) -> bytes:
-        """Return it as a line; a name that is no UTF-8 is escaped."""
-        return json.dumps(self).encode("ascii") + b"\n"
+        """Return it as a line."""
+        return os.fsencode(json.dumps(self, ensure_ascii=False)) + b"\n"
 
     @classmethod
     def of(cls, line: bytes) -> Frame:
         """Read such a line."""
-        return cls(*json.loads(line))
+        return cls(*json.loads(os.fsdecode(line)))
 
 
 class What(enum.IntEnum):

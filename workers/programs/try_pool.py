@@ -70,7 +70,7 @@ class TryPool:
         Raises:
             ProjectInvalid: the project cannot be loaded; the message says why.
         """
-        self._waiting.extend(Told(number, frame) for number, frame in enumerate(frames))
+        self._waiting.extend(Told(number, frame.line()) for number, frame in enumerate(frames))
         left = len(self._waiting)
         while left:
             self._feed()
@@ -82,7 +82,10 @@ class TryPool:
         # to each one more in turn: the last frames of a run are not all told to one
         for ahead in range(1, _AHEAD + 1):
             for member in self._members:
-                if self._waiting and len(member.told) < ahead and not member.leaves and not member.is_late:
+                if not self._waiting:
+                    return
+                free = len(member.told) < ahead and not member.leaves and not member.is_late
+                if free and member.has_room(self._waiting[0]):
                     member.tell(self._waiting.popleft())
 
     def _turn(self) -> Iterator[Tried]:

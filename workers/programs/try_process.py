@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workers.containment.streams import speak_through
-from workers.errors import FramemillError, FrameTooLarge
+from workers.errors import FramemillError, FrameTooLarge, InvalidParameter
 from workers.programs.try_messages import Frame, Said, Start, What
 from workers.settings import MIB
 from workers.this_process import be_first_to_go, die_with_parent
@@ -105,17 +105,18 @@ class _Trying:
         return bool(why)
 
     def _inspect(self, frame: Frame) -> Said:
-        from workers.pool.job import Encoding, Job, ResponseType  # noqa: PLC0415 - see above
+        from workers.pool.job import MAX_DATA_BYTES, Encoding, Job, ResponseType  # noqa: PLC0415 - see above
 
+        if (size := len(frame.data.encode("utf-8", "surrogatepass"))) > MAX_DATA_BYTES:
+            msg = f"data has {size} bytes, at most {MAX_DATA_BYTES} are accepted"
+            raise InvalidParameter(msg)
         content = Path(frame.path).read_bytes()
         most_mib = self._start.settings.max_frame_mib
         if len(content) > most_mib * MIB:
             msg = f"the file has {len(content):,} bytes, at most {most_mib * MIB:,} are taken (max_frame_mib)"
             raise FrameTooLarge(msg)
         response = ResponseType.ANNOTATED_IMAGE if frame.save else ResponseType.CONTEXT
-        answered = self._loaded.inspect(
-            Job(encoding=Encoding.ENCODED, response=response, data=self._start.data), content
-        )
+        answered = self._loaded.inspect(Job(encoding=Encoding.ENCODED, response=response, data=frame.data), content)
         if frame.save:
             Path(frame.save).write_bytes(answered.picture)
         preview = b""

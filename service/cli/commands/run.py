@@ -14,7 +14,7 @@ import click
 
 from service.cli.client import fail
 from service.cli.images import named_images
-from service.cli.options import utf8
+from service.cli.options import DATA_HELP, utf8
 from service.cli.progress import with_progress
 from service.tryout.exports import JsonLines, write_csv
 from service.tryout.inspecting import Trial, Wishes, inspect, open_trial
@@ -56,7 +56,7 @@ class _Run:
 @click.argument("project", type=click.Path(path_type=Path))
 @click.argument("folders", nargs=-1, required=True, metavar="FOLDER...", type=click.Path(path_type=Path))
 @click.option("--workers", type=int, help="processes that inspect; default as for serve, one per core")
-@click.option("--data", default="", callback=utf8, help="free text for the flow: context['data']")
+@click.option("--data", default="", callback=utf8, help=DATA_HELP)
 @click.option(
     "--annotated",
     type=click.Path(path_type=Path, file_okay=False),

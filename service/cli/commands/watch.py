@@ -9,7 +9,7 @@ import click
 
 from service.cli.client import fail
 from service.cli.images import NoImages, find_images, is_image
-from service.cli.options import utf8
+from service.cli.options import DATA_HELP, utf8
 from service.cli.progress import with_progress
 from service.tryout.inspecting import Wishes, inspect, open_trial
 from service.tryout.row import Row
@@ -26,7 +26,7 @@ _SHOWN = 40  # lines of one run: what is new must not scroll away
 @click.argument("project", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("folders", nargs=-1, required=True, metavar="FOLDER...", type=click.Path(path_type=Path, exists=True))
 @click.option("--workers", type=int, help="processes that inspect; default as for serve, one per core")
-@click.option("--data", default="", callback=utf8, help="free text for the flow: context['data']")
+@click.option("--data", default="", callback=utf8, help=DATA_HELP)
 def watch(project: Path, folders: tuple[Path, ...], workers: int | None, data: str) -> None:
     """Run PROJECT on the pictures of each FOLDER again whenever a file of either is saved; say what changed.
 
