@@ -49,13 +49,15 @@ def main() -> None:
 
     \b
     Example:
+      framemill new screws --good good_part.png
+      framemill run deploy/projects/board deploy/projects/board/samples
       framemill serve deploy/projects/board
       framemill send part.jpg
       framemill bench deploy/projects/board part.jpg
 
-    Exit statuses: 0 done (send: all parts OK), 1 failed (bench: not one camera is sustained), or what was to be printed
-    could not be, 2 wrong use, 3 the project or the settings have mistakes, 4 the server could not start or cannot be
-    reached, 5 it was ended by force, 6 a part is NOK, 130 interrupted.
+    Exit statuses: 0 done (send, run: all parts OK), 1 failed (bench: not one camera is sustained), or what was to be
+    printed could not be, 2 wrong use, 3 the project or the settings have mistakes, 4 the server could not start or
+    cannot be reached, 5 it was ended by force, 6 a part is NOK, 130 interrupted.
     """
 
 

@@ -6,10 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import click
+
 from service.cli.client import fail
 from workers.text import printable
 
 _FAILED = 1
+_NAMED = 5  # of the files that were passed over
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
 
@@ -28,9 +31,27 @@ class Images:
             else:
                 self.files.append(path)
 
+    def tell_passed_over(self) -> None:
+        """Name on standard error what was passed over, a line for each reason."""
+        for why, names in self.passed_over.items():
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            click.echo(f"passed over, {why}: {', '.join(map(printable, names[:_NAMED]))}{more}", err=True)
+
+
+class NoImages(Exception):
+    """What was named is not there, or has no images in it; the text says which."""
+
 
 def named_images(images: Iterable[Path]) -> Images:
     """Return the files, those of a folder by name; ends the command with status 1 where there is none."""
+    try:
+        return find_images(images)
+    except NoImages as error:
+        fail(_FAILED, str(error))
+
+
+def find_images(images: Iterable[Path]) -> Images:
+    """Return the files, those of a folder by name; raises NoImages where there is none."""
     found = Images()
     for image in images:
         known = len(found.files)
@@ -40,12 +61,20 @@ def named_images(images: Iterable[Path]) -> Images:
             elif image.exists():
                 found.files.append(image)
             else:
-                fail(_FAILED, f"{printable(image)} does not exist")
+                msg = f"{printable(image)} does not exist"
+                raise NoImages(msg)
         except OSError as error:
-            fail(_FAILED, f"{printable(image)} cannot be read: {error.strerror}")
+            msg = f"{printable(image)} cannot be read: {error.strerror}"
+            raise NoImages(msg) from None
         if len(found.files) == known:
-            fail(_FAILED, f"{printable(image)} has no images in it ({', '.join(sorted(_SUFFIXES))})")
+            msg = f"{printable(image)} has no images in it ({', '.join(sorted(_SUFFIXES))})"
+            raise NoImages(msg)
     return found
+
+
+def is_image(path: Path) -> bool:
+    """Tell by its name alone whether a file in a folder is meant."""
+    return not path.name.startswith(".") and path.suffix.lower() in _SUFFIXES
 
 
 def _why_not(path: Path) -> str:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from pydantic import SecretStr
 
 from service.settings import Settings
 from workers.settings import PoolSettings
+from workers.text import is_utf8
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
+
+# of commands that try files
+DATA_HELP = "free text for the flow: context['data']; {stem} is the file's name without ending, {folder} its folder's"
+
+_Given = TypeVar("_Given", str, Path, None)
 
 # where more can be said than the description of the setting does
 _HELP = {
@@ -36,6 +42,13 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for name in reversed([*(name for name in Settings.model_fields if name in own), *pool]):
         command = _option(name, Settings.model_fields[name])(command)
     return command
+
+
+def utf8(_: click.Context, __: click.Parameter, value: _Given) -> _Given:
+    """Refuse text and paths that could not be told to other processes: a callback of click's."""
+    if not is_utf8(Path(value).absolute() if value else Path()):
+        raise click.BadParameter("is not UTF-8")
+    return value
 
 
 def _option(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -30,7 +30,7 @@ KNOWN_TO_HTTP = {
     "workers.flow.project",
     "workers.versions.on_disk",
 }
-PUTS_TOGETHER = {"service.server", "service.trial", "service.cli", "service.cli.commands"}
+PUTS_TOGETHER = {"service.server", "service.trial", "service.tryout", "service.cli", "service.cli.commands"}
 KNOWS_GUNICORN = {"service.wire", "service.connections", "service.threads", "service.server.front"}
 OPENCV = {
     "workers.containment.surroundings",  # its threads and random numbers are user code's to change

@@ -8,9 +8,6 @@ assert project.inspect("good_part.png").context["result"]
 
 from __future__ import annotations
 
-import os
-import time
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,8 +17,8 @@ import orjson
 
 from workers.flow.project import load_project
 from workers.pool.job import Encoding, Job, ResponseType
-from workers.settings import MIB, PoolSettings
-from workers.worker.inspector import FrameMemory, Inspector
+from workers.programs.loaded import LoadedProject
+from workers.settings import PoolSettings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,31 +43,17 @@ class TriedProject:
     """
 
     def __init__(self, folder: Path | str, **settings: Any) -> None:
-        self._settings = PoolSettings(**settings)
-        project = load_project(Path(folder))
-        os.environ["FRAMEMILL_DATA"] = str(project.data)
-        self._inspector = Inspector.prepare(project, self._settings)
-        self._reply = bytearray(self._settings.max_reply_mib * MIB)
+        self._loaded = LoadedProject(load_project(Path(folder)), PoolSettings(**settings))
 
     def inspect(self, picture: Path | str | NDArray[np.uint8], data: str = "") -> Tried:
         """Inspect a file, or pixels: (h, w) grey or (h, w, 3) BGR, uint8; `data` is what a client sends with it.
 
         Raises FramemillError where a client would have had an error instead of a context.
         """
-        job, frame = _asked(picture, data)
-        now_ns = time.monotonic_ns()
-        memory = FrameMemory(
-            request=memoryview(frame),
-            reply=memoryview(self._reply),
-            accepted_ns=now_ns,
-            deadline_ns=now_ns + self._settings.run_ms * 1_000_000,
-            newest=nullcontext,
-        )
-        answer = self._inspector.answer(job, memory)
-        drawn = np.frombuffer(self._reply, np.uint8, answer.image_bytes)
-        context = self._reply[answer.image_bytes : answer.image_bytes + answer.json_bytes]
+        answered = self._loaded.inspect(*_asked(picture, data))
+        drawn = np.frombuffer(answered.picture, np.uint8)
         annotated: NDArray[np.uint8] = cv2.imdecode(drawn, cv2.IMREAD_COLOR)  # type: ignore[assignment]  # a PNG of ours
-        return Tried(orjson.loads(bytes(context)), annotated)
+        return Tried(orjson.loads(answered.context), annotated)
 
 
 def _asked(picture: Path | str | NDArray[np.uint8], data: str) -> tuple[Job, bytes]:

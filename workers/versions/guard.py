@@ -28,12 +28,15 @@ _CHANGES = {
 }
 
 
-def protect(folder: Path, data: Path) -> None:
+def protect(folder: Path, data: Path, *others: Path) -> None:
     """From now on, let nothing in this process, or its forks, write below `folder`; `data` is where it may.
+
+    That, and `others`, may lie below `folder`.
 
     There is no way back. About 0.1 us for whatever Python audits, a handful of events per frame.
     """
     below = f"{folder}/"
+    free = tuple(f"{place}/" for place in (data, *others))
     advice = f"is part of the project's version and cannot be changed; write into the data folder, {data}"
 
     def look(event: str, args: tuple[object, ...]) -> None:
@@ -47,13 +50,13 @@ def protect(folder: Path, data: Path) -> None:
         else:
             return
         for path in paths:
-            if _lies_below(path, below):
+            if _lies_below(path, below) and not _lies_below(path, free):
                 raise PermissionError(errno.EACCES, advice, str(path))
 
     sys.addaudithook(look)
 
 
-def _lies_below(path: object, below: str) -> bool:
+def _lies_below(path: object, below: str | tuple[str, ...]) -> bool:
     if isinstance(path, int):  # a descriptor, which was opened by somebody who might
         return False
     try:

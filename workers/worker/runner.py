@@ -127,7 +127,7 @@ class Runner:
         except FramemillError as error:
             return Outcome.REFUSED, self._refuse(error, area)
         except Exception as error:  # noqa: BLE001 - whatever it was, it is this frame's error and the worker goes on
-            return Outcome.REFUSED, self._refuse(_fault(error), area)
+            return Outcome.REFUSED, self._refuse(as_error_of_ours(error), area)
 
     @staticmethod
     def _refuse(error: FramemillError, area: memoryview) -> Answer:
@@ -136,7 +136,8 @@ class Runner:
         return Answer(json_bytes=len(body))
 
 
-def _fault(error: Exception) -> FramemillError:
+def as_error_of_ours(error: Exception) -> FramemillError:
+    """Return what a client is told of an exception that is none of ours; a fault of the server is logged."""
     if isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem):
         return OutOfMemory("the frame needs more memory than its worker may have (worker_memory_mib)")
     _log.exception("a frame met a fault of ours", exc_info=error)

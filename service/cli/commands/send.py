@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +11,14 @@ from urllib.parse import urlencode
 import click
 import httpx
 import orjson
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from service.cli.client import UNREACHABLE, connect, explain, fail, no_answer, server_options
-from service.cli.images import Images, named_images
+from service.cli.images import named_images
+from service.cli.progress import with_progress
 from workers.text import printable
 
 _NOK = 6
 _FAILED = 1
-_NAMED = 5  # of the files that were passed over
-_MANY = 10  # fewer files than this are done before a bar could be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +103,14 @@ def send(
     asked = urlencode(query, errors="surrogateescape")
     counts: dict[str, int] = {}
     with connect(url, api_key) as client:
-        for path in _with_progress(files):
+        for path in with_progress(files, len(files)):
             sent = _send_one(client, path, asked, folder)
             counts[sent.verdict] = counts.get(sent.verdict, 0) + 1
             print(_json_line(sent) if as_json else sent.line(), flush=True)
     if len(files) > 1:
         summary = ", ".join(f"{counts[name]} {name}" for name in ("OK", "NOK", "OFF", "ERROR") if name in counts)
         click.echo(f"{len(files)} frames: {summary}", err=True)
-    _tell_passed_over(found)
+    found.tell_passed_over()
     sys.exit(_FAILED if counts.get("ERROR") else _NOK if counts.get("NOK") else 0)
 
 
@@ -123,24 +119,6 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         fail(_FAILED, f"{folder} cannot be made: {error.strerror}")
-
-
-def _tell_passed_over(found: Images) -> None:
-    for why, names in found.passed_over.items():
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        click.echo(f"passed over, {why}: {', '.join(map(printable, names[:_NAMED]))}{more}", err=True)
-
-
-def _with_progress(files: list[Path]) -> Iterator[Path]:
-    """Yield the files; on a terminal, and for many of them, with a bar."""
-    console = Console(stderr=True)
-    if len(files) < _MANY or not console.is_terminal:
-        yield from files
-        return
-    columns = (TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    # lines printed on the same terminal must go above the bar, those for a file must not
-    with Progress(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as progress:
-        yield from progress.track(files)
 
 
 def _send_one(client: httpx.Client, path: Path, query: str, folder: Path | None) -> Sent:

@@ -1,0 +1,26 @@
+"""A bar for what takes a while; on a terminal only."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+_MANY = 10  # fewer than this are done before a bar could be read
+
+_Item = TypeVar("_Item")
+
+
+def with_progress(items: Iterable[_Item], total: int) -> Iterator[_Item]:
+    """Yield the items; on a terminal, and for many of them, with a bar."""
+    console = Console(stderr=True)
+    if total < _MANY or not console.is_terminal:
+        yield from items
+        return
+    columns = (TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    # lines printed on the same terminal must go above the bar, those for a file must not
+    with Progress(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as progress:
+        yield from progress.track(items, total)

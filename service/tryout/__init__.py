@@ -1,0 +1,1 @@
+"""A project tried on a folder."""

@@ -1,0 +1,111 @@
+"""The pictures of a folder through a project's flow, on all cores, as its server would answer them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from service.server.preflight import refuse_code
+from service.settings import Settings, load_settings
+from service.tryout.row import Row, row_of
+from workers.errors import ProjectInvalid
+from workers.flow.project import Project, load_project
+from workers.programs.try_messages import Frame, Start
+from workers.programs.try_pool import Tried, TryPool
+from workers.settings import PoolSettings
+from workers.versions.copy import version_of
+
+if TYPE_CHECKING:
+    from service.tryout.truth import Expected
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A project without mistakes, with the settings that it would be served with, and the hash of its content."""
+
+    project: Project
+    settings: Settings
+    version: str
+
+    def processes(self, files: int) -> int:
+        """How many processes inspect so many files: the setting `workers`, one per core unless somebody says less."""
+        return max(1, min(self.settings.workers, files))
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What is wanted of a run: `data` is what a client would send, `annotated` a folder for annotated pictures.
+
+    In `data` {stem} is the file's name without its ending, and {folder} the name of the folder that it lies in.
+    `expected` are the verdicts that are right, by file: a row with another has a preview.
+    """
+
+    data: str = ""
+    annotated: Path | None = None
+    expected: Mapping[Path, Expected] | None = None
+
+
+def open_trial(folder: Path, workers: int | None = None) -> Trial:
+    """Read a project and its settings as `framemill serve` does.
+
+    Raises:
+        ProjectInvalid, SettingsInvalid: they have mistakes; the message names all of them.
+    """
+    project = load_project(folder)
+    settings = load_settings(project.server, {"workers": workers})
+    refuse_code(project, settings)
+    try:
+        version = version_of(project.folder, [project.data])
+    except OSError as error:
+        msg = f"{error.filename}: cannot be read: {error.strerror}"
+        raise ProjectInvalid(msg) from None
+    return Trial(project, settings, version)
+
+
+def inspect(trial: Trial, files: Sequence[Path], wishes: Wishes) -> Iterator[tuple[Row, bytes]]:
+    """Yield for each file, in their order, what became of it, and its context as JSON, empty where there is none.
+
+    Raises:
+        ProjectInvalid: the project cannot be loaded; the message says why.
+        OSError: the machine refuses a process.
+    """
+    start = Start(
+        project=trial.project.folder,
+        version=trial.version,
+        settings=PoolSettings(**trial.settings.model_dump(include=set(PoolSettings.model_fields))),
+        written=wishes.annotated and wishes.annotated.resolve(),
+    )
+    expected = wishes.expected or {}
+    saved = _names(files)
+    frames = [
+        Frame(
+            str(path.absolute()),
+            wishes.data.replace("{stem}", path.stem).replace("{folder}", path.absolute().parent.name),
+            str(start.written / saved[path]) if start.written else "",
+            expected[path].result if path in expected else None,
+        )
+        for path in files
+    ]
+    done: dict[int, Tried] = {}
+    with TryPool(start, trial.processes(len(files))) as pool:
+        next_one = 0
+        for tried in pool.run(frames):
+            done[tried.number] = tried
+            while (there := done.pop(next_one, None)) is not None:
+                path = files[next_one]
+                yield row_of(path, there, expected.get(path)), there.context
+                next_one += 1
+
+
+def _names(files: Sequence[Path]) -> dict[Path, str]:
+    """Return a name for the annotated picture of each file; files of one name in several folders have several."""
+    names: dict[Path, str] = {}
+    taken: set[str] = set()
+    for path in files:
+        tries = (f"{path.stem}.png", f"{path.name}.png", f"{path.parent.name}-{path.name}.png")
+        name = next((one for one in tries if one not in taken), f"{path.stem}-{len(taken)}.png")
+        taken.add(name)
+        names[path] = name
+    return names

@@ -1,0 +1,100 @@
+"""What a process of a pool that tries a project is told, and what it says.
+
+It is told on its standard input, a line of JSON each: a Start, then a Frame for each frame, until the pipe closes. It
+says on its standard output, little endian::
+
+    0      1            5               9                17             25
+    +------+------------+---------------+----------------+--------------+----------------+-------------+
+    | what | body_bytes | preview_bytes | decode_ns, u64 | flow_ns, u64 | body: text, or | preview: a  |
+    | u8   | u32        | u32           |                |              | context, JSON  | JPEG        |
+    +------+------------+---------------+----------------+--------------+----------------+-------------+
+
+This file imports neither OpenCV nor numpy.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import os
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel
+
+from workers.settings import PoolSettings
+
+_HEAD = struct.Struct("<BIIQQ")
+
+
+class Start(BaseModel):
+    """What to load. `version` is the hash of the project's content; `written` a folder that pictures are saved in.
+
+    Frames longer than `max_preview_px` are made smaller for previews.
+    """
+
+    project: Path
+    version: str = ""
+    settings: PoolSettings
+    written: Path | None = None
+    max_preview_px: int = 1280
+
+
+class Frame(NamedTuple):
+    """A frame to inspect: a file, what a client would send as `data`, where to save its annotated picture, if at all.
+
+    Where the verdict is another than `expected`, a preview comes back with the context; None expects nothing.
+    """
+
+    path: str
+    data: str = ""
+    save: str = ""
+    expected: bool | None = None
+
+    def line(self) -> bytes:
+        """Return it as a line."""
+        return os.fsencode(json.dumps(self, ensure_ascii=False)) + b"\n"
+
+    @classmethod
+    def of(cls, line: bytes) -> Frame:
+        """Read such a line."""
+        return cls(*json.loads(os.fsdecode(line)))
+
+
+class What(enum.IntEnum):
+    """The kinds of messages."""
+
+    LOADED = 0
+    REFUSED = 1  # the project cannot be loaded; the body says why
+    CONTEXT = 2
+    ERROR = 3  # of this frame; the body says which
+    LEAVING = 4  # it has grown, and another is to take its place; the body says why
+
+
+class Said(NamedTuple):
+    """One message."""
+
+    what: What
+    body: bytes = b""
+    preview: bytes = b""
+    decode_ns: int = 0
+    flow_ns: int = 0
+
+    def pack(self) -> bytes:
+        """Return its bytes."""
+        head = _HEAD.pack(self.what, len(self.body), len(self.preview), self.decode_ns, self.flow_ns)
+        return head + self.body + self.preview
+
+
+def take_first(buffer: bytearray) -> Said | None:
+    """Take the first message from the front of `buffer`; None where it is not whole yet."""
+    if len(buffer) < _HEAD.size:
+        return None
+    what, body_bytes, preview_bytes, decode_ns, flow_ns = _HEAD.unpack_from(buffer)
+    middle, end = _HEAD.size + body_bytes, _HEAD.size + body_bytes + preview_bytes
+    if len(buffer) < end:
+        return None
+    said = Said(What(what), bytes(buffer[_HEAD.size : middle]), bytes(buffer[middle:end]), decode_ns, flow_ns)
+    del buffer[:end]
+    return said
