@@ -17,6 +17,7 @@ import pytest
 
 from tests.command_line.tried import (
     CRASH,
+    DEAF,
     EXIT,
     FLOW,
     GREEDY,
@@ -81,20 +82,21 @@ def _without_times(context: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_frame_that_ends_its_process_is_an_error_row_and_the_run_goes_on(tmp_path: Path) -> None:
     project = judge(tmp_path / "p", "run_ms = 300\nworkers = 2\n")
-    marks = [OK, CRASH, NOK, EXIT, HANG, RAISE, GREEDY, OK, OK]
+    marks = [OK, CRASH, NOK, EXIT, HANG, RAISE, GREEDY, DEAF, OK]
     for number, mark in enumerate(marks):
         picture(tmp_path / "parts" / f"{number}.png", mark)
     (tmp_path / "parts" / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     done = framemill("run", project, tmp_path / "parts", "--jsonl", tmp_path / "a.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
-    assert " ".join(line["verdict"] for line in lines) == "OK ERROR NOK ERROR ERROR NOK NOK OK OK ERROR"
-    assert lines[1]["error"] == "its process died of SIGSEGV in code/judge.py, line 17, main"
+    assert " ".join(line["verdict"] for line in lines) == "OK ERROR NOK ERROR ERROR NOK NOK ERROR OK ERROR"
+    assert lines[1]["error"] == "its process died of SIGSEGV in code/judge.py, line 18, main"
     assert lines[3]["error"] == "its process ended itself, exit status 9"
     assert lines[4]["error"].startswith("it was not done within 300 ms (run_ms), and its process died of SIGKILL in")
     assert "code/judge.py, line 2" in lines[4]["error"]
-    assert "too odd (code/judge.py, line 24)" in done.stdout
+    assert "too odd (code/judge.py, line 25)" in done.stdout
+    assert lines[7]["error"] == "its process closed what it answers through, and was killed"
     assert "MemoryError" in json.dumps(lines[6]["context"]["errors"])
-    assert "10 frames: 3 OK, 3 NOK, 4 ERROR (2 of them because the flow failed)" in done.stderr
+    assert "10 frames: 2 OK, 3 NOK, 5 ERROR (2 of them because the flow failed)" in done.stderr
     assert done.returncode == 1
 
 
@@ -107,6 +109,16 @@ def test_a_worker_that_grows_is_replaced_and_no_frame_is_lost(tmp_path: Path) ->
     assert done.returncode == 0, done.stdout
     with (tmp_path / "a.csv").open(newline="") as file:
         assert len({row["pid"] for row in csv.DictReader(file)}) == 3
+
+
+@pytest.mark.long
+def test_threads_that_never_end_hold_up_neither_the_run_nor_its_end(tmp_path: Path) -> None:
+    code = "import threading\nthreading.Thread(target=threading.Event().wait).start()\ndef main(context): pass\n"
+    project = write_project(tmp_path / "p", f"{FLOW}[server]\nrecycle_after_frames = 2\nworkers = 1\n", judge=code)
+    for number in range(3):
+        picture(tmp_path / "parts" / f"{number}.png", OK)
+    done = framemill("run", project, tmp_path / "parts")
+    assert (done.returncode, done.stderr.partition(";")[0]) == (0, "3 frames: 3 OK")
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,11 @@ from tests.support.pictures import png
 from tests.support.running import CHECKOUT, write_project
 
 FLOW = '[[flow]]\nmodule = "code"\nfile = "code/judge.py"\n'
-OK, NOK, CRASH, EXIT, HANG, RAISE, GREEDY = 10, 20, 30, 40, 50, 60, 70
+OK, NOK, CRASH, EXIT, HANG, RAISE, GREEDY, DEAF = 10, 20, 30, 40, 50, 60, 70, 80
 JUDGE = """
 import os
 import signal
+import threading
 
 
 def main(context):
@@ -40,6 +41,9 @@ def main(context):
         raise ValueError("too odd")
     elif mark == 70:
         bytearray(1 << 40)
+    elif mark == 80:
+        threading.Thread(target=threading.Event().wait).start()
+        os.closerange(3, 1000)
 """
 
 

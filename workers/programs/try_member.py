@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import re
+import select
 import signal
 import subprocess
 import time
@@ -21,7 +22,7 @@ _PIECE_BYTES = 1 << 20
 _PIPE_BYTES = 32 * 1024  # a pipe has 64 KiB
 _KEPT_BYTES = 1 << 20  # of what it writes to its standard error
 _LAST_WORDS_BYTES = 16 * 1024
-_STACK_S = 0.2  # long enough to write a stack on a busy machine
+_STACK_S = 0.2  # long enough to write a stack, or to end, on a busy machine
 _PLACE = re.compile(r'File "(.+?)", line (\d+) in (.+)')
 # OpenBLAS and OpenMP: processes are as many as there are cores
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -61,6 +62,8 @@ class Member:
         self.told: deque[Told] = deque()
         self.loaded = False
         self.leaves = False
+        self.is_mute = False  # it has ended, or closed what it answers through
+        self._cut_off = False
         self.since_s = time.monotonic()  # when what it does now began
         self._signalled_s = 0.0
         self._late_with: Told | None = None
@@ -97,6 +100,7 @@ class Member:
         with contextlib.suppress(BlockingIOError):
             while piece := os.read(self.answers_fd, _PIECE_BYTES):
                 self._buffer += piece
+            self.is_mute = True
         said = []
         while (one := take_first(self._buffer)) is not None:
             said.append(one)
@@ -113,6 +117,12 @@ class Member:
             self._signalled_s, self._late_with = now_s, self._at
             self._signal(STACK_SIGNAL)
         elif now_s - self._signalled_s > _STACK_S:
+            self._signal(signal.SIGKILL)
+
+    def cut_off(self) -> None:
+        """It cannot answer any more: kill it, where that is not because it ends."""
+        if not select.select((self.end_fd,), (), (), _STACK_S)[0]:
+            self._cut_off = True
             self._signal(signal.SIGKILL)
 
     def end_of_work(self) -> None:
@@ -134,6 +144,8 @@ class Member:
         status = self._process.wait()
         words = self.last_words()
         how = f"died of {signal.Signals(-status).name}" if status < 0 else f"ended itself, exit status {status}"
+        if self._cut_off:
+            how = "closed what it answers through, and was killed"
         for file in (self._tasks, self._answers):
             file.close()
         os.close(self.end_fd)

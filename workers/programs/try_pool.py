@@ -99,6 +99,10 @@ class TryPool:
         for member in ended:
             yield from self._heard(member, member.hear())
             yield from self._ended(member)
+        for member in self._members:
+            if member.is_mute and member.answers_fd in self._selector.get_map():
+                self._selector.unregister(member.answers_fd)
+                member.cut_off()
         # after all that has been said was heard: whoever reads this slowly makes no frame late
         for member in self._members:
             if self._takes_too_long(member):
@@ -122,7 +126,9 @@ class TryPool:
 
     def _takes_too_long(self, member: Member) -> bool:
         settings = self._start.settings
-        if not member.loaded:
+        if member.leaves:
+            most_s = _END_S
+        elif not member.loaded:
             most_s = _START_S + settings.boot_ms / 1000
         elif member.told:
             most_s = settings.run_ms / 1000 + _GRACE_S
@@ -155,6 +161,6 @@ class TryPool:
 
     def _drop(self, member: Member) -> str:
         self._members.remove(member)
-        self._selector.unregister(member.answers_fd)
-        self._selector.unregister(member.end_fd)
+        for fd in {member.answers_fd, member.end_fd} & self._selector.get_map().keys():
+            self._selector.unregister(fd)
         return member.bury()

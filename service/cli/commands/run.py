@@ -154,9 +154,9 @@ def _inspect(trial: Trial, files: Sequence[Path], wishes: Wishes, jsonl_file: Pa
         print(table.head(), flush=True)
         try:
             for row, context in with_progress(inspect(trial, files, wishes), len(files)):
-                print(table.line(row), flush=True)
                 done.add(row)
                 add_line(row, context)
+                print(table.line(row), flush=True)
         except ProjectInvalid as error:
             fail(_MISTAKES, error.message)
         except OSError as error:
