@@ -10,7 +10,6 @@ from tests.modules.test_blobs import THREE, boxes, found, look, plain
 from workers.modules.blobs.otsu import three_classes, two_classes
 from workers.modules.region_options import RegionOptions
 
-
 # thresholds that are found
 
 
