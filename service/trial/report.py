@@ -14,7 +14,7 @@ from workers.machine import cores
 if TYPE_CHECKING:
     from service.settings import Settings
     from service.trial.search import Found
-    from service.trial.step import Step
+    from service.trial.step import LoadStep
     from workers.pixels.camera_frames import CameraFrame, Form
 
 _BUSY = 0.25  # of its cores: other programs take what cameras could have had
@@ -35,7 +35,7 @@ class Line:
     load_average: float  # of the machine, before
 
 
-def table_row(step: Step) -> str:
+def table_row(step: LoadStep) -> str:
     """Return a row below TABLE_HEAD; a step that failed has a mark at its end."""
     wanted = "all" if step.wanted_per_s is None else f"{step.wanted_per_s:.0f}"
     return (
@@ -124,7 +124,7 @@ def _sizes(line: Line) -> str:
     return " to ".join(ends)
 
 
-def _load_words(step: Step, line: Line) -> str:
+def _load_words(step: LoadStep, line: Line) -> str:
     return f"{_cameras(step.cameras)}, one frame each {line.takt_ms:g} ms"
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from service.trial.step import Step
+from service.trial.step import LoadStep
 
 
-def rising_load(measure: Callable[[int], Step], most: int) -> Iterator[Step]:
+def rising_load(measure: Callable[[int], LoadStep], most: int) -> Iterator[LoadStep]:
     """Measure 1, 2, 4, ... `most` cameras until a step fails, then halve the gap until nothing is left between.
 
     A step without errors that fails is run once more and that counts: else one pause of the machine would decide.
@@ -31,19 +31,19 @@ class Found:
     There are no steps where one frame alone takes longer than the takt.
     """
 
-    alone: Step
-    steps: list[Step]
-    ceiling: Step
+    alone: LoadStep
+    steps: list[LoadStep]
+    ceiling: LoadStep
 
     @property
-    def sustained(self) -> Step | None:
+    def sustained(self) -> LoadStep | None:
         """The step with the most cameras that did not fail; None where one camera is too much."""
         return max((step for step in self._last_tries() if not step.why), key=lambda step: step.cameras, default=None)
 
     @property
-    def first_failed(self) -> Step | None:
+    def first_failed(self) -> LoadStep | None:
         """The step with the fewest cameras that failed."""
         return min((step for step in self._last_tries() if step.why), key=lambda step: step.cameras, default=None)
 
-    def _last_tries(self) -> list[Step]:
+    def _last_tries(self) -> list[LoadStep]:
         return list({step.cameras: step for step in self.steps}.values())

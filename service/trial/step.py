@@ -45,7 +45,7 @@ class ServerEnded(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LoadStep:
     """What one step measured; times in milliseconds from when a frame was due to the end of its answer.
 
     `wanted_per_s` is None where frames came as fast as answers did. `server_cores` and `cameras_cores` say how many
@@ -75,7 +75,7 @@ class TrialServer:
     port: int
     log: Path
 
-    def measure(self, shots: Sequence[Shot], cameras: int, seconds: float, takt_ms: float = 0.0) -> Step:
+    def measure(self, shots: Sequence[Shot], cameras: int, seconds: float, takt_ms: float = 0.0) -> LoadStep:
         """Run one step after a warm-up that does not count; a takt of 0 is as fast as answers come.
 
         Raises:
@@ -87,7 +87,7 @@ class TrialServer:
         server_s, cameras_s = self._cpu_s() - server_s, _children_s() - cameras_s
         if (status := self.process.poll()) is not None:
             raise ServerEnded(status, self.last_words())
-        return Step(
+        return LoadStep(
             cameras=cameras,
             wanted_per_s=1e3 * cameras / takt_ms if takt_ms else None,
             answered_per_s=load.per_s,

@@ -19,7 +19,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service.trial.search import Found, rising_load
-from service.trial.step import Step
+from service.trial.step import LoadStep
 from tests.clients.guests import add_key
 from tests.image_files.encoded import ihdr
 from tests.image_files.encoded import png as png_of
@@ -29,7 +29,7 @@ from workers.pixels.camera_frames import bayer_rg8
 
 SHORT = ("--takt-ms", "20", "--step-s", "0.2", "--max-cameras", "4")
 CODE = '[[flow]]\nmodule = "code"\nfile = "code/step.py"\n'
-STEP = Step(1, 25.0, 25.0, 1.0, 2.0, 3.0, 125, 0, 0, "", 0.1, 0.1)
+STEP = LoadStep(1, 25.0, 25.0, 1.0, 2.0, 3.0, 125, 0, 0, "", 0.1, 0.1)
 SMALL = {"FRAMEMILL_MAX_FRAME_MIB": "1", "FRAMEMILL_MAX_REPLY_MIB": "1"}  # memory that is quickly taken
 MARK = "FRAMEMILL_PYTHON"  # a name that the settings leave alone: children inherit it, and are found by its value
 
@@ -235,8 +235,8 @@ def test_its_server_does_not_outlive_it(tmp_path: Path, project: Path, image: Pa
         pass
 
 
-def _limit(cameras: int, tried: list[int]) -> Callable[[int], Step]:
-    def measure(wanted: int) -> Step:
+def _limit(cameras: int, tried: list[int]) -> Callable[[int], LoadStep]:
+    def measure(wanted: int) -> LoadStep:
         tried.append(wanted)
         return replace(STEP, cameras=wanted, why="too much" if wanted > cameras else "")
 
@@ -256,7 +256,7 @@ def test_the_search_ends_at_the_limit(limit: int, most: int) -> None:
 
 @pytest.mark.long
 def test_one_pause_of_the_machine_does_not_decide_but_one_lost_frame_does() -> None:
-    def measured(**first: Any) -> list[Step]:
+    def measured(**first: Any) -> list[LoadStep]:
         answers = [replace(STEP, why="p99 50 ms", **first)]
         return list(rising_load(lambda cameras: replace(answers.pop() if answers else STEP, cameras=cameras), 2))
 

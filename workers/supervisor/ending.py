@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class _Stage(enum.Enum):
+class _Phase(enum.Enum):
     RUNNING = enum.auto()
     DRAINING = enum.auto()
     RETIRING = enum.auto()
@@ -58,29 +58,29 @@ class Ending:
         self._beside = beside
         self._abandon = abandon
         self._is_left = is_left
-        self._stage = _Stage.RUNNING
+        self._phase = _Phase.RUNNING
         self._give_up_at_s = 0.0
         self._asked = 0
 
     @property
     def is_running(self) -> bool:
         """Whether it has not begun."""
-        return self._stage is _Stage.RUNNING
+        return self._phase is _Phase.RUNNING
 
     @property
     def was_forced(self) -> bool:
         """Whether what was left was killed."""
-        return self._stage is _Stage.KILLED
+        return self._phase is _Phase.KILLED
 
     @property
     def is_over(self) -> bool:
         """Whether nothing is left."""
         living = self._fronts.pids or self._crew.size or any(one.pids for one in self._beside) or self._is_left()
-        return self._stage is not _Stage.RUNNING and not living
+        return self._phase is not _Phase.RUNNING and not living
 
     def begin(self) -> None:
         """Ask everything to end, one after the other."""
-        self._stage = _Stage.DRAINING
+        self._phase = _Phase.DRAINING
         self._abandon()
         self._give_up_at_s = time.monotonic() + self._settings.stop_s
         self._asked = self._crew.size + 1 + sum(len(one.pids) for one in self._beside)
@@ -92,22 +92,22 @@ class Ending:
 
     def fronts_have_ended(self) -> bool:
         """Hear that the fronts' master has; returns whether that was due."""
-        if self._stage is _Stage.DRAINING:
+        if self._phase is _Phase.DRAINING:
             self._retire()
-        return self._stage is not _Stage.RUNNING
+        return self._phase is not _Phase.RUNNING
 
     def watch(self) -> None:
         """Take the next step where it is due. Called at every tick."""
-        if self._stage is _Stage.RETIRING and not self._crew.size:
-            self._stage = _Stage.CLOSING
+        if self._phase is _Phase.RETIRING and not self._crew.size:
+            self._phase = _Phase.CLOSING
             self._end_those(Ends.AFTER_WORKERS)
-        if self._stage not in {_Stage.RUNNING, _Stage.KILLED} and time.monotonic() > self._give_up_at_s:
+        if self._phase not in {_Phase.RUNNING, _Phase.KILLED} and time.monotonic() > self._give_up_at_s:
             _log.error("not everything ended in time; the rest is killed")
             self.kill(Exit.STOPPED_BY_FORCE)
 
     def end_at_once(self) -> None:
         """Be asked again, or before it was ready: then there is nothing to wait for."""
-        if self._stage in {_Stage.DRAINING, _Stage.RETIRING, _Stage.CLOSING}:
+        if self._phase in {_Phase.DRAINING, _Phase.RETIRING, _Phase.CLOSING}:
             _log.warning("asked to stop a second time: the rest is killed")
             self.status = Exit.STOPPED_BY_FORCE
         self._retire()
@@ -115,7 +115,7 @@ class Ending:
 
     def kill(self, status: Exit | None = None) -> None:
         """Kill everything; the server ends with `status`, or the one that it has."""
-        self._stage = _Stage.KILLED
+        self._phase = _Phase.KILLED
         self.status = self.status if status is None else status
         programs = (self._fronts, *self._beside)
         self._asked = max(self._asked, self._crew.size + sum(len(one.pids) for one in programs))
@@ -129,7 +129,7 @@ class Ending:
         return how_it_ended(self.status, self._asked, was_ready=was_ready, by_force=self.was_forced)
 
     def _retire(self) -> None:
-        self._stage = _Stage.RETIRING
+        self._phase = _Phase.RETIRING
         self._crew.retire_all()
 
     def _end_those(self, ends: Ends) -> None:

@@ -22,7 +22,7 @@ from service.settings import Settings, load_settings
 from service.trial.load import Shot
 from service.trial.report import TABLE_HEAD, Line, document, summary, table_row
 from service.trial.search import Found, rising_load
-from service.trial.step import ServerEnded, Step, TrialServer, trial_server
+from service.trial.step import LoadStep, ServerEnded, TrialServer, trial_server
 from workers.errors import FramemillError, ProjectInvalid, SettingsInvalid
 from workers.flow.project import load_project
 from workers.settings import MIB, Format
@@ -216,7 +216,7 @@ def _mistake(entry: dict[str, Any]) -> str:
 
 
 def _raise_load(server: TrialServer, shots: Sequence[Shot], line: Line, say: Callable[[str], None]) -> Found:
-    def measure(cameras: int, takt_ms: float = line.takt_ms) -> Step:
+    def measure(cameras: int, takt_ms: float = line.takt_ms) -> LoadStep:
         step = server.measure(shots, cameras, line.step_s, takt_ms)
         say(table_row(step))
         return step

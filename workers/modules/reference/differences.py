@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.modules.reference.golden import HEAT_THRESHOLD, Scratch
+from workers.modules.reference.golden import HEAT_THRESHOLD, Workspace
 
 _CELL_PX = 4  # pieces of a defect with up to 11 px between them are joined for certain, with 15 px never
 # What differs in more pixels is not this part at all; to tell its defects apart would take longer than a frame may.
@@ -32,7 +32,7 @@ class Blob:
     tinted: float
 
 
-def find_blobs(scratch: Scratch, min_area_px: int) -> list[Blob]:
+def find_blobs(scratch: Workspace, min_area_px: int) -> list[Blob]:
     """Return the defects in a comparison, top to bottom by their first row of cells, then left to right.
 
     What is smaller than `min_area_px` is none: its heat is lowered below the threshold, in proportion to its area.
@@ -45,14 +45,14 @@ def find_blobs(scratch: Scratch, min_area_px: int) -> list[Blob]:
     return _separate(scratch, hot, min_area_px) if count else []
 
 
-def _whole(scratch: Scratch, hot: NDArray[np.uint8], count: int) -> Blob:
+def _whole(scratch: Workspace, hot: NDArray[np.uint8], count: int) -> Blob:
     """Return one blob of all that is hot."""
     heat, brighter, darker, tinted = (cv2.mean(plane, hot)[0] for plane in _measured(scratch))
     x, y, width, height = cv2.boundingRect(hot)
     return Blob(x, y, width, height, count, heat / 255, brighter, darker, tinted)
 
 
-def _separate(scratch: Scratch, hot: NDArray[np.uint8], min_area_px: int) -> list[Blob]:
+def _separate(scratch: Workspace, hot: NDArray[np.uint8], min_area_px: int) -> list[Blob]:
     """Return the blobs of what is hot, and lower the heat of those that are too small."""
     x, y = (axis.astype(np.intp) for axis in cv2.findNonZero(hot).reshape(-1, 2).T)
     owner, count = _owners(x, y, scratch.shape)
@@ -72,7 +72,7 @@ def _separate(scratch: Scratch, hot: NDArray[np.uint8], min_area_px: int) -> lis
     ]
 
 
-def _measured(scratch: Scratch) -> tuple[NDArray[np.uint8], ...]:
+def _measured(scratch: Workspace) -> tuple[NDArray[np.uint8], ...]:
     return (scratch.heat, scratch.brighter, scratch.darker, scratch.tinted)
 
 

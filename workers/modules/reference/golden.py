@@ -29,7 +29,7 @@ _VOTE_PX = 3  # heat is a mean over 3x3: a line one pixel wide has a third of it
 HEAT_THRESHOLD = 128  # of 255: all nine pixels differ by the contrast, or half of them by twice as much
 
 
-class Scratch:
+class Workspace:
     """Planes that are written anew for each frame: fresh memory would cost more than the arithmetic.
 
     `brighter`, `darker` and `tinted` (in either chroma) are by how many levels a frame is beyond the edge jitter,
@@ -57,14 +57,14 @@ class Golden:
         # the vote takes the last pixel of the jitter
         self._radius_px = options.edge_jitter_px - 1
         self._heat_per_level = 255 / (2 * options.contrast_levels)
-        planes = self._planes(image, Scratch(self.shape))
+        planes = self._planes(image, Workspace(self.shape))
         margins = (self._margin_px,) * 4
         self._goldens = [cast("Plane", cv2.copyMakeBorder(plane, *margins, cv2.BORDER_REPLICATE)) for plane in planes]
         self._brightness_limit = options.brightness_percent / 100
         self._alignment = Alignment(planes[0], options.shift_px)
         self.n_bytes = sum(golden.nbytes for golden in self._goldens) + self._alignment.n_bytes
 
-    def compare(self, frame: NDArray[np.uint8], scratch: Scratch) -> None:
+    def compare(self, frame: NDArray[np.uint8], scratch: Workspace) -> None:
         """Fill `scratch` with what differs; `frame` is (h, w) grey or (h, w, 3) BGR uint8, of our own shape."""
         planes = self._planes(frame, scratch)
         shifts = self._alignment.shifts(planes[0])
@@ -81,7 +81,7 @@ class Golden:
             cv2.blur(one_sided, (_VOTE_PX, _VOTE_PX), dst=heat)
         cv2.max(scratch.heat, scratch.part, dst=scratch.heat)
 
-    def _add_differences(self, plane: Plane, scratch: Scratch, above: Plane, below: Plane) -> None:
+    def _add_differences(self, plane: Plane, scratch: Workspace, above: Plane, below: Plane) -> None:
         """Add what the frame has and the golden image lacks within the jitter, then the same the other way round."""
         golden, span, normal = scratch.moved, (scratch.darkest, scratch.brightest), scratch.normal
         self._envelope(golden, *span)
@@ -118,7 +118,7 @@ class Golden:
         differences[:, : blind + max(0, int(shifts[:, 0, 0].max()))] = 0
         differences[:, width - blind + min(0, int(shifts[:, -1, 0].min())) :] = 0
 
-    def _planes(self, image: NDArray[np.uint8], scratch: Scratch) -> list[Plane]:
+    def _planes(self, image: NDArray[np.uint8], scratch: Workspace) -> list[Plane]:
         """Return the planes of an image that count: grey alone, or luma and both chromas."""
         if not self._is_grey:
             colour = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from workers.errors import ProjectInvalid
 from workers.modules.base import ModuleSurroundings, on_context
 from workers.modules.reference.differences import Blob, find_blobs
-from workers.modules.reference.golden import HEAT_THRESHOLD, Golden, Scratch
+from workers.modules.reference.golden import HEAT_THRESHOLD, Golden, Workspace
 from workers.modules.reference.golden_files import GoldenError, GoldenFiles
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Reference:
             msg = f"image: {error}"
             raise ProjectInvalid(msg) from None
         self._source = surroundings.source
-        self._scratch = Scratch((0, 0))
+        self._scratch = Workspace((0, 0))
 
     def __call__(self, context: dict[str, Any]) -> None:
         """Judge `context["image"]`, (h, w) grey or (h, w, 3) BGR uint8, which is only read.
@@ -83,7 +83,7 @@ class Reference:
 
     def _judge(self, context: dict[str, Any], image: NDArray[np.uint8], golden: Golden) -> None:
         if self._scratch.shape != golden.shape:
-            self._scratch = Scratch(golden.shape)
+            self._scratch = Workspace(golden.shape)
         golden.compare(image, self._scratch)
         blobs = find_blobs(self._scratch, self._options.min_area_px)
         heat = self._scratch.heat
