@@ -89,7 +89,11 @@ class Supervisor:
         self._ours, theirs = pair()
         handover = Handover(arena=arena, channel=channel, supervisor_fd=theirs.detach())
         self._fronts = FrontsMaster(
-            lambda: front_command(handover), settings.fronts, self._selector, self._on_fronts_ended
+            lambda: front_command(handover),
+            settings.fronts,
+            self._selector,
+            ended=lambda: self._ending.fronts_have_ended(),  # noqa: PLW0108 - it is made below
+            fail=lambda: self._ending.kill(Exit.CANNOT_START_FRONTS),
         )
         self._beside = [Program(plan, self._selector) for plan in beside]
         self._following = Following(
@@ -115,7 +119,7 @@ class Supervisor:
         self._act(self._crew.hire)
         self._following.watch_before()
         if not self._following.is_behind:  # else it can still answer frames that fronts of this one would refuse now
-            self._start_fronts()
+            self._fronts.start()
         while not self._ending.is_over:
             for key, _ in self._selector.select(_TICK_S):
                 self._act(key.data)
@@ -135,23 +139,6 @@ class Supervisor:
                 return
             _log.error("the project cannot be loaded: %s", failure)
             self._ending.kill(Exit.CANNOT_LOAD_PROJECT)
-
-    def _start_fronts(self) -> None:
-        try:
-            self._fronts.start()
-        except OSError as error:
-            if not self._announced:
-                raise
-            _log.error("the HTTP fronts cannot be started at the moment: %s; it is tried again", error)
-
-    def _on_fronts_ended(self, status: int) -> None:
-        if self._ending.fronts_have_ended():
-            return
-        if not self._announced:
-            _log.error("the HTTP fronts did not start (exit status %d); their message is above", status)
-            self._ending.kill(Exit.CANNOT_START_FRONTS)
-        else:
-            _log.warning("the fronts' master ended with status %d; it is started again", status)
 
     def _on_message(self) -> None:
         message = hear(self._ours)
@@ -173,20 +160,19 @@ class Supervisor:
         if self._ending.is_running:
             self._keep_going()
         self._ending.watch()
-        if not self._announced and self._fronts.are_late and self._crew.complete:
-            _log.error("no HTTP front was ready within %d s", BOOT_S)
-            self._ending.kill(Exit.CANNOT_START_FRONTS)
+        if self._crew.complete:
+            self._fronts.check_in_time()
 
     def _keep_going(self) -> None:
         self._crew.hire()
         self._following.watch()
         self._reloading.watch()
         if self._fronts.is_due and (not self._following.is_behind or self._crew.complete):
-            self._start_fronts()
+            self._fronts.start()
         for program in self._beside:
             program.start_if_due()
         if not self._announced and self._fronts.are_ready and self._crew.complete:
-            self._announced = True
+            self._announced = self._fronts.have_served = True
             self.control.words[Control.OPEN] = 1
             _log.info("ready after %.2f s", (time.monotonic_ns() - self.control.words[Control.STARTED_NS]) / 1e9)
             self._announce(Event.READY, 0)
