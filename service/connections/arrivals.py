@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 _NO_DESCRIPTORS_S = 0.5
 _COMPLAINT_S = 1.0
 _AT_ONCE = 16
+_SHUT_S = 0.005
 
 
 class Place(Protocol):
@@ -50,8 +51,9 @@ class Arrivals:
         self._door_closes = False
 
     def patience_s(self, most_s: float) -> float:
-        """How long the main loop may wait for events before it looks again."""
-        return self._share.patience_s(most_s)
+        """How long the main loop may wait for events before it looks again: not long while nobody is let in."""
+        wait_s = self._share.patience_s(most_s)
+        return wait_s if self._worker._accepting else min(wait_s, _SHUT_S)  # noqa: SLF001 - gunicorn's
 
     def look(self, now_s: float, *, is_open: bool) -> None:
         """Say how many there are, and have the poller look at the listeners where it may. Called at every turn."""

@@ -21,7 +21,6 @@ from workers.memory.control import Control, FrontRow
 if TYPE_CHECKING:
     from workers.memory.control import ControlPage
 
-_CLOSED_S = 0.005
 _STEP_S = 0.002
 _SOON_S = 0.004  # it was there as soon as one looked again: it is the same, or there are more than others can take
 _PATIENCE_S = 0.05
@@ -46,8 +45,6 @@ class EvenShare:
 
     def patience_s(self, most_s: float) -> float:
         """How long the main loop may wait for events before it looks again."""
-        if self._words[Control.OPEN] != 1:
-            return _CLOSED_S
         return _STEP_S if time.monotonic() < self._back_until_s else most_s
 
     def is_open(self, now_s: float) -> bool:
