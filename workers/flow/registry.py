@@ -14,6 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from workers.modules.code.options import CodeOptions
 from workers.modules.kind import ModuleKind
+from workers.modules.only_if.options import OnlyIfOptions
 from workers.modules.parallel.options import ParallelOptions
 from workers.modules.reference.options import ReferenceOptions
 
@@ -23,6 +24,7 @@ GROUP = "framemill.modules"
 
 OURS: Mapping[str, ModuleKind] = {
     "code": ModuleKind(CodeOptions, "workers.modules.code.module", runs_user_code=True),
+    "only_if": ModuleKind(OnlyIfOptions, "workers.modules.only_if.module"),
     "parallel": ModuleKind(ParallelOptions, "workers.modules.parallel.module"),
     "reference": ModuleKind(ReferenceOptions, "workers.modules.reference.module", source_type="UNSUPERVISED"),
 }
