@@ -46,13 +46,15 @@ from workers.text import is_utf8, printable, shown
 FILE = "framemill.toml"
 
 
-class _ProjectTable(BaseModel):
+class ProjectTable(BaseModel):
+    """What a project says about itself."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: Annotated[str, Field(min_length=1, max_length=200, description="how people call it")]
-    idempotent: bool = True
+    idempotent: Annotated[bool, Field(description="a frame may be run again after its worker died")] = True
     data: Annotated[str, Field(min_length=1, max_length=1000, description="folder for what code writes")] = "data"
-    fork: bool = True
+    fork: Annotated[bool, Field(description="workers may be forks of one process that has loaded the project")] = True
 
 
 _TABLES = ("project", "frame", "flow", "verdict", "server")
@@ -148,7 +150,7 @@ class _Reading:
         """Check everything; what is returned counts only if there are no mistakes."""
         for key in [key for key in tables if key not in _TABLES]:
             self.mistakes.add(key, unknown(_TABLES, key))
-        head = self.mistakes.valid(_ProjectTable, tables.get("project", {}), "project")
+        head = self.mistakes.valid(ProjectTable, tables.get("project", {}), "project")
         self._find_data(head.data if head else "data")
         frame = self.mistakes.valid(FrameForm, tables.get("frame", {}), "frame") or WHOLE
         server = tables.get("server", {})

@@ -30,8 +30,9 @@ def _labels(given: object) -> object:
 _Label = Annotated[str, Field(min_length=1, max_length=200)]
 _Labels = Annotated[
     list[_Label],
-    BeforeValidator(_labels, json_schema_input_type=_Label | list[_Label]),
-    Field(min_length=1, max_length=100, description="label of the rectangles that count, or several"),
+    Field(min_length=1, max_length=100),
+    BeforeValidator(_labels, json_schema_input_type=_Label | Annotated[list[_Label], Field(min_length=1)]),
+    Field(description="label of the rectangles that count, or several"),
 ]
 _Px = Annotated[float | None, Field(ge=0, allow_inf_nan=False)]
 
@@ -59,19 +60,23 @@ class Rule(BaseModel):
         raise NotImplementedError
 
 
-class _Limits(Rule):
+class Limits(Rule):
     """A rule whose value lies between `min` and `max`; the subclass says of what kind they are."""
 
     def limits(self) -> tuple[float | None, float | None]:
         """Return the least and the most."""
         raise NotImplementedError
 
+    @classmethod
+    def limit_keys(cls) -> list[str]:
+        """Return the keys of which a project gives at least one."""
+        return [name for name in cls.model_fields if name.startswith(("min", "max"))]
+
     @model_validator(mode="after")
     def _has_limits(self) -> Self:
         least, most = self.limits()
         if least is None and most is None:
-            names = " or ".join(name for name in type(self).model_fields if name.startswith(("min", "max")))
-            msg = f"has no limit, expected {names}, or both"
+            msg = f"has no limit, expected {' or '.join(self.limit_keys())}, or both"
             raise ValueError(msg)
         if least is not None and most is not None and least > most:
             msg = f"its least, {_told(least)}, is more than its most, {_told(most)}"
@@ -100,7 +105,7 @@ class _Limits(Rule):
         return (any(within) if scope == "any" else all(within)), list(values[:MOST_VALUES])
 
 
-class Count(_Limits):
+class Count(Limits):
     """How many rectangles there are."""
 
     label: _Labels | None = None
@@ -123,7 +128,7 @@ class Count(_Limits):
         return self.scoped(self.scope, counts, sum)
 
 
-class Area(_Limits):
+class Area(Limits):
     """How large rectangles are."""
 
     label: _Labels | None = None
@@ -144,7 +149,7 @@ class Area(_Limits):
         return self.scoped(self.scope, _numbers("area", self.label, context), sum)
 
 
-class Score(_Limits):
+class Score(Limits):
     """How sure modules are: the score of the frame or, with a label, the confidence of rectangles."""
 
     label: _Labels | None = None
