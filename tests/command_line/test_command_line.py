@@ -30,7 +30,7 @@ def framemill(*arguments: str, env: dict[str, str] | None = None) -> subprocess.
     )
 
 
-@pytest.mark.parametrize("command", ["serve", "check", "process", "reload", "send", "bench"])
+@pytest.mark.parametrize("command", ["serve", "check", "process", "reload", "send", "bench", "schema"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     done = framemill(command, "--help")
     assert done.returncode == 0

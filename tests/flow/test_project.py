@@ -11,6 +11,7 @@ import pytest
 from tests.support.projects import HEAD, write_project
 from workers.errors import ProjectInvalid
 from workers.flow.project import Project, load_project
+from workers.flow.registry import registry
 from workers.modules.code.options import CodeOptions
 
 PASSES = "def main(context):\n    pass\n"
@@ -95,18 +96,19 @@ def test_every_mistake_is_told_at_once_each_on_its_own_line(tmp_path: Path) -> N
         branches = [[{ module = "code" }], [{ module = "code", file = "zzz.py" }]]
         """
     )
-    known = "module, file, form, readonly"
+    known = "module, name, enabled, file, form, readonly"
+    modules = ", ".join(registry().kinds)
     assert sorted(mistakes(tmp_path)) == sorted(
         [
-            "colour: is unknown; known are project, frame, flow, server",
+            "colour: is unknown; known are project, frame, flow, verdict, server",
             "project.name: is missing: how people call it",
             "project.nam: is unknown; known are name, idempotent, data, fork; did you mean name?",
             "project.idempotent: should be a valid boolean, got 'yes'",
-            "flow[0].module: there is no module 'cod'; known are code, parallel, reference; did you mean code?",
+            f"flow[0].module: there is no module 'cod'; known are {modules}; did you mean code?",
             "flow[1].file: code/chek.py does not exist in the project; did you mean code/check.py?",
             "flow[1].readonly: should be a valid boolean, got 1",
             f"flow[1].forms: is unknown; known are {known}; did you mean form?",
-            "flow[2].module: is missing; known are code, parallel, reference",
+            f"flow[2].module: is missing; known are {modules}",
             "flow[3].branches[0][0].file: is missing: Python file in the project's code/",
             "flow[3].branches[1][0].file: zzz.py does not exist in the project",
         ]
@@ -127,7 +129,7 @@ def test_every_mistake_is_told_at_once_each_on_its_own_line(tmp_path: Path) -> N
             HEAD + "[[flow]]\nmodule = 'parallel'\nbranches = []",
             "flow[0].branches: list should have at least 1 item after validation, not 0, got a list",
         ),
-        ('"a\\nb" = 1\n' + HEAD, "a b: is unknown; known are project, frame, flow, server"),
+        ('"a\\nb" = 1\n' + HEAD, "a b: is unknown; known are project, frame, flow, verdict, server"),
     ],
 )
 def test_what_is_wrong_with_the_file_is_told(tmp_path: Path, text: str, expected: str) -> None:

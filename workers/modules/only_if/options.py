@@ -24,8 +24,8 @@ def _readable(text: str) -> str:
 
 ExpressionText = Annotated[
     str,
-    AfterValidator(_readable),
     Field(min_length=1, max_length=MOST_CHARACTERS, description="expression over the context"),
+    AfterValidator(_readable),
 ]
 
 
