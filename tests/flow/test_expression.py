@@ -175,11 +175,10 @@ def test_attributes_of_objects_are_not_reached() -> None:
 def test_any_text_is_an_expression_or_a_mistake_with_a_message(text: str) -> None:
     try:
         read = expression(text)
-    except ExpressionError as error:
-        assert str(error)
-    else:
-        value = read.value({"a": [1, {"b": 2}], "b": "text"})
-        assert value is None or isinstance(value, bool | int | float | str | list | dict)
+    except ExpressionError:
+        return  # any other exception fails
+    value = read.value({"a": [1, {"b": 2}], "b": "text"})
+    assert value is None or isinstance(value, bool | int | float | str | list | dict)
 
 
 def test_the_longest_expression_over_the_longest_list_takes_no_longer_than_a_blink() -> None:
@@ -191,12 +190,12 @@ def test_the_longest_expression_over_the_longest_list_takes_no_longer_than_a_bli
     assert expression("1 in b or 1 not in b").holds(context) is False  # too long a list: nobody can say
 
 
-def test_reading_a_project_without_expressions_loads_no_parser_and_no_numpy() -> None:
-    code = "import sys, workers.flow.project, workers.flow.schema; print([m for m in ('lark', 'numpy', 'cv2') if m in sys.modules])"
+def loaded_after(statement: str) -> set[str]:
+    code = f"{statement}; import sys; print('\\n'.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-    code = (
-        "import sys; from workers.context.expression import expression; expression('a'); print('numpy' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    return {"lark", "numpy", "cv2"} & set(done.stdout.split())
+
+
+def test_reading_a_project_without_expressions_loads_no_parser_and_none_loads_numpy() -> None:
+    assert not loaded_after("import workers.flow.project, workers.flow.schema")
+    assert loaded_after("from workers.context.expression import expression; expression('a')") == {"lark"}
