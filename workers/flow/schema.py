@@ -1,7 +1,7 @@
 """JSON Schema of `framemill.toml`, made from the registry and from the options that `check` goes by: editors follow it.
 
-It keeps to draft 4, which every editor knows: no `const`, no `if`, limits that are excluded written as `not`. What only
-`check` can tell, that a file is there or an expression can be read, is not in it. TOML has no null, so neither has it.
+It keeps to draft 7, which editors know. What only `check` can tell, that a file is there or an expression can be read,
+is not in it. TOML has no null, so neither has it.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def project_schema(server: type[BaseModel], folder: Path | None = None) -> Schem
     flow = {"type": "array", "items": _ref("module"), "description": "the modules, in the order in which they run"}
     tables = {name: _ref(name) for name in ("project", "frame", "verdict", "server")}
     return {
-        "$schema": "http://json-schema.org/draft-04/schema#",
+        "$schema": "http://json-schema.org/draft-07/schema#",
         "title": FILE,
         "description": "A project of Framemill: its flow of modules, its verdict, the settings of its server.",
         "type": "object",
@@ -84,7 +84,7 @@ def _ref(name: str) -> Schema:
 def _table(model: type[BaseModel], name: str, key: str = "", value: str = "") -> Schema:
     """Return the schema of one table; its `key`, where that is given, can only be `value`."""
     schema = model.model_json_schema(ref_template=f"{_ref(name)['$ref']}.{{model}}", schema_generator=_Plain)
-    schema = _draft_4(schema)
+    schema = _draft_7(schema)
     schema.pop("title", None)
     if key:
         schema["properties"][key] = {**schema["properties"][key], "enum": [value]}
@@ -94,14 +94,20 @@ def _table(model: type[BaseModel], name: str, key: str = "", value: str = "") ->
 
 
 def _one_of(key: str, kinds: Iterable[str], description: str) -> Schema:
-    """Return the schema of a table of one of `kinds`, which `key` tells."""
+    """Return the schema of a table of one of `kinds`, which `key` tells.
+
+    By `if` a mistake is told where it is, and not as "none of these". taplo looks for completions into `anyOf`, and not
+    behind `if`; the empty schema there lets everything pass.
+    """
     names = list(kinds)
+    told = [{"properties": {key: {"enum": [name]}}, "required": [key]} for name in names]
     return {
         "description": description,
         "type": "object",
         "required": [key],
         "properties": {key: {"type": "string", "enum": names, "description": f"one of {', '.join(names)}"}},
-        "oneOf": [_ref(f"{key}.{name}") for name in names],
+        "allOf": [{"if": case, "then": _ref(f"{key}.{name}")} for case, name in zip(told, names, strict=True)],
+        "anyOf": [*(_ref(f"{key}.{name}") for name in names), {}],
     }
 
 
@@ -109,25 +115,22 @@ def _hoisted(definitions: Schema) -> Schema:
     """Put what the tables define for themselves beside them, each under its table's name."""
     for name, schema in [*definitions.items()]:
         for inner, defined in schema.pop("$defs", {}).items():
-            definitions[f"{name}.{inner}"] = _draft_4(defined)
+            definitions[f"{name}.{inner}"] = _draft_7(defined)
     return definitions
 
 
-def _draft_4(schema: Mapping[str, Any]) -> Schema:
-    """Write a schema in the words of draft 4."""
+def _draft_7(schema: Mapping[str, Any]) -> Schema:
+    """Write a schema in the words of draft 7."""
     made: Schema = {}
     for key, value in schema.items():
         if key == "const":
             made["enum"] = [value]
-        elif key in {"exclusiveMinimum", "exclusiveMaximum"}:
-            made[key.removeprefix("exclusive").lower()] = value
-            made["not"] = {"enum": [value]}
         elif key in _MAPS:
-            made[key] = {name: _draft_4(each) for name, each in value.items()}
+            made[key] = {name: _draft_7(each) for name, each in value.items()}
         elif key in _LISTS:
-            made[key] = [_draft_4(each) for each in value]
+            made[key] = [_draft_7(each) for each in value]
         elif key in {"items", "additionalProperties"} and isinstance(value, dict):
-            made[key] = _draft_4(value)
+            made[key] = _draft_7(value)
         elif key == "default":
             if value is not None:
                 made[key] = sorted(value) if schema.get("uniqueItems") else value

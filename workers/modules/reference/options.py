@@ -29,7 +29,7 @@ class ReferenceOptions(ModuleOptions):
 
     FILES: ClassVar[tuple[str, ...]] = ("image",)
 
-    module: str = "reference"
+    module: Annotated[str, Field(description="what kind of module it is")] = "reference"
     image: Annotated[
         str,
         Field(min_length=1, max_length=1000, description="golden image in the project; {data} is the request's data"),
