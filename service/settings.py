@@ -60,7 +60,7 @@ class Settings(PoolSettings):
     )
     allowed_hosts: Annotated[
         tuple[str, ...] | None,
-        BeforeValidator(split_names),
+        BeforeValidator(split_names, json_schema_input_type=tuple[str, ...] | str),
         Field(description="names that requests may have in Host, * for any; addresses and localhost always may"),
     ] = None  # cross_site.py says what is allowed then
     state_dir: Annotated[_Path, Field(description="where the Process switch and kept frames live")] = None

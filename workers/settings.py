@@ -89,7 +89,7 @@ class PoolSettings(BaseModel):
     max_megapixels: Annotated[float, Field(gt=0, le=1000, description="the largest encoded image")] = 50.0
     formats: Annotated[
         frozenset[Format],
-        BeforeValidator(split_names),
+        BeforeValidator(split_names, json_schema_input_type=frozenset[Format] | str),
         Field(description="encoded formats that are accepted"),
     ] = frozenset(
         {"jpeg", "png"}  # what the decoders are tested against damaged files for

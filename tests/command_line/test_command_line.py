@@ -30,7 +30,9 @@ def framemill(*arguments: str, env: dict[str, str] | None = None) -> subprocess.
     )
 
 
-@pytest.mark.parametrize("command", ["serve", "check", "process", "reload", "send", "bench", "new", "run", "watch"])
+@pytest.mark.parametrize(
+    "command", ["serve", "check", "process", "reload", "send", "bench", "new", "run", "watch", "schema"]
+)
 def test_every_command_has_help_with_an_example(command: str) -> None:
     done = framemill(command, "--help")
     assert done.returncode == 0

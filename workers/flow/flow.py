@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from workers.context.context import complete, new_context
+from workers.context.context import complete, new_context, repaired
 from workers.context.image_and_heat import combined_heat, usable_image
 from workers.context.printed import Printed
 from workers.context.run import Context, Run, Stage, run_stages
@@ -44,6 +44,7 @@ class Flow:
     def __init__(self, stages: Sequence[Stage], project: Project) -> None:
         self._stages = tuple(stages)
         self._version = project.version
+        self._verdict = project.verdict
         self._data_folder = str(project.data)
         self._streams: list[Printed] = []  # of a frame that printed nothing
 
@@ -97,6 +98,9 @@ class Flow:
             run.notes = notes
             context["notes"] = [*notes]
         run_stages(self._stages, context, run)
+        if self._verdict:
+            context.update(repaired(context, run.note))
+            self._verdict.judge(context, run.note)
         # where a module has said how its image lies in the frame, what was found is shown on that frame
         final = frame if run.placement is not None else _final_image(context, frame, run)
         height, width = final.shape[:2]
@@ -125,9 +129,11 @@ class _Preparation:
         self._mistakes = mistakes
 
     def stages(self, steps: Sequence[Step]) -> list[Stage]:
-        """Prepare `steps`; those that fail are left out."""
+        """Prepare those of `steps` that are enabled; those that fail are left out."""
         prepared = []
         for step in steps:
+            if not step.options.enabled:
+                continue
             try:
                 prepared.append(self._stage(step))
             except ProjectInvalid as error:

@@ -12,6 +12,10 @@
     [[flow]]                 # in the order in which they run; none is fine too
     module = "code"
     file = "code/check.py"
+    name = "screws"          # how messages call it; left out: the module, or its file
+    enabled = true           # false: it is checked, and does not run
+
+    [verdict]                # rules over what the flow found, see verdict.py; left out: what modules have set
 
     [server]                 # the server's own settings, checked elsewhere
 
@@ -22,39 +26,38 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from workers.errors import ProjectInvalid
+from workers.flow.mistakes import Mistakes, unknown
 from workers.flow.registry import registry
+from workers.flow.verdict import Verdict, read_verdict
 from workers.modules.kind import ModuleKind
 from workers.modules.options import ModuleOptions
 from workers.modules.project_files import ProjectFiles, meant
 from workers.pixels.frame_form import WHOLE, FrameForm
 from workers.text import is_utf8, printable, shown
 
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
 FILE = "framemill.toml"
 
 
-class _ProjectTable(BaseModel):
+class ProjectTable(BaseModel):
+    """What a project says about itself."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: Annotated[str, Field(min_length=1, max_length=200, description="how people call it")]
-    idempotent: bool = True
+    idempotent: Annotated[bool, Field(description="a frame may be run again after its worker died")] = True
     data: Annotated[str, Field(min_length=1, max_length=1000, description="folder for what code writes")] = "data"
-    fork: bool = True
+    fork: Annotated[bool, Field(description="workers may be forks of one process that has loaded the project")] = True
 
 
-_TABLES = ("project", "frame", "flow", "server")
-
-_Options = TypeVar("_Options", bound=BaseModel)
+_TABLES = ("project", "frame", "flow", "verdict", "server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Project:
 
     `data` is the absolute path of its data folder, which need not exist. `version` is the hash of its content where
     `folder` is a copy that nobody changes. `forks` says whether a process that has loaded it may be forked.
+    `verdict` are its rules over the context at the end, where it has some.
     """
 
     folder: Path
@@ -88,6 +92,7 @@ class Project:
     data: Path = Path()
     forks: bool = True
     version: str = ""
+    verdict: Verdict | None = None
 
 
 def load_project(folder: Path, origin: Path | None = None, version: str = "") -> Project:
@@ -99,8 +104,8 @@ def load_project(folder: Path, origin: Path | None = None, version: str = "") ->
     tables = _tables(folder)
     reading = _Reading(folder.resolve(), (origin or folder).resolve(), version)
     project = reading.project(tables)
-    if reading.mistakes:
-        raise ProjectInvalid("\n".join(" ".join(mistake.splitlines()) for mistake in reading.mistakes))
+    if reading.mistakes.lines:
+        raise ProjectInvalid("\n".join(" ".join(mistake.splitlines()) for mistake in reading.mistakes.lines))
     return project
 
 
@@ -132,7 +137,7 @@ class _Reading:
     """Reads the tables of one project file and collects its mistakes."""
 
     def __init__(self, folder: Path, origin: Path, version: str) -> None:
-        self.mistakes: list[str] = []
+        self.mistakes = Mistakes()
         self._folder = folder
         self._origin = origin
         self._version = version
@@ -143,35 +148,37 @@ class _Reading:
 
     def project(self, tables: dict[str, Any]) -> Project:
         """Check everything; what is returned counts only if there are no mistakes."""
-        self.mistakes += [f"{key}: {_unknown(_TABLES, key)}" for key in tables if key not in _TABLES]
-        head = self._valid(_ProjectTable, tables.get("project", {}), "project")
+        for key in [key for key in tables if key not in _TABLES]:
+            self.mistakes.add(key, unknown(_TABLES, key))
+        head = self.mistakes.valid(ProjectTable, tables.get("project", {}), "project")
         self._find_data(head.data if head else "data")
-        frame = self._valid(FrameForm, tables.get("frame", {}), "frame") or WHOLE
+        frame = self.mistakes.valid(FrameForm, tables.get("frame", {}), "frame") or WHOLE
         server = tables.get("server", {})
         if not isinstance(server, dict):
-            self.mistakes.append(f"server: is {shown(server)}, expected a table [server]")
+            self.mistakes.add("server", f"is {shown(server)}, expected a table [server]")
         steps = self._steps(tables.get("flow", []), "flow")
+        verdict = read_verdict(tables["verdict"], self.mistakes) if "verdict" in tables else None
         for kind in registry().kinds.values():
-            self.mistakes += kind.options.mistakes_of_project(self._files)
+            self.mistakes.lines += kind.options.mistakes_of_project(self._files)
         registry().warn(self._named)
         name, idempotent = (head.name, head.idempotent) if head else ("", False)
         forks = head.fork if head else True
-        return Project(self._folder, name, idempotent, server, steps, frame, self._data, forks, self._version)
+        return Project(self._folder, name, idempotent, server, steps, frame, self._data, forks, self._version, verdict)
 
     def _find_data(self, given: str) -> None:
         """Take `given` for the data folder, unless a part of the project lies in it."""
         try:
             self._data = (self._origin / given).resolve()
         except (OSError, ValueError, RuntimeError) as error:  # a circle of links is a RuntimeError
-            self.mistakes.append(f"project.data: {given!r} cannot be a path: {error}")
+            self.mistakes.add("project.data", f"{given!r} cannot be a path: {error}")
             return
         code = self._origin / "code"
         if self._origin.is_relative_to(self._data) or code.is_relative_to(self._data):
-            self.mistakes.append(f"project.data: {given} holds code/, which is loaded once; name a folder without it")
+            self.mistakes.add("project.data", f"{given} holds code/, which is loaded once; name a folder without it")
 
     def _steps(self, tables: object, where: str) -> tuple[Step, ...]:
         if not isinstance(tables, list):
-            self.mistakes.append(f"{where}: is {shown(tables)}, expected tables [[{where}]], with two brackets")
+            self.mistakes.add(where, f"is {shown(tables)}, expected tables [[{where}]], with two brackets")
             return ()
         steps = [self._step(table, f"{where}[{index}]") for index, table in enumerate(tables)]
         return tuple(step for step in steps if step)
@@ -179,12 +186,12 @@ class _Reading:
     def _step(self, table: object, where: str) -> Step | None:
         number = next(self._ids)
         if not isinstance(table, dict):
-            self.mistakes.append(f"{where}: is {shown(table)}, expected a table with a module")
+            self.mistakes.add(where, f"is {shown(table)}, expected a table with a module")
             return None
         kind = self._kind(table.get("module"), f"{where}.module")
         if kind is None:
             return None
-        options = self._valid(kind.options, table, where)
+        options = self.mistakes.valid(kind.options, table, where)
         self._check_files(kind.options, table, where)
         branches = self._branches(kind.options.BRANCHES, table, where)
         return Step(number, where, kind, options, branches) if options else None
@@ -193,13 +200,13 @@ class _Reading:
         known = registry()
         if isinstance(name, str) and name in known.unusable:
             self._named.add(name)
-            self.mistakes.append(f"{where}: {known.unusable[name]}")
+            self.mistakes.add(where, f"{known.unusable[name]}")
             return None
         kind = known.kinds.get(name) if isinstance(name, str) else None
         if kind is None:
             what = "is missing" if name is None else f"there is no module {shown(name)}"
             names = ", ".join(known.kinds)
-            self.mistakes.append(f"{where}: {what}; known are {names}{meant(str(name), known.kinds)}")
+            self.mistakes.add(where, f"{what}; known are {names}{meant(str(name), known.kinds)}")
         return kind
 
     def _branches(self, key: str, table: dict[str, Any], where: str) -> tuple[tuple[Step, ...], ...]:
@@ -213,58 +220,11 @@ class _Reading:
 
     def _check_files(self, options: type[ModuleOptions], table: dict[str, Any], where: str) -> None:
         """Check the files that a module names, however wrong its other keys are."""
-        judged = [key for key in table if any(mistake.startswith(f"{where}.{key}:") for mistake in self.mistakes)]
+        judged = [key for key in table if any(mistake.startswith(f"{where}.{key}:") for mistake in self.mistakes.lines)]
         for key, mistake in options.mistakes_of_files(table, self._files):
             if key not in judged:
-                self.mistakes.append(f"{where}.{key}: {mistake}")
+                self.mistakes.add(f"{where}.{key}", f"{mistake}")
         for key in options.FILES:
             named = table.get(key)
             if isinstance(named, str) and (self._origin / named.replace("\0", "")).is_relative_to(self._data):
-                self.mistakes.append(f"{where}.{key}: {named} lies in the data folder, which is no part of a version")
-
-    def _valid(self, model: type[_Options], table: object, where: str) -> _Options | None:
-        if not isinstance(table, dict):
-            self.mistakes.append(f"{where}: is {shown(table)}, expected a table")
-            return None
-        try:
-            return model.model_validate(table)
-        except ValidationError as error:
-            self.mistakes += [_explained(detail, model, where) for detail in error.errors(include_url=False)]
-            return None
-
-
-def _explained(detail: ErrorDetails, model: type[BaseModel], where: str) -> str:
-    """Say in one line, with its key path, what pydantic found."""
-    path = where + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"])
-    key = str(detail["loc"][-1]) if detail["loc"] else ""
-    fields = _model_at(model, detail["loc"][:-1]).model_fields
-    if detail["type"] == "missing":
-        field = fields.get(key)
-        return f"{path}: is missing" + (f": {field.description}" if field and field.description else "")
-    if detail["type"] == "extra_forbidden":
-        return f"{path}: {_unknown(list(fields), key)}"
-    if detail["type"] == "value_error":
-        return f"{path}: {detail['ctx']['error']}"
-    what = detail["msg"].replace("Input should", "should")
-    return f"{path}: {what[0].lower()}{what[1:]}, got {shown(detail['input'])}"
-
-
-def _model_at(model: type[BaseModel], where: Sequence[int | str]) -> type[BaseModel]:
-    """Return the model of the table that the keys and numbers `where` lead to from one of `model`."""
-    for key in where:
-        field = model.model_fields.get(key) if isinstance(key, str) else None
-        inner = next(_models_in(field.annotation), None) if field else None
-        model = inner or model
-    return model
-
-
-def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
-    """Yield the models that an annotation such as list[Model] or Model | None names."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _models_in(part)
-
-
-def _unknown(known: Sequence[str], key: str) -> str:
-    return f"is unknown; known are {', '.join(known)}{meant(key, known)}"
+                self.mistakes.add(f"{where}.{key}", f"{named} lies in the data folder, which is no part of a version")

@@ -6,9 +6,9 @@ A file with options imports neither OpenCV nor numpy.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from workers.modules.project_files import ProjectFiles
@@ -25,11 +25,18 @@ class ModuleOptions(BaseModel):
     BRANCHES: ClassVar[str] = ""
     """The key whose value is a list of lists of modules, where there is one."""
 
-    module: str
+    module: Annotated[str, Field(description="what kind of module it is")]
+    name: Annotated[str | None, Field(min_length=1, max_length=200, description="how messages call it")] = None
+    enabled: Annotated[bool, Field(description="false: it is checked, and does not run")] = True
 
     @property
     def title(self) -> str:
-        """How messages call it."""
+        """How messages call it: the name that the project gives it, if it gives one."""
+        return self.name or self.unnamed
+
+    @property
+    def unnamed(self) -> str:
+        """How messages call it where the project gives it no name."""
         return self.module
 
     @classmethod

@@ -30,7 +30,7 @@ class CodeOptions(ModuleOptions):
     readonly: Annotated[bool, Field(description="main never writes to the image: it is not copied")] = False
 
     @property
-    def title(self) -> str:
+    def unnamed(self) -> str:
         """The file without folder and ending."""
         return PurePosixPath(self.file).stem
 

@@ -76,7 +76,7 @@ class Reference:
             golden = self._files.golden(context["data"])
             _check_shape(image, golden)
         except GoldenError as error:
-            context["errors"].append({"module": self._options.name, "message": str(error)})
+            context["errors"].append({"module": self._options.title, "message": str(error)})
             context["error"], context["result"], context["exit"] = True, False, True
             return
         self._judge(context, image, golden)

@@ -29,8 +29,7 @@ class ReferenceOptions(ModuleOptions):
 
     FILES: ClassVar[tuple[str, ...]] = ("image",)
 
-    module: str = "reference"
-    name: Annotated[str, Field(min_length=1, max_length=200, description="how messages call it")] = "reference"
+    module: Annotated[str, Field(description="what kind of module it is")] = "reference"
     image: Annotated[
         str,
         Field(min_length=1, max_length=1000, description="golden image in the project; {data} is the request's data"),
@@ -62,11 +61,6 @@ class ReferenceOptions(ModuleOptions):
             msg = f"{image!r} may lie outside of the project; paths are relative to its folder, with / between names"
             raise ValueError(msg)
         return image
-
-    @property
-    def title(self) -> str:
-        """The name that the project gives it."""
-        return self.name
 
     @classmethod
     def mistakes_of_files(cls, table: Mapping[str, Any], files: ProjectFiles) -> Iterator[tuple[str, str]]:
