@@ -24,7 +24,9 @@ from workers.modules.options import ModuleOptions
 SCHEMA = project_schema(Settings)
 # what lies in a folder that begins with a dot, an environment of libraries, is not ours
 EXAMPLES = [
-    path for path in CHECKOUT.rglob(FILE) if not any(part.startswith(".") for part in path.relative_to(CHECKOUT).parts)
+    path
+    for path in CHECKOUT.rglob(FILE)
+    if not any(part.startswith(".") or part == "templates" for part in path.relative_to(CHECKOUT).parts)
 ]
 
 WHOLE: dict[str, Any] = {

@@ -87,7 +87,8 @@ def _table(model: type[BaseModel], name: str, key: str = "", value: str = "") ->
     schema = _draft_7(schema)
     schema.pop("title", None)
     if key:
-        schema["properties"][key] = {**schema["properties"][key], "enum": [value]}
+        field = {"description": "what kind it is", **schema["properties"][key]}
+        schema["properties"][key] = {**field, "enum": [value]}
         schema["properties"][key].pop("default", None)
         schema["required"] = [key, *(each for each in schema.get("required", ()) if each != key)]
     return schema
@@ -115,7 +116,7 @@ def _hoisted(definitions: Schema) -> Schema:
     """Put what the tables define for themselves beside them, each under its table's name."""
     for name, schema in [*definitions.items()]:
         for inner, defined in schema.pop("$defs", {}).items():
-            definitions[f"{name}.{inner}"] = _draft_7(defined)
+            definitions[f"{name}.{inner}"] = _draft_7({key: each for key, each in defined.items() if key != "title"})
     return definitions
 
 
@@ -125,6 +126,10 @@ def _draft_7(schema: Mapping[str, Any]) -> Schema:
     for key, value in schema.items():
         if key == "const":
             made["enum"] = [value]
+        elif key == "prefixItems":  # each place of a list for itself
+            made["items"] = [_draft_7(each) for each in value]
+        elif key == "discriminator":  # OpenAPI's: each of the kinds says itself which it is
+            continue
         elif key in _MAPS:
             made[key] = {name: _draft_7(each) for name, each in value.items()}
         elif key in _LISTS:
