@@ -122,7 +122,8 @@ class Supervisor:
             self._fronts.start()
         while not self._ending.is_over:
             for key, _ in self._selector.select(_TICK_S):
-                self._act(key.data)
+                if self._selector.get_map().get(key.fd) is key:  # else what came before it this time has let go of it
+                    self._act(key.data)
             self._act(self._tick)
         self._crew.close()
         self._strays.end_all(but=self._following.pids)
