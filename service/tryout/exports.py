@@ -36,8 +36,7 @@ def write_csv(path: Path, rows: list[Row]) -> None:
         table = csv.writer(file)
         table.writerow([*_COLUMNS, *own])
         for row in rows:
-            right = "" if row.expected is None else "OK" if row.expected.result else "NOK"
-            head = [row.name, row.verdict, right, row.score, row.threshold, row.found, "; ".join(row.labels)]
+            head = [row.name, row.verdict, row.right, row.score, row.threshold, row.found, "; ".join(row.labels)]
             times = [f"{row.decode_ms:.3f}", f"{row.flow_ms:.3f}", "; ".join(row.notes)]
             table.writerow([*head, *times, *(row.values.get(name, "") for name in own)])
 

@@ -65,6 +65,11 @@ class Row:
         return self.expected is not None and self.verdict != "ERROR" and self.expected.result != (self.verdict == "OK")
 
     @property
+    def right(self) -> str:
+        """The verdict that is right, nothing where none is known."""
+        return "" if self.expected is None else "OK" if self.expected.result else "NOK"
+
+    @property
     def found_words(self) -> str:
         """Say what was found, each label once with its count."""
         counts: dict[str, int] = {}

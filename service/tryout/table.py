@@ -53,8 +53,7 @@ class Table:
         """Return the line of a frame; a verdict that is false has a mark."""
         right = ""
         if self._judged:
-            wanted = "" if row.expected is None else "OK" if row.expected.result else "NOK"
-            right = f"{wanted + (' !' if row.is_false else ''):5}  "
+            right = f"{row.right + (' !' if row.is_false else ''):5}  "
         numbers = " " * 15 if row.verdict == "ERROR" else f"{row.score:6.2f}  {row.flow_ms:7.1f}"
         words = "  ".join(filter(None, (row.found_words, "; ".join(map(_one_line, row.notes)))))
         return f"{row.verdict:7}  {right}{row.name:{self._width}}  {numbers}  {words}".rstrip()

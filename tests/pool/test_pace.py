@@ -87,13 +87,19 @@ def outlook(free_in_ms: list[int], *queued: int, mean_ms: int = 100, running: tu
     return Outlook(mean_ms * MS, 0, free_in_ns, frames, Counter([*running, *queued]), len(frames))
 
 
-@given(st.lists(st.integers(0, 100), min_size=1, max_size=8), st.integers(0, 40))
+@given(st.lists(st.integers(0, 2000), min_size=1, max_size=8), st.integers(0, 40))
 def test_frames_of_equal_length_begin_when_a_list_of_workers_says_so(free_in_ms: list[int], ahead: int) -> None:
     free = [ms * MS for ms in free_in_ms]
     for _ in range(ahead):
         heapq.heapify(free)
         heapq.heappush(free, heapq.heappop(free) + 100 * MS)
     assert outlook(free_in_ms).begun_in_ns(ahead) == min(free)
+
+
+def test_a_worker_whose_frame_hangs_makes_the_others_slower_and_no_frame_late() -> None:
+    # the seventh of a line begins after three rounds of two workers, not when the third one is free at last
+    assert outlook([0, 0, 900], mean_ms=40).begun_in_ns(6) == 3 * 40 * MS
+    assert outlook([0, 0, 900], mean_ms=40).begun_in_ns(8) == 4 * 40 * MS
 
 
 def test_a_free_worker_leaves_no_margin_and_a_queue_does() -> None:

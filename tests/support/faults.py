@@ -101,11 +101,16 @@ def fronts_master(server: Server) -> int:
     return next(pid for pid in children_of(server.process.pid) if "service.server.front" in command_of(pid))
 
 
-def is_gone(pid: int) -> bool:
+def state_of(pid: int) -> str:
+    """Its letter in /proc: R, S, T (stopped), Z (ended, not reaped yet); nothing where it is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except OSError:
-        return True
+        return ""
+
+
+def is_gone(pid: int) -> bool:
+    return state_of(pid) in {"Z", ""}
 
 
 def at_work(server: Server, token: str) -> set[int]:

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from tests.support.children import processes_pool
-from tests.support.faults import FRAME, RAW, post, until, whole
+from tests.support.faults import FRAME, RAW, is_gone, post, state_of, until, whole
 from tests.support.running import serving, write_project
 from tests.support.versions import (
     CHECK,
@@ -154,6 +154,44 @@ def test_a_template_that_does_not_fork_in_time_is_replaced(tmp_path: Path) -> No
             until(lambda: server.status()["workers"]["ready"] == 2)
         assert line.contexts
         assert template_of(server) != stuck
+
+
+LATE_FORK = """
+import os, pathlib, time
+HERE = pathlib.Path(os.environ["FRAMEMILL_DATA"])
+
+def wait_for_go():
+    if (HERE / "hold").exists():
+        (HERE / "held").touch()
+    while (HERE / "hold").exists():
+        time.sleep(0.005)
+
+os.register_at_fork(after_in_child=wait_for_go)
+
+def main(context):
+    context["pid"] = os.getpid()
+"""
+
+
+def test_a_template_whose_death_and_whose_end_of_stream_are_heard_at_once_ends_nobody(tmp_path: Path) -> None:
+    """Its death first: a child that it was forking has kept its end of the stream open a little longer."""
+    with serving(write_project(tmp_path / "p", CODE, c=LATE_FORK)) as server:
+        hold, supervisor, template = server.project / "data" / "hold", server.process.pid, template_of(server)
+        hold.touch()
+        before = workers_of(server)
+        os.kill(before.pop(), signal.SIGKILL)
+        until((hold.parent / "held").exists)
+        os.kill(supervisor, signal.SIGSTOP)
+        until(lambda: state_of(supervisor) == "T")
+        os.kill(template, signal.SIGKILL)
+        until(lambda: is_gone(template))
+        hold.unlink()
+        until(lambda: workers_of(server) - before)  # the child has closed it
+        os.kill(supervisor, signal.SIGCONT)
+        until(lambda: not state_of(template))
+        until(lambda: whole(server))
+        assert template_of(server) != template
+        assert server.process.poll() is None
 
 
 GREEDY = """

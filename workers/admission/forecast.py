@@ -17,6 +17,7 @@ have as many as the next one would, whoever was served last. So neither a flood 
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -32,7 +33,7 @@ _SPREADS = 2
 
 
 class Outlook(NamedTuple):
-    """What is ahead of a frame; `free_in_ns` has for each worker, sorted, when it ends what it runs."""
+    """What is ahead of a frame; `free_in_ns` has for each worker, sorted (and so a heap), when it ends what it runs."""
 
     mean_ns: int
     spread_ns: int
@@ -43,8 +44,11 @@ class Outlook(NamedTuple):
 
     def begun_in_ns(self, ahead: int) -> int:
         """When a worker comes to a frame that has `ahead` frames before it."""
-        rounds, worker = divmod(ahead, len(self.free_in_ns))
-        return self.free_in_ns[worker] + rounds * self.mean_ns
+        free_in_ns = [*self.free_in_ns]
+        # one that is free much later than the others, for its frame hangs, gets none of them
+        for _ in range(ahead):
+            heapq.heapreplace(free_in_ns, free_in_ns[0] + self.mean_ns)
+        return free_in_ns[0]
 
     def done_in_ns(self, ahead: int) -> int:
         """When that frame is done; with a margin, except where a worker is free."""

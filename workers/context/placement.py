@@ -63,7 +63,7 @@ def rectangle_in_frame(rectangle: Mapping[str, Any], matrix: Matrix) -> dict[str
     """
     x, y, width, height = (float(rectangle[key]) for key in _KEYS)
     angle = float(rectangle.get("rotate", 0.0))
-    corners = points_in_frame(_corners(x, y, width, height, angle), matrix)
+    corners = points_in_frame(corners_of(x, y, width, height, angle), matrix)
     sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
     top = corners[1] - corners[0]
     turned = math.degrees(math.atan2(top[1], top[0]))
@@ -92,7 +92,8 @@ def points_in_frame(points: NDArray[np.float64], matrix: Matrix) -> NDArray[np.f
     return found
 
 
-def _corners(x: float, y: float, width: float, height: float, angle: float) -> NDArray[np.float64]:
+def corners_of(x: float, y: float, width: float, height: float, angle: float) -> NDArray[np.float64]:
+    """Return the corners of a rectangle that is turned by `angle` degrees, (4, 2) px in drawing order."""
     half = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * (width / 2, height / 2)
     turn = math.radians(angle)
     rotation = np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])

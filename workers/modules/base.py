@@ -82,16 +82,19 @@ def reshaping(
     where every pixel stays where it was.
     """
 
+    said: list[Matrix] = []
+
+    def put(context: Context) -> None:
+        context["image"], placement = change(context)
+        said.append(WHOLE if placement is None else placement)
+
+    wrapped = on_context(put, surroundings)
+
     def call(context: Context, run: Run) -> bool:
-        placements: list[Matrix | None] = []
-
-        def put(context: Context) -> None:
-            context["image"], placement = change(context)
-            placements.append(placement)
-
-        worked = on_context(put, surroundings)(context, run)
-        for placement in placements:
-            run.placement = composed(run.placement, WHOLE if placement is None else placement)
+        said.clear()  # of a frame that was broken off
+        worked = wrapped(context, run)
+        if said:
+            run.placement = composed(run.placement, said.pop())
         return worked
 
     return call

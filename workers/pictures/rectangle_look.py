@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workers.context.placement import corners_of
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -74,11 +76,7 @@ def _corners(rectangle: Mapping[str, Any]) -> NDArray[np.float64] | None:
     if any(number is None for number in numbers):
         return None
     x, y, width, height = (number or 0.0 for number in numbers)
-    half = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * (width / 2, height / 2)
-    angle = math.radians(_number(rectangle.get("rotate")) or 0.0)
-    turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-    corners: NDArray[np.float64] = half @ turn + (x + width / 2, y + height / 2)
-    return corners
+    return corners_of(x, y, width, height, _number(rectangle.get("rotate")) or 0.0)
 
 
 def _upright_outline(corners: NDArray[np.float64], height: int, width: int) -> NDArray[np.int32]:

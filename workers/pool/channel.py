@@ -93,13 +93,6 @@ def forget_done(done_fd: int) -> None:
         return
 
 
-def queue_is_empty(inbox_fd: int) -> bool:
-    """Whether no descriptor waits at the moment."""
-    probe = select.poll()
-    probe.register(inbox_fd, select.POLLIN)
-    return not probe.poll(0)
-
-
 def told_to_go(lifeline_fd: int, beat: Callable[[], None]) -> bool:
     """Wait for the byte that sends a worker to work; False at the end of its lifeline. `beat` as for Inbox."""
     waiter = select.poll()

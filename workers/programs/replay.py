@@ -9,8 +9,6 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
-import time
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,10 +17,10 @@ from pydantic import BaseModel
 from workers.errors import FramemillError
 from workers.flow.project import Project, load_project
 from workers.pool.job import Encoding, Job, ResponseType, Task
-from workers.settings import MIB, PoolSettings
+from workers.programs.loaded import LoadedProject
+from workers.settings import PoolSettings
 from workers.this_process import die_with_parent
 from workers.versions.copy import version_of
-from workers.worker.inspector import FrameMemory, Inspector
 from workers.worker.preload import calm_down
 
 _GRACE_S = 0.25  # for a flow that ends by itself when its time is over
@@ -64,7 +62,6 @@ class Result(BaseModel):
 def _as_it_is(folder: Path) -> Project:
     """Load the project where it lies, for whoever tries to mend it; it is the version that its content is."""
     project = load_project(folder)
-    os.environ["FRAMEMILL_DATA"] = str(project.data)
     return replace(project, version=version_of(folder, [project.data]))
 
 
@@ -72,23 +69,13 @@ def run(request: Request) -> Result:
     """Inspect the frame here, in this process; see Request."""
     settings = request.settings
     try:
-        inspector = Inspector.prepare(_as_it_is(request.project), settings)
-        reply = bytearray(settings.max_reply_mib * MIB)
+        loaded = LoadedProject(_as_it_is(request.project), settings)
         # a frame that hangs says where, and ends this process
         faulthandler.dump_traceback_later(settings.run_ms / 1000 + _GRACE_S, exit=True)
-        now_ns = time.monotonic_ns()
-        memory = FrameMemory(
-            request=memoryview(request.frame.read_bytes()),
-            reply=memoryview(reply),
-            accepted_ns=now_ns,
-            deadline_ns=now_ns + settings.run_ms * 1_000_000,
-            newest=nullcontext,
-        )
-        answer = inspector.answer(request.asked.job(), memory)
+        answered = loaded.inspect(request.asked.job(), request.frame.read_bytes())
     except FramemillError as error:
         return Result(code=error.code, message=error.message)
-    start, end = answer.image_bytes, answer.image_bytes + answer.json_bytes
-    return Result(context=reply[start:end].decode())
+    return Result(context=answered.context.decode())
 
 
 def main() -> None:

@@ -108,7 +108,7 @@ class Supervisor:
         self._ending = Ending(
             settings, self._crew, self._fronts, self._beside, abandon=self._abandon, is_left=self._is_left
         )
-        self._announced, self._reloads = False, 0
+        self._reloads = 0
 
     def run(self) -> Exit:
         """Start everything, keep it alive, end it; returns the exit status."""
@@ -122,11 +122,12 @@ class Supervisor:
             self._fronts.start()
         while not self._ending.is_over:
             for key, _ in self._selector.select(_TICK_S):
-                self._act(key.data)
+                if self._selector.get_map().get(key.fd) is key:  # else what came before it this time has let go of it
+                    self._act(key.data)
             self._act(self._tick)
         self._crew.close()
         self._strays.end_all(but=self._following.pids)
-        _log.info("stopped%s", self._ending.how(was_ready=self._announced))
+        _log.info("stopped%s", self._ending.how(was_ready=self._fronts.have_served))
         return self._ending.status
 
     def _act(self, step: Callable[[], None]) -> None:
@@ -171,8 +172,8 @@ class Supervisor:
             self._fronts.start()
         for program in self._beside:
             program.start_if_due()
-        if not self._announced and self._fronts.are_ready and self._crew.complete:
-            self._announced = self._fronts.have_served = True
+        if not self._fronts.have_served and self._fronts.are_ready and self._crew.complete:
+            self._fronts.have_served = True
             self.control.words[Control.OPEN] = 1
             _log.info("ready after %.2f s", (time.monotonic_ns() - self.control.words[Control.STARTED_NS]) / 1e9)
             self._announce(Event.READY, 0)
@@ -191,7 +192,7 @@ class Supervisor:
         """Ask everything to stop, who took over included; asked a second time, kill it."""
         if self._following.stop_who_took_over():
             _log.info("asked to stop: the server that took over is told")
-        elif self._ending.is_running and self._announced:
+        elif self._ending.is_running and self._fronts.have_served:
             self._drain()
         elif not self._following.was_told_already():
             self._ending.end_at_once()
@@ -222,7 +223,7 @@ class Supervisor:
             self._crew.reload(project)
 
     def _be_followed(self) -> None:
-        if self._ending.is_running and self._announced:
+        if self._ending.is_running and self._fronts.have_served:
             self._following.be_followed(self._settings.boot_ms / 1000 + BOOT_S)
         else:
             _log.error("no other server is started now: this one is starting, or stopping")

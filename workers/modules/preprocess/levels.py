@@ -16,19 +16,25 @@ if TYPE_CHECKING:
 _LEVELS = np.arange(256, dtype=np.float64)
 
 
+def as_pixels(image: Any) -> NDArray[np.uint8]:
+    """Say of what OpenCV returned for uint8 that it is that: its types know of any number."""
+    pixels: NDArray[np.uint8] = image
+    return pixels
+
+
 def _grey(image: NDArray[np.uint8], _: Grey) -> NDArray[np.uint8]:
-    return image if image.ndim == 2 else _uint8(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+    return image if image.ndim == 2 else as_pixels(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
 
 
 def _blur(image: NDArray[np.uint8], step: Blur) -> NDArray[np.uint8]:
     if step.median_px is not None:
-        return _uint8(cv2.medianBlur(image, step.median_px))
-    return _uint8(cv2.GaussianBlur(image, (0, 0), step.sigma_px or 1.0))
+        return as_pixels(cv2.medianBlur(image, step.median_px))
+    return as_pixels(cv2.GaussianBlur(image, (0, 0), step.sigma_px or 1.0))
 
 
 def _sharpen(image: NDArray[np.uint8], step: Sharpen) -> NDArray[np.uint8]:
     soft = cv2.GaussianBlur(image, (0, 0), step.sigma_px)
-    return _uint8(cv2.addWeighted(image, 1 + step.amount, soft, -step.amount, 0))
+    return as_pixels(cv2.addWeighted(image, 1 + step.amount, soft, -step.amount, 0))
 
 
 def _normalise(image: NDArray[np.uint8], step: Normalise) -> NDArray[np.uint8]:
@@ -58,12 +64,7 @@ def _gamma(image: NDArray[np.uint8], step: Gamma) -> NDArray[np.uint8]:
 def _looked_up(image: NDArray[np.uint8], table: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Put each level through a table, (256,) or (256, 3), which is rounded and cut to 0..255."""
     levels = np.clip(np.rint(table), 0, 255).astype(np.uint8)
-    return _uint8(cv2.LUT(image, levels.reshape(1, 256, *table.shape[1:])))
-
-
-def _uint8(image: Any) -> NDArray[np.uint8]:
-    found: NDArray[np.uint8] = image
-    return found
+    return as_pixels(cv2.LUT(image, levels.reshape(1, 256, *table.shape[1:])))
 
 
 LEVELS: Mapping[type, Callable[[NDArray[np.uint8], Any], NDArray[np.uint8]]] = {

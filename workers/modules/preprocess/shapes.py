@@ -11,6 +11,7 @@ import numpy as np
 
 from workers.context.placement import for_warp
 from workers.errors import ImageInvalid
+from workers.modules.preprocess.levels import as_pixels
 from workers.modules.preprocess.options import Crop, Flip, Perspective, Resize, Rotate, Undistort
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def _resize(image: NDArray[np.uint8], step: Resize) -> Moved:
         size = (max(1, round(width * step.factor)), max(1, round(height * step.factor)))
     smaller = size[0] * size[1] < width * height
     scaled = cv2.resize(image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
-    return _uint8(scaled), np.diag([width / size[0], height / size[1], 1.0])
+    return as_pixels(scaled), np.diag([width / size[0], height / size[1], 1.0])
 
 
 def _rotate(image: NDArray[np.uint8], step: Rotate) -> Moved:
@@ -48,7 +49,7 @@ def _rotate(image: NDArray[np.uint8], step: Rotate) -> Moved:
     turn = math.radians(degrees)
     cos, sin = math.cos(turn), math.sin(turn)
     if degrees in _QUARTERS:
-        turned = _uint8(cv2.rotate(image, _QUARTERS[int(degrees)]))
+        turned = as_pixels(cv2.rotate(image, _QUARTERS[int(degrees)]))
     elif degrees == 0:
         turned = image
     else:
@@ -91,17 +92,12 @@ def _undistort(image: NDArray[np.uint8], step: Undistort) -> Moved:
         [[step.focal_px[0], 0, step.centre_px[0]], [0, step.focal_px[1], step.centre_px[1]], [0, 0, 1]], np.float64
     )
     # what is found afterwards lies where it lies on the picture without distortion: no matrix takes that back
-    return _uint8(cv2.undistort(image, camera, np.array(step.k, np.float64))), np.eye(3)
+    return as_pixels(cv2.undistort(image, camera, np.array(step.k, np.float64))), np.eye(3)
 
 
 def _warped(image: NDArray[np.uint8], matrix: Matrix, size: tuple[int, int]) -> NDArray[np.uint8]:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return _uint8(cv2.warpPerspective(image, for_warp(matrix), size, flags=flags))
-
-
-def _uint8(image: Any) -> NDArray[np.uint8]:
-    found: NDArray[np.uint8] = image
-    return found
+    return as_pixels(cv2.warpPerspective(image, for_warp(matrix), size, flags=flags))
 
 
 SHAPES: Mapping[type, Callable[[NDArray[np.uint8], Any], Moved]] = {
