@@ -19,7 +19,7 @@ from workers.pixels.pixel_format import FORMATS, Layout
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-OPENCV = {layout: code for layout, code in demosaic._TO_BGR.items() if layout.is_bayer}
+OPENCV = {layout: code for layout, code in demosaic.TO_BGR.items() if layout.is_bayer}
 GUARD_BYTES = 256
 GUARD = 0xA5
 # around one and around several vectors of 32 and of 16 pixels, and a whole line of a camera

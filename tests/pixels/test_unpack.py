@@ -1,4 +1,4 @@
-"""10, 12 and 16 bits to 8, against bytes that a slow packer made bit by bit from the written definition."""
+"""10, 12 and 16 bits to 8, or whole, against bytes that a slow packer made bit by bit from the written definition."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from workers.errors import InvalidParameter
 from workers.pixels.pixel_format import FORMATS, Packing, PixelFormat
-from workers.pixels.unpack import unpack_to_8bit
+from workers.pixels.unpack import unpack_to_8bit, unpack_to_16bit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +52,14 @@ def _unpacked(known: PixelFormat, frame: bytes, samples: int) -> list[int]:
     return values
 
 
+def _whole(known: PixelFormat, frame: bytes, samples: int) -> list[int]:
+    guarded = np.full(samples + 2, 0xA5A5, np.uint16)
+    unpack_to_16bit(np.frombuffer(frame, np.uint8), known, guarded[1:-1])
+    assert guarded[0] == guarded[-1] == 0xA5A5
+    values: list[int] = guarded[1:-1].tolist()
+    return values
+
+
 @pytest.mark.parametrize(
     ("name", "frame", "samples"),
     [
@@ -71,6 +79,7 @@ def test_frames_packed_by_hand_come_out_right(name: str, frame: str, samples: li
     assert _packed(known, samples) == bytes.fromhex(frame)
     top_bits = [sample >> (known.bits - 8) for sample in samples]
     assert _unpacked(known, bytes.fromhex(frame), len(samples)) == top_bits
+    assert _whole(known, bytes.fromhex(frame), len(samples)) == samples
 
 
 def test_the_two_packed_families_read_the_same_bytes_differently() -> None:

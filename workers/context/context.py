@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from workers.context.run import Run
 
-_HIDDEN = frozenset({"image", "heatmaps", "exit", "data", "items", "dataFolder", "placement"})
+_HIDDEN = frozenset({"image", "heatmaps", "exit", "data", "items", "dataFolder", "placement", "imageBits"})
 _MISSING: Any = object()
 
 # what modules may set, in the order of the contract; the value of a type called without arguments replaces a broken one
@@ -49,12 +49,13 @@ _TYPES: dict[str, type] = {
 }
 
 
-def new_context(image: NDArray[np.uint8], data: str, data_folder: str = "", version: str = "") -> Context:
-    """Return the context in which a flow begins; `image` is (h, w) grey or (h, w, 3) BGR."""
+def new_context(image: NDArray[Any], data: str, data_folder: str = "", version: str = "", *, bits: int = 8) -> Context:
+    """Return the context in which a flow begins; `image` is (h, w) grey or (h, w, 3) BGR, of `bits` a sample."""
     return {
         "image": image,
         "data": data,
         "dataFolder": data_folder,
+        "imageBits": bits,
         "flowVersion": version,
         "heatmaps": [],
         "exit": False,

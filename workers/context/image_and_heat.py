@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,11 +12,11 @@ from workers.text import shown
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_EXPECTED = "expected a uint8 array (h, w) grey, (h, w, 3) BGR or (h, w, 4) BGRA"
+_EXPECTED = "expected a {} array (h, w) grey, (h, w, 3) BGR or (h, w, 4) BGRA"
 
 
-def usable_image(value: object) -> NDArray[np.uint8]:
-    """Return the image that `value` is: uint8, (h, w) grey or (h, w, 3) BGR, in C order.
+def usable_image(value: object, *, deep: bool = False) -> NDArray[Any]:
+    """Return the image that `value` is: uint8, (h, w) grey or (h, w, 3) BGR, in C order; `deep` allows for uint16 too.
 
     The very array where it is one already. A single channel loses its axis, a fourth channel is dropped. No values
     are converted: whether a float image has its white at 1 or at 255 only its author knows.
@@ -24,15 +24,17 @@ def usable_image(value: object) -> NDArray[np.uint8]:
     Raises:
         ValueError: it is no such image; the message goes on from the name of the value.
     """
+    expected = _EXPECTED.format("uint8 or uint16" if deep else "uint8")
     if not isinstance(value, np.ndarray):
-        msg = f"is {shown(value)}, {_EXPECTED}"
+        msg = f"is {shown(value)}, {expected}"
         raise ValueError(msg)  # noqa: TRY004 - one kind of error for all that an image can lack
     shape = value.shape
-    if value.dtype != np.uint8 or not (value.ndim == 2 or (value.ndim == 3 and shape[2] in {1, 3, 4})):
-        msg = f"is an array {shape} of {value.dtype}, {_EXPECTED}"
+    fits = value.dtype == np.uint8 or (deep and value.dtype == np.uint16)
+    if not fits or not (value.ndim == 2 or (value.ndim == 3 and shape[2] in {1, 3, 4})):
+        msg = f"is an array {shape} of {value.dtype}, {expected}"
         raise ValueError(msg)
     if value.size == 0:
-        msg = f"is an array {shape} without a pixel, {_EXPECTED}"
+        msg = f"is an array {shape} without a pixel, {expected}"
         raise ValueError(msg)
     if type(value) is np.ndarray and value.flags.c_contiguous and (value.ndim == 2 or shape[2] == 3):
         return value
@@ -40,6 +42,18 @@ def usable_image(value: object) -> NDArray[np.uint8]:
     if plain.ndim == 3:
         plain = plain[:, :, 0] if shape[2] == 1 else plain[:, :, :3]
     return np.ascontiguousarray(plain)
+
+
+def top_8_bits(image: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    """Return a uint16 image of `bits` bits, (h, w) or (h, w, 3), with its upper eight; above its white all is white.
+
+    One of uint8 is returned as it is.
+    """
+    if image.dtype == np.uint8:
+        same: NDArray[np.uint8] = image
+        return same
+    top: NDArray[np.uint8] = np.minimum(np.right_shift(image, bits - 8), 255).astype(np.uint8)
+    return top
 
 
 def combined_heat(heatmaps: object, shape: tuple[int, int], note: Callable[[str], None]) -> NDArray[np.float32] | None:

@@ -31,6 +31,7 @@ class Run:
     `stage` is the module at work, None outside of all; `image_from` the code file that put the image there. `placement`
     says how the image lies in the frame that came in (placement.py), None where nobody has said;
     `frame_px` is that frame's height and width.
+    `bits` are those of the samples of its image; `deep` says that images of uint16 are welcome to the flow.
     `damaged` says that the frame's file was, and the setting `lenient` let it in; `notes` say what was odd about it and
     changed no pixel. `wanted` tells whether anybody waits.
     """
@@ -44,6 +45,8 @@ class Run:
     image_from: str | None = None
     placement: NDArray[np.float64] | None = None
     frame_px: tuple[int, int] = (0, 0)
+    bits: int = 8
+    deep: bool = False
     damaged: bool = False
     notes: Sequence[str] = ()
     wanted: Callable[[], bool] | None = None

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.context.context import complete, new_context, repaired
-from workers.context.image_and_heat import combined_heat, usable_image
+from workers.context.image_and_heat import combined_heat, top_8_bits, usable_image
 from workers.context.printed import Printed
 from workers.context.run import Context, Run, Stage, run_stages
 from workers.errors import FramemillError, ProjectInvalid
@@ -30,7 +30,8 @@ class Inspection(NamedTuple):
     """What a flow made of a frame.
 
     `image` is (h, w) grey or (h, w, 3) BGR, uint8: the very array that came in where no module put another in its
-    place. `heat` is (h, w) float32 in 0..1, or None where no module made any. `context` is public and complete.
+    place, unless its samples have more than 8 bits. `heat` is (h, w) float32 in 0..1, or None where no module made any.
+    `context` is public and complete.
     """
 
     image: NDArray[np.uint8]
@@ -45,6 +46,7 @@ class Flow:
         self._stages = tuple(stages)
         self._version = project.version
         self._verdict = project.verdict
+        self._deep = project.frame.depth == 16
         self._data_folder = str(project.data)
         self._streams: list[Printed] = []  # of a frame that printed nothing
 
@@ -63,16 +65,17 @@ class Flow:
 
     def run(
         self,
-        image: NDArray[np.uint8],
+        image: NDArray[np.uint8] | NDArray[np.uint16],
         *,
         data: str,
         deadline_ns: int,
         started_ns: int | None = None,
         damage: str = "",
         notes: Sequence[str] = (),
+        bits: int = 8,
         wanted: Callable[[], bool] | None = None,
     ) -> Inspection:
-        """Inspect `image`, (h, w) grey or (h, w, 3) BGR, which is never written to.
+        """Inspect `image`, (h, w) grey or (h, w, 3) BGR, which is never written to; of more than 8 `bits` it is uint16.
 
         `data` is the client's own text. `deadline_ns` and `started_ns`, when the frame was accepted (now, if not
         given), are CLOCK_MONOTONIC. `damage` says what was wrong with the file that the image came from: the flow finds
@@ -86,11 +89,12 @@ class Flow:
         run = Run.start(deadline_ns, started_ns, self._streams.pop() if self._streams else None)
         run.wanted = wanted
         run.frame_px = image.shape[0], image.shape[1]
+        run.bits, run.deep = bits, self._deep
         frame = image
         if image.flags.writeable:
             frame = image.view()
             frame.flags.writeable = False
-        context = new_context(frame, data, self._data_folder, self._version)
+        context = new_context(frame, data, self._data_folder, self._version, bits=bits)
         if damage:
             run.damaged = context["damaged"] = True
             run.note(damage, type="image_damaged")
@@ -108,13 +112,13 @@ class Flow:
         whole = complete(context, run, height, width, self._version)
         if run.printed.is_empty:
             self._streams = [run.printed]
-        return Inspection(image if final is frame else final, heat, whole)
+        return Inspection(top_8_bits(image if final is frame else final, bits), heat, whole)
 
 
-def _final_image(context: Context, frame: NDArray[np.uint8], run: Run) -> NDArray[np.uint8]:
+def _final_image(context: Context, frame: NDArray[Any], run: Run) -> NDArray[Any]:
     """Return the image of the context, or `frame` with an error noted where that is none."""
     try:
-        return usable_image(context.get("image"))
+        return usable_image(context.get("image"), deep=run.deep)
     except ValueError as error:
         run.note(blame_image(error, run))
         return frame

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from workers.context.image_and_heat import usable_image
+from workers.context.image_and_heat import top_8_bits, usable_image
 from workers.context.placement import WHOLE, composed, heat_in_frame, rectangle_in_frame
 from workers.context.rectangles import complete_rectangles
 from workers.errors import DeadlineExceeded, FrameCancelled, FramemillError
@@ -74,12 +74,12 @@ def prepared_by(
 
 
 def reshaping(
-    change: Callable[[Context], tuple[NDArray[np.uint8], Matrix | None]], surroundings: ModuleSurroundings
+    change: Callable[[Context], tuple[NDArray[Any], Matrix | None]], surroundings: ModuleSurroundings
 ) -> Callable[[Context, Run], bool]:
     """Wrap what puts another image in the place of the one that is there, and says how it lies on that.
 
-    `change` returns the image, (h, w) or (h, w, 3) BGR uint8, and its placement on the one before (placement.py); None
-    where every pixel stays where it was.
+    `change` returns the image, (h, w) or (h, w, 3) BGR, of the type that it got (`white_of`), and its placement on the
+    one before (placement.py); None where every pixel stays where it was.
     """
 
     said: list[Matrix] = []
@@ -88,7 +88,7 @@ def reshaping(
         context["image"], placement = change(context)
         said.append(WHOLE if placement is None else placement)
 
-    wrapped = on_context(put, surroundings)
+    wrapped = on_context(put, surroundings, deep=True)
 
     def call(context: Context, run: Run) -> bool:
         said.clear()  # of a frame that was broken off
@@ -127,9 +127,17 @@ def _moved_heat(heat: Any, run: Run) -> Any:
     return heat_in_frame(heat, run.placement, *run.frame_px) if is_heat else heat
 
 
-def on_context(inspect: Callable[[Context], None], surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:
+def white_of(context: Context) -> int:
+    """Return the level that is white in the image of the context: 255, or that of its bits where it is uint16."""
+    return 255 if context["image"].dtype == np.uint8 else int((1 << context["imageBits"]) - 1)
+
+
+def on_context(
+    inspect: Callable[[Context], None], surroundings: ModuleSurroundings, *, deep: bool = False
+) -> Callable[[Context, Run], bool]:
     """Wrap what wants a context alone: it finds what it relies on there, and its rectangles are completed.
 
+    Where samples have more than 8 bits, one that is not `deep` finds the upper eight of them.
     It has failed, and the flow ends there, where it raises or puts something into `errors`.
     """
 
@@ -137,6 +145,8 @@ def on_context(inspect: Callable[[Context], None], surroundings: ModuleSurroundi
         if not _usable(context, run):
             return False
         others, known = context["errors"], what_is_there(context)
+        given = context["image"]
+        lent = context["image"] = given if deep else top_8_bits(given, run.bits)
         told: list[dict[str, Any]] = []
         context["errors"] = told
         try:
@@ -150,6 +160,8 @@ def on_context(inspect: Callable[[Context], None], surroundings: ModuleSurroundi
             told.append({"message": str(error), "type": type_name(error)})
         finally:
             context["errors"] = others
+            if context.get("image") is lent:
+                context["image"] = given
         for entry in told:
             run.note(**entry)
         rectangles = context["detectedRectangles"]
@@ -171,7 +183,7 @@ def _usable(context: Context, run: Run) -> bool:
         run.note(f"context['data'] is {shown(context.get('data'))}, expected text")
         return False
     try:
-        context["image"] = usable_image(context.get("image"))
+        context["image"] = usable_image(context.get("image"), deep=run.deep)
     except ValueError as error:
         run.note(blame_image(error, run))
         return False

@@ -1,13 +1,16 @@
 """Encoded images to pixels, strictly: a damaged file is an error, never a picture with its gaps filled in.
 
-One answer each, whatever the decoder: pixels come as they are stored, always (h, w, 3) BGR of 8 bits. EXIF
+One answer each, whatever the decoder: pixels come as they are stored, always (h, w, 3) BGR of 8 bits, unless a flow
+wants another form. EXIF
 orientation is ignored: an industrial camera is mounted, not held, and a flow's regions count in stored pixels. Alpha,
 transparency, gamma and colour profiles are ignored, 16 bits become 8 by dropping the low byte, and grey is repeated.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -21,6 +24,7 @@ from workers.mending.mend import mend
 from workers.mending.plain_tiff import plain_tiff
 from workers.mending.png_pixels import bounded
 from workers.pixels.decoder_warnings import words_of_decoders
+from workers.pixels.deep import deep_png, is_deep_png
 from workers.pixels.frame_form import WHOLE, FrameForm
 from workers.pixels.reduce import in_form
 from workers.pixels.scratch import Scratch
@@ -41,9 +45,12 @@ _NO_MEMORY = frozenset({"out of memory", "invalid argument"})
 
 
 class Decoded(NamedTuple):
-    """A frame's pixels, what was wrong with its file, empty for a sound one, and what was odd and changed no pixel."""
+    """A frame's pixels, what was wrong with its file, empty for a sound one, and what was odd and changed no pixel.
 
-    image: NDArray[np.uint8]
+    `image` is uint16 where its file has samples of 16 bits and the flow wants them so.
+    """
+
+    image: NDArray[Any]
     damage: str = ""
     notes: tuple[str, ...] = ()
 
@@ -53,13 +60,17 @@ def decode_image(
 ) -> NDArray[np.uint8]:
     """Decode the image file in `data` (flat bytes, not written to) to (h, w, 3) BGR uint8, C-contiguous, or to `form`.
 
+    Of `form` it is the depth of 8 bits only; `decode_frame` knows the other.
+
     A JPEG is decoded to grey and to a fraction of its size directly: libjpeg then leaves out the colours, and
     computes smaller blocks from the same coefficients. The image may lie in `scratch` and is valid until the next call
     with the same one; with None it is a new array.
 
     Raises ImageUnsupported, ImageTooLarge or ImageInvalid; see `workers.gate.inspect`.
     """
-    return _decode(data, inspect(data, limits), scratch or Scratch(), form, strict=True)
+    image = _decode(data, inspect(data, limits), scratch or Scratch(), form, strict=True)
+    assert image.dtype == np.uint8, form
+    return cast("NDArray[np.uint8]", image)
 
 
 def decode_frame(
@@ -85,18 +96,23 @@ def decode_frame(
             raise damage from None
 
 
-def _decode(
-    data: memoryview, header: ImageHeader, memory: Scratch, form: FrameForm, *, strict: bool
-) -> NDArray[np.uint8]:
+def _decode(data: memoryview, header: ImageHeader, memory: Scratch, form: FrameForm, *, strict: bool) -> NDArray[Any]:
     if header.kept:
         data = _kept(data, header.kept)
     if header.format == "jpeg" and _is_common(header.sampling):
         return _decode_jpeg(data, header, memory, form, strict=strict)
     if header.format == "jpeg" and not strict:
         raise ImageInvalid("the JPEG is damaged, and its chroma sampling is none that is decoded all the same")
-    image = _decode_png(data, header, memory) if header.format == "png" else _decode_with_cv2(data, header)
+    if header.format == "png":
+        image = _deep_png(data, header) if _wants_deep_png(data, form) else _decode_png(data, header, memory)
+    else:
+        image = _decode_with_cv2(data, header, form)
     _check_shape(image, (header.height, header.width, 3), header)
     return in_form(image, form, memory)
+
+
+def _wants_deep_png(data: memoryview, form: FrameForm) -> bool:
+    return form.depth == 16 and is_deep_png(data)
 
 
 def _kept(data: memoryview, parts: tuple[tuple[int, int] | bytes, ...]) -> memoryview:
@@ -105,7 +121,7 @@ def _kept(data: memoryview, parts: tuple[tuple[int, int] | bytes, ...]) -> memor
     return first if len(pieces) == 1 and isinstance(first, memoryview) else memoryview(b"".join(pieces))
 
 
-def _check_shape(image: NDArray[np.uint8], expected: tuple[int, ...], header: ImageHeader) -> None:
+def _check_shape(image: NDArray[Any], expected: tuple[int, ...], header: ImageHeader) -> None:
     if image.shape != expected:
         msg = f"the {header.format} decodes to {image.shape}, its header says {expected}: the file is damaged"
         raise ImageInvalid(msg)
@@ -136,10 +152,10 @@ def _is_common(sampling: tuple[tuple[int, int], ...]) -> bool:
     return not chromas or (len(set(chromas)) == 1 and (luma, chromas[0]) in _COMMON_SAMPLINGS)
 
 
-def _decode_with_cv2(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]:
+def _decode_with_cv2(data: memoryview, header: ImageHeader, form: FrameForm) -> NDArray[Any]:
     """Decode with cv2, which goes on over damage and tells stderr only; whatever it says there is an error here."""
     readable = plain_tiff(data) if header.format == "tiff" else data
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION | (cv2.IMREAD_ANYDEPTH if form.depth == 16 else 0)
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_WARNING)  # a variable can silence it
     try:
         with words_of_decoders() as messages:
@@ -158,17 +174,29 @@ def _decode_with_cv2(data: memoryview, header: ImageHeader) -> NDArray[np.uint8]
     if said:
         msg = f"the {header.format.upper()} is damaged: {said}"
         raise ImageInvalid(msg)
-    return cast("NDArray[np.uint8]", image)
+    return cast("NDArray[Any]", image)
 
 
 def _decode_png(data: memoryview, header: ImageHeader, memory: Scratch) -> NDArray[np.uint8]:
-    try:
+    with _spng_errors():
         pixels = pyspng.load(bounded(data, header.raw_bytes), format="RGB")
+    _check_shape(pixels, (header.height, header.width, 3), header)
+    return cast("NDArray[np.uint8]", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR, dst=memory.array("bgr", pixels.shape)))
+
+
+def _deep_png(data: memoryview, header: ImageHeader) -> NDArray[np.uint16]:
+    with _spng_errors():
+        return deep_png(bounded(data, header.raw_bytes))
+
+
+@contextmanager
+def _spng_errors() -> Iterator[None]:
+    """Say what libspng says of a file as everything else here does."""
+    try:
+        yield
     except RuntimeError as error:
         said = str(error).rpartition(": ")[2]
         if said in _NO_MEMORY:
             raise MemoryError(said) from None
         msg = f"the PNG's pixels are damaged: {said}"
         raise ImageInvalid(msg) from None
-    _check_shape(pixels, (header.height, header.width, 3), header)
-    return cast("NDArray[np.uint8]", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR, dst=memory.array("bgr", pixels.shape)))

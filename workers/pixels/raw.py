@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # OpenCV's four-letter names are the first two pixels of the first and of the second line, as PFNC's are. Its
 # two-letter names start at the second line and column: COLOR_BayerBG2BGR is PFNC's BayerRG (opencv 19629).
-_TO_BGR = {
+TO_BGR = {
     Layout.GREY: cv2.COLOR_GRAY2BGR,
     Layout.BAYER_RG: cv2.COLOR_BayerRGGB2BGR,
     Layout.BAYER_GR: cv2.COLOR_BayerGRBG2BGR,
@@ -33,7 +33,7 @@ _TO_BGR = {
 }
 
 
-_TO_GREY = {
+TO_GREY = {
     Layout.BGR: cv2.COLOR_BGR2GRAY,
     Layout.BAYER_RG: cv2.COLOR_BayerRGGB2GRAY,
     Layout.BAYER_GR: cv2.COLOR_BayerGRBG2GRAY,
@@ -55,7 +55,7 @@ def raw_to_grey(
     if fmt.layout is Layout.GREY:
         return samples
     grey = memory.array("grey", (height, width))
-    cv2.cvtColor(samples, _TO_GREY[fmt.layout], dst=grey)
+    cv2.cvtColor(samples, TO_GREY[fmt.layout], dst=grey)
     return grey
 
 
@@ -88,7 +88,7 @@ def raw_to_bgr(
     if fmt.layout.is_bayer and is_fast():
         bayer_to_bgr(samples, fmt.layout, bgr)
     else:
-        cv2.cvtColor(samples, _TO_BGR[fmt.layout], dst=bgr)
+        cv2.cvtColor(samples, TO_BGR[fmt.layout], dst=bgr)
     return bgr
 
 

@@ -31,3 +31,7 @@ class Scratch:
         if kept is None or kept.size < size:
             kept = self._kept[name] = np.empty(size, np.uint8)
         return kept[:size].reshape(shape)
+
+    def words(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint16]:
+        """Return the like of `array` with elements of 16 bits."""
+        return self.array(name, (2 * math.prod(shape),)).view(np.uint16).reshape(shape)

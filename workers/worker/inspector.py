@@ -25,25 +25,21 @@ import numpy as np
 import orjson
 
 from workers.context.context import context_json
+from workers.context.image_and_heat import top_8_bits
 from workers.errors import (
     ContextNotSerializable,
     DeadlineExceeded,
     FramemillError,
-    ImageInvalid,
     NoLastImage,
     ReplyTooLarge,
 )
 from workers.flow.flow import Flow
-from workers.gate import ImageHeader, ImageLimits, inspect
-from workers.mending.mend import mend
+from workers.gate import ImageLimits
 from workers.pictures.picture import draw
-from workers.pixels.encoded import Decoded, decode_frame
 from workers.pixels.pixel_format import check_length, pixel_format
-from workers.pixels.raw import raw_to_bgr, raw_to_grey
-from workers.pixels.reduce import in_form
-from workers.pixels.scratch import Scratch
 from workers.pool.job import Encoding, Job, ResponseType, Task
 from workers.text import type_name
+from workers.worker.decoder import Decoder
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -111,10 +107,8 @@ class Inspector:
 
     def __init__(self, flow: Flow, form: FrameForm, limits: ImageLimits, context_bytes: int) -> None:
         self._flow = flow
-        self._form = form
-        self._limits = limits
+        self._decoder = Decoder(form, limits)
         self._context_bytes = context_bytes
-        self._scratch = Scratch()
 
     @classmethod
     def prepare(cls, project: Project, settings: PoolSettings) -> Inspector:
@@ -132,7 +126,7 @@ class Inspector:
 
     def _inspect(self, job: Job, memory: FrameMemory) -> Answer:
         begun = time.monotonic_ns()
-        image, damage, notes = self._decode(job, memory.request)
+        image, bits, damage, notes = self._decoder.decode(job, memory.request)
         decoded = time.monotonic_ns()
         with _DISTRUST:
             inspection = self._flow.run(
@@ -142,6 +136,7 @@ class Inspector:
                 started_ns=memory.accepted_ns,
                 damage=damage,
                 notes=notes,
+                bits=bits,
                 wanted=memory.wanted,
             )
         inspected = time.monotonic_ns()
@@ -168,25 +163,11 @@ class Inspector:
             verdict=1 if inspection.context["result"] else 2,
         )
 
-    def _decode(self, job: Job, request: memoryview) -> Decoded:
-        damage, notes = "", tuple[str, ...]()
-        if job.encoding is Encoding.ENCODED:
-            image, damage, notes = decode_frame(request, self._limits, self._scratch, self._form)
-        else:
-            wanted = pixel_format(job.pixel_format)
-            pixels = np.frombuffer(request, np.uint8)
-            convert = raw_to_grey if self._form.grey else raw_to_bgr
-            image = in_form(convert(pixels, wanted, job.width, job.height, self._scratch), self._form, self._scratch)
-        # user code gets a copy, or this view, which nobody may write to: a frame must be repeatable
-        view: NDArray[np.uint8] = image.view()
-        view.flags.writeable = False
-        return Decoded(view, damage, notes)
-
     def _measure(self, job: Job, memory: FrameMemory) -> Answer:
         begun = time.monotonic_ns()
         width, height = job.width, job.height
         if job.encoding is Encoding.ENCODED:
-            header = self._header(memory.request)
+            header = self._decoder.header(memory.request)
             width, height = header.width, header.height
         else:
             check_length(pixel_format(job.pixel_format), len(memory.request), width, height)
@@ -201,14 +182,6 @@ class Inspector:
         )
         _write(memory.reply, b"", context)
         return Answer(json_bytes=len(context))
-
-    def _header(self, file: memoryview) -> ImageHeader:
-        try:
-            return inspect(file, self._limits)
-        except ImageInvalid:
-            if not self._limits.lenient:
-                raise
-            return mend(file, self._limits)[0]
 
     def _show(self, job: Job, memory: FrameMemory) -> Answer:
         for _ in range(_SHOWS):
@@ -240,7 +213,8 @@ class Inspector:
     def _kept_image(self, kept: KeptFrame) -> NDArray[np.uint8]:
         answer = kept.answer
         if not answer.kept_image_bytes:
-            return self._decode(kept.job, kept.request)[0]
+            again = self._decoder.decode(kept.job, kept.request)
+            return top_8_bits(again.image, again.bits)
         stored = np.frombuffer(kept.reply, np.uint8, answer.kept_image_bytes, answer.kept_at)
         shape = (answer.final_height_px, answer.final_width_px)
         return stored.reshape(shape if answer.final_channels == 1 else (*shape, 3))

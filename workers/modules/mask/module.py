@@ -11,13 +11,13 @@ must have its size.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from workers.errors import ImageInvalid, ProjectInvalid
-from workers.modules.base import reshaping
+from workers.modules.base import reshaping, white_of
 from workers.modules.region import inside
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ def prepare(options: MaskOptions, surroundings: ModuleSurroundings) -> Callable[
             masks[shape] = _outside(options, shape) if drawn is None else _fitting(drawn, shape)
         return masks[shape]
 
-    def change(context: Context) -> tuple[NDArray[np.uint8], Matrix | None]:
-        image = cast("NDArray[np.uint8]", context["image"]).copy()
-        image[hidden(image.shape[:2]) > 0] = options.fill
+    def change(context: Context) -> tuple[NDArray[Any], Matrix | None]:
+        image = context["image"].copy()
+        image[hidden(image.shape[:2]) > 0] = options.fill * white_of(context) // 255
         return image, None
 
     return reshaping(change, surroundings)

@@ -10,12 +10,12 @@ What later modules find is brought back to the frame that came in, whatever was 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from workers.context.placement import composed
-from workers.modules.base import reshaping
+from workers.modules.base import reshaping, white_of
 from workers.modules.preprocess.levels import LEVELS
 from workers.modules.preprocess.shapes import SHAPES
 
@@ -31,14 +31,15 @@ if TYPE_CHECKING:
 def prepare(options: PreprocessOptions, surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:
     """Return the module, ready to run on contexts."""
 
-    def change(context: Context) -> tuple[NDArray[np.uint8], Matrix | None]:
-        image, placement = cast("NDArray[np.uint8]", context["image"]), None
+    def change(context: Context) -> tuple[NDArray[Any], Matrix | None]:
+        image: NDArray[Any] = context["image"]
+        placement, white = None, white_of(context)
         for step in options.steps:
             if (shape := SHAPES.get(type(step))) is not None:
                 image, moved = shape(image, step)
                 placement = composed(placement, moved)
             else:
-                image = LEVELS[type(step)](image, step)
+                image = LEVELS[type(step)](image, step, white)
         return np.ascontiguousarray(image), placement
 
     return reshaping(change, surroundings)
