@@ -13,6 +13,8 @@ from pathlib import Path
 # whatever the environment says: a process with threads must not fork, and limits are not for it to change
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
+# onnxruntime of user code starts a thread at its import that would speak to its maker: then nothing could be forked
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 # a second line behind the gate (ImageLimits.max_side_px), which cannot be imported yet: it needs numpy
 os.environ["OPENCV_IO_MAX_IMAGE_WIDTH"] = "16384"
 os.environ["OPENCV_IO_MAX_IMAGE_HEIGHT"] = "16384"

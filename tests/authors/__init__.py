@@ -1,0 +1,1 @@
+"""Projects as customers build them, each served and tried."""

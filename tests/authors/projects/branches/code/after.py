@@ -1,0 +1,2 @@
+def main(context):
+    context["found"] = len(context["detectedRectangles"])

@@ -1,0 +1,2 @@
+def main(context):
+    context["operatorInput"]["alone"] = context["image"].shape[0]

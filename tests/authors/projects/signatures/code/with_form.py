@@ -1,0 +1,2 @@
+def main(context, form):
+    context["operatorInput"]["limit"] = form["limit"]
