@@ -30,6 +30,7 @@ from service.settings import Settings
 from service.wire.chunks import BoundedChunks
 from service.wire.header_names import spell_headers
 from service.wire.holdings import HELD
+from service.wire.install import install
 from workers.memory.control import Control
 from workers.pool.dispatch import QueueDispatch
 from workers.pool.pool import LONGEST_LINE, Pool
@@ -98,6 +99,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
 
     def run(self) -> None:
         """Be the master until asked to stop."""
+        install()
         _SideBySide(self).run()
 
     @property

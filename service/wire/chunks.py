@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gunicorn.http import message
 from gunicorn.http.body import CHUNK_EXT_RE
 from gunicorn.http.errors import NoMoreData
 from gunicorn.http.message import RFC9110_6_5_1_FORBIDDEN_TRAILER, TOKEN_RE
@@ -165,7 +164,7 @@ def _malformed(how: str) -> BodyInvalid:
 
 
 class BoundedChunks:
-    """What gunicorn makes for a chunked body; it is gathered (gathered.py), never read through this.
+    """What gunicorn makes for a chunked body (install.py); it is gathered (gathered.py), never read through this.
 
     `most_bytes` is what a body may have in all; a front sets it once, when it knows its slots.
     """
@@ -180,7 +179,3 @@ class BoundedChunks:
         """Say that there is no more: where the next request would begin is not known."""
         del size
         raise NoMoreData
-
-
-# a request of gunicorn's makes whatever stands under this name
-message.ChunkedReader = BoundedChunks

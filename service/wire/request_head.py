@@ -13,7 +13,6 @@ from typing import Any
 from gunicorn.http.body import Body
 from gunicorn.http.errors import ParseException, UnsupportedTransferCoding
 from gunicorn.http.message import Request
-from gunicorn.http.parser import RequestParser
 
 from workers.errors import HeadInvalid
 
@@ -111,7 +110,3 @@ def last_head(unreader: Any) -> bytes | None:
     """Return the head that was parsed last; None where it came in pieces."""
     head: bytes | None = getattr(unreader, "last_head", None)
     return head
-
-
-# gunicorn makes whatever stands under this name
-RequestParser.mesg_class = NotedHead
