@@ -14,6 +14,7 @@ from tests.support.running import CHECKOUT
 
 ROOMS = (CHECKOUT / "tests" / "rooms.txt").read_text().split()
 MOST_FILES = 12
+LONGEST_CLASS = 150
 # a room may be longer where its entries are alike
 LONGER = {"bench", "tests.modules", "tests.soak"}
 
@@ -80,6 +81,17 @@ def test_a_room_has_no_more_files_than_one_can_overlook(room: str) -> None:
 
 def test_no_python_file_has_outgrown_its_reader() -> None:
     long = {name: n for name, path in modules().items() if (n := len(path.read_text().splitlines())) > 300}
+    assert not long
+
+
+def test_no_class_has_outgrown_its_reader() -> None:
+    long = {
+        f"{name}.{node.name}": lines
+        for name, path in modules().items()
+        if name.startswith(("workers", "service"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and (lines := 1 + (node.end_lineno or 0) - node.lineno) > LONGEST_CLASS
+    }
     assert not long
 
 

@@ -8,11 +8,11 @@ import signal
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from workers.containment.memory_watch import MemoryWatch
 from workers.containment.orphans import end_group
 from workers.crew import rescue
 from workers.crew.breaker import Breaker
 from workers.crew.member import Member, doubted, silent
-from workers.crew.memory_watch import MemoryWatch
 from workers.crew.overrun import Overrun
 from workers.memory.control import Control, WorkerRow
 from workers.memory.slot import headers
