@@ -50,7 +50,7 @@ _TYPES: dict[str, type] = {
 
 
 def new_context(image: NDArray[np.uint8], data: str, data_folder: str = "", version: str = "") -> Context:
-    """Return the context in which a flow begins; `image` is (h, w) grey or (h, w, 3) BGR."""
+    """Return the context in which a flow begins; `image` is (h, w) grey or (h, w, 3) BGR, uint8."""
     return {
         "image": image,
         "data": data,

@@ -60,7 +60,7 @@ class Region:
         self._areas: OrderedDict[tuple[int, int], Area] = OrderedDict()
 
     def area(self, image: NDArray[np.uint8]) -> Area:
-        """Return the region in `image`, (h, w) or (h, w, 3) uint8; raises RegionOutside where it is not all in it."""
+        """Return the region in `image`, (h, w) grey or (h, w, 3) BGR; raises RegionOutside where it is not in it."""
         size = (image.shape[0], image.shape[1])
         area = self._areas.get(size)
         if area is None:

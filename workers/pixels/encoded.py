@@ -41,7 +41,10 @@ _NO_MEMORY = frozenset({"out of memory", "invalid argument"})
 
 
 class Decoded(NamedTuple):
-    """A frame's pixels, what was wrong with its file, empty for a sound one, and what was odd and changed no pixel."""
+    """A frame's pixels, what was wrong with its file, empty for a sound one, and what was odd and changed no pixel.
+
+    `image` is (h, w) grey or (h, w, 3) BGR, uint8.
+    """
 
     image: NDArray[np.uint8]
     damage: str = ""

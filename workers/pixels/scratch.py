@@ -23,7 +23,7 @@ class Scratch:
         self._kept: dict[str, NDArray[np.uint8]] = {}
 
     def array(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """Return a contiguous array, its content undefined; the next call with this `name` reuses it."""
+        """Return a contiguous array of `shape`, its content undefined; the next call with this `name` reuses it."""
         size = math.prod(shape)
         if size > _LARGEST_KEPT_BYTES:
             return np.empty(shape, np.uint8)

@@ -66,7 +66,7 @@ class Brightness:
 
 
 def _brightest(window: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the brightest channel of each pixel, (h, w), of a window that is (h, w) or (h, w, 3)."""
+    """Return the brightest channel of each pixel, (h, w), of a window that is (h, w) grey or (h, w, 3) BGR."""
     if window.ndim == 2:
         return window
     blue, green, red = cv2.split(window)

@@ -17,7 +17,7 @@ _LEVELS = np.arange(256, dtype=np.float64)
 
 
 def as_pixels(image: Any) -> NDArray[np.uint8]:
-    """Say of what OpenCV returned for uint8 that it is that: its types know of any number."""
+    """Say of an image, (h, w) or (h, w, 3) BGR, that OpenCV returned for uint8 that it is that: its types know any."""
     pixels: NDArray[np.uint8] = image
     return pixels
 
