@@ -15,6 +15,7 @@ from gunicorn.http.body import CHUNK_EXT_RE
 from gunicorn.http.errors import NoMoreData
 from gunicorn.http.message import RFC9110_6_5_1_FORBIDDEN_TRAILER, TOKEN_RE
 
+from service.head_end import HEAD_END
 from workers.errors import BodyInvalid, FrameTooLarge
 
 if TYPE_CHECKING:
@@ -117,15 +118,15 @@ class ChunkScanner:
     def _trailers(self, piece: memoryview) -> int:
         took = bytes(piece[:_TRAILER_BYTES])
         before = bytes(self._line[-3:])  # an end that comes in pieces begins in these
-        end = (before + took).find(b"\r\n\r\n")
+        end = (before + took).find(HEAD_END)
         if end < 0:
             self._line += took
             if len(self._line) > _TRAILER_BYTES:
                 raise BodyInvalid(f"the trailer section of the chunked body has more than {_TRAILER_BYTES} bytes")
             return len(took)
-        took = took[: end + 4 - len(before)]
+        took = took[: end + len(HEAD_END) - len(before)]
         self._line += took
-        _check_trailers(bytes(self._line[2:-4]))
+        _check_trailers(bytes(self._line[2 : -len(HEAD_END)]))
         self.is_over = True
         return len(took)
 

@@ -14,9 +14,9 @@ from gunicorn.http.body import Body
 from gunicorn.http.errors import ParseException, UnsupportedTransferCoding
 from gunicorn.http.message import Request
 
+from service.head_end import HEAD_END
 from workers.errors import HeadInvalid
 
-HEAD_END = b"\r\n\r\n"
 # RFC 3986: a name or an IPv4 address, or an address in brackets, and a port; all of it may be empty (RFC 9110, 7.2).
 # A comma, which names may have, is left out: it is how proxies join two Hosts
 _HOST = re.compile(r"([\w.~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+(%[\w.~%-]+)?\])(:[0-9]*)?", re.ASCII)
