@@ -108,7 +108,7 @@ class Hiring:
         except OSError as error:
             _log.error("the worker %d cannot be followed: %s", pid, error)
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)  # it is reaped as a stray
+                os.kill(pid, signal.SIGKILL)  # it is reaped as an orphan
             return
         self._coming.remove(member)
         member.pid = pid

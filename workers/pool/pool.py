@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from workers.admission.entry import CLIENT_BITS, Entry
 from workers.admission.forecast import Forecast
 from workers.admission.pace import Pace
-from workers.admission.turns import Line, Turn
+from workers.admission.turns import Turn, Waiting
 from workers.memory.arena import map_part
 from workers.memory.claim import hold_front
 from workers.memory.control import ControlPage, FrontRow
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _LIMBO_CHECK_S = 0.005
 _LIMBO_LOOK_S = 0.1  # how soon it is seen that there is something in it now
-LONGEST_LINE = 96  # each of them is a thread that waits
+MOST_WAITING = 96  # each of them is a thread that waits
 
 
 def _areas(arena: ArenaFile, own: range) -> list[tuple[memoryview, memoryview]]:
@@ -67,7 +67,7 @@ class Pool:
         arena: ArenaFile,
         front: int,
         dispatch: Dispatch,
-        longest_line: int = LONGEST_LINE,
+        most_waiting: int = MOST_WAITING,
         wake: Callable[[int], None] | None = None,
     ) -> None:
         geometry = arena.geometry
@@ -85,10 +85,10 @@ class Pool:
         self._headers = headers(low, geometry)
         own = geometry.slots_of_front(front)
         self._areas = dict(zip(own, _areas(arena, own), strict=True))
-        self._line = Line(longest_line)
+        self._waiting = Waiting(most_waiting)
         pace = Pace(self.control.words)
         forecast = Forecast(self._headers, self.control, pace)
-        self.entry = Entry(forecast, pace, self._line, geometry.slots + longest_line, fd=arena.fd, wake=wake)
+        self.entry = Entry(forecast, pace, self._waiting, geometry.slots + most_waiting, fd=arena.fd, wake=wake)
         self._own = OwnSlots(arena.fd, self._headers, self.control, self.row, own)
 
     @property
@@ -105,7 +105,7 @@ class Pool:
 
     def is_needed(self) -> bool:
         """Whether somebody waits for a slot: none should be held for longer than it must. Without a lock, too."""
-        return len(self._line) > 0
+        return len(self._waiting) > 0
 
     def lease(self, deadline_ns: int, wait_ms: int, client: str = "") -> Lease:
         """Take a slot; the lease is a context manager that gives it back.
@@ -133,12 +133,12 @@ class Pool:
             if not self._own.unused and wait_s <= 0:
                 raise self.entry.none_free()
             self.entry.admit(deadline_ns, client, now_ns)
-            if self._own.unused and not self._line:
+            if self._own.unused and not self._waiting:
                 slot = self._own.unused.pop()
-                self._line.take(slot, client)
+                self._waiting.take(slot, client)
                 return slot
             turn = Turn(client)
-            if wait_s <= 0 or not self._line.join(turn):
+            if wait_s <= 0 or not self._waiting.join(turn):
                 raise self.entry.none_free()
         give_up = time.monotonic() + wait_s
         while not turn.came(min(give_up - time.monotonic(), _LIMBO_CHECK_S if self._own.has_limbo else _LIMBO_LOOK_S)):
@@ -146,27 +146,27 @@ class Pool:
                 self._leave_limbo()
                 self._hand_out()
                 if not turn.called and time.monotonic() >= give_up:
-                    self._line.leave(turn)
+                    self._waiting.leave(turn)
                     raise self.entry.none_free()
         if turn.slot is None:
             raise self.entry.none_free()
         return turn.slot
 
     def _hand_out(self) -> None:
-        while self._own.unused and self._line:
-            self._line.call(self._own.unused.pop())
+        while self._own.unused and self._waiting:
+            self._waiting.call(self._own.unused.pop())
 
     def _leave_limbo(self) -> None:
         """Take back what workers have let go of since their front stopped waiting."""
         if self._own.has_limbo:
             for index in self._own.leave_limbo():
-                self._line.give_back(index)
+                self._waiting.give_back(index)
 
     def _release(self, header: Header, keep: bool) -> None:
         with self._lock:
             if not self._own.has_come_back(header):
                 return
-            self._line.give_back(header.index)
+            self._waiting.give_back(header.index)
             if keep and header.words[Word.OUTCOME] == Outcome.ANSWERED:
                 self._own.keep(header)
                 if self.entry.is_tight:

@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from workers.containment.orphans import Strays
+from workers.containment.orphans import Orphans
 from workers.crew.crew import Crew
 from workers.crew.standing import BootFailed
 from workers.memory.arena import create_arena, keep_from_children, map_part
@@ -81,7 +81,7 @@ class Supervisor:
         self._announce = announce
         self._tend = tend
         self._selector = selectors.DefaultSelector()
-        self._strays = Strays()
+        self._orphans = Orphans()
         channel = Channel.create(arena.geometry.slots)
         self._crew = Crew(settings, project, arena, channel, self.control, low, self._selector, tidy)
         self._ours, theirs = pair()
@@ -133,7 +133,7 @@ class Supervisor:
                     self._act(key.data)
             self._act(self._tick)
         self._crew.close()
-        self._strays.end_all(but=demands.pids)
+        self._orphans.end_all(but=demands.pids)
         _log.info("stopped%s", self._ending.how(was_ready=self._fronts.have_served))
         return self._ending.status
 
@@ -158,7 +158,7 @@ class Supervisor:
             self._demands.reload()
 
     def _tick(self) -> None:
-        self._strays.sweep(time.monotonic_ns(), self._started_pids())
+        self._orphans.sweep(time.monotonic_ns(), self._started_pids())
         self._tend()
         if self._ending.was_forced:
             return
