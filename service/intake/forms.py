@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from service.head_end import HEAD_END
 from service.intake.header_values import split_value
 from service.intake.params import is_parameter, once
 from workers.errors import BodyInvalid, BodyUnsupported, IncompleteBody, InvalidParameter
@@ -258,8 +259,8 @@ def _behind_line(body: memoryview, at: int) -> int:
 
 def _head(body: memoryview, at: int, number: int) -> tuple[bytes, int]:
     """Return the head of the part that begins at `at`, without its empty line, and where its content begins."""
-    window = bytes(body[at - 2 : at + _HEAD_BYTES + 4])
-    end = window.find(b"\r\n\r\n")
+    window = bytes(body[at - 2 : at + _HEAD_BYTES + len(HEAD_END)])
+    end = window.find(HEAD_END)
     if end >= 0:
         return window[2:end], at + end + 2
     if _BARE_NEWLINE.search(window):

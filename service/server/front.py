@@ -30,9 +30,10 @@ from service.settings import Settings
 from service.wire.chunks import BoundedChunks
 from service.wire.header_names import spell_headers
 from service.wire.holdings import HELD
+from service.wire.install import install
 from workers.memory.control import Control
 from workers.pool.dispatch import QueueDispatch
-from workers.pool.pool import LONGEST_LINE, Pool
+from workers.pool.pool import MOST_WAITING, Pool
 from workers.pool.to_supervisor import SupervisorLink
 from workers.standard_streams import begin_streams, never_wait
 from workers.this_process import die_with_parent, keep_private
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 _PLAN_BYTES = 1 << 20
 _CONNECTIONS = 4096
 _OWN_DESCRIPTORS = 256  # one a slot, the frame memory, sockets to ourselves
-_THREADS_BEYOND_SLOTS = LONGEST_LINE + 64  # to say no, to answer health and to serve the page while all slots are taken
+_THREADS_BEYOND_SLOTS = MOST_WAITING + 64  # to say no, to answer health and to serve the page while all slots are taken
 
 
 class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no types
@@ -98,6 +99,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
 
     def run(self) -> None:
         """Be the master until asked to stop."""
+        install()
         _SideBySide(self).run()
 
     @property

@@ -16,7 +16,6 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
-import service.wire.gunicorn_response  # noqa: F401 - from here on gunicorn answers with one system call
 from service.connections.arrivals import Arrivals
 from service.connections.handshakes import Handshakes
 from service.connections.lobby import Lobby

@@ -23,13 +23,13 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 
+from service.head_end import HEAD_END
 from service.trial.load import Load, Plan
 
 _ANSWER_S = 60
 _CONNECT_S = 0.2
 _RECONNECT_S = 0.05
 _TEXT_BYTES = 65_536
-_HEAD_END = b"\r\n\r\n"
 _PRECISE_S = 1.0
 _EVEN_FRAMES = 8  # of an even share: with fewer, chance alone leaves a camera behind
 _WRONG = "not this frame's answer"
@@ -166,8 +166,8 @@ class _Answer:
             received += len(more)
             if len(self.text) < _TEXT_BYTES:
                 self.text += more
-            if not self.head_end and (end := self.text.find(_HEAD_END)) >= 0:
-                self.head_end = end + len(_HEAD_END)
+            if not self.head_end and (end := self.text.find(HEAD_END)) >= 0:
+                self.head_end = end + len(HEAD_END)
                 length = self._declared_length()
 
     def _declared_length(self) -> int:

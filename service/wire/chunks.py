@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gunicorn.http import message
 from gunicorn.http.body import CHUNK_EXT_RE
 from gunicorn.http.errors import NoMoreData
 from gunicorn.http.message import RFC9110_6_5_1_FORBIDDEN_TRAILER, TOKEN_RE
 
+from service.head_end import HEAD_END
 from workers.errors import BodyInvalid, FrameTooLarge
 
 if TYPE_CHECKING:
@@ -118,15 +118,15 @@ class ChunkScanner:
     def _trailers(self, piece: memoryview) -> int:
         took = bytes(piece[:_TRAILER_BYTES])
         before = bytes(self._line[-3:])  # an end that comes in pieces begins in these
-        end = (before + took).find(b"\r\n\r\n")
+        end = (before + took).find(HEAD_END)
         if end < 0:
             self._line += took
             if len(self._line) > _TRAILER_BYTES:
                 raise BodyInvalid(f"the trailer section of the chunked body has more than {_TRAILER_BYTES} bytes")
             return len(took)
-        took = took[: end + 4 - len(before)]
+        took = took[: end + len(HEAD_END) - len(before)]
         self._line += took
-        _check_trailers(bytes(self._line[2:-4]))
+        _check_trailers(bytes(self._line[2 : -len(HEAD_END)]))
         self.is_over = True
         return len(took)
 
@@ -165,7 +165,7 @@ def _malformed(how: str) -> BodyInvalid:
 
 
 class BoundedChunks:
-    """What gunicorn makes for a chunked body; it is gathered (gathered.py), never read through this.
+    """What gunicorn makes for a chunked body (install.py); it is gathered (gathered.py), never read through this.
 
     `most_bytes` is what a body may have in all; a front sets it once, when it knows its slots.
     """
@@ -180,7 +180,3 @@ class BoundedChunks:
         """Say that there is no more: where the next request would begin is not known."""
         del size
         raise NoMoreData
-
-
-# a request of gunicorn's makes whatever stands under this name
-message.ChunkedReader = BoundedChunks

@@ -52,7 +52,3 @@ class OneWrite(wsgi.Response):  # type: ignore[misc]  # gunicorn publishes no ty
         elif type(reader) is BoundedChunks:
             self.force_close()
         drop_gathered(self.req.body)
-
-
-# wsgi.create makes whatever stands under this name
-wsgi.Response = OneWrite

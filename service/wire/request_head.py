@@ -13,11 +13,10 @@ from typing import Any
 from gunicorn.http.body import Body
 from gunicorn.http.errors import ParseException, UnsupportedTransferCoding
 from gunicorn.http.message import Request
-from gunicorn.http.parser import RequestParser
 
+from service.head_end import HEAD_END
 from workers.errors import HeadInvalid
 
-HEAD_END = b"\r\n\r\n"
 # RFC 3986: a name or an IPv4 address, or an address in brackets, and a port; all of it may be empty (RFC 9110, 7.2).
 # A comma, which names may have, is left out: it is how proxies join two Hosts
 _HOST = re.compile(r"([\w.~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+(%[\w.~%-]+)?\])(:[0-9]*)?", re.ASCII)
@@ -111,7 +110,3 @@ def last_head(unreader: Any) -> bytes | None:
     """Return the head that was parsed last; None where it came in pieces."""
     head: bytes | None = getattr(unreader, "last_head", None)
     return head
-
-
-# gunicorn makes whatever stands under this name
-RequestParser.mesg_class = NotedHead

@@ -63,14 +63,14 @@ os.close(ends[0])
         assert not [line for line in held if any(word in line for word in ("socket", "eventfd", "memfd"))]
 
 
-STRAYS = {
+ORPHANS = {
     "in its group": "started = subprocess.Popen(['sleep', '1000']).pid",
     "in a session of its own": "started = subprocess.Popen(['sleep', '1000'], start_new_session=True).pid",
     "forked": "started = os.fork()\nif not started:\n while True: time.sleep(1)",
 }
 
 
-@pytest.mark.parametrize("code", STRAYS.values(), ids=STRAYS)
+@pytest.mark.parametrize("code", ORPHANS.values(), ids=ORPHANS)
 @pytest.mark.long
 def test_what_a_worker_started_does_not_outlive_it(server: Server, code: str) -> None:
     with one_worker(server):

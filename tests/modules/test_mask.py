@@ -80,9 +80,42 @@ def test_mistakes_are_told_with_their_place(tmp_path: Path, options: str, mistak
 
 def test_an_image_that_is_none_is_a_mistake_once_the_project_is_loaded(tmp_path: Path) -> None:
     project = write_project(tmp_path, '[[flow]]\nmodule = "mask"\nimage = "mask.png"\n')
-    (tmp_path / "mask.png").write_text("no picture")
-    with pytest.raises(ProjectInvalid, match="mask\\.png is no image"):
-        Flow.prepare(load_project(project))
+    for content, why in (
+        (b"no picture", "this is no image format that is known"),
+        (b"", "the image is empty: 0 bytes"),
+    ):
+        (tmp_path / "mask.png").write_bytes(content)
+        with pytest.raises(ProjectInvalid, match=f"image: the mask 'mask\\.png' cannot be used: {why}"):
+            Flow.prepare(load_project(project))
+
+
+def test_a_mask_passes_the_gate_as_a_frame_does(tmp_path: Path) -> None:
+    """OpenCV fills what is torn off with black, and says nothing: half of the picture would not count."""
+    project = write_project(tmp_path, '[[flow]]\nmodule = "mask"\nimage = "mask.jpg"\n')
+    _, encoded = cv2.imencode(".jpg", np.full((400, 600), 255, np.uint8))
+    Flow.prepare(load_project(_written(project, encoded.tobytes())))
+    with pytest.raises(ProjectInvalid, match="image: the mask 'mask\\.jpg' cannot be used: the JPEG"):
+        Flow.prepare(load_project(_written(project, encoded.tobytes()[:-100])))
+
+
+def _written(project: Path, mask: bytes) -> Path:
+    (project / "mask.jpg").write_bytes(mask)
+    return project
+
+
+@pytest.mark.parametrize("ending", ["png", "bmp", "tiff", "webp"])
+@pytest.mark.parametrize("colours", [1, 3, 4])
+def test_a_mask_may_be_of_any_kind(tmp_path: Path, ending: str, colours: int) -> None:
+    mask = np.zeros((40, 60, colours), np.uint8)
+    mask[:, 30:] = 255
+    if colours == 4:
+        mask[..., 3] = 255
+    options = [cv2.IMWRITE_WEBP_QUALITY, 101] if ending == "webp" else []  # without loss
+    cv2.imwrite(str(tmp_path / f"mask.{ending}"), mask, options)
+    left, errors = masked(np.full((40, 60, 3), 90, np.uint8), tmp_path, image=f"mask.{ending}")
+    assert errors == []
+    assert (left[:, 30:] == 90).all()
+    assert left[:, :30].max() == 0
 
 
 def test_the_example_of_its_page_runs(tmp_path: Path) -> None:

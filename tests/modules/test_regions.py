@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tests.support.projects import write_project
-from workers.context.context import new_context
+from tests.support.projects import surroundings_in, write_project
+from workers.context.context import complete, new_context
+from workers.context.run import Run
 from workers.errors import ProjectInvalid
 from workers.flow.project import load_project
-from workers.modules.region import Area, Region, RegionOutside, within_image
+from workers.modules.base import on_context
+from workers.modules.region import Area, Region, RegionOutside
 from workers.modules.region_options import RegionOptions
 
 IMAGE = np.zeros((60, 80), np.uint8)
@@ -101,10 +103,11 @@ def test_a_region_that_is_not_in_the_image_is_an_error_of_the_frame(options: dic
     own = region(**options)
     with pytest.raises(RegionOutside, match=message):
         own.area(IMAGE)
-    context = new_context(IMAGE, "")
-    within_image(lambda given: setattr(given, "never", own.area(IMAGE)))(context)
-    assert message in context["errors"][0]["message"]
-    assert context["result"] is False
+    context, run = new_context(IMAGE, ""), Run.start(2**62)
+    assert not on_context(lambda given: given.update(never=own.area(IMAGE)), surroundings_in(Path()))(context, run)
+    assert "never" not in context
+    assert message in run.errors[0]["message"]
+    assert complete(context, run, *IMAGE.shape[:2])["result"] is False
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ import pytest
 
 from tests.support.faults import until
 from tests.support.running import write_project
-from workers.admission.turns import Line, Turn
+from workers.admission.turns import Turn, Waiting
 from workers.errors import NoFreeSlot
 from workers.flow.project import load_project
 from workers.pool.lease import Lease
-from workers.pool.pool import LONGEST_LINE
+from workers.pool.pool import MOST_WAITING
 from workers.settings import PoolSettings
 from workers.worker.inline_pool import InlinePool
 
@@ -49,10 +49,10 @@ class _Queue:
 
     def add(self, client: str, number: int) -> None:
         for _ in range(number):
-            length = len(self._pool._line)
+            length = len(self._pool._waiting)
             self._threads.append(threading.Thread(target=self._wait, args=(client,)))
             self._threads[-1].start()
-            until(lambda length=length: len(self._pool._line) != length or self.refused)  # type: ignore[misc]  # bound now
+            until(lambda length=length: len(self._pool._waiting) != length or self.refused)  # type: ignore[misc]  # bound now
 
     def _wait(self, client: str) -> None:
         try:
@@ -84,7 +84,7 @@ def test_clients_take_turns_however_many_frames_each_has_waiting(pool: InlinePoo
 def test_in_a_full_line_the_client_with_most_there_makes_room(pool: InlinePool) -> None:
     leases = [take(pool, "a") for _ in range(SLOTS)]
     queue = _Queue(pool)
-    queue.add("a", LONGEST_LINE)
+    queue.add("a", MOST_WAITING)
     queue.add("b", 1)
     assert queue.refused == ["a"]
     with pytest.raises(NoFreeSlot):
@@ -93,18 +93,18 @@ def test_in_a_full_line_the_client_with_most_there_makes_room(pool: InlinePool) 
         give_back(lease)
     queue.join()
     assert queue.came.count("b") == 1
-    assert queue.came.count("a") == LONGEST_LINE - 1
+    assert queue.came.count("a") == MOST_WAITING - 1
     assert pool.free_slots == SLOTS
 
 
 def test_among_those_who_hold_the_same_the_one_served_longest_ago_is_next() -> None:
-    line = Line(100)
+    waiting = Waiting(100)
     turns = [Turn(client) for client in "aaabbbccc"]
-    assert all(line.join(turn) for turn in turns)
+    assert all(waiting.join(turn) for turn in turns)
     order = []
     for slot in range(9):
-        line.call(slot)
+        waiting.call(slot)
         order.append(next(turn.client for turn in turns if turn.slot == slot))
-        line.give_back(slot)
+        waiting.give_back(slot)
     assert order == list("abcabcabc")
-    assert not len(line)
+    assert not len(waiting)

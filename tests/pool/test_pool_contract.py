@@ -144,7 +144,7 @@ def test_slots_go_to_those_who_wait_in_their_order(pool: Pool) -> None:
     waiting = [threading.Thread(target=wait, args=(number,)) for number in range(6)]
     for count, thread in enumerate(waiting, 1):
         thread.start()
-        until(lambda count=count: len(pool._line) == count)  # type: ignore[misc]  # bound now, not when called
+        until(lambda count=count: len(pool._waiting) == count)  # type: ignore[misc]  # bound now, not when called
     with pytest.raises(NoFreeSlot), pool.lease(soon(), 0):
         pass
     leases[0].__exit__(None, None, None)  # from now on it goes from hand to hand

@@ -116,10 +116,10 @@ def test_the_slot_of_a_frame_that_runs_on_stays_its_clients(tmp_path: Path) -> N
         lease = pool.lease(time.monotonic_ns() + SECOND // 5, 0, "a")
         with pytest.raises(DeadlineExceeded), lease:
             lease.run(Job(width=2, height=2, pixel_format="Mono8", data="wait"), 4)
-        assert pool._line._held == {"a": 1}
+        assert pool._waiting._held == {"a": 1}
         (project / "data" / "go").touch()
         until(lambda: pool.free_slots == POOL.slots_per_front + 1)
-        assert pool._line._held == {}
+        assert pool._waiting._held == {}
 
 
 @pytest.fixture(name="slow")

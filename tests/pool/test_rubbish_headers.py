@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.faults import FRAME, RAW, until
 from tests.support.running import serving, write_project
-from workers.crew.rescue import end_orphaned
+from workers.crew.rescue import end_ownerless
 from workers.errors import FramemillError, InternalError
 from workers.memory.arena import create_arena, map_part
 from workers.memory.control import Control, ControlPage, FrontRow
@@ -72,7 +72,7 @@ class Bench:
                 header.move(State.DONE)
         seen: set[int] = set()
         for _ in range(2):
-            seen = end_orphaned(self.headers, self.channel, set(), seen)
+            seen = end_ownerless(self.headers, self.channel, set(), seen)
 
 
 @pytest.fixture

@@ -5,18 +5,16 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from functools import cache
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
 
+from tests.repository.house import imports, imports_of_ours, inside, modules, room_of
 from tests.support.running import CHECKOUT
 
 ROOMS = (CHECKOUT / "tests" / "rooms.txt").read_text().split()
-# peers and projects are written as users of them write, and are no modules of ours
-NO_ROOMS = ("bench/peers", "bench/project", "bench/three_ms", "bench/results", "tests/authors/projects")
 MOST_FILES = 12
+LONGEST_CLASS = 150
 # a room may be longer where its entries are alike
 LONGER = {"bench", "tests.modules", "tests.soak"}
 
@@ -44,55 +42,6 @@ OPENCV = {
     "workers.worker",
     "workers.programs",
 }
-
-
-@cache
-def modules() -> dict[str, Path]:
-    """All modules of ours, by name."""
-    found = {}
-    for package in ("workers", "service", "bench", "tests"):
-        for path in (CHECKOUT / package).rglob("*.py"):
-            place = path.relative_to(CHECKOUT)
-            if not str(place).startswith(NO_ROOMS):
-                parts = place.with_suffix("").parts
-                found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
-
-
-def room_of(name: str) -> str:
-    """The room of a module; a package is its own."""
-    return name if modules()[name].name == "__init__.py" else name.rpartition(".")[0]
-
-
-@cache
-def imports(name: str) -> frozenset[str]:
-    """Modules that one imports when it runs, anybody's; what is there for types only does not count."""
-    wanted: set[str] = set()
-    tree = ast.parse(modules()[name].read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            node.body = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            wanted |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            wanted |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return frozenset(wanted)
-
-
-def imports_of_ours(name: str) -> set[str]:
-    """The same, modules of ours only; a package that holds a sentence and no code does not count."""
-    return {other for other in imports(name) & modules().keys() if _code(other)}
-
-
-@cache
-def _code(name: str) -> bool:
-    return len(ast.parse(modules()[name].read_text()).body) > 1
-
-
-def inside(name: str, places: set[str]) -> bool:
-    """Whether a module is one of `places`, or lies in one."""
-    return any(name == place or name.startswith(f"{place}.") for place in places)
 
 
 def test_every_room_is_in_the_list_once_and_has_its_sentence() -> None:
@@ -132,6 +81,17 @@ def test_a_room_has_no_more_files_than_one_can_overlook(room: str) -> None:
 
 def test_no_python_file_has_outgrown_its_reader() -> None:
     long = {name: n for name, path in modules().items() if (n := len(path.read_text().splitlines())) > 300}
+    assert not long
+
+
+def test_no_class_has_outgrown_its_reader() -> None:
+    long = {
+        f"{name}.{node.name}": lines
+        for name, path in modules().items()
+        if name.startswith(("workers", "service"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and (lines := 1 + (node.end_lineno or 0) - node.lineno) > LONGEST_CLASS
+    }
     assert not long
 
 

@@ -13,6 +13,7 @@ from gunicorn.http.unreader import SocketUnreader
 
 from service.intake.body import Bring
 from service.threads.repeat import Again, _Known, answer_again, remember
+from service.wire.install import install
 from service.wire.unsent import PlainClient
 from workers.errors import ImageInvalid
 from workers.pool.exchange import receive_into
@@ -88,6 +89,7 @@ class Camera:
     """A connection with gunicorn's parser at its end, that remembers what it was asked."""
 
     def __init__(self, ours: PlainClient, theirs: socket.socket) -> None:
+        install()
         self._ours = ours
         self._theirs = theirs
         self._parser = RequestParser(Config(), ours, ("127.0.0.1", 1))

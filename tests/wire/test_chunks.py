@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from gunicorn.http import message
 from gunicorn.http.errors import NoMoreData
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.wire.chunks import BoundedChunks, ChunkScanner
+from service.wire.chunks import ChunkScanner
 from workers.errors import BodyInvalid, FrameTooLarge
 
 _END = b"0\r\n\r\n"
@@ -47,10 +46,6 @@ def _read(wire: _Wire) -> bytes:
 
 def _read_all(stream: bytes) -> bytes:
     return _read(_Wire(iter([stream])))
-
-
-def test_gunicorn_makes_our_reader() -> None:
-    assert message.ChunkedReader is BoundedChunks
 
 
 @settings(deadline=None)

@@ -14,7 +14,7 @@ from workers.memory.slot import Header, Outcome, Word
 if TYPE_CHECKING:
     from workers.admission.forecast import Forecast, Outlook
     from workers.admission.pace import Pace
-    from workers.admission.turns import Line
+    from workers.admission.turns import Waiting
 
 _SECOND_NS = 1_000_000_000
 _KNOWN_CLIENTS = 1024
@@ -28,12 +28,19 @@ class Entry:
     """
 
     def __init__(
-        self, forecast: Forecast, pace: Pace, line: Line, most: int, *, fd: int, wake: Callable[[int], None] | None
+        self,
+        forecast: Forecast,
+        pace: Pace,
+        waiting: Waiting,
+        most: int,
+        *,
+        fd: int,
+        wake: Callable[[int], None] | None,
     ) -> None:
         self._forecast = forecast
         self._pace = pace
         self._most = 2 * most  # the half of it for the margin
-        self._line = line
+        self._waiting = waiting
         self._fd = fd
         self._wake = wake
         self.is_tight = False  # from the first time on that it was not plain that a frame would be in time
@@ -70,12 +77,12 @@ class Entry:
 
     def retry_after_s(self) -> int:
         """After how many seconds a frame is begun at once, if nothing else comes; at least one."""
-        seen = self._forecast.look(time.monotonic_ns(), len(self._line))
+        seen = self._forecast.look(time.monotonic_ns(), len(self._waiting))
         return 1 if seen is None else _seconds(seen.begun_in_ns(seen.ahead))
 
     def _room_for(self, client: int, left_ns: int, now_ns: int) -> Header | None:
         """Return the frame that has to make room; None where there is room. Raises NotInTime where none can."""
-        seen = self._forecast.look(now_ns, len(self._line))
+        seen = self._forecast.look(now_ns, len(self._waiting))
         if seen is None or seen.done_in_ns(seen.ahead) <= left_ns:
             return None
         fits = seen.ahead > 0 and seen.done_in_ns(seen.ahead - 1) <= left_ns

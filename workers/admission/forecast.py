@@ -10,9 +10,10 @@ lately take (pace.py) that says when each worker is free, and when the next fram
 What is far ahead is known less well: an eighth of the wait, and twice the spread, are left as a margin. That costs no
 frames a second, for workers never run dry where frames are refused.
 
-Whose frame is refused is decided as in the line for slots (turns.py): where the next one cannot be in time, but could
-be in place of another that still waits, then the client that has most here gives up its last one, and among those that
-have as many as the next one would, whoever was served last. So neither a flood crowds anybody out nor an unlucky takt.
+Whose frame is refused is decided as it is for those who wait for slots (turns.py): where the next one cannot be in
+time, but could be in place of another that still waits, then the client that has most here gives up its last one, and
+among those that have as many as the next one would, whoever was served last. So neither a flood crowds anybody out nor
+an unlucky takt.
 """
 
 from __future__ import annotations
@@ -77,8 +78,8 @@ class Forecast:
         self._control = control
         self._pace = pace
 
-    def look(self, now_ns: int, in_line: int) -> Outlook | None:
-        """Return what is ahead of the next frame, `in_line` frames that wait for slots included.
+    def look(self, now_ns: int, waiting: int) -> Outlook | None:
+        """Return what is ahead of the next frame, `waiting` frames that wait for slots included.
 
         None where nothing can be said: no frame was measured lately, or no worker is there.
         """
@@ -103,4 +104,4 @@ class Forecast:
             else:
                 filling += 1
         free_in_ns = sorted([*running, *[0] * (workers - len(running))])[-workers:]
-        return Outlook(mean_ns, spread_ns, free_in_ns, queued, held, len(queued) + filling + in_line)
+        return Outlook(mean_ns, spread_ns, free_in_ns, queued, held, len(queued) + filling + waiting)

@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 
 
 class Turn:
-    """A thread's place in the line. The slot that it was given, or None where it was sent away."""
+    """A thread that waits. The slot that it was given, or None where it was sent away."""
 
     def __init__(self, client: str) -> None:
         self.client = client
@@ -31,13 +31,13 @@ class Turn:
         return self._closed.acquire(timeout=max(0.0, within_s))
 
 
-class Line:
-    """At most `longest` threads; guarded by the pool's lock."""
+class Waiting:
+    """At most `most` threads that wait for a slot; guarded by the pool's lock."""
 
-    def __init__(self, longest: int) -> None:
-        self._longest = longest
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._length = 0
-        self._waiting: OrderedDict[str, deque[Turn]] = OrderedDict()  # by client; who was served last stands last
+        self._turns: OrderedDict[str, deque[Turn]] = OrderedDict()  # by client; who was served last stands last
         self._held: dict[str, int] = {}  # slots by client, none of whom holds none
         self._holder: dict[int, str] = {}
 
@@ -46,33 +46,33 @@ class Line:
         return self._length
 
     def join(self, turn: Turn) -> bool:
-        """Stand in line, in a full one instead of the last of the client that has most there; False if that is you."""
-        if self._length >= self._longest:
-            most = max(self._waiting.values(), key=len)
-            if len(self._waiting.get(turn.client, ())) + 1 >= len(most):
+        """Wait; where all places are taken, instead of the last of the client that has most. False if that is you."""
+        if self._length >= self._most:
+            longest = max(self._turns.values(), key=len)
+            if len(self._turns.get(turn.client, ())) + 1 >= len(longest):
                 return False
-            last = most[-1]
+            last = longest[-1]
             self.leave(last)
             last.give(None)
-        self._waiting.setdefault(turn.client, deque()).append(turn)
+        self._turns.setdefault(turn.client, deque()).append(turn)
         self._length += 1
         return True
 
     def leave(self, turn: Turn) -> None:
         """Go without a slot."""
-        waiting = self._waiting[turn.client]
+        waiting = self._turns[turn.client]
         waiting.remove(turn)
         self._length -= 1
         if not waiting:
-            del self._waiting[turn.client]
+            del self._turns[turn.client]
 
     def call(self, slot: int) -> None:
         """Give `slot` to whose turn it is."""
-        client = min(self._waiting, key=lambda client: self._held.get(client, 0))
-        turn = self._waiting[client][0]
+        client = min(self._turns, key=lambda client: self._held.get(client, 0))
+        turn = self._turns[client][0]
         self.leave(turn)
-        if client in self._waiting:
-            self._waiting.move_to_end(client)
+        if client in self._turns:
+            self._turns.move_to_end(client)
         self.take(slot, client)
         turn.give(slot)
 

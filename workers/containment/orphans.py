@@ -31,7 +31,7 @@ def end_group(worker_pid: int) -> None:
         os.killpg(worker_pid, signal.SIGKILL)
 
 
-class Strays:
+class Orphans:
     """Takes in and ends what workers leave behind."""
 
     def __init__(self) -> None:

@@ -27,7 +27,7 @@ _KEYS = ("x", "y", "width", "height")
 
 
 def usable_matrix(value: object) -> Matrix:
-    """Return `value` as a placement; raises ValueError where it is none, or one that cannot be undone."""
+    """Return `value` as a placement, (3, 3); raises ValueError where it is none, or one that cannot be undone."""
     expected = "expected a matrix (3, 3) or (2, 3) of numbers that takes pixels of the new image to the one before"
     try:
         matrix = np.asarray(value, np.float64)
@@ -43,7 +43,7 @@ def usable_matrix(value: object) -> Matrix:
 
 
 def for_warp(matrix: Matrix) -> Matrix:
-    """Return a placement as OpenCV's warps count: (0, 0) is the centre of the upper left pixel."""
+    """Return a placement, (3, 3), as OpenCV's warps count: (0, 0) is the centre of the upper left pixel."""
     moved: Matrix = _TO_CENTRES @ matrix @ _FROM_CENTRES
     return moved
 
@@ -56,9 +56,9 @@ def heat_in_frame(heat: Any, matrix: Matrix, height: int, width: int) -> NDArray
 
 
 def rectangle_in_frame(rectangle: Mapping[str, Any], matrix: Matrix) -> dict[str, Any]:
-    """Return a complete rectangle of the image as one of the frame.
+    """Return a complete rectangle of the image as one of the frame; `matrix`, (3, 3), is the image's placement.
 
-    Where the placement turns, it is turned (`rotate`); where that leaves no rectangle (a perspective, a shear, sides
+    Where it turns, it is turned (`rotate`); where that leaves no rectangle (a perspective, a shear, sides
     scaled apart and turned), it is the upright one around the corners.
     """
     x, y, width, height = (float(rectangle[key]) for key in _KEYS)
@@ -120,7 +120,7 @@ def _tidy(value: float) -> float:
 
 
 def composed(outer: Matrix | None, inner: Sequence[Sequence[float]] | Matrix) -> Matrix:
-    """Return the placement of an image that lies by `inner` in one that lies by `outer` in the frame."""
+    """Return the placement, (3, 3), of an image that lies by `inner` in one that lies by `outer` in the frame."""
     own: Matrix = np.asarray(inner, np.float64)
     whole: Matrix = own if outer is None else outer @ own
     scaled: Matrix = whole / whole[2, 2]

@@ -29,7 +29,7 @@ class Run:
     """One frame's way through the flow. Its times are CLOCK_MONOTONIC.
 
     `stage` is the module at work, None outside of all; `image_from` the code file that put the image there. `placement`
-    says how the image lies in the frame that came in (placement.py), None where nobody has said;
+    says how the image lies in the frame that came in, (3, 3) float64 (placement.py), None where nobody has said;
     `frame_px` is that frame's height and width.
     `bits` are those of the samples of its image; `deep` says that images of uint16 are welcome to the flow.
     `damaged` says that the frame's file was, and the setting `lenient` let it in; `notes` say what was odd about it and

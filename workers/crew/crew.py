@@ -16,6 +16,7 @@ from workers.crew.losses import Losses
 from workers.crew.member import Member
 from workers.crew.shift import Shift, retire
 from workers.crew.template_process import Household
+from workers.crew.templates import Templates
 from workers.worker.preload import freeze
 
 if TYPE_CHECKING:
@@ -53,8 +54,9 @@ class Crew:
         self._members: dict[int, Member] = {}
         self._outputs = Outputs(selector)
         house = Household(settings, arena, channel, selector, self._outputs)
-        self._births = Hiring(house, self._on_arrival, self._on_report, self.hire)
-        self._births.template(project)  # from here on its copy is held
+        self._templates = Templates(house, self.hire)
+        self._templates.of(project)  # from here on its copy is held
+        self._births = Hiring(house, self._templates, self._on_arrival, self._on_report)
         self._losses = Losses(settings, arena, low, channel=channel, control=control, members=self._members)
         self._shift = Shift(
             settings.workers,
@@ -72,12 +74,12 @@ class Crew:
     @property
     def size(self) -> int:
         """How many processes live, templates, spares and retired workers included."""
-        return len(self._members) + self._births.size
+        return len(self._members) + len(self._templates.pids) + len(self._births.coming)
 
     @property
     def pids(self) -> set[int]:
         """All of these processes."""
-        return set(self._members) | self._births.pids
+        return set(self._members) | self._templates.pids
 
     @property
     def complete(self) -> bool:
@@ -107,7 +109,7 @@ class Crew:
     def _on_report(self, member: Member, report: dict[str, Any]) -> None:
         if member.retired:
             return
-        template = self._births.template(member.project)
+        template = self._templates.of(member.project)
         if "error" in report:
             member.said_why = True
             template.standing.failed(report["error"])
@@ -135,7 +137,7 @@ class Crew:
         replaced = "; it is replaced" if self._hiring else ""
         _log.warning("worker %d ended by %s%s", member.pid, how_it_ended(status), replaced)
         if not member.ready and not member.said_why:
-            self._births.template(member.project).standing.died()
+            self._templates.of(member.project).standing.died()
         self._shift.put_to_work()
         self.hire()
 
@@ -145,7 +147,7 @@ class Crew:
         self._losses.watch(self.pids, now_ns)
         self._births.watch(now_ns)
         self._births.watch_loading(self._members.values(), now_ns)
-        if self._births.forget_unused(self._members.values()):
+        if self._templates.forget_unused([m.project for m in (*self._members.values(), *self._births.coming)]):
             self._tidy()
 
     def reload(self, project: Project) -> None:
@@ -160,17 +162,19 @@ class Crew:
     def retire_all(self) -> None:
         """Ask all workers to finish and go; nobody replaces them."""
         self._hiring = False
-        for member in [*self._births.end(at_once=False), *self._members.values()]:
+        self._templates.end(at_once=False)
+        for member in [*self._births.coming, *self._members.values()]:
             retire(member)
 
     def kill_all(self) -> None:
         """End all workers at once; nobody replaces them."""
         self._hiring = False
-        for member in self._births.end(at_once=True):
+        self._templates.end(at_once=True)
+        for member in self._births.coming:
             retire(member)
         for pid in self._members:
             os.kill(pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Let go of all copies; no process is left that uses them."""
-        self._births.close()
+        self._templates.close()

@@ -11,71 +11,52 @@ import logging
 import os
 import selectors
 import signal
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from workers.crew.fork import Birth
 from workers.crew.member import Member
-from workers.crew.standing import Standing
-from workers.crew.template_process import Household, TemplateProcess
-from workers.versions.shelf import hold
 
 if TYPE_CHECKING:
+    from workers.crew.template_process import Household, TemplateProcess
+    from workers.crew.templates import Templates
     from workers.flow.project import Project
 
 _log = logging.getLogger(__name__)
 
 _FORK_NS = 5_000_000_000  # milliseconds are usual
-_TRIES = 5  # of a project that the server starts with; one that replaces another has one
 _REPORT_BYTES = 1 << 20
 
 
 class Hiring:
-    """Has a template for each version that is used, and the workers that are on their way.
+    """Has the workers that are on their way from `templates`.
 
-    `arrived` is told of a worker that is there, `reported` what it says of itself after that, `due` that more may be
-    asked for.
+    `arrived` is told of a worker that is there, `reported` what it says of itself after that.
     """
 
     def __init__(
         self,
         house: Household,
+        templates: Templates,
         arrived: Callable[[Member], None],
         reported: Callable[[Member, dict[str, Any]], None],
-        due: Callable[[], None],
     ) -> None:
+        self.templates = templates
         self._house = house
         self._arrived = arrived
         self._reported = reported
-        self._due = due
-        self._templates: dict[int, TemplateProcess] = {}  # by the identity of their projects
-        self._locks: dict[int, int] = {}
         self._coming: list[Member] = []
 
     @property
-    def pids(self) -> set[int]:
-        """The processes of all templates."""
-        return {template.pid for template in self._templates.values() if template.pid}
-
-    @property
-    def size(self) -> int:
-        """How many templates live, and workers are on their way."""
-        return len(self.pids) + len(self._coming)
-
-    def template(self, project: Project) -> TemplateProcess:
-        """The template of this version; it is made if there is none."""
-        key = id(project)
-        if key not in self._templates:
-            standing = Standing(1 if self._templates else _TRIES)
-            self._locks[key] = hold(project.folder)
-            self._templates[key] = TemplateProcess(project, self._house, standing, self._due)
-        return self._templates[key]
+    def coming(self) -> Sequence[Member]:
+        """The workers that are on their way."""
+        return self._coming
 
     def fill(self, project: Project, wanted: int, members: Collection[Member]) -> None:
         """Ask for as many workers of this version as are missing among `members`; raises OSError."""
-        template = self.template(project)
+        template = self.templates.of(project)
         if template.is_missing:
             template.start()
         present = sum(1 for m in (*members, *self._coming) if m.project is project and not m.retired)
@@ -127,7 +108,7 @@ class Hiring:
         except OSError as error:
             _log.error("the worker %d cannot be followed: %s", pid, error)
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)  # it is reaped as a stray
+                os.kill(pid, signal.SIGKILL)  # it is reaped as an orphan
             return
         self._coming.remove(member)
         member.pid = pid
@@ -142,7 +123,7 @@ class Hiring:
         if member.lifeline_fd >= 0:
             os.close(member.lifeline_fd)
         if not member.retired:
-            self.template(member.project).standing.pause()
+            self.templates.of(member.project).standing.pause()
 
     def drop_report(self, member: Member) -> None:
         """Listen no longer to a worker that has said all."""
@@ -153,12 +134,7 @@ class Hiring:
 
     def watch(self, now_ns: int) -> None:
         """End templates that take too long to load or to fork; raises BootFailed."""
-        late = {m.template_pid for m in self._coming if now_ns - m.born_ns > _FORK_NS}
-        for template in list(self._templates.values()):
-            if template.pid in late:
-                _log.error("the template %d does not fork; it is killed and made again", template.pid)
-                template.kill()
-            template.watch(now_ns)
+        self.templates.watch({m.template_pid for m in self._coming if now_ns - m.born_ns > _FORK_NS}, now_ns)
 
     def watch_loading(self, members: Iterable[Member], now_ns: int) -> None:
         """End workers that take too long to load the project by themselves; raises BootFailed for a new version."""
@@ -168,32 +144,10 @@ class Hiring:
                 os.kill(member.pid, signal.SIGKILL)  # it does not look at its lifeline while it loads
                 member.said_why = True
                 if not member.retired:
-                    standing = self.template(member.project).standing
+                    standing = self.templates.of(member.project).standing
                     standing.failed(f"a worker did not load the project within {boot_ms} ms (boot_ms)")
 
     def give_up(self, project: Project) -> list[Member]:
         """Let the template of this version go; returns the workers of it that are on their way."""
-        self.template(project).give_up()
+        self.templates.of(project).give_up()
         return [member for member in self._coming if member.project is project]
-
-    def forget_unused(self, members: Collection[Member]) -> bool:
-        """Let go of the copies that nobody uses any more; returns whether there were such."""
-        used = {id(member.project) for member in (*members, *self._coming)}
-        unused = [key for key, template in self._templates.items() if template.is_over and key not in used]
-        for key in unused:
-            del self._templates[key]
-            os.close(self._locks.pop(key))
-        return bool(unused)
-
-    def end(self, *, at_once: bool) -> list[Member]:
-        """End all templates; returns the workers that are on their way. At once: whatever they are doing."""
-        for template in self._templates.values():
-            template.give_up()
-            if at_once:
-                template.kill()
-        return list(self._coming)
-
-    def close(self) -> None:
-        """Let go of all copies."""
-        while self._locks:
-            os.close(self._locks.popitem()[1])

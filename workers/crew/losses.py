@@ -8,11 +8,11 @@ import signal
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from workers.containment.memory_watch import MemoryWatch
 from workers.containment.orphans import end_group
 from workers.crew import rescue
 from workers.crew.breaker import Breaker
 from workers.crew.member import Member, doubted, silent
-from workers.crew.memory_watch import MemoryWatch
 from workers.crew.overrun import Overrun
 from workers.memory.control import Control, WorkerRow
 from workers.memory.slot import headers
@@ -47,14 +47,14 @@ class Losses:
         self._overrun = Overrun(self._headers, control, settings.run_ms)
         self._lost = rescue.LostJobs(self._headers, channel)
         self._memory = MemoryWatch()
-        self._orphaned: set[int] = set()
+        self._ownerless: set[int] = set()
 
     def watch(self, pids: set[int], now_ns: int) -> None:
         """End what is overdue or deaf, announce what was lost; `pids` are the crew's. Called at every tick."""
         self.breaker.tick(now_ns)
         self._memory.tick(now_ns)
         self._overrun.watch(self._members.values(), now_ns)
-        self._orphaned = rescue.end_orphaned(self._headers, self._channel, pids, self._orphaned)
+        self._ownerless = rescue.end_ownerless(self._headers, self._channel, pids, self._ownerless)
         longest_wait_ns = self._lost.announce_again(now_ns)
         for member in silent(self._members.values(), self._control.workers, now_ns, longest_wait_ns):
             if not rescue.runs_a_frame(self._headers, member.pid):

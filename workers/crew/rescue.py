@@ -103,7 +103,7 @@ def _settle(header: Header, now_ns: int, death: Death) -> Outcome | None:
     return None if death.repeatable and words[Word.DEATHS] < MAX_DEATHS else Outcome.CRASHED
 
 
-def end_orphaned(headers: Iterable[Header], channel: Channel, living: set[int], before: set[int]) -> set[int]:
+def end_ownerless(headers: Iterable[Header], channel: Channel, living: set[int], before: set[int]) -> set[int]:
     """End slots that run in none of the processes `living`: somebody wrote rubbish into their headers.
 
     Returns those that were found for the first time; hand them in as `before` the next time, when they are ended.

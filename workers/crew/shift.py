@@ -43,7 +43,7 @@ class Shift:
 
     def hire(self) -> None:
         """Ask for workers that are missing: of the version at work, a spare included, and of the next one."""
-        extra = int(self._births.template(self.project).wants_spare) + int(self._grown() is not None)
+        extra = int(self._births.templates.of(self.project).wants_spare) + int(self._grown() is not None)
         self._births.fill(self.project, self._wanted + extra, self._members.values())
         if self.next_project is not None:
             self._births.fill(self.next_project, self._wanted, self._members.values())

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import wraps
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -19,15 +18,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.errors import ImageInvalid
+
 if TYPE_CHECKING:
-    from workers.context.run import Context
     from workers.modules.region_options import RegionOptions
 
 _KEPT_SIZES = 4  # one camera has one size; a flow whose code crops may have some
 
 
-class RegionOutside(ValueError):
-    """The region does not lie in this image."""
+class RegionOutside(ImageInvalid):
+    """The region does not lie in this image: nobody can tell what it shows there, so the frame is NOK."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Region:
         self._areas: OrderedDict[tuple[int, int], Area] = OrderedDict()
 
     def area(self, image: NDArray[np.uint8]) -> Area:
-        """Return the region in `image`, (h, w) or (h, w, 3) uint8; raises RegionOutside where it is not all in it."""
+        """Return the region in `image`, (h, w) grey or (h, w, 3) BGR; raises RegionOutside where it is not in it."""
         size = (image.shape[0], image.shape[1])
         area = self._areas.get(size)
         if area is None:
@@ -68,20 +68,6 @@ class Region:
             if len(self._areas) > _KEPT_SIZES:
                 self._areas.popitem(last=False)
         return area
-
-
-def within_image(inspect: Callable[[Context], None]) -> Callable[[Context], None]:
-    """Wrap what looks at regions: where one is not in the image, the frame is NOK and `errors` says why."""
-
-    @wraps(inspect)
-    def call(context: Context) -> None:
-        try:
-            inspect(context)
-        except RegionOutside as error:
-            context["errors"].append({"message": str(error)})
-            context["result"] = False
-
-    return call
 
 
 def _area(options: RegionOptions | None, height: int, width: int) -> Area:

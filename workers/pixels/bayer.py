@@ -50,9 +50,9 @@ def is_fast() -> bool:
 
 
 def bayer_to_bgr(mosaic: NDArray[np.uint8], layout: Layout, bgr: NDArray[np.uint8]) -> None:
-    """Fill `bgr`, (height, width, 3) uint8, from `mosaic`, (height, width) uint8, of one of the four Bayer layouts.
+    """Fill `bgr`, (height, width, 3) BGR uint8, from `mosaic`, (height, width) uint8, of one of the four Bayer layouts.
 
-    See `demosaic.raw_to_bgr` for what becomes of edges. Only where it `is_fast`.
+    See `raw.raw_to_bgr` for what becomes of edges. Only where it `is_fast`.
 
     Raises:
         ValueError: one of them is not C-contiguous, of another shape, or less than 3 px high or wide.

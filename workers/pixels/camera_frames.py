@@ -47,7 +47,7 @@ def camera_frame(file: bytes, form: Form, limits: ImageLimits) -> CameraFrame:
 
 
 def bayer_rg8(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return what a sensor with the pattern BayerRG8 (PFNC) sees of a BGR image: (height, width), uint8."""
+    """Return what a sensor with the pattern BayerRG8 (PFNC) sees of `image`, (h, w, 3) BGR: (h, w), uint8."""
     mosaic = image[..., 1].copy()
     mosaic[0::2, 0::2] = image[0::2, 0::2, 2]
     mosaic[1::2, 1::2] = image[1::2, 1::2, 0]

@@ -47,7 +47,7 @@ _NO_MEMORY = frozenset({"out of memory", "invalid argument"})
 class Decoded(NamedTuple):
     """A frame's pixels, what was wrong with its file, empty for a sound one, and what was odd and changed no pixel.
 
-    `image` is uint16 where its file has samples of 16 bits and the flow wants them so.
+    `image` is (h, w) grey or (h, w, 3) BGR, uint8; uint16 where its file has 16 bits and the flow wants them so.
     """
 
     image: NDArray[Any]

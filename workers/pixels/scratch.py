@@ -23,7 +23,7 @@ class Scratch:
         self._kept: dict[str, NDArray[np.uint8]] = {}
 
     def array(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """Return a contiguous array, its content undefined; the next call with this `name` reuses it."""
+        """Return a contiguous array of `shape`, its content undefined; the next call with this `name` reuses it."""
         size = math.prod(shape)
         if size > _LARGEST_KEPT_BYTES:
             return np.empty(shape, np.uint8)
@@ -33,5 +33,5 @@ class Scratch:
         return kept[:size].reshape(shape)
 
     def words(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint16]:
-        """Return the like of `array` with elements of 16 bits."""
+        """Return the like of `array`, of `shape`, uint16."""
         return self.array(name, (2 * math.prod(shape),)).view(np.uint16).reshape(shape)

@@ -42,7 +42,7 @@ def unpack_to_8bit(pixels: NDArray[np.uint8], fmt: PixelFormat, out: NDArray[np.
 
 
 def unpack_to_16bit(pixels: NDArray[np.uint8], fmt: PixelFormat, out: NDArray[np.uint16]) -> None:
-    """Write every sample to `out` as it is, 0 to 1,023 for 10 bits; else as `unpack_to_8bit`."""
+    """Write every sample to `out`, (n,) uint16, as it is, 0 to 1,023 for 10 bits; else as `unpack_to_8bit`."""
     if fmt.packing is Packing.WORDS_LE:
         out[:] = _checked_words(pixels, fmt)
     elif fmt.packing is Packing.LSB:

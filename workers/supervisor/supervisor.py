@@ -5,11 +5,12 @@
     supervisor (this file: one thread, one loop, no pixels, no HTTP)
      |- fronts' master   a command it was given; fronts tell it what they are asked for (pool/to_supervisor.py)
      |- programs         commands beside the fronts (program.py)
-     |- template         has loaded the project; workers are its forks, and children of this process (crew/hiring.py)
+     |- template         has loaded the project; workers are its forks, and children of this process (crew/templates.py)
      |- worker 0 .. N-1  (crew/crew.py)
      '- spare            a worker that waits for its go, where loading the project takes long
 
-A supervisor that is killed takes all of them with it (PR_SET_PDEATHSIG). How it ends otherwise is in ending.py.
+A supervisor that is killed takes all of them with it (PR_SET_PDEATHSIG). What it is asked for is in demands.py,
+how it ends otherwise in ending.py.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from workers.containment.orphans import Strays
+from workers.containment.orphans import Orphans
 from workers.crew.crew import Crew
 from workers.crew.standing import BootFailed
 from workers.memory.arena import create_arena, keep_from_children, map_part
@@ -32,13 +33,12 @@ from workers.memory.slot import headers
 from workers.pool.channel import Channel
 from workers.pool.handover import Handover
 from workers.pool.to_supervisor import Message, hear, pair
+from workers.supervisor.demands import Demands
 from workers.supervisor.ending import Ending
 from workers.supervisor.events import Event
 from workers.supervisor.exits import Exit
-from workers.supervisor.following import Following
-from workers.supervisor.fronts_master import BOOT_S, FrontsMaster
+from workers.supervisor.fronts_master import FrontsMaster
 from workers.supervisor.program import Command, Program, ProgramPlan
-from workers.supervisor.reloading import Reloading
 from workers.supervisor.signals import act_on_signals
 from workers.this_process import be_last_to_go
 
@@ -78,14 +78,12 @@ class Supervisor:
     ) -> None:
         arena, low = _frame_memory(Geometry.of(settings))
         self.control = ControlPage(low, arena.geometry)
-        self._settings = settings
         self._announce = announce
         self._tend = tend
         self._selector = selectors.DefaultSelector()
-        self._strays = Strays()
+        self._orphans = Orphans()
         channel = Channel.create(arena.geometry.slots)
         self._crew = Crew(settings, project, arena, channel, self.control, low, self._selector, tidy)
-        self._reloading = Reloading(load_project, settings.boot_ms, self._selector, self._on_read)
         self._ours, theirs = pair()
         handover = Handover(arena=arena, channel=channel, supervisor_fd=theirs.detach())
         self._fronts = FrontsMaster(
@@ -96,29 +94,38 @@ class Supervisor:
             fail=lambda: self._ending.kill(Exit.CANNOT_START_FRONTS),
         )
         self._beside = [Program(plan, self._selector) for plan in beside]
-        self._following = Following(
-            start_successor,
-            follows,
+        self._demands = Demands(
+            self.control,
+            self._crew,
+            self._fronts,
             self._selector,
+            settings.boot_ms,
+            load_project=load_project,
+            start_successor=start_successor,
+            follows=follows,
             announce=announce,
-            stop=self.stop,
-            give_way=self._drain,
-            is_running=lambda: self._ending.is_running,
+            ending=lambda: self._ending,
         )
         self._ending = Ending(
-            settings, self._crew, self._fronts, self._beside, abandon=self._abandon, is_left=self._is_left
+            settings,
+            self._crew,
+            self._fronts,
+            self._beside,
+            abandon=self._demands.abandon,
+            is_left=self._demands.is_left,
         )
         self._reloads = 0
 
     def run(self) -> Exit:
         """Start everything, keep it alive, end it; returns the exit status."""
         be_last_to_go()
-        acts = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._reload}
-        act_on_signals(self._selector, {**acts, signal.SIGUSR2: self._be_followed})
+        demands = self._demands
+        acts = {signal.SIGTERM: demands.stop, signal.SIGINT: demands.stop, signal.SIGHUP: demands.reload}
+        act_on_signals(self._selector, {**acts, signal.SIGUSR2: demands.be_followed})
         self._selector.register(self._ours, selectors.EVENT_READ, self._on_message)
         self._act(self._crew.hire)
-        self._following.watch_before()
-        if not self._following.is_behind:  # else it can still answer frames that fronts of this one would refuse now
+        demands.hear()
+        if not demands.is_behind:  # else it can still answer frames that fronts of this one would refuse now
             self._fronts.start()
         while not self._ending.is_over:
             for key, _ in self._selector.select(_TICK_S):
@@ -126,7 +133,7 @@ class Supervisor:
                     self._act(key.data)
             self._act(self._tick)
         self._crew.close()
-        self._strays.end_all(but=self._following.pids)
+        self._orphans.end_all(but=demands.pids)
         _log.info("stopped%s", self._ending.how(was_ready=self._fronts.have_served))
         return self._ending.status
 
@@ -146,14 +153,12 @@ class Supervisor:
         if message is Message.READY:
             self._fronts.one_is_ready()
         elif message is Message.STOP:
-            _log.info("asked to stop over HTTP")
-            self._following.pass_on_stop()
-            self.stop()
+            self._demands.stop_both()
         elif message is Message.RELOAD:
-            self._reload()
+            self._demands.reload()
 
     def _tick(self) -> None:
-        self._strays.sweep(time.monotonic_ns(), self._started_pids())
+        self._orphans.sweep(time.monotonic_ns(), self._started_pids())
         self._tend()
         if self._ending.was_forced:
             return
@@ -166,9 +171,8 @@ class Supervisor:
 
     def _keep_going(self) -> None:
         self._crew.hire()
-        self._following.watch()
-        self._reloading.watch()
-        if self._fronts.is_due and (not self._following.is_behind or self._crew.complete):
+        self._demands.watch()
+        if self._fronts.is_due and (not self._demands.is_behind or self._crew.complete):
             self._fronts.start()
         for program in self._beside:
             program.start_if_due()
@@ -186,47 +190,7 @@ class Supervisor:
         """All that we know of; fronts become our children where their master is killed."""
         fronts = {row[FrontRow.PID] for row in self.control.fronts}
         beside = {pid for program in self._beside for pid in program.pids}
-        return self._crew.pids | fronts | self._fronts.pids | beside | self._following.pids | self._reloading.pids
-
-    def stop(self) -> None:
-        """Ask everything to stop, who took over included; asked a second time, kill it."""
-        if self._following.stop_who_took_over():
-            _log.info("asked to stop: the server that took over is told")
-        elif self._ending.is_running and self._fronts.have_served:
-            self._drain()
-        elif not self._following.was_told_already():
-            self._ending.end_at_once()
-
-    def _drain(self) -> None:
-        self.control.words[Control.FOLLOWED] = int(self._following.has_taken_over)
-        self.control.words[Control.STOPPING] = 1
-        if not self._following.has_taken_over:
-            self._announce(Event.STOPPING, 0)
-        self._ending.begin()
-
-    def _abandon(self) -> None:
-        self._reloading.kill()
-        self._following.kill()
-
-    def _is_left(self) -> bool:
-        return bool(self._following.is_on_its_way or self._reloading.pids)
-
-    def _reload(self) -> None:
-        if self._ending.is_running and self._following.is_on_its_way:
-            _log.error("the project is not reloaded: a server that loads it anew is about to follow this one")
-        elif self._ending.is_running:
-            self._reloading.start()
-
-    def _on_read(self, project: Project) -> None:
-        if self._ending.is_running:
-            self._announce(Event.RELOADING, 0)
-            self._crew.reload(project)
-
-    def _be_followed(self) -> None:
-        if self._ending.is_running and self._fronts.have_served:
-            self._following.be_followed(self._settings.boot_ms / 1000 + BOOT_S)
-        else:
-            _log.error("no other server is started now: this one is starting, or stopping")
+        return self._crew.pids | fronts | self._fronts.pids | beside | self._demands.pids
 
 
 def _frame_memory(geometry: Geometry) -> tuple[ArenaFile, memoryview]:

@@ -127,9 +127,9 @@ class Shelf:
                     place.rmdir()
 
     def tidy_apart(self) -> None:
-        """The same in a process of its own, for one that cannot wait for a disk; it is reaped as a stray.
+        """The same in a process of its own, for one that cannot wait for a disk; it is reaped as an orphan.
 
-        As a stray it is also ended after a second or two. What it leaves is removed the next time.
+        As an orphan it is also ended after a second or two. What it leaves is removed the next time.
         """
         parent = os.getpid()
         with suppress(OSError):

@@ -22,7 +22,7 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
-from workers.containment import streams as outlet
+from workers.containment import streams
 from workers.containment.descriptors import Ours
 from workers.this_process import die_with_parent, go_after_workers, keep_private
 from workers.versions import wire
@@ -67,7 +67,7 @@ def run_template(charge: Charge, supervisor_pid: int) -> NoReturn:
         with contextlib.suppress(BaseException):  # user code may have closed or replaced the streams
             traceback.print_exc()
     finally:
-        outlet.flush()
+        streams.flush()
         os._exit(status)
 
 
@@ -79,7 +79,7 @@ def _start_clean(charge: Charge) -> Ours:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.setpgid(0, 0)  # Ctrl-C at a terminal is for the supervisor alone
     channel = charge.channel
-    outlet.speak_through(charge.output_fd)
+    streams.speak_through(charge.output_fd)
     own = {charge.link.fileno(), charge.arena.fd, channel.inbox_fd, *channel.done_fds}
     kept = sorted({0, 1, 2, charge.output_fd} | own)
     for low, high in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
@@ -126,7 +126,7 @@ def _why_alone(ours: Ours, order: wire.Order | None = None) -> str:
 
 
 def _bear(charge: Charge, order: wire.Order, ours: Ours, inspector: Inspector | None, supervisor_pid: int) -> None:
-    outlet.flush()
+    streams.flush()
     with ours.kept_by_children():
         try:
             middle = os.fork()

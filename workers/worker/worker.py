@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 import orjson
 
 from workers.admission.pace import Pace
-from workers.containment import streams as outlet
+from workers.containment import streams
 from workers.containment.limits import Growth, data_bytes, limit_memory
 from workers.containment.surroundings import Surroundings
 from workers.errors import FramemillError
@@ -80,14 +80,14 @@ def run_worker(place: Place, supervisor_pid: int) -> NoReturn:
         with contextlib.suppress(BaseException):  # user code may have closed or replaced the streams
             traceback.print_exc()
     finally:
-        outlet.flush()
+        streams.flush()
         os._exit(status)
 
 
 def _start_clean(place: Place) -> None:
     """Become a process of its own, with a group, an output and random numbers that no other fork has."""
     os.setpgid(0, 0)
-    outlet.go_on_through(place.output_fd, place.new_output_fd)
+    streams.go_on_through(place.output_fd, place.new_output_fd)
     place.ours.belong_to_us()
     place.ours.add(place.report_fd, place.lifeline_fd, shared=place.output_fd)
     # Python seeds its own `random` in every fork

@@ -20,7 +20,7 @@ from workers.modules.blobs.components import Canvas
 from workers.modules.blobs.shape import asks_for_shape, shaped
 from workers.modules.blobs.threshold import around, beyond, differing, levels
 from workers.modules.measured import keep_measured
-from workers.modules.region import Area, Region, within_image
+from workers.modules.region import Area, Region
 
 if TYPE_CHECKING:
     from workers.context.run import Context, Run
@@ -38,7 +38,7 @@ _CLASSES: dict[str, dict[str, Any]] = {
 
 def prepare(options: BlobsOptions, surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:
     """Return the module, ready to run on contexts."""
-    return on_context(within_image(Blobs(options)), surroundings)
+    return on_context(Blobs(options), surroundings)
 
 
 class Blobs:

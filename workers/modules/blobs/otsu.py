@@ -31,7 +31,8 @@ def two_classes(histogram: _Numbers) -> tuple[int, float]:
 def three_classes(histogram: _Numbers) -> tuple[int, int, tuple[float, float]]:
     """Return the first levels of the middle and of the bright class, and how far the middle's mean is from each other.
 
-    `histogram` as for `two_classes`. Where there are two levels only, the more frequent one is the middle class.
+    `histogram` is (256,), as for `two_classes`. Where there are two levels only, the more frequent one is the middle
+    class.
     """
     count, total = np.cumsum(histogram), np.cumsum(histogram * _LEVELS)
     first = _spread(count, total)

@@ -28,8 +28,8 @@ def shaped(
 ) -> list[int]:
     """Return which of `rows` have a shape between the limits, as positions in `rows`, in their order.
 
-    `rows` are (n, 6): x, y, width, height, area in px, and the label; `labels` and `binary` are (h, w), 0 outside of
-    all.
+    `rows` are (n, 6) int32: x, y, width, height, area in px, and the label; `labels`, int32, and `binary`, uint8, are
+    (h, w), 0 outside of all.
     """
     outlines = _outlines(labels, binary)
     return [
@@ -63,19 +63,22 @@ def _between(value: float, least: float | None, most: float | None) -> bool:
 
 
 def elongation(outline: _Outline) -> float:
-    """Return the longer by the shorter side of the smallest box around `outline`, turned as it must be; 1 or more."""
+    """Return the longer by the shorter side of the smallest box around `outline`, turned as it must be; 1 or more.
+
+    `outline` is (n, 1, 2) int32, as from OpenCV: x and y in px of the pixels at the edge.
+    """
     _, sides, _ = cv2.minAreaRect(outline)
     return (max(sides) + 1) / (min(sides) + 1)  # from centres of pixels to their edges
 
 
 def roundness(outline: _Outline, area_px: int) -> float:
-    """Return which share of the smallest circle around `outline` a blob of `area_px` fills; 1 at most."""
+    """Return which share of the smallest circle around `outline`, (n, 1, 2), a blob of `area_px` fills; 1 at most."""
     _, radius = cv2.minEnclosingCircle(outline)
     return min(area_px / (np.pi * (radius + 0.5) ** 2), 1.0)
 
 
 def solidity(outline: _Outline, area_px: int) -> float:
-    """Return which share of the pixels in its convex hull a blob of `area_px` has.
+    """Return which share of the pixels in the convex hull of its `outline`, (n, 1, 2), a blob of `area_px` has.
 
     They are counted by Pick's theorem; what is convex, as far as pixels can be, has all of them.
     """

@@ -49,7 +49,7 @@ def around(grey: _Grey, options: BlobsOptions) -> _Grey:
 
 
 def beyond(grey: _Grey, level: int, polarity: str, out: _Grey) -> None:
-    """Write 255 to `out` where `grey` is below `level` (dark) or above it (bright), and 0 elsewhere."""
+    """Write 255 to `out` where `grey`, (h, w), is below `level` (dark) or above it (bright), and 0 elsewhere."""
     if polarity == "dark":
         cv2.threshold(grey, level - 1, 255, cv2.THRESH_BINARY_INV, dst=out)
     else:
@@ -57,7 +57,10 @@ def beyond(grey: _Grey, level: int, polarity: str, out: _Grey) -> None:
 
 
 def differing(grey: _Grey, mean: _Grey, contrast_levels: int, polarity: str, out: _Grey) -> None:
-    """Write 255 to `out` where `grey` is darker or brighter than `mean` by `contrast_levels` at least."""
+    """Write 255 to `out` where `grey` is darker or brighter than `mean`, by `contrast_levels` at least.
+
+    All of them are (h, w); elsewhere `out` is 0.
+    """
     first, second = (mean, grey) if polarity == "dark" else (grey, mean)
     cv2.subtract(first, second, dst=out)  # what would be negative is 0
     cv2.threshold(out, contrast_levels - 1, 255, cv2.THRESH_BINARY, dst=out)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from workers.modules.base import ModuleSurroundings, on_context
 from workers.modules.measured import Failure, guard, keep_measured, outside
-from workers.modules.region import Area, Region, within_image
+from workers.modules.region import Area, Region
 
 if TYPE_CHECKING:
     from workers.context.run import Context, Run
@@ -26,7 +26,7 @@ _WEIGHTS_BGR = (0.114, 0.587, 0.299)
 
 def prepare(options: BrightnessOptions, surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:
     """Return the module, ready to run on contexts."""
-    return on_context(within_image(Brightness(options)), surroundings)
+    return on_context(Brightness(options), surroundings)
 
 
 class Brightness:
@@ -66,7 +66,7 @@ class Brightness:
 
 
 def _brightest(window: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the brightest channel of each pixel, (h, w), of a window that is (h, w) or (h, w, 3)."""
+    """Return the brightest channel of each pixel, (h, w), of a window that is (h, w) grey or (h, w, 3) BGR."""
     if window.ndim == 2:
         return window
     blue, green, red = cv2.split(window)

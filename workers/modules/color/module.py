@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from workers.modules.base import ModuleSurroundings, on_context
 from workers.modules.color.classes import NONE, ColorTable
 from workers.modules.measured import failed, keep_measured
-from workers.modules.region import Area, Region, within_image
+from workers.modules.region import Area, Region
 
 if TYPE_CHECKING:
     from workers.context.run import Context, Run
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def prepare(options: ColorOptions, surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:
     """Return the module, ready to run on contexts."""
-    return on_context(within_image(Color(options)), surroundings)
+    return on_context(Color(options), surroundings)
 
 
 class Color:

@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from workers.errors import ImageInvalid, ProjectInvalid
+from workers.gate import ImageLimits
 from workers.modules.base import reshaping, white_of
+from workers.modules.project_image import ImageUnusable, project_image
 from workers.modules.region import inside
+from workers.pixels.frame_form import FrameForm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +29,11 @@ if TYPE_CHECKING:
     from workers.context.run import Context, Run
     from workers.modules.base import ModuleSurroundings
     from workers.modules.mask.options import MaskOptions
+
+# the settings may let in frames that are larger than usual, and a mask may be of a format that frames may not
+_LIMITS = ImageLimits(
+    max_megapixels=1000, max_side_px=1 << 20, formats=frozenset({"jpeg", "png", "bmp", "tiff", "webp"})
+)
 
 
 def prepare(options: MaskOptions, surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:
@@ -58,12 +65,12 @@ def _outside(options: MaskOptions, shape: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def _read(surroundings: ModuleSurroundings, name: str) -> NDArray[np.uint8]:
-    encoded = np.frombuffer((surroundings.folder / name).read_bytes(), np.uint8)
-    image = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE) if len(encoded) else None
-    if image is None:
-        msg = f"image: {name} is no image that can be read"
-        raise ProjectInvalid(msg)
-    return np.where(np.asarray(image) == 0, np.uint8(255), np.uint8(0))
+    try:
+        image = project_image(surroundings.folder, name, "mask", FrameForm(grey=True), _LIMITS)
+    except ImageUnusable as error:
+        msg = f"image: {error}"
+        raise ProjectInvalid(msg) from None
+    return np.where(image == 0, np.uint8(255), np.uint8(0))
 
 
 def _fitting(mask: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:

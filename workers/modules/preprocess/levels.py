@@ -23,7 +23,7 @@ _LARGEST_DEEP_MEDIAN_PX = 5  # OpenCV has no other of 16 bits
 
 
 def as_pixels(image: Any) -> NDArray[Any]:
-    """Say of what OpenCV returned for uint8 or uint16 that it is that: its types know of any number."""
+    """Say of an image, (h, w) or (h, w, 3) BGR, that OpenCV returned that it is one: its types know of any number."""
     pixels: NDArray[Any] = image
     return pixels
 

@@ -27,7 +27,7 @@ def gain_and_offset(frame: Plane, golden: Plane, span: tuple[Plane, Plane], limi
     """Return gain and offset of `frame` = gain * `golden` + offset.
 
     Args:
-        frame: the plane to judge.
+        frame: the plane to judge, (h, w) uint8, as all of them.
         golden: the golden plane, aligned with it.
         span: the darkest and the brightest golden level in the neighbourhood of each pixel.
         limit: in parts of 1: how far the gain may be from 1, and the dark and the bright from their golden levels in
@@ -53,7 +53,7 @@ def gain_and_offset(frame: Plane, golden: Plane, span: tuple[Plane, Plane], limi
 
 
 def normalise(frame: Plane, gain: float, offset: float, out: Plane) -> None:
-    """Write `frame` to `out` as bright as the golden plane, to the nearest level."""
+    """Write `frame` to `out`, both (h, w) uint8, as bright as the golden plane, to the nearest level."""
     # the one saturating linear function of OpenCV that is vectorised: the second term has weight 0
     cv2.addWeighted(frame, 1 / gain, frame, 0.0, -offset / gain, dst=out)
 

@@ -12,11 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.errors import FramemillError
-from workers.gate import ImageLimits
+from workers.modules.project_image import ImageUnusable, project_image
 from workers.modules.reference.golden import Golden
 from workers.modules.reference.options import DATA, ReferenceOptions
-from workers.pixels.encoded import decode_image
 from workers.text import shown
 
 _MAX_KEPT = 64
@@ -64,22 +62,11 @@ class GoldenFiles:
         return self._options.image.replace(DATA, data)
 
     def _decoded(self, file: str) -> NDArray[np.uint8]:
-        """Return the pixels of `file`, (h, w, 3) BGR."""
+        """Return the pixels of `file`, (h, w, 3) BGR uint8."""
         try:
-            path = (self._project / file).resolve()
-            # a pipe would block for ever
-            content = path.read_bytes() if path.is_relative_to(self._project) and path.is_file() else None
-        except (OSError, ValueError, RuntimeError):
-            # a name that no file can have is a ValueError, a circle of links a RuntimeError
-            content = None
-        if content is None:
-            msg = f"there is no golden image {shown(file)} in the project that can be read"
-            raise GoldenError(msg)
-        try:
-            return decode_image(memoryview(content), ImageLimits())
-        except FramemillError as error:
-            msg = f"the golden image {shown(file)} cannot be used: {error.message}"
-            raise GoldenError(msg) from None
+            return project_image(self._project, file, "golden image")
+        except ImageUnusable as error:
+            raise GoldenError(str(error)) from None
 
     def _make_room(self) -> None:
         """Forget the least recently used, but never the last one."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from workers.modules.base import ModuleSurroundings, on_context
 from workers.modules.measured import guard, keep_measured, outside
-from workers.modules.region import Region, within_image
+from workers.modules.region import Region
 
 if TYPE_CHECKING:
     from workers.context.run import Context, Run
@@ -30,7 +30,7 @@ _DARKEST_MEAN = 1.0  # levels; below it there is nothing to be seen, and so noth
 
 def prepare(options: SharpnessOptions, surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:
     """Return the module, ready to run on contexts."""
-    return on_context(within_image(Sharpness(options)), surroundings)
+    return on_context(Sharpness(options), surroundings)
 
 
 class Sharpness:
