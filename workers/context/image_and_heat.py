@@ -45,7 +45,7 @@ def usable_image(value: object, *, deep: bool = False) -> NDArray[Any]:
 
 
 def top_8_bits(image: NDArray[Any], bits: int) -> NDArray[np.uint8]:
-    """Return a uint16 image of `bits` bits, (h, w) or (h, w, 3) BGR, with its upper eight; above its white all is white.
+    """Return a uint16 image of `bits` bits, (h, w) or (h, w, 3) BGR, with its upper eight; above white all is white.
 
     One of uint8 is returned as it is.
     """
