@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-STACK_SIGNAL = signal.SIGUSR1  # has a process write to its output where all its threads are
+# has a process write where all its threads are; the last of the real-time ones, which hardly any program uses
+STACK_SIGNAL = signal.SIGRTMAX
 _PIECE_BYTES = 64 * 1024
 
 
@@ -64,6 +65,11 @@ def speak_through(fd: int) -> None:
             handler.setStream(sys.stderr)
     faulthandler.enable(fd)
     # asked for before a frame that runs too long is ended; written by C, even while C code keeps the interpreter's lock
+    faulthandler.register(STACK_SIGNAL, fd)
+
+
+def leave_stack_in(fd: int) -> None:
+    """From now on the stack that is asked for is written to `fd`, not to the output."""
     faulthandler.register(STACK_SIGNAL, fd)
 
 

@@ -125,6 +125,7 @@ class Crew:
         self._outputs.end(member.pid)
         self._selector.unregister(member.pidfd)
         os.close(member.pidfd)
+        os.close(member.box_fd)
         if member.lifeline_fd >= 0:
             os.close(member.lifeline_fd)
         self._births.drop_report(member)

@@ -41,6 +41,11 @@ class Birth:
         self._keep(ours, theirs)
         return theirs, ours
 
+    def shared(self, fd: int) -> int:
+        """Keep a descriptor that parent and child both have; returns it."""
+        self._where_it_fails.callback(os.close, fd)
+        return fd
+
     def sockets(self, make: Callable[[], tuple[socket.socket, socket.socket]]) -> tuple[socket.socket, socket.socket]:
         """Make a pair of sockets; returns the parent's end and the child's."""
         ours, theirs = make()
