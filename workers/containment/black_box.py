@@ -43,7 +43,9 @@ class Writing:
     """A worker's side: what its frame prints is there at once."""
 
     def __init__(self, fd: int) -> None:
-        mapped = memoryview(mmap.mmap(fd, _STACK_AT))
+        whole = mmap.mmap(fd, _STACK_AT)
+        whole.madvise(mmap.MADV_DONTFORK)  # a child of user code has none of it, and `print` does not touch it there
+        mapped = memoryview(whole)
         self._words = mapped[: _WORDS.size].cast("Q")
         self._parts = [mapped[at : at + _PART_BYTES] for at in (_PRINTED_AT, _PRINTED_AT + _PART_BYTES)]
         self._pid = os.getpid()

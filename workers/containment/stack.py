@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 WRITES_NS = 15_000_000  # long enough to write a stack
 _LINE = re.compile(r'^  File "(?P<file>.*)", line (?P<line>\d+) in (?P<function>.*)$', re.MULTILINE)
 _THREAD = re.compile(r"^(?=(?:Current t|T)hread 0x)", re.MULTILINE)
-_OURS = "/workers/worker/runner.py"  # in the stack of the thread that runs the frame
+_OURS = "/workers/worker/runner.py"  # in the stack of the thread that runs the frame: what is below it tells nothing
+_STANDS_BY = "/workers/containment/streams.py"  # and of the thread that takes the signal
 
 
 class Question:
@@ -40,7 +41,8 @@ class Question:
 
     def end(self) -> None:
         """Read the answer, or why there is none."""
-        self.stack = self._box.stack()
+        threads = [thread for thread in _THREAD.split(self._box.stack()) if thread and _STANDS_BY not in thread]
+        self.stack = "".join(_upper(thread) for thread in threads)
         if not self.stack and not self.why_not:
             blocked = _has(self._pid, "ShdPnd")
             self.why_not = "no stack: its threads block signals" if blocked else "no stack: the process wrote none"
@@ -53,6 +55,12 @@ class Question:
         threads = _THREAD.split(self.stack)
         found = _innermost(next((thread for thread in threads if _OURS in thread), self.stack), f"{folder}/")
         return found or self.why_not
+
+
+def _upper(thread: str) -> str:
+    """The stack of a thread without what is below the place where a worker runs its frame."""
+    above, ours, below = thread.partition(_OURS)
+    return above + ours + below.partition("\n")[0] + "\n" if ours else thread
 
 
 def _innermost(thread: str, folder: str) -> str:

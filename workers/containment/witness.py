@@ -65,7 +65,7 @@ class Witness:
         message = str(told["message"])[:_MOST_CHARACTERS]
         more = f" ({since:,} more like it since it was logged last)" if since else ""
         trace = traceback_of(error, self._folder)
-        _log.error("%s raised %s: %s, %s%s\n%s", where, told["type"], message, place, more, trace.rstrip("\n"))
+        _log.error("%s raised %s at %s: %s%s\n%s", where, told["type"], place, message, more, trace.rstrip("\n"))
 
     def _is_new(self, kind: str, now_ns: int) -> int | None:
         logged_ns, since = self._logged.get(kind, (0, 0))

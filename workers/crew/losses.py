@@ -73,7 +73,7 @@ class Losses:
         row = self._control.workers[member.row]
         by_signal = os.WIFSIGNALED(status)
         if row[WorkerRow.BUSY] and not member.retired and not member.killed_for_time:
-            _log.warning("worker %d has ended at a frame: %s", member.pid, self._overrun.place(member))
+            _log.warning("worker %d has ended while its frame was in %s", member.pid, self._overrun.place(member))
             self._overrun.quote_printed(member)
         row[WorkerRow.PID] = row[WorkerRow.BUSY] = 0
         death = rescue.Death(

@@ -137,7 +137,8 @@ class Overrun:
             place,
         )
         if look is not None:
-            self._outputs.quote(member.pid, "its stack", look.question.stack.encode())
+            stack = look.question.stack.replace(f'File "{member.project.folder}/', 'File "')
+            self._outputs.quote(member.pid, "its stack", stack.encode())
         self.quote_printed(member)
 
     def place(self, member: Member, question: Question | None = None) -> str:
