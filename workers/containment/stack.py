@@ -16,7 +16,8 @@ from workers.containment.streams import STACK_SIGNAL
 if TYPE_CHECKING:
     from workers.containment.black_box import Reading
 
-WRITES_NS = 15_000_000  # long enough to write a stack
+_WRITES_NS = 15_000_000  # long enough to write a stack
+_LATEST_NS = 60_000_000  # and for a thread to be given a core, where the machine is busy
 _LINE = re.compile(r'^  File "(?P<file>.*)", line (?P<line>\d+) in (?P<function>.*)$', re.MULTILINE)
 _THREAD = re.compile(r"^(?=(?:Current t|T)hread 0x)", re.MULTILINE)
 _OURS = "/workers/worker/runner.py"  # in the stack of the thread that runs the frame: what is below it tells nothing
@@ -24,12 +25,12 @@ _STANDS_BY = "/workers/containment/streams.py"  # and of the thread that takes t
 
 
 class Question:
-    """One, put to the process `pid` at `asked_ns`; `end` is to be called once the stack can be there."""
+    """One, put to the process `pid` at `asked_ns`; `end` is to be called once the answer `is_due`."""
 
     def __init__(self, pid: int, box: Reading, asked_ns: int) -> None:
         self._pid = pid
         self._box = box
-        self.asked_ns = asked_ns
+        self._asked_ns = asked_ns
         self.stack = ""
         self.why_not = ""
         box.await_stack()
@@ -38,6 +39,13 @@ class Question:
                 os.kill(pid, STACK_SIGNAL)
         else:  # it would end the process, or nobody would hear of it
             self.why_not = f"no stack: code has taken the signal {STACK_SIGNAL.name}"
+
+    def is_due(self, now_ns: int) -> bool:
+        """Whether the stack is there, or was waited for as long as it may be."""
+        waited_ns = now_ns - self._asked_ns
+        if waited_ns < _WRITES_NS:
+            return False
+        return bool(self.why_not) or waited_ns >= _LATEST_NS or _OURS in self._box.stack()
 
     def end(self) -> None:
         """Read the answer, or why there is none."""

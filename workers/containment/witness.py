@@ -37,7 +37,7 @@ class Witness:
     """One for a process; `folder` is the project's, whose files are named as relative to it."""
 
     def __init__(self, folder: str = "") -> None:
-        self._folder = folder
+        self.folder = folder
         self._places: Mapping[int, int] = {}
         self._logged: dict[str, tuple[int, int]] = {}
 
@@ -64,7 +64,7 @@ class Witness:
             return
         message = str(told["message"])[:_MOST_CHARACTERS]
         more = f" ({since:,} more like it since it was logged last)" if since else ""
-        trace = traceback_of(error, self._folder)
+        trace = traceback_of(error, self.folder)
         _log.error("%s raised %s at %s: %s%s\n%s", where, told["type"], place, message, more, trace.rstrip("\n"))
 
     def _is_new(self, kind: str, now_ns: int) -> int | None:

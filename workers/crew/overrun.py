@@ -1,7 +1,7 @@
 """Ends workers whose frame runs longer than it may, and has them say first where they are.
 
 A worker that is to be killed is asked for the stack of its threads (containment/stack.py); one turn of the supervisor's
-loop later comes SIGKILL, whether it has answered or not. Module, line and times are in the log by then, and in the
+loop later, or three where it has not answered, comes SIGKILL. Module, line and times are in the log by then, and in the
 slot's header, for the client; what the frame had printed is in the log. A frame that ends in between spares its worker.
 
 A client's time is often over a moment before that. So a frame that has run for long is looked at shortly before its
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workers.containment.black_box import Reading
-from workers.containment.stack import WRITES_NS, Question
+from workers.containment.stack import Question
 from workers.crew.rescue import has_run
 from workers.memory.control import Control, WorkerRow
 from workers.memory.slot import State, Word
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_BEFORE_NS = 60_000_000  # three turns of the loop: one to ask, one to hear
+_BEFORE_NS = 100_000_000  # five turns of the loop: one to ask, four to hear
 _LONG_NS = 4 * _BEFORE_NS  # a frame that has run for less is left in peace before its deadline
 
 
@@ -96,13 +96,13 @@ class Overrun:
                 # from here on its death is ours
                 member.killed_for_time, member.late_ns = True, now_ns
                 return self._ask(member, header, now_ns)
-            if member.late_ns and now_ns - member.late_ns >= WRITES_NS:
+            if member.late_ns and (look is None or look.question.is_due(now_ns)):
                 self._kill(member, header, look, now_ns)
             return look
         _spare(member)
         if look is None:
             return self._ask(member, header, now_ns) if self._is_nearly_over(header, now_ns) else None
-        if not look.seen and now_ns - look.question.asked_ns >= WRITES_NS:
+        if not look.seen and look.question.is_due(now_ns):
             look.seen = True
             look.question.end()
             header.leave_place(self.place(member, look.question))

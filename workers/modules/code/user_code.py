@@ -140,7 +140,10 @@ class UserCode:
         return told
 
     def _causes(self, error: BaseException) -> dict[str, list[dict[str, Any]]]:
-        causes = [self._described(cause, None) for cause in causes_of(error)]
+        try:
+            causes = [self._described(cause, None) for cause in causes_of(error)]
+        except BaseException:  # noqa: BLE001 - as above
+            return {}
         return {"causes": causes} if causes else {}
 
     def _described(self, error: BaseException, file: str | None) -> dict[str, Any]:
