@@ -76,7 +76,7 @@ def test_frames_with_an_error_are_counted_by_module_and_the_page_says_so_first(s
     assert server.status()["frames"]["errors"] == 0  # these are requests that had no context
     assert page(server).startswith(
         "4 frames ended with an error. They count as NOK, whatever the part was like."
-        " outside of all modules: 1 module 1, look: 1 module 2, second: 2"
+        " In Frames module 2, second 2 outside of all modules 1 module 1, look 1 The errors"
     )
 
 

@@ -109,6 +109,14 @@ def test_a_worker_that_dies_at_a_frame_says_in_which_module_and_what_it_printed(
         until(lambda: any(re.fullmatch(r"worker \d+: about to die\n", line) for line in server.log))
 
 
+def test_a_worker_may_die_of_a_signal_without_a_name(tmp_path: Path) -> None:
+    kill = "import os\ndef main(context):\n    if context['data']:\n        os.kill(os.getpid(), 40)\n"
+    with serving(write_project(tmp_path / "p", FLOW, first=FIRST, stuck=kill), "--workers", "1") as server:
+        assert post(server, "now").json()["code"] == "worker_crashed"
+        until(lambda: any(re.search(r"worker \d+ ended by signal 40; it is replaced\n", line) for line in server.log))
+        until(lambda: post(server, "").status_code == 200)
+
+
 def asked(server: Server, data: str, deadline_ms: int) -> httpx.Response:
     with server.client() as client:
         params: dict[str, str | int] = {"data": data, "width": 16, "height": 16, "deadline_ms": deadline_ms}

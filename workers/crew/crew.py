@@ -9,7 +9,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-from workers.containment.log import Outputs
+from workers.containment.log import Outputs, escaped
 from workers.crew.fork import how_it_ended
 from workers.crew.hiring import Hiring
 from workers.crew.losses import Losses
@@ -164,7 +164,7 @@ class Crew:
         if now_ns - self._looked_ns > _LOOK_NS:
             self._looked_ns = now_ns
             for kind, more in self._crashes.left(now_ns):
-                _log.error("%s: %s more like it since it was logged last", kind, f"{more:,}")
+                _log.error("%s: %s more like it since it was logged last", escaped(kind.encode()), f"{more:,}")
         self._births.watch(now_ns)
         self._births.watch_loading(self._members.values(), now_ns)
         if self._births.forget_unused(self._members.values()):

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workers.containment.black_box import Reading
+from workers.containment.log import escaped
 from workers.containment.stack import Question
 from workers.crew.rescue import has_run
 from workers.memory.control import Control, WorkerRow
@@ -145,7 +146,7 @@ class Overrun:
         """Name the module at work in a worker, and the line of it where that is known."""
         module = self._modules.name(self._control.workers[member.row][WorkerRow.MODULE]).label
         line = question.place(member.project.folder) if question is not None else ""
-        return f"{module}, {line}" if line else module
+        return escaped((f"{module}, {line}" if line else module).encode("utf-8", "backslashreplace"))
 
     def quote_printed(self, member: Member) -> None:
         """Write what the frame at hand had printed into the log: no answer will have it."""
