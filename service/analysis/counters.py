@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from workers.errors import NoFreeSlot
 from workers.memory.counters import WORDS
+from workers.memory.module_table import OTHERS
 
 if TYPE_CHECKING:
     from workers.errors import FramemillError
@@ -21,10 +22,14 @@ _SUMS = struct.Struct(f"{_TO - _FROM}Q")
 
 
 class Counters:
-    """Adds up frames, verdicts and times; safe to use from all threads of a front."""
+    """Adds up frames, verdicts and times; safe to use from all threads of a front.
 
-    def __init__(self, row: memoryview) -> None:
+    `row` is its front's, `errors` that of the table of modules (memory/module_table.py).
+    """
+
+    def __init__(self, row: memoryview, errors: memoryview) -> None:
         self._row = row
+        self._errors = errors
         self._sums = row[_FROM:_TO].cast("B")
         self._lock = threading.Lock()
 
@@ -33,6 +38,9 @@ class Counters:
         queue_ns, decode_ns, flow_ns, encode_ns = reply.timings
         with self._lock:
             self._row[_VERDICTS[reply.verdict]] += 1
+            if reply.failed_in:
+                place = reply.failed_in - 1
+                self._errors[place if place < len(self._errors) else OTHERS] += 1
             frames, all_bytes, waiting, receiving, decoding, flowing, encoding = _SUMS.unpack_from(self._sums)
             # not pack_into, which writes zeros first: another front may be looking
             self._sums[:] = _SUMS.pack(

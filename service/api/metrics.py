@@ -36,6 +36,14 @@ class _Snapshot(Collector):
                 )
             families[counter.metric].add_metric(list(counter.labels.values()), now[counter.group][counter.key])
         yield from families.values()
+        crashed = CounterMetricFamily(
+            "framemill_frames_with_error",
+            "Frames whose context has an error: their verdict NOK is none of the part",
+            labels=["module", "name"],
+        )
+        for module in now["errors_by_module"]:
+            crashed.add_metric([str(module["module"]), module["name"]], module["frames"])
+        yield crashed
         workers = GaugeMetricFamily("framemill_workers", "Worker processes", labels=["state"])
         for state in ("wanted", "ready", "busy"):
             workers.add_metric([state], now["workers"][state])

@@ -66,6 +66,11 @@ class Status:
         }
         for counter, total in totals(control):
             snapshot.setdefault(counter.group, {})[counter.key] = total
+        by_module = [(module, frames) for module, frames in self._pool.modules.errors() if module.id or frames]
+        snapshot["frames"]["with_error"] = sum(frames for _, frames in by_module)
+        snapshot["errors_by_module"] = [
+            {"module": module.id, "name": module.name, "frames": frames} for module, frames in by_module
+        ]
         return snapshot
 
 

@@ -157,7 +157,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         link = SupervisorLink(plan.handover.supervisor_fd)
         self._pool = pool
         self._share = EvenShare(pool.control, pool.row)
-        self._counters = Counters(pool.row)
+        self._counters = Counters(pool.row, pool.errors)
         self._access.begin()
         if self.certificates is not None:
             self.certificates.begin()

@@ -28,6 +28,11 @@ def main(context):
             pass
     if what == "raise":
         1 / 0
+    if what == "chain":
+        try:
+            1 / 0
+        except ZeroDivisionError as error:
+            raise RuntimeError("no recipe") from error
     context["result"] = what != "nok"
     context["form"] = context["imageShape"]
 """
@@ -70,6 +75,17 @@ def test_what_became_of_the_frame_is_said(project: Path, data: str | None, statu
     assert said in done.stderr
     if status == 4 and data != "leave":
         assert f'File "{project}/code/act.py", line ' in done.stderr
+
+
+@pytest.mark.long
+def test_an_exception_is_shown_with_all_that_led_to_it(project: Path) -> None:
+    done = replay(project, "17", "--data", "chain")
+    assert (done.returncode, done.stdout) == (1, "NOK    17.frame  no recipe\n")
+    told = done.stderr
+    assert told.startswith("module 1 (act) raised RuntimeError:\nTraceback (most recent call last):\n")
+    assert told.index("ZeroDivisionError: division by zero") < told.index("direct cause of the following exception")
+    assert told.count('  File "code/act.py", line ') == 2
+    assert told.endswith("RuntimeError: no recipe\n")
 
 
 @pytest.mark.long

@@ -82,10 +82,10 @@ def main(context):
         lock.acquire()
         lock.acquire()
     if what == "took-the-signal":
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        signal.signal(signal.SIGRTMAX, signal.SIG_IGN)
         threading.Event().wait()
     if what == "signal-kills":
-        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+        signal.signal(signal.SIGRTMAX, signal.SIG_DFL)
         threading.Event().wait()
 """
 

@@ -66,6 +66,17 @@ class Outputs:
         source = self._sources[pid] = _Source(f"{what} {pid}", fd)
         self._selector.register(fd, selectors.EVENT_READ, lambda: self._turn(source))
 
+    def quote(self, pid: int, what: str, text: bytes) -> None:
+        """Write the end of what a worker left behind in other ways than its pipe, under a line that says what it is."""
+        source = self._sources.get(pid)
+        if source is None or not text:
+            return
+        source.kept_bytes = 0
+        last = text[-_LAST_WORDS_BYTES:]
+        cut = f", the last {len(last):,} of {len(text):,} bytes" if len(last) < len(text) else ""
+        for line in (f"{what}{cut}:".encode(), *last.rstrip(b"\n").split(b"\n")):
+            self._keep(source, line)
+
     def end(self, pid: int) -> None:
         """Write the last words of a worker that has ended. Children of it may go on writing: nobody reads them."""
         source = self._sources.pop(pid)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 MAX_OUTPUT_BYTES = 64 * 1024  # of each of stdout and stderr: more is a mistake in a flow that runs all day
@@ -14,6 +16,7 @@ class BoundedText(io.TextIOBase):
     def __init__(self) -> None:
         self._kept = bytearray()
         self._cut = False
+        self.heard: Callable[[bytes], None] | None = None  # is told what is kept
 
     def write(self, text: str) -> int:
         """Keep what still fits; what UTF-8 cannot hold is kept as an escape."""
@@ -24,6 +27,8 @@ class BoundedText(io.TextIOBase):
         encoded = text[: room + 1].encode("utf-8", "backslashreplace")
         self._cut = self._cut or len(encoded) > room
         self._kept += encoded[:room]
+        if self.heard is not None and room > 0:
+            self.heard(encoded[:room])
         return len(text)
 
     def writable(self) -> bool:
@@ -51,6 +56,11 @@ class Printed(NamedTuple):
     def fresh(cls) -> Printed:
         """Two empty ones."""
         return cls(BoundedText(), BoundedText())
+
+    def listen(self, heard: Callable[[int, bytes], None]) -> None:
+        """Tell `heard` all that is printed, by the number of the stream."""
+        for number, stream in enumerate(self):
+            stream.heard = partial(heard, number)
 
     @property
     def is_empty(self) -> bool:

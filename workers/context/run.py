@@ -7,10 +7,11 @@ frame that was inspected only in part must never become OK.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from workers.containment.witness import Witness
 from workers.context.printed import Printed
 from workers.errors import DeadlineExceeded, FrameCancelled
 from workers.text import shown
@@ -23,6 +24,8 @@ MAX_ERRORS = 100  # a broken list of ten thousand rectangles is one mistake, not
 
 Context = dict[str, Any]
 
+_ALONE = Witness()
+
 
 @dataclass(slots=True)
 class Run:
@@ -33,7 +36,7 @@ class Run:
     `frame_px` is that frame's height and width.
     `bits` are those of the samples of its image; `deep` says that images of uint16 are welcome to the flow.
     `damaged` says that the frame's file was, and the setting `lenient` let it in; `notes` say what was odd about it and
-    changed no pixel. `wanted` tells whether anybody waits.
+    changed no pixel. `wanted` tells whether anybody waits. `witness` is told what becomes of the frame on its way.
     """
 
     deadline_ns: int
@@ -50,6 +53,7 @@ class Run:
     damaged: bool = False
     notes: Sequence[str] = ()
     wanted: Callable[[], bool] | None = None
+    witness: Witness = _ALONE
 
     @classmethod
     def start(cls, deadline_ns: int, accepted_ns: int | None = None, printed: Printed | None = None) -> Run:
@@ -67,6 +71,16 @@ class Run:
         entry["module"] = self.stage.name if self.stage else None
         entry["moduleId"] = self.stage.id if self.stage else None
         self.errors.append(entry)
+
+    def crashed(self, error: BaseException, told: Mapping[str, Any]) -> None:
+        """Note an exception, as `told` has it, with what led to it, and log its traceback."""
+        self.note(**told)
+        self.witness.crashed(error, told, self.stage.label if self.stage else "what is outside of all modules")
+
+    def enter(self, stage: Stage | None) -> None:
+        """Say which module is at work from here on."""
+        self.stage = stage
+        self.witness.at(stage.id if stage else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +116,14 @@ def run_stages(stages: Sequence[Stage], context: Context, run: Run) -> bool:
             if run.stage is not outer and run.wanted is not None and not run.wanted():
                 msg = f"nobody waited for the frame any more before {stage.label} could run"
                 raise FrameCancelled(msg)
-            run.stage = stage
+            run.enter(stage)
             if not stage.call(context, run):
                 return False
             if context.get("exit", False) is not False and _leaves(context["exit"], run):
                 break
         return True
     finally:
-        run.stage = outer
+        run.enter(outer)
 
 
 def _leaves(wish: object, run: Run) -> bool:

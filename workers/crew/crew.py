@@ -9,7 +9,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-from workers.containment.log import Outputs
+from workers.containment.log import Outputs, escaped
 from workers.crew.fork import how_it_ended
 from workers.crew.hiring import Hiring
 from workers.crew.losses import Losses
@@ -17,6 +17,9 @@ from workers.crew.member import Member
 from workers.crew.shift import Shift, retire
 from workers.crew.template_process import Household
 from workers.crew.templates import Templates
+from workers.flow.project import modules_of
+from workers.memory.crash_table import CrashTable
+from workers.memory.module_table import ModuleTable
 from workers.worker.preload import freeze
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_LOOK_NS = 1_000_000_000
 _NOTHING_LEFT_S = 1.0  # between two tries to start a process where the machine has no room for one
 
 
@@ -57,7 +61,17 @@ class Crew:
         self._templates = Templates(house, self.hire)
         self._templates.of(project)  # from here on its copy is held
         self._births = Hiring(house, self._templates, self._on_arrival, self._on_report)
-        self._losses = Losses(settings, arena, low, channel=channel, control=control, members=self._members)
+        self._modules = ModuleTable(low, arena.geometry, control.words)
+        self._losses = Losses(
+            settings,
+            arena,
+            low,
+            channel=channel,
+            control=control,
+            members=self._members,
+            modules=self._modules,
+            outputs=self._outputs,
+        )
         self._shift = Shift(
             settings.workers,
             project,
@@ -66,6 +80,9 @@ class Crew:
             members=self._members,
             breaker=self._losses.breaker,
         )
+        self._modules.enter(modules_of(project.steps))
+        self._crashes = CrashTable(low, arena.geometry, arena.fd)
+        self._looked_ns = 0
         self._hiring = True
         self._has_worked = False
         self._hire_from_s = 0.0
@@ -127,6 +144,7 @@ class Crew:
         self._outputs.end(member.pid)
         self._selector.unregister(member.pidfd)
         os.close(member.pidfd)
+        os.close(member.box_fd)
         if member.lifeline_fd >= 0:
             os.close(member.lifeline_fd)
         self._births.drop_report(member)
@@ -145,6 +163,10 @@ class Crew:
         """Look after everybody. Called at every tick."""
         self._outputs.tick(now_ns)
         self._losses.watch(self.pids, now_ns)
+        if now_ns - self._looked_ns > _LOOK_NS:
+            self._looked_ns = now_ns
+            for kind, more in self._crashes.left(now_ns):
+                _log.error("%s: %s more like it since it was logged last", escaped(kind.encode()), f"{more:,}")
         self._births.watch(now_ns)
         self._births.watch_loading(self._members.values(), now_ns)
         if self._templates.forget_unused([m.project for m in (*self._members.values(), *self._births.coming)]):
@@ -152,6 +174,7 @@ class Crew:
 
     def reload(self, project: Project) -> None:
         """Load `project` in new workers beside the present ones; these go on until all new ones are ready."""
+        self._modules.enter(modules_of(project.steps))
         self._shift.reload(project)
         self.hire()
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import NoReturn, Self
 
+_NAMED = frozenset(signal.Signals)
+
 
 class Birth:
     """Makes the pipes of a child, and the child; in the parent, closes the child's ends, and all where one failed."""
@@ -41,6 +43,11 @@ class Birth:
         self._keep(ours, theirs)
         return theirs, ours
 
+    def shared(self, fd: int) -> int:
+        """Keep a descriptor that parent and child both have; returns it."""
+        self._where_it_fails.callback(os.close, fd)
+        return fd
+
     def sockets(self, make: Callable[[], tuple[socket.socket, socket.socket]]) -> tuple[socket.socket, socket.socket]:
         """Make a pair of sockets; returns the parent's end and the child's."""
         ours, theirs = make()
@@ -70,5 +77,7 @@ class Birth:
 def how_it_ended(status: int) -> str:
     """Say what waitpid(2) says."""
     if os.WIFSIGNALED(status):
-        return signal.Signals(os.WTERMSIG(status)).name
+        number = os.WTERMSIG(status)
+        # of the real-time ones only the first and the last have a name
+        return signal.Signals(number).name if number in _NAMED else f"signal {number}"
     return f"exit status {os.WEXITSTATUS(status)}"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from workers.containment.black_box import make_box
 from workers.crew.fork import Birth
 from workers.crew.member import Member
 
@@ -73,9 +74,10 @@ class Hiring:
             os.set_blocking(report_read, False)
             lifeline_read, lifeline_write = birth.pipe_to()
             output_read, output_write = birth.pipe_from(self._house.outputs.pipe)
+            box_fd = birth.shared(make_box())
             member = Member(0, -1, row, report_read, lifeline_write, template.project)
-            member.output_fd, member.template_pid = output_read, template.pid
-            if not template.order(row, (report_write, lifeline_read, output_write)):
+            member.output_fd, member.box_fd, member.template_pid = output_read, box_fd, template.pid
+            if not template.order(row, (report_write, lifeline_read, output_write, box_fd)):
                 birth.fail()
                 return False
         self._coming.append(member)
@@ -120,6 +122,7 @@ class Hiring:
         """It has ended before it was there: forking it failed, or it was killed."""
         self._coming.remove(member)
         os.close(member.output_fd)
+        os.close(member.box_fd)
         if member.lifeline_fd >= 0:
             os.close(member.lifeline_fd)
         if not member.retired:

@@ -18,8 +18,10 @@ from workers.memory.control import Control, WorkerRow
 from workers.memory.slot import headers
 
 if TYPE_CHECKING:
+    from workers.containment.log import Outputs
     from workers.memory.arena import ArenaFile
     from workers.memory.control import ControlPage
+    from workers.memory.module_table import ModuleTable
     from workers.pool.channel import Channel
     from workers.settings import PoolSettings
 
@@ -38,13 +40,15 @@ class Losses:
         channel: Channel,
         control: ControlPage,
         members: Mapping[int, Member],
+        modules: ModuleTable,
+        outputs: Outputs,
     ) -> None:
         self.breaker = Breaker(control, settings.broken_flow_pause_ms)
         self._members = members
         self._control = control
         self._channel = channel
         self._headers = headers(low, arena.geometry)
-        self._overrun = Overrun(self._headers, control, settings.run_ms)
+        self._overrun = Overrun(self._headers, control, settings.run_ms, modules=modules, outputs=outputs)
         self._lost = rescue.LostJobs(self._headers, channel)
         self._memory = MemoryWatch()
         self._ownerless: set[int] = set()
@@ -67,8 +71,11 @@ class Losses:
         end_group(member.pid)
         _, status = os.waitpid(member.pid, 0)
         row = self._control.workers[member.row]
-        row[WorkerRow.PID] = row[WorkerRow.BUSY] = 0
         by_signal = os.WIFSIGNALED(status)
+        if row[WorkerRow.BUSY] and not member.retired and not member.killed_for_time:
+            _log.warning("worker %d has ended while its frame was in %s", member.pid, self._overrun.place(member))
+            self._overrun.quote_printed(member)
+        row[WorkerRow.PID] = row[WorkerRow.BUSY] = 0
         death = rescue.Death(
             member.pid,
             repeatable=by_signal and member.project.idempotent,

@@ -24,6 +24,7 @@ class Member:
     """One worker process. `report_fd` is -1 once it has said that it is ready.
 
     `pid` is 0 while it is on its way from the template `template_pid`; until then its output waits in `output_fd`.
+    `box_fd` is its black box (containment/black_box.py).
     """
 
     pid: int
@@ -33,6 +34,7 @@ class Member:
     lifeline_fd: int
     project: Project
     output_fd: int = -1
+    box_fd: int = -1
     template_pid: int = 0
     said: bytes = b""  # in its report, without the end of the line so far
     born_ns: int = field(default_factory=time.monotonic_ns)

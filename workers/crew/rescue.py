@@ -38,15 +38,6 @@ def has_run(header: Header, now_ns: int, run_ns: int) -> bool:
     return not began_ns - _SECOND_NS <= now_ns < began_ns + run_ns
 
 
-def overdue_owners(headers: Iterable[Header], now_ns: int, run_ns: int) -> set[int]:
-    """Process ids of the workers whose frame has run for `run_ns`. How long it has waited does not matter."""
-    return {
-        header.words[Word.OWNER_PID]
-        for header in headers
-        if header.state is State.RUNNING and has_run(header, now_ns, run_ns)
-    }
-
-
 @dataclass(frozen=True, slots=True)
 class Death:
     """How the process `pid` ended.

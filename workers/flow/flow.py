@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from workers.containment.witness import Witness
     from workers.flow.project import Project, Step
 
 _log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Flow:
         notes: Sequence[str] = (),
         bits: int = 8,
         wanted: Callable[[], bool] | None = None,
+        witness: Witness | None = None,
     ) -> Inspection:
         """Inspect `image`, (h, w) grey or (h, w, 3) BGR, which is never written to; of more than 8 `bits` it is uint16.
 
@@ -81,6 +83,7 @@ class Flow:
         given), are CLOCK_MONOTONIC. `damage` says what was wrong with the file that the image came from: the flow finds
         `damaged` in its context, and its result cannot be OK. `notes` say what was odd about it and changed no pixel:
         the flow finds them in its context, and its answer has them. `wanted` is asked between modules whether to go on.
+        `witness` is told of the frame's way, for who cannot wait for its end.
 
         Raises:
             DeadlineExceeded: time ran out between two modules; the message names the one that did not run.
@@ -88,6 +91,9 @@ class Flow:
         """
         run = Run.start(deadline_ns, started_ns, self._streams.pop() if self._streams else None)
         run.wanted = wanted
+        if witness is not None:
+            run.witness = witness
+            witness.begin(run.printed)
         run.frame_px = image.shape[0], image.shape[1]
         run.bits, run.deep = bits, self._deep
         frame = image

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -72,6 +72,14 @@ class Step:
     kind: ModuleKind
     options: ModuleOptions
     branches: tuple[tuple[Step, ...], ...] = ()
+
+
+def modules_of(steps: Iterable[Step]) -> Iterator[tuple[int, str]]:
+    """Yield id and name of each module of a flow, those of branches too."""
+    for step in steps:
+        yield step.id, step.options.title
+        for branch in step.branches:
+            yield from modules_of(branch)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ Control page (words are unsigned 64-bit, native order)::
          13  spread_ns     how far from it they lie                                  workers
          14  measured_ns   when that was measured, CLOCK_MONOTONIC                   workers
          15  flow_version  hash of the project's version that runs                   supervisor
+         16  modules       how many places of the table of modules are taken         supervisor
 
 A front's row::
 
@@ -38,6 +39,7 @@ A worker's row::
           5  grown    1 once it asks to be replaced
           6  answered frames whose flow came to its end
           7  shows    slot + 1 of the kept frame that it draws again, 0 else (newest.py)
+          8  module   place of the module at work in the table of modules, 0 outside of all
 
 Each row has one writer; a front adds to its counters under its own lock. Words of the page that name two writers are
 hints. The words are no enums, whose names take three
@@ -53,7 +55,7 @@ from workers.memory.layout import PAGE_BYTES, ROW_BYTES
 if TYPE_CHECKING:
     from workers.memory.layout import Geometry
 
-MAGIC = int.from_bytes(b"FMCTRL\x00\x01", "little")
+MAGIC = int.from_bytes(b"FMCTRL\x00\x02", "little")
 
 
 class Control:
@@ -75,6 +77,7 @@ class Control:
     SPREAD_NS = 13
     MEASURED_NS = 14
     FLOW_VERSION = 15
+    MODULES = 16
 
 
 class FrontRow:
@@ -101,6 +104,7 @@ class WorkerRow:
     GROWN = 5
     ANSWERED = 6
     SHOWS = 7
+    MODULE = 8
 
 
 class ControlPage:

@@ -1,5 +1,6 @@
 """Every counter, in one table: what the frame memory, `/api/v1/status`, `/metrics` and the page know of it.
 
+Errors by module are counted beside it (module_table.py), for only a project says which modules there are.
 A row here and the call that counts (service/analysis/counters.py) is all that a new one takes. Each front has its own
 of each, a word behind those of its row (control.py), and adds to it under its own lock; what is shown is the sum.
 """

@@ -6,6 +6,10 @@ The frame memory is one anonymous file (memfd), made by the supervisor and mappe
                  | control page: magic, version, geometry, process switch, ...    |  see control.py
     4096         +---------------------------------------------------------------+
                  | one row per front, one row per worker: counters                |  see control.py
+    modules_at   +---------------------------------------------------------------+
+                 | names of modules, and frames with an error, by front and module|  see module_table.py
+    crashes_at   +---------------------------------------------------------------+
+                 | exceptions that the log has had lately                         |  see crash_table.py
     headers_at   +---------------------------------------------------------------+
                  | slot 0 header | slot 1 header | ...          16 KiB each       |  see slot.py
     replies_at   +---------------------------------------------------------------+
@@ -30,6 +34,10 @@ if TYPE_CHECKING:
 PAGE_BYTES = 4096
 HEADER_BYTES = 4 * PAGE_BYTES  # words of the state, and the job with its free text
 ROW_BYTES = 512
+MODULE_PLACES = 256  # in the table of modules; what finds none there is counted as one
+NAME_BYTES = 128
+CRASH_KINDS = 64
+CRASH_BYTES = 256
 MAX_SLOTS = 256  # a socket pair takes 278 descriptors of this size before it would block
 
 
@@ -76,9 +84,19 @@ class Geometry:
         return self.fronts * (self.slots_per_front + 1)
 
     @property
+    def modules_at(self) -> int:
+        """Offset of the table of modules in bytes."""
+        return PAGE_BYTES + _whole_pages((self.fronts + self.workers) * ROW_BYTES)
+
+    @property
+    def crashes_at(self) -> int:
+        """Offset of the table of exceptions in bytes."""
+        return self.modules_at + MODULE_PLACES * (NAME_BYTES + self.fronts * 8)
+
+    @property
     def headers_at(self) -> int:
         """Offset of the first slot header in bytes."""
-        return PAGE_BYTES + _whole_pages((self.fronts + self.workers) * ROW_BYTES)
+        return _whole_pages(self.crashes_at + CRASH_KINDS * CRASH_BYTES)
 
     @property
     def replies_at(self) -> int:

@@ -28,9 +28,13 @@ Header (16 KiB; words are unsigned 64-bit, native order, each written by one sid
          23  flow_ns                    worker; time spent in the flow
          24  encode_ns                  worker; time spent drawing and encoding
          25  verdict                    worker; 0 none, 1 OK, 2 NOK
-         26  seal                       worker; checksum of words 11 to 25, and of the generation they are for
-         27  client                     front; who asks, as a number, for a fair share
-         28  watched                    worker, 1 once it draws this kept frame again; front, 0 (newest.py)
+         26  failed_in                  worker; 0 without an error, else 1 + the place of its module (module_table.py)
+         27  seal                       worker; checksum of words 11 to 26, and of the generation they are for
+         28  client                     front; who asks, as a number, for a fair share
+         29  watched                    worker, 1 once it draws this kept frame again; front, 0 (newest.py)
+         30  place_generation           supervisor; the frame that the text at 256 is of
+         31  place_bytes                supervisor
+    byte 256 where a frame that runs too long was seen, in words
     byte 512 job, packed (see job.py)
 
 The slot table is the truth. The job queue and the eventfds are hints, and may be lost or stale: whoever is woken
@@ -53,6 +57,7 @@ if TYPE_CHECKING:
 
 MAGIC = int.from_bytes(b"FMSLOT\x00\x01", "little")
 JOB_AT = 512
+PLACE_AT = 256
 MAX_JOB_BYTES = HEADER_BYTES - JOB_AT
 
 
@@ -128,9 +133,12 @@ class Word:
     FLOW_NS = 23
     ENCODE_NS = 24
     VERDICT = 25
-    SEAL = 26
-    CLIENT = 27
-    WATCHED = 28
+    FAILED_IN = 26
+    SEAL = 27
+    CLIENT = 28
+    WATCHED = 29
+    PLACE_GENERATION = 30
+    PLACE_BYTES = 31
 
 
 _ANSWER = struct.Struct(f"{Word.SEAL - Word.STARTED_NS}Q")
@@ -139,12 +147,13 @@ _ANSWER = struct.Struct(f"{Word.SEAL - Word.STARTED_NS}Q")
 class Header:
     """The header of one slot, as seen by this process."""
 
-    __slots__ = ("_answer", "_job", "index", "words")
+    __slots__ = ("_answer", "_job", "_place", "index", "words")
 
     def __init__(self, index: int, page: memoryview) -> None:
         self.index = index
         self.words = page[:JOB_AT].cast("Q")
         self._answer = page[8 * Word.STARTED_NS : 8 * Word.SEAL]
+        self._place = page[PLACE_AT:JOB_AT]
         self._job = page[JOB_AT:]
 
     def format(self) -> None:
@@ -163,7 +172,7 @@ class Header:
         return _STATES[number] if number < len(_STATES) else State.RUNNING
 
     def leave_answer(self, *words: int) -> None:
-        """Write the words of the answer, from STARTED_NS to VERDICT, and their seal; the last before DONE."""
+        """Write the words of the answer, from STARTED_NS to FAILED_IN, and their seal; the last before DONE."""
         self._answer[:] = packed = _ANSWER.pack(*words)
         self.words[Word.SEAL] = _seal(packed, self.words[Word.GENERATION])
 
@@ -171,6 +180,20 @@ class Header:
         """Return the words of the answer, from STARTED_NS on; None where no worker wrote them for `generation`."""
         packed = bytes(self._answer)
         return _ANSWER.unpack(packed) if self.words[Word.SEAL] == _seal(packed, generation) else None
+
+    def leave_place(self, text: str) -> None:
+        """Say where the frame that runs is; what is too long is cut."""
+        packed = text.encode("utf-8", "backslashreplace")[: len(self._place)]
+        self._place[: len(packed)] = packed
+        self.words[Word.PLACE_BYTES] = len(packed)
+        self.words[Word.PLACE_GENERATION] = self.words[Word.GENERATION]
+
+    def place(self, generation: int) -> str:
+        """Return where the frame was seen; nothing where nobody has looked."""
+        if self.words[Word.PLACE_GENERATION] != generation:
+            return ""
+        text = bytes(self._place[: self.words[Word.PLACE_BYTES]]).decode("utf-8", "ignore")
+        return "".join(character if character.isprintable() else "?" for character in text)
 
     def move(self, to: State) -> None:
         """Change the state; raises IllegalMove where the table does not allow it."""

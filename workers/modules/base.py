@@ -7,7 +7,6 @@ workers. One that wants the context alone is wrapped by `on_context`.
 from __future__ import annotations
 
 import importlib
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from workers.context.placement import Matrix
     from workers.context.run import Context, Run, Stage
     from workers.modules.project_files import ProjectFiles
-
-_log = logging.getLogger(__name__)
 
 _Made = TypeVar("_Made")
 
@@ -148,6 +145,7 @@ def on_context(
         given = context["image"]
         lent = context["image"] = given if deep else top_8_bits(given, run.bits)
         told: list[dict[str, Any]] = []
+        crash: Exception | None = None
         context["errors"] = told
         try:
             inspect(context)
@@ -156,20 +154,21 @@ def on_context(
         except FramemillError as error:
             told.append({"message": error.message, "type": error.code})
         except Exception as error:  # noqa: BLE001 - a module may be of a package of somebody else's
-            _log.exception("module %d met a fault of its own", surroundings.id)
-            told.append({"message": str(error), "type": type_name(error)})
+            crash = error
         finally:
             context["errors"] = others
             if context.get("image") is lent:
                 context["image"] = given
         for entry in told:
             run.note(**entry)
+        if crash is not None:
+            run.crashed(crash, {"message": str(crash), "type": type_name(crash)})
         rectangles = context["detectedRectangles"]
         if not all(id(each) in known for each in rectangles):
             whole = complete_rectangles(rectangles, surroundings.id, surroundings.source_type, run.note)
             context["detectedRectangles"] = whole
         bring_to_frame(context, run, known)
-        return not told
+        return not told and crash is None
 
     return call
 

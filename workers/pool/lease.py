@@ -10,7 +10,7 @@ from workers.errors import DeadlineExceeded, FrameCancelled, FrameTooLarge, Inte
 from workers.memory.slot import Header, State, Word
 from workers.pool.exchange import Rest
 from workers.pool.job import Job, Task
-from workers.pool.reply import ImpossibleAnswer, Reply, read_reply
+from workers.pool.reply import ImpossibleAnswer, Reply, read_reply, times
 
 # has the job in a slot, whose header and request area these are, done as soon as the rest of its frame has come (None
 # where nothing is missing); returns when the slot is DONE, its deadline has passed, or the client, whose socket is the
@@ -23,7 +23,7 @@ class Lease:
 
     `areas` are the slot's request and reply area; `release` takes the slot back and is told whether it holds a frame
     that was inspected; `doubt` hears of a worker that left what cannot be an answer; `retry_after_s` says how long a
-    client had better wait whose frame was not begun.
+    client had better wait whose frame was not begun, `where` in which module a frame is.
     """
 
     __slots__ = (
@@ -35,6 +35,7 @@ class Lease:
         "_release",
         "_reply_area",
         "_retry_after_s",
+        "_where",
         "area",
         "deadline_ns",
     )
@@ -47,6 +48,7 @@ class Lease:
         release: Callable[[Header, bool], None],
         doubt: Callable[[int], None],
         retry_after_s: Callable[[], int],
+        where: Callable[[Header], str],
     ) -> None:
         self.area, self._reply_area = areas
         self._header = header
@@ -57,6 +59,7 @@ class Lease:
         self._release = release
         self._doubt = doubt
         self._retry_after_s = retry_after_s
+        self._where = where
         self._inspected = False
 
     def __enter__(self) -> Self:
@@ -96,7 +99,7 @@ class Lease:
         if header.state is not State.DONE:
             if time.monotonic_ns() < words[Word.DEADLINE_NS]:
                 raise FrameCancelled("the client went away before its frame was inspected")
-            raise DeadlineExceeded("the frame was not inspected by its deadline")
+            raise DeadlineExceeded(f"the frame was not inspected by its deadline: {self._so_far()}")
         try:
             reply = read_reply(header, self._reply_area, self._generation)
         except NoFreeSlot as error:
@@ -106,3 +109,10 @@ class Lease:
             raise InternalError(f"a worker left {error}") from None
         self._inspected = job.task is Task.INSPECT
         return reply
+
+    def _so_far(self) -> str:
+        header, now_ns = self._header, time.monotonic_ns()
+        if header.state is State.RUNNING:
+            return times(header, now_ns, self._where(header))
+        waited_ms = max(0, now_ns - header.words[Word.QUEUED_NS]) // 1_000_000
+        return f"it waited {waited_ms} ms and was not begun"

@@ -80,6 +80,10 @@ class OwnSlots:
         header.words[Word.CANCELLED] = 0
         return header
 
+    def place(self, header: Header) -> str:
+        """Where the frame that is in it now was seen last; empty where nobody has said."""
+        return header.place(self._generations[header.index])
+
     def has_come_back(self, header: Header) -> bool:
         """Whether no worker is in the slot of a client that has gone; else the slot is in limbo from now on."""
         if header.state in {State.QUEUED, State.RUNNING} and not withdraw(self._fd, header):

@@ -27,7 +27,8 @@ from workers.admission.pace import Pace
 from workers.admission.turns import Turn, Waiting
 from workers.memory.arena import map_part
 from workers.memory.claim import hold_front
-from workers.memory.control import ControlPage, FrontRow
+from workers.memory.control import ControlPage, FrontRow, WorkerRow
+from workers.memory.module_table import ModuleTable
 from workers.memory.slot import Outcome, Word, headers
 from workers.pool.lease import Lease
 from workers.pool.own_slots import OwnSlots
@@ -77,6 +78,8 @@ class Pool:
         self.control.check()
         self.request_bytes = geometry.request_bytes
         self.row = self.control.fronts[front]
+        self.modules = ModuleTable(low, geometry, self.control.words)
+        self.errors = self.modules.fronts[front]
         self.slots = geometry.slots_per_front
         # whoever was this front before may still be on its way out
         hold_front(arena.fd, front)
@@ -124,7 +127,8 @@ class Pool:
         words[Word.DEADLINE_NS] = deadline_ns
         words[Word.ACCEPTED_NS] = time.monotonic_ns()
         words[Word.CLIENT] = hash(client) & CLIENT_BITS
-        return Lease(header, self._areas[index], self._dispatch, self._release, self._doubt, self.entry.retry_after_s)
+        areas, retry_after_s = self._areas[index], self.entry.retry_after_s
+        return Lease(header, areas, self._dispatch, self._release, self._doubt, retry_after_s, self._where)
 
     def _acquire(self, now_ns: int, deadline_ns: int, wait_s: float, client: str) -> int:
         with self._lock:
@@ -175,6 +179,14 @@ class Pool:
                 self._own.free(header)
             self._leave_limbo()
             self._hand_out()
+
+    def _where(self, header: Header) -> str:
+        """Where a frame that runs was seen last, or at least in which module it is."""
+        if place := self._own.place(header):
+            return place
+        pid = header.words[Word.OWNER_PID]
+        rows = self.control.workers
+        return next((self.modules.name(row[WorkerRow.MODULE]).label for row in rows if row[WorkerRow.PID] == pid), "")
 
     def _doubt(self, pid: int) -> None:
         """Have a worker replaced that writes where it should not."""

@@ -25,7 +25,6 @@ _SENTENCES: dict[int, FramemillError] = {
     Outcome.CRASHED: WorkerCrashed("the frame ended the worker processes that inspected it; it was given up"),
     Outcome.OVERDUE: DeadlineExceeded("the frame was not inspected by its deadline"),
     Outcome.CANCELLED: FrameCancelled("nobody waited for the frame any more"),
-    Outcome.OVERRUN: DeadlineExceeded("the frame ran longer than run_ms allows; the process that ran it was ended"),
     Outcome.TOO_LATE: NotInTime("the frame was not begun: the flow lately takes longer than was left"),
     Outcome.PUSHED_OUT: NoFreeSlot("the frame was not begun: the server is full, and others have fewer frames in it"),
     Outcome.OUT_OF_MEMORY: OutOfMemory("the machine had no memory left for the frame"),
@@ -52,13 +51,15 @@ class Timings(NamedTuple):
 class Reply(NamedTuple):
     """An answer: views into the slot, valid until the lease ends.
 
-    `picture` and `context` lie one behind the other: `body` is both, ready for `context_in_body`.
+    `picture` and `context` lie one behind the other: `body` is both, ready for `context_in_body`. `failed_in`
+    is 0 for a frame without an error, else 1 + the place of the module that it was in (memory/module_table.py).
     """
 
     body: memoryview
     image_bytes: int
     timings: Timings
     verdict: bool | None = None
+    failed_in: int = 0
 
     @property
     def picture(self) -> memoryview:
@@ -78,20 +79,32 @@ def read_reply(header: Header, area: memoryview, generation: int) -> Reply:
         FramemillError: the frame ended in an error.
         ImpossibleAnswer: what the worker wrote is none.
     """
-    sentence = _SENTENCES.get(header.words[Word.OUTCOME])
+    ended = header.words[Word.OUTCOME]
+    sentence = _SENTENCES.get(ended)
+    if ended == Outcome.OVERRUN:
+        what = "the frame ran longer than run_ms allows; the process that ran it was ended"
+        raise DeadlineExceeded(f"{what}: {times(header, header.words[Word.DONE_NS], header.place(generation))}")
     if sentence is not None:
         raise type(sentence)(sentence.message)
     answer = header.answer(generation)
     if answer is None:
         raise ImpossibleAnswer("an answer that cannot be right")
-    started_ns, _, outcome, image_bytes, json_bytes, *_, decode_ns, flow_ns, encode_ns, verdict = answer
+    started_ns, _, outcome, image_bytes, json_bytes, *_, decode_ns, flow_ns, encode_ns, verdict, failed_in = answer
     if outcome not in _ANSWERS or image_bytes + json_bytes > len(area):
         raise ImpossibleAnswer("an answer that cannot be right")
     body = area[: image_bytes + json_bytes]
     if outcome == Outcome.REFUSED:
         raise _refusal(body)
     timings = Timings(max(0, started_ns - header.words[Word.QUEUED_NS]), decode_ns, flow_ns, encode_ns)
-    return Reply(body, image_bytes, timings, _VERDICTS.get(verdict))
+    return Reply(body, image_bytes, timings, _VERDICTS.get(verdict), failed_in)
+
+
+def times(header: Header, now_ns: int, place: str) -> str:
+    """Say how long a frame has waited and run, and where it was seen."""
+    queued_ns, started_ns = header.words[Word.QUEUED_NS], header.words[Word.STARTED_NS]
+    waited_ms, ran_ms = max(0, started_ns - queued_ns) // 1_000_000, max(0, now_ns - started_ns) // 1_000_000
+    told = f"it waited {waited_ms} ms and ran {ran_ms} ms"
+    return f"{told}, {place}" if place else told
 
 
 def _refusal(body: memoryview) -> FramemillError:

@@ -8,6 +8,7 @@ import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
+from workers.containment.witness import Witness
 from workers.pool.job import Job, ResponseType, Task
 from workers.settings import MIB
 from workers.worker.inspector import Answer, FrameMemory, Inspector, KeptFrame
@@ -26,13 +27,14 @@ class Answered(NamedTuple):
 
 
 class LoadedProject:
-    """A project whose flow is prepared here.
+    """A project whose flow is prepared here; `witness` is told of frames, and logs exceptions unless another is given.
 
     Raises:
         ProjectInvalid: it has mistakes, or its code cannot be imported.
     """
 
-    def __init__(self, project: Project, settings: PoolSettings) -> None:
+    def __init__(self, project: Project, settings: PoolSettings, witness: Witness | None = None) -> None:
+        self._witness = witness or Witness(str(project.folder))
         os.environ["FRAMEMILL_DATA"] = str(project.data)
         self._inspector = Inspector.prepare(project, settings)
         self._run_ns = settings.run_ms * 1_000_000
@@ -65,6 +67,7 @@ class LoadedProject:
             accepted_ns=now_ns,
             deadline_ns=now_ns + self._run_ns,
             newest=lambda: nullcontext(last),
+            witness=self._witness,
         )
 
 

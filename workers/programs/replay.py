@@ -9,11 +9,15 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
+from workers.containment.tracebacks import traceback_of
+from workers.containment.witness import Witness
 from workers.errors import FramemillError
 from workers.flow.project import Project, load_project
 from workers.pool.job import Encoding, Job, ResponseType, Task
@@ -52,11 +56,24 @@ class Request(BaseModel):
 
 
 class Result(BaseModel):
-    """The flow's context as JSON, or the error that the frame ended in."""
+    """The flow's context as JSON, or the error that the frame ended in; `tracebacks` of exceptions of its modules."""
 
     context: str | None = None
+    tracebacks: list[str] = []
     code: str = ""
     message: str = ""
+
+
+class _Tracebacks(Witness):
+    """Keeps the traceback of every exception that comes out of a module, under a line that names the module."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder)
+        self.kept: list[str] = []
+
+    def crashed(self, error: BaseException, told: Mapping[str, Any], where: str) -> None:
+        """Keep one."""
+        self.kept.append(f"{where} raised {told['type']}:\n{traceback_of(error, self.folder)}")
 
 
 def _as_it_is(folder: Path) -> Project:
@@ -67,15 +84,15 @@ def _as_it_is(folder: Path) -> Project:
 
 def run(request: Request) -> Result:
     """Inspect the frame here, in this process; see Request."""
-    settings = request.settings
+    settings, told = request.settings, _Tracebacks(str(request.project))
     try:
-        loaded = LoadedProject(_as_it_is(request.project), settings)
+        loaded = LoadedProject(_as_it_is(request.project), settings, told)
         # a frame that hangs says where, and ends this process
         faulthandler.dump_traceback_later(settings.run_ms / 1000 + _GRACE_S, exit=True)
         answered = loaded.inspect(request.asked.job(), request.frame.read_bytes())
     except FramemillError as error:
-        return Result(code=error.code, message=error.message)
-    return Result(context=answered.context.decode())
+        return Result(code=error.code, message=error.message, tracebacks=told.kept)
+    return Result(context=answered.context.decode(), tracebacks=told.kept)
 
 
 def main() -> None:

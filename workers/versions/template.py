@@ -121,7 +121,7 @@ def _why_alone(ours: Ours, order: wire.Order | None = None) -> str:
     threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208 - Path makes an object of each, five times as slow
     if threads > 1:
         return f"it starts {threads - 1} threads"
-    foreign = ours.foreign(but=(order.report_fd, order.lifeline_fd, order.output_fd) if order else ())
+    foreign = ours.foreign(but=order.fds if order else ())
     return f"it holds {', '.join(foreign[:5])} open" if foreign else ""
 
 
@@ -154,6 +154,7 @@ def _be_between(
                 lifeline_fd=order.lifeline_fd,
                 new_output_fd=order.output_fd,
                 output_fd=charge.output_fd,
+                box_fd=order.box_fd,
                 arena=charge.arena,
                 channel=charge.channel,
                 project=charge.project,

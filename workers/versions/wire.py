@@ -6,8 +6,8 @@
         |                                              | loads the project
         |<-- {"loaded": ns} ---------------------------|      or {"failed": text}, {"alone": why}: then it ends
         |                                              |
-        |--- "FMT1" row u32, with three descriptors -->| forks a child that forks the worker, and ends
-        |    report, lifeline, output                  |
+        |--- "FMT1" row u32, with four descriptors --->| forks a child that forks the worker, and ends
+        |    report, lifeline, output, black box       |
         |<-- {"unborn": why} --------------------------|      where the machine has no process to give
         |                                           worker
         |<== report: {"pid": n}\n =====================|      once the supervisor is its parent
@@ -31,7 +31,7 @@ import orjson
 
 _ORDER = struct.Struct("<4sI")
 _MAGIC = b"FMT1"
-_FDS = 3
+_FDS = 4
 _MOST_BYTES = 64 * 1024
 _TEXT_CHARACTERS = 12_000  # four bytes each at most, and escapes
 
@@ -76,6 +76,12 @@ class Order:
     report_fd: int
     lifeline_fd: int
     output_fd: int
+    box_fd: int
+
+    @property
+    def fds(self) -> tuple[int, ...]:
+        """All of its descriptors."""
+        return self.report_fd, self.lifeline_fd, self.output_fd, self.box_fd
 
     @classmethod
     def receive(cls, link: socket.socket) -> Order | None:
@@ -102,5 +108,5 @@ class Order:
 
     def __exit__(self, *_: object) -> None:
         """Close what the worker has copies of by now."""
-        for fd in (self.report_fd, self.lifeline_fd, self.output_fd):
+        for fd in self.fds:
             os.close(fd)

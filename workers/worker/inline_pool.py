@@ -13,9 +13,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from workers.admission.pace import Pace
+from workers.containment.witness import WorkerWitness
+from workers.flow.project import modules_of
 from workers.memory.arena import create_arena, map_part
 from workers.memory.control import Control, ControlPage, WorkerRow
+from workers.memory.crash_table import CrashTable
 from workers.memory.layout import Geometry
+from workers.memory.module_table import ModuleTable
 from workers.memory.slot import Word, headers
 from workers.memory.slot_memory import SlotMemory
 from workers.pool.channel import Channel, Descriptor
@@ -53,7 +57,12 @@ class InlinePool(Pool):
         channel = Channel.create(geometry.slots)
         self._fds = (arena.fd, channel.submit_fd, channel.inbox_fd, *channel.done_fds)
         row, pace = control.workers[0], Pace(control.words)
-        self._runner = Runner(inspector, newest, arena.fd, channel.done_fds, row, pace, settings.run_ms)
+        names = ModuleTable(low, geometry, control.words)
+        modules = list(modules_of(project.steps))
+        names.enter(modules)
+        crashes = CrashTable(low, geometry, arena.fd)
+        witness = WorkerWitness(str(project.folder), row, names.places(modules), crashes)
+        self._runner = Runner(inspector, newest, arena.fd, channel.done_fds, row, pace, settings.run_ms, witness)
         self._turn = threading.Lock()
         super().__init__(arena, 0, self._run_here)
 

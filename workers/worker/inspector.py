@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 import orjson
 
+from workers.containment.witness import Witness
 from workers.context.context import context_json
 from workers.context.image_and_heat import top_8_bits
 from workers.errors import (
@@ -54,13 +55,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _ALIGN_BYTES = 64
+_ALONE = Witness()
 _SHOWS = 20  # a frame that is drawn again is held, so that one is enough but for a moment's bad luck
 
 
 class Answer(NamedTuple):
     """How the reply area was filled; sizes in bytes, times in nanoseconds; `verdict` is 0 none, 1 OK, 2 NOK.
 
-    In the order of the words in a slot's header, from IMAGE_BYTES to VERDICT.
+    In the order of the words in a slot's header, from IMAGE_BYTES to FAILED_IN.
     """
 
     image_bytes: int = 0
@@ -75,6 +77,7 @@ class Answer(NamedTuple):
     flow_ns: int = 0
     encode_ns: int = 0
     verdict: int = 0
+    failed_in: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class FrameMemory(NamedTuple):
     """The memory of the frame at hand: `request` read-only, `reply` to be written; times are CLOCK_MONOTONIC.
 
     `deadline_ns` is when its flow is stopped, between two modules, and so is it once nobody has `wanted` it any more.
+    `witness` is told of its way through the flow.
     """
 
     request: memoryview
@@ -100,6 +104,7 @@ class FrameMemory(NamedTuple):
     deadline_ns: int
     newest: Callable[[], AbstractContextManager[KeptFrame | None]]
     wanted: Callable[[], bool] = lambda: True
+    witness: Witness = _ALONE
 
 
 class Inspector:
@@ -138,6 +143,7 @@ class Inspector:
                 notes=notes,
                 bits=bits,
                 wanted=memory.wanted,
+                witness=memory.witness,
             )
         inspected = time.monotonic_ns()
         if inspected > memory.deadline_ns:
@@ -161,6 +167,7 @@ class Inspector:
             flow_ns=inspected - decoded,
             encode_ns=time.monotonic_ns() - inspected,
             verdict=1 if inspection.context["result"] else 2,
+            failed_in=memory.witness.failed_in(inspection.context["errors"]) if inspection.context["error"] else 0,
         )
 
     def _measure(self, job: Job, memory: FrameMemory) -> Answer:
@@ -171,15 +178,9 @@ class Inspector:
             width, height = header.width, header.height
         else:
             check_length(pixel_format(job.pixel_format), len(memory.request), width, height)
-        context = orjson.dumps(
-            {
-                "error": False,
-                "imageShape": {"height": height, "width": width},
-                "processing": False,
-                "processingTime": (time.monotonic_ns() - begun) / 1e9,
-                "save": False,
-            }
-        )
+        shape, took_s = {"height": height, "width": width}, (time.monotonic_ns() - begun) / 1e9
+        told = {"error": False, "imageShape": shape, "processing": False, "processingTime": took_s, "save": False}
+        context = orjson.dumps(told)
         _write(memory.reply, b"", context)
         return Answer(json_bytes=len(context))
 

@@ -19,6 +19,7 @@ from workers.worker.inspector import Answer, FrameMemory
 
 if TYPE_CHECKING:
     from workers.admission.pace import Pace
+    from workers.containment.witness import Witness
     from workers.memory.slot import Header
     from workers.pool.channel import Descriptor
     from workers.worker.inspector import Inspector
@@ -43,7 +44,9 @@ class Runner:
         row: memoryview,
         pace: Pace,
         run_ms: int,
+        witness: Witness,
     ) -> None:
+        self._witness = witness
         self._pace = pace
         self._noted_ns = 0
         self._run_ns = run_ms * 1_000_000
@@ -122,6 +125,7 @@ class Runner:
                 self._until_ns(header, started_ns),
                 self._newest.held,
                 lambda: words[Word.CANCELLED] != generation,
+                self._witness,
             )
             return Outcome.ANSWERED, self._inspector.answer(Job.unpack(header.job), frame)
         except FramemillError as error:

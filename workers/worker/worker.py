@@ -20,11 +20,16 @@ import orjson
 
 from workers.admission.pace import Pace
 from workers.containment import streams
+from workers.containment.black_box import Writing
 from workers.containment.limits import Growth, data_bytes, limit_memory
 from workers.containment.surroundings import Surroundings
+from workers.containment.witness import WorkerWitness
 from workers.errors import FramemillError
+from workers.flow.project import modules_of
 from workers.memory.arena import keep_from_children, map_part
 from workers.memory.control import ControlPage, WorkerRow
+from workers.memory.crash_table import CrashTable
+from workers.memory.module_table import ModuleTable
 from workers.memory.slot import headers
 from workers.memory.slot_memory import SlotMemory
 from workers.pool.channel import Inbox, told_to_go
@@ -50,7 +55,7 @@ class Place:
     """What a worker is born with: its row in the counters, its pipes, and what it shall run.
 
     `output_fd` is what its streams write to, and becomes what `new_output_fd` is. `inspector` is None where the
-    project is still to be loaded.
+    project is still to be loaded. `box_fd` is its black box.
     """
 
     row: int
@@ -58,6 +63,7 @@ class Place:
     lifeline_fd: int
     new_output_fd: int
     output_fd: int
+    box_fd: int
     arena: ArenaFile
     channel: Channel
     project: Project
@@ -89,7 +95,7 @@ def _start_clean(place: Place) -> None:
     os.setpgid(0, 0)
     streams.go_on_through(place.output_fd, place.new_output_fd)
     place.ours.belong_to_us()
-    place.ours.add(place.report_fd, place.lifeline_fd, shared=place.output_fd)
+    place.ours.add(place.report_fd, place.lifeline_fd, place.box_fd, shared=place.output_fd)
     # Python seeds its own `random` in every fork
     if (numpy_random := sys.modules.get("numpy.random")) is not None:
         numpy_random.seed()
@@ -149,14 +155,20 @@ def _boot(place: Place, inspector: Inspector, from_bytes: int) -> tuple[Runner, 
     high = map_part(place.arena, geometry.requests_at, geometry.total_bytes, writable=False)
     control = ControlPage(low, geometry)
     row, pace = control.workers[place.row], Pace(control.words)
-    row[WorkerRow.GROWN] = row[WorkerRow.SHOWS] = 0
+    row[WorkerRow.GROWN] = row[WorkerRow.SHOWS] = row[WorkerRow.MODULE] = 0
     row[WorkerRow.PID] = os.getpid()
     slots = headers(low, geometry)
     growth = Growth(place.settings, from_bytes)
     limit_memory(place.settings.worker_memory_mib, from_bytes)
     memory = SlotMemory(slots, low, high, place.arena)
     newest = Newest(memory, control, row)
-    runner = Runner(inspector, newest, place.arena.fd, place.channel.done_fds, row, pace, place.settings.run_ms)
+    names = ModuleTable(low, geometry, control.words)
+    places = names.places(modules_of(place.project.steps))
+    crashes = CrashTable(low, geometry, place.arena.fd)
+    streams.leave_stack_in(place.box_fd)
+    witness = WorkerWitness(str(place.project.folder), row, places, crashes, Writing(place.box_fd))
+    done_fds = place.channel.done_fds
+    runner = Runner(inspector, newest, place.arena.fd, done_fds, row, pace, place.settings.run_ms, witness)
     return runner, row, growth
 
 

@@ -40,7 +40,8 @@ def replay(project: Path, frame: Path, data: str | None, as_json: bool) -> None:
     """Run FRAME through the flow of PROJECT in a process of its own, and say what became of it.
 
     FRAME is a frame that ended two workers (its name, or the path of its .frame or .json file in the quarantine
-    folder), or any image file. No server is needed, and none is disturbed.
+    folder), or any image file. No server is needed, and none is disturbed. Where code raises, its traceback with all
+    causes is printed on standard error.
 
     \b
     Example:
@@ -131,6 +132,8 @@ def _tell(written: bytes, path: Path, as_json: bool) -> int:
     from workers.programs.replay import Result  # noqa: PLC0415 - as above
 
     result: Result = Result.model_validate_json(written)
+    for trace in result.tracebacks:
+        _show(trace.encode())
     if result.context is None:
         print(f"ERROR  {path.name}  {result.code}: {result.message}")
         return _FAILED

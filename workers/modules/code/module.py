@@ -96,7 +96,7 @@ class CodeModule:
         try:
             returned = self.code.call(run, self.main, subject, self._extras())
         except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit too
-            run.note(**self.code.describe(error, self.options.file))
+            run.crashed(error, self.code.describe(error, self.options.file))
             return False
         if self.how.takes_image and returned is not None:
             context["image"] = returned

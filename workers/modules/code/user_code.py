@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from workers.containment.tracebacks import causes_of
 from workers.modules.code.signature import Call, plan_call
 from workers.text import type_name
 
@@ -128,15 +129,25 @@ class UserCode:
         """Say what `error` is and where in the user's code it arose: `type`, `message`, `file`, `line`.
 
         The place is the innermost one in `code/`, for that is what its author can change; `file` where there is none.
+        `causes` say the same of what led to it, the nearest first, where something did.
         """
         try:
-            return self._described(error, file)
+            told = self._described(error, file)
+            told.update(self._causes(error))
         except BaseException:  # noqa: BLE001 - its attributes may be user code
-            told = "(no text: it raised when it was read)"
-            return {"type": type_name(error), "message": told, "file": file, "line": None}
+            text = "(no text: it raised when it was read)"
+            return {"type": type_name(error), "message": text, "file": file, "line": None}
+        return told
 
-    def _described(self, error: BaseException, file: str) -> dict[str, Any]:
-        place: tuple[str, int | None] = (file, None)
+    def _causes(self, error: BaseException) -> dict[str, list[dict[str, Any]]]:
+        try:
+            causes = [self._described(cause, None) for cause in causes_of(error)]
+        except BaseException:  # noqa: BLE001 - as above
+            return {}
+        return {"causes": causes} if causes else {}
+
+    def _described(self, error: BaseException, file: str | None) -> dict[str, Any]:
+        place: tuple[str | None, int | None] = (file, None)
         for frame, line in traceback.walk_tb(error.__traceback__):
             place = self._place(frame.f_code.co_filename, line) or place
         if isinstance(error, SyntaxError):  # of a file that was imported late
