@@ -32,7 +32,7 @@ class Run:
     says how the image lies in the frame that came in (placement.py), None where nobody has said;
     `frame_px` is that frame's height and width.
     `damaged` says that the frame's file was, and the setting `lenient` let it in; `notes` say what was odd about it and
-    changed no pixel. `wanted` tells whether anybody waits.
+    changed no pixel, and what modules did that has no effect. `wanted` tells whether anybody waits.
     """
 
     deadline_ns: int
@@ -53,6 +53,12 @@ class Run:
         """Begin a frame that was accepted at `accepted_ns`, or just now; `printed` are empty streams, if there are."""
         now = time.monotonic_ns()
         return cls(deadline_ns, accepted_ns or now, now, printed or Printed.fresh(), [])
+
+    def remark(self, message: str) -> None:
+        """Add a line to the notes of this frame, under the name of the module at work: odd, and no error; once each."""
+        line = f"{self.stage.label}: {message}" if self.stage else message
+        if line not in self.notes and len(self.notes) < MAX_ERRORS:
+            self.notes = [*self.notes, line]
 
     def note(self, message: str, **details: object) -> None:
         """Add an entry to the errors of this frame, under the name of the module at work."""
