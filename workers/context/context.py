@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from workers.context.run import Run
 
-_HIDDEN = frozenset({"image", "heatmaps", "exit", "data", "items", "dataFolder", "placement"})
+_HIDDEN = frozenset({"image", "heatmaps", "exit", "data", "items", "dataFolder", "placement", "worker"})
 _MISSING: Any = object()
 
 # what modules may set, in the order of the contract; the value of a type called without arguments replaces a broken one

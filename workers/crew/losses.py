@@ -13,7 +13,7 @@ from workers.crew import rescue
 from workers.crew.breaker import Breaker
 from workers.crew.member import Member, doubted, silent
 from workers.crew.memory_watch import MemoryWatch
-from workers.crew.overrun import Overrun
+from workers.crew.overrun import Overrun, SlowEnds
 from workers.memory.control import Control, WorkerRow
 from workers.memory.slot import headers
 
@@ -45,15 +45,22 @@ class Losses:
         self._channel = channel
         self._headers = headers(low, arena.geometry)
         self._overrun = Overrun(self._headers, control, settings.run_ms)
+        self._slow_ends = SlowEnds(control, settings.finish_ms)
         self._lost = rescue.LostJobs(self._headers, channel)
         self._memory = MemoryWatch()
         self._orphaned: set[int] = set()
+
+    @property
+    def cut_short(self) -> int:
+        """How many workers were killed because they took too long for their end."""
+        return self._slow_ends.killed
 
     def watch(self, pids: set[int], now_ns: int) -> None:
         """End what is overdue or deaf, announce what was lost; `pids` are the crew's. Called at every tick."""
         self.breaker.tick(now_ns)
         self._memory.tick(now_ns)
         self._overrun.watch(self._members.values(), now_ns)
+        self._slow_ends.watch(self._members.values(), now_ns)
         self._orphaned = rescue.end_orphaned(self._headers, self._channel, pids, self._orphaned)
         longest_wait_ns = self._lost.announce_again(now_ns)
         for member in silent(self._members.values(), self._control.workers, now_ns, longest_wait_ns):
@@ -67,7 +74,7 @@ class Losses:
         end_group(member.pid)
         _, status = os.waitpid(member.pid, 0)
         row = self._control.workers[member.row]
-        row[WorkerRow.PID] = row[WorkerRow.BUSY] = 0
+        row[WorkerRow.PID] = row[WorkerRow.BUSY] = row[WorkerRow.ENDS_NS] = 0
         by_signal = os.WIFSIGNALED(status)
         death = rescue.Death(
             member.pid,

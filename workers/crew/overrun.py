@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from workers.containment.streams import STACK_SIGNAL
 from workers.crew.rescue import overdue_owners
-from workers.memory.control import Control
+from workers.memory.control import Control, WorkerRow
 
 if TYPE_CHECKING:
     from workers.crew.member import Member
@@ -61,3 +61,30 @@ class Overrun:
         if member.late_ns:
             member.killed_for_time, member.late_ns = False, 0
             _log.warning("worker %d is not killed: its frame has just ended", member.pid)
+
+
+class SlowEnds:
+    """The same for workers that take longer than `finish_ms` for what user code does at their end (leaving.py)."""
+
+    def __init__(self, control: ControlPage, finish_ms: int) -> None:
+        self.killed = 0
+        self._control = control
+        self._finish_ms = finish_ms
+
+    def watch(self, members: Iterable[Member], now_ns: int) -> None:
+        """Signal to those that have just taken too long, and kill those that were signalled to before."""
+        for member in members:
+            begun_ns = self._control.workers[member.row][WorkerRow.ENDS_NS] if member.ready else 0
+            if not begun_ns or now_ns - begun_ns < self._finish_ms * 1_000_000:
+                continue
+            if not member.cut_short_ns:
+                member.cut_short_ns = now_ns
+                self.killed += 1
+                _log.warning(
+                    "worker %d is killed: stop(), atexit and threads took longer at its end than %d ms (finish_ms)",
+                    member.pid,
+                    self._finish_ms,
+                )
+                os.kill(member.pid, STACK_SIGNAL)
+            elif now_ns - member.cut_short_ns >= _WRITES_NS:
+                os.kill(member.pid, signal.SIGKILL)

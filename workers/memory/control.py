@@ -38,6 +38,7 @@ A worker's row::
           5  grown    1 once it asks to be replaced
           6  answered frames whose flow came to its end
           7  shows    slot + 1 of the kept frame that it draws again, 0 else (newest.py)
+         16  ends_ns  when it began what user code does at its end, CLOCK_MONOTONIC; 0 before
 
 Each row has one writer; a front adds to its counters under its own lock. Words of the page that name two writers are
 hints. The words are no enums, whose names take three
@@ -101,6 +102,7 @@ class WorkerRow:
     GROWN = 5
     ANSWERED = 6
     SHOWS = 7
+    ENDS_NS = 16
 
 
 class ControlPage:

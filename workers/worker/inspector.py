@@ -122,6 +122,14 @@ class Inspector:
         limits = ImageLimits(max_megapixels=settings.max_megapixels, formats=settings.formats, lenient=settings.lenient)
         return cls(Flow.prepare(project), project.frame, limits, settings.max_context_kib * 1024)
 
+    def be_worker(self, number: int) -> None:
+        """From now on this is the worker of that number: flows find it in their context."""
+        self._flow.worker = number
+
+    def stop(self) -> None:
+        """No frame follows: modules that want to know are told."""
+        self._flow.stop()
+
     def answer(self, job: Job, memory: FrameMemory) -> Answer:
         """Do `job` and fill the reply area; raises FramemillError where there is no answer."""
         if job.task is Task.SHOW:

@@ -20,9 +20,12 @@ import orjson
 
 from workers.admission.pace import Pace
 from workers.containment import streams as outlet
+from workers.containment.leaving import leave_in_order
 from workers.containment.limits import Growth, data_bytes, limit_memory
 from workers.containment.surroundings import Surroundings
+from workers.containment.thread_watch import ThreadWatch
 from workers.errors import FramemillError
+from workers.machine import cores
 from workers.memory.arena import keep_from_children, map_part
 from workers.memory.control import ControlPage, WorkerRow
 from workers.memory.slot import headers
@@ -34,6 +37,9 @@ from workers.worker.newest import Newest
 from workers.worker.runner import Runner
 
 if TYPE_CHECKING:
+    import mmap
+    from collections.abc import Callable
+
     from workers.containment.descriptors import Ours
     from workers.flow.project import Project
     from workers.memory.arena import ArenaFile
@@ -42,6 +48,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+WORKER_VARIABLE = "FRAMEMILL_WORKER"
+_FOR_THREADS = 0.5  # of the time for its end: `atexit` has the rest
 BOOT_FAILED = 3  # exit status of a worker that could not load the project
 
 
@@ -50,7 +58,7 @@ class Place:
     """What a worker is born with: its row in the counters, its pipes, and what it shall run.
 
     `output_fd` is what its streams write to, and becomes what `new_output_fd` is. `inspector` is None where the
-    project is still to be loaded.
+    project is still to be loaded. `said` is shared by all workers of the version: what one has said once for all.
     """
 
     row: int
@@ -64,6 +72,7 @@ class Place:
     settings: PoolSettings
     ours: Ours
     inspector: Inspector | None
+    said: mmap.mmap
 
 
 def run_worker(place: Place, supervisor_pid: int) -> NoReturn:
@@ -90,6 +99,7 @@ def _start_clean(place: Place) -> None:
     outlet.go_on_through(place.output_fd, place.new_output_fd)
     place.ours.belong_to_us()
     place.ours.add(place.report_fd, place.lifeline_fd, shared=place.output_fd)
+    os.environ[WORKER_VARIABLE] = str(place.row)
     # Python seeds its own `random` in every fork
     if (numpy_random := sys.modules.get("numpy.random")) is not None:
         numpy_random.seed()
@@ -113,6 +123,7 @@ def _serve(place: Place) -> int:
     if inspector is None:
         _report(place.report_fd, {"error": failure})
         return BOOT_FAILED
+    inspector.be_worker(place.row)
     try:
         runner, row, growth = _boot(place, inspector, from_bytes)
     except FramemillError as error:
@@ -126,11 +137,20 @@ def _serve(place: Place) -> int:
     row[WorkerRow.BOOT_NS] = time.monotonic_ns() - begun
     _report(place.report_fd, {"boot_ns": row[WorkerRow.BOOT_NS]})
     os.close(place.report_fd)
-    if not told_to_go(place.lifeline_fd, beat):
-        return 0
+    if told_to_go(place.lifeline_fd, beat):
+        _work(place, runner, row, growth, beat)
+    if place.settings.finish_ms:
+        row[WorkerRow.ENDS_NS] = time.monotonic_ns()
+        leave_in_order(inspector.stop, place.project.folder / "code", place.settings.finish_ms / 1000 * _FOR_THREADS)
+    return 0
+
+
+def _work(place: Place, runner: Runner, row: memoryview, growth: Growth, beat: Callable[[], None]) -> None:
+    """Do jobs until the lifeline closes."""
     surroundings = Surroundings()
     inbox = Inbox(place.channel.inbox_fd, place.lifeline_fd, beat)
     place.ours.add(inbox.fd, growth.fd)
+    threads = ThreadWatch(place.settings.workers, cores(), place.said)
     frames = 0
     while (descriptor := inbox.next()) is not None:
         runner.run(descriptor)
@@ -139,7 +159,8 @@ def _serve(place: Place) -> int:
         if not row[WorkerRow.GROWN] and (why := growth.why(frames)):
             _log.warning("worker %d asks to be replaced: %s", os.getpid(), why)
             row[WorkerRow.GROWN] = 1
-    return 0
+        if why := threads.why(frames):
+            _log.warning("worker %d: %s", os.getpid(), why)
 
 
 def _boot(place: Place, inspector: Inspector, from_bytes: int) -> tuple[Runner, memoryview, Growth]:
@@ -149,7 +170,7 @@ def _boot(place: Place, inspector: Inspector, from_bytes: int) -> tuple[Runner, 
     high = map_part(place.arena, geometry.requests_at, geometry.total_bytes, writable=False)
     control = ControlPage(low, geometry)
     row, pace = control.workers[place.row], Pace(control.words)
-    row[WorkerRow.GROWN] = row[WorkerRow.SHOWS] = 0
+    row[WorkerRow.GROWN] = row[WorkerRow.SHOWS] = row[WorkerRow.ENDS_NS] = 0
     row[WorkerRow.PID] = os.getpid()
     slots = headers(low, geometry)
     growth = Growth(place.settings, from_bytes)

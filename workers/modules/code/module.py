@@ -80,6 +80,10 @@ class CodeModule:
         bring_to_frame(context, run, known)
         return self._placed(context, run) and worked
 
+    def stop(self) -> None:
+        """Call the `stop` of the file, once, where it has one."""
+        self.code.stop(self.options.file)
+
     @staticmethod
     def _placed(context: Context, run: Run) -> bool:
         """Take what code says of how the image that it left lies on the one before."""

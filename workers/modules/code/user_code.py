@@ -42,6 +42,7 @@ class UserCode:
         self._project = project
         self._folder = project / "code"
         self._modules: dict[str, ModuleType] = {}
+        self._loaded: dict[str, ModuleType] = {}
 
     def load(self, file: str) -> tuple[Callable[..., Any], Call]:
         """Import `file` (relative to the project) and return its `main` with the way to call it.
@@ -52,7 +53,7 @@ class UserCode:
         name = ".".join((self._project / file).relative_to(self._folder).with_suffix("").parts)
         with self._turn:
             self._put_in_place()
-            module = self._imported(name, file)
+            module = self._loaded[file] = self._imported(name, file)
         main = getattr(module, "main", None)
         if not callable(main):
             msg = f"{file} has no function main"
@@ -99,6 +100,15 @@ class UserCode:
                     _leave(sys.exc_info()[1])
                 if sys.getrecursionlimit() != depth:
                     sys.setrecursionlimit(depth)
+
+    def stop(self, file: str) -> None:
+        """Call the `stop()` of a file that was loaded, unless that was done; one that takes arguments is another's."""
+        module = self._loaded.pop(file, None)
+        stop = getattr(module, "stop", None)
+        if callable(stop) and _takes_nothing(stop):
+            with self._turn:
+                self._put_in_place()
+                stop()
 
     def _put_in_place(self) -> None:
         other = UserCode._in_place
@@ -150,6 +160,14 @@ class UserCode:
 
 
 _NEVER_RUN = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+
+
+def _takes_nothing(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _text(error: BaseException) -> str:
