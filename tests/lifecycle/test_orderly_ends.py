@@ -121,8 +121,10 @@ def test_at_a_recycling_no_row_is_lost(tmp_path: Path) -> None:
     project = write_project(tmp_path / "rows", FLOW, rows=ROWS)
     with serving(project, "--recycle-after-frames", "4") as server:
         pids = post_rows(server, NAMES)
-        assert len(pids) > 2
-        until(lambda: server.status()["workers"]["recycled"] >= len(pids) - 2)
+        until(lambda: server.status()["workers"]["recycled"] > 0)
+        # of those that went the rows are there while the server runs
+        gone = until(lambda: pids - set(children_of(server.process.pid)))
+        assert ends_of(project).keys() >= gone
         server.stop()
     assert rows_in(project) == NAMES
     assert all(what == ["stop", "atexit"] for what in ends_of(project).values())

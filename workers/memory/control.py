@@ -18,6 +18,8 @@ Control page (words are unsigned 64-bit, native order)::
          13  spread_ns     how far from it they lie                                  workers
          14  measured_ns   when that was measured, CLOCK_MONOTONIC                   workers
          15  flow_version  hash of the project's version that runs                   supervisor
+         24  failures      reloads that failed                                       supervisor
+         25  failure_bytes of the text that says why the last one did, from byte 1024 on
 
 A front's row::
 
@@ -54,6 +56,8 @@ from workers.memory.layout import PAGE_BYTES, ROW_BYTES
 if TYPE_CHECKING:
     from workers.memory.layout import Geometry
 
+_FAILURE_AT = 1024
+
 MAGIC = int.from_bytes(b"FMCTRL\x00\x01", "little")
 
 
@@ -76,6 +80,8 @@ class Control:
     SPREAD_NS = 13
     MEASURED_NS = 14
     FLOW_VERSION = 15
+    FAILURES = 24
+    FAILURE_BYTES = 25
 
 
 class FrontRow:
@@ -110,6 +116,7 @@ class ControlPage:
 
     def __init__(self, low: memoryview, geometry: Geometry) -> None:
         self.words = low[:PAGE_BYTES].cast("Q")
+        self._failure = low[_FAILURE_AT:PAGE_BYTES]
         self.fronts = [self._row(low, geometry.front_row_at(i)) for i in range(geometry.fronts)]
         self.workers = [self._row(low, geometry.worker_row_at(i)) for i in range(geometry.workers)]
 
@@ -126,6 +133,18 @@ class ControlPage:
         if self.words[Control.MAGIC] != MAGIC:
             msg = "the frame memory is of another version of the server"
             raise ValueError(msg)
+
+    def say_reload_failed(self, why: str) -> None:
+        """Keep why a reload failed, as much of it as there is room for, and count it."""
+        text = why.encode("utf-8", "backslashreplace")[: len(self._failure)]
+        self._failure[: len(text)] = text
+        self.words[Control.FAILURE_BYTES] = len(text)
+        self.words[Control.FAILURES] += 1  # last: whoever reads it meets the new text
+
+    @property
+    def reload_failure(self) -> str:
+        """Why the last reload that failed did; empty where none has."""
+        return bytes(self._failure[: self.words[Control.FAILURE_BYTES]]).decode("utf-8", "ignore")
 
     @property
     def stopping(self) -> bool:

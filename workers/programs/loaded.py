@@ -40,7 +40,7 @@ class LoadedProject:
         self._folder = working_folder(project.data, project.folder) if project.has_code else None
         with working_in(self._folder):
             self._inspector = Inspector.prepare(project, settings)
-        self._inspector.be_worker(number)
+        self._inspector.flow.worker = number
         self._run_ns = settings.run_ms * 1_000_000
         # as a worker's reply area: taken from the machine only as far as it is written to, and no memory of user code
         self._reply = memoryview(mmap.mmap(-1, settings.max_reply_mib * MIB))
@@ -66,7 +66,7 @@ class LoadedProject:
     def stop(self) -> None:
         """Tell the modules that no frame follows, as at the end of a worker."""
         with working_in(self._folder):
-            self._inspector.stop()
+            self._inspector.flow.stop()
 
     def _memory(self, frame: bytes, reply: memoryview) -> FrameMemory:
         now_ns = time.monotonic_ns()

@@ -85,7 +85,7 @@ class Supervisor:
         self._strays = Strays()
         channel = Channel.create(arena.geometry.slots)
         self._crew = Crew(settings, project, arena, channel, self.control, low, self._selector, tidy)
-        self._reloading = Reloading(load_project, settings.boot_ms, self._selector, self._on_read)
+        self._reloading = Reloading(load_project, settings.boot_ms, self._selector, self._on_read, self._not_reloaded)
         self._ours, theirs = pair()
         handover = Handover(arena=arena, channel=channel, supervisor_fd=theirs.detach())
         self._fronts = FrontsMaster(
@@ -135,7 +135,7 @@ class Supervisor:
             step()
         except BootFailed as failure:
             if self._crew.give_up_reload():
-                _log.error("the project was not reloaded, the one before goes on: %s", failure)
+                self._not_reloaded(str(failure))
                 self._announce(Event.RELOADED, 0)
                 return
             _log.error("the project cannot be loaded: %s", failure)
@@ -213,9 +213,13 @@ class Supervisor:
 
     def _reload(self) -> None:
         if self._ending.is_running and self._following.is_on_its_way:
-            _log.error("the project is not reloaded: a server that loads it anew is about to follow this one")
+            self._not_reloaded("a server that loads it anew is about to follow this one")
         elif self._ending.is_running:
             self._reloading.start()
+
+    def _not_reloaded(self, why: str) -> None:
+        _log.error("the project was not reloaded, the one before goes on:\n%s", why)
+        self.control.say_reload_failed(why)
 
     def _on_read(self, project: Project) -> None:
         if self._ending.is_running:

@@ -107,10 +107,10 @@ class FrameMemory(NamedTuple):
 
 
 class Inspector:
-    """Does jobs with one prepared flow."""
+    """Does jobs with one prepared `flow`."""
 
     def __init__(self, flow: Flow, form: FrameForm, limits: ImageLimits, context_bytes: int) -> None:
-        self._flow = flow
+        self.flow = flow
         self._form = form
         self._limits = limits
         self._context_bytes = context_bytes
@@ -121,14 +121,6 @@ class Inspector:
         """Load a project's flow in this process; raises ProjectInvalid."""
         limits = ImageLimits(max_megapixels=settings.max_megapixels, formats=settings.formats, lenient=settings.lenient)
         return cls(Flow.prepare(project), project.frame, limits, settings.max_context_kib * 1024)
-
-    def be_worker(self, number: int) -> None:
-        """From now on this is the worker of that number: flows find it in their context."""
-        self._flow.worker = number
-
-    def stop(self) -> None:
-        """No frame follows: modules that want to know are told."""
-        self._flow.stop()
 
     def answer(self, job: Job, memory: FrameMemory) -> Answer:
         """Do `job` and fill the reply area; raises FramemillError where there is no answer."""
@@ -143,7 +135,7 @@ class Inspector:
         image, damage, notes = self._decode(job, memory.request)
         decoded = time.monotonic_ns()
         with _DISTRUST:
-            inspection = self._flow.run(
+            inspection = self.flow.run(
                 image,
                 data=job.data,
                 deadline_ns=memory.deadline_ns,

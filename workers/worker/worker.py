@@ -123,7 +123,7 @@ def _serve(place: Place) -> int:
     if inspector is None:
         _report(place.report_fd, {"error": failure})
         return BOOT_FAILED
-    inspector.be_worker(place.row)
+    inspector.flow.worker = place.row
     try:
         runner, row, growth = _boot(place, inspector, from_bytes)
     except FramemillError as error:
@@ -141,7 +141,9 @@ def _serve(place: Place) -> int:
         _work(place, runner, row, growth, beat)
     if place.settings.finish_ms:
         row[WorkerRow.ENDS_NS] = time.monotonic_ns()
-        leave_in_order(inspector.stop, place.project.folder / "code", place.settings.finish_ms / 1000 * _FOR_THREADS)
+        leave_in_order(
+            inspector.flow.stop, place.project.folder / "code", place.settings.finish_ms / 1000 * _FOR_THREADS
+        )
     return 0
 
 

@@ -86,16 +86,22 @@ class UserCode:
         return module
 
     def call(self, run: Run, main: Callable[..., Any], subject: object, extras: dict[str, Any]) -> Any:
-        """Call `main` with its modules in place; what it prints goes to `run`. It may raise anything."""
+        """Call `main` with its modules in place; what it prints goes to `run`, but for what threads of its own print.
+
+        It may raise anything.
+        """
         with self._turn:
             self._put_in_place()
             stdout, stderr = sys.stdout, sys.stderr
             process, depth = os.getpid(), sys.getrecursionlimit()
-            sys.stdout, sys.stderr = run.printed
+            printed = run.printed
+            sys.stdout, sys.stderr = printed.stdout.lent(stdout), printed.stderr.lent(stderr)
             try:
                 return main(subject, **extras)
             finally:
                 sys.stdout, sys.stderr = stdout, stderr
+                printed.stdout.taken_back()
+                printed.stderr.taken_back()
                 if os.getpid() != process:
                     _leave(sys.exc_info()[1])
                 if sys.getrecursionlimit() != depth:
