@@ -184,7 +184,7 @@ held = None
 def main(context):
     global held
     if held is None:
-        held = np.ones(200 << 20, np.uint8)
+        held = np.ones(220 << 20, np.uint8)
     context["pid"] = os.getpid()
 """
 
