@@ -16,7 +16,8 @@ MIB = 1 << 20
 
 Format = Literal["jpeg", "png", "bmp", "tiff", "webp"]
 
-WORKERS_GO_S = 2.0  # at the end: they are idle by then, and only user code at exit can hold them
+WORKERS_GO_S = 2.0  # at the end, or as long as finish_ms lets user code take: they are idle by then
+_KILLED_S = 0.5  # until those are gone that took longer
 
 
 def split_names(value: object) -> object:
@@ -86,6 +87,10 @@ class PoolSettings(BaseModel):
     recycle_after_frames: Annotated[
         int, Field(ge=0, description="replace a worker after so many frames, 0 for never")
     ] = 0
+    finish_ms: Annotated[
+        int,
+        Field(ge=0, le=10_000, description="time of a worker that ends for stop() and atexit, 0 to have neither run"),
+    ] = 2000  # long enough to write what was buffered, short enough for whoever restarts a line
     max_megapixels: Annotated[float, Field(gt=0, le=1000, description="the largest encoded image")] = 50.0
     formats: Annotated[
         frozenset[Format],
@@ -115,7 +120,7 @@ class PoolSettings(BaseModel):
     @property
     def stop_s(self) -> float:
         """How long the whole server may take to end; systemd's TimeoutStopSec is longer at any setting."""
-        return self.drain_s + WORKERS_GO_S
+        return self.drain_s + max(WORKERS_GO_S, self.finish_ms / 1000 + _KILLED_S)
 
     @property
     def slots_per_front(self) -> int:

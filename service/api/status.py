@@ -59,6 +59,8 @@ class Status:
             "flow_lately_ms": round(self._pace.lately(time.monotonic_ns())[0] / 1e6, 1),
             "slots": {"per_front": self._pool.slots, "free_here": self._pool.free_slots},
             "reloads": words[Control.RELOADS],
+            "failed_reloads": words[Control.FAILURES],
+            "reload_failure": control.reload_failure,
             "connections": {
                 "per_front": [row[FrontRow.CONNECTIONS] for row in control.fronts],
                 "unread_bytes_here": unread_bytes(),

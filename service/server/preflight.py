@@ -11,7 +11,7 @@ from service.access.startup_check import check_entrance
 from service.server.listener import check_address
 from service.settings import Settings, load_settings
 from workers.errors import FramemillError, NotEnoughMemory, ProjectInvalid, SettingsInvalid
-from workers.flow.project import Project, Step, load_project
+from workers.flow.project import Project, load_project
 from workers.machine import memory_mib
 from workers.memory.layout import Geometry
 from workers.programs.rehearsal import rehearse
@@ -35,7 +35,7 @@ def mistakes_of(folder: Path, options: dict[str, Any]) -> tuple[str, list[str]]:
         _tried(lambda: _check_state_dir(settings), mistakes)
     if project and settings:
         _tried(lambda: refuse_code(project, settings), mistakes)
-    if project and settings and not mistakes and (why := rehearse(project.folder, settings)):
+    if project and settings and not mistakes and (why := rehearse(project, settings)):
         mistakes.append(why)
     return project.name if project else "", mistakes
 
@@ -50,12 +50,8 @@ def _tried(check: Callable[[], _Found], mistakes: list[str]) -> _Found | None:
 
 def refuse_code(project: Project, settings: Settings) -> None:
     """Raise ProjectInvalid where a project has code that the settings do not allow."""
-    if settings.disable_code and _has_code(project.steps):
+    if settings.disable_code and project.has_code:
         raise ProjectInvalid("the project has code modules, and the server was started with disable_code")
-
-
-def _has_code(steps: tuple[Step, ...]) -> bool:
-    return any(step.kind.runs_user_code or any(map(_has_code, step.branches)) for step in steps)
 
 
 def _check_memory(settings: Settings) -> None:

@@ -81,6 +81,19 @@ def test_ten_thousand_frames_that_raise_cost_no_worker_and_no_slot(server: Serve
         ("context['x'] = {(1, 2): 3}", "has a tuple as its key"),
         ("class A:\n __class__ = property(lambda self: sys.exit())\ncontext['x'] = A()", "context['x'] is a A"),
         ("class A:\n def __repr__(self): sys.exit()\n __str__ = __repr__\ncontext['x'] = A()", "context['x'] is a A"),
+    ],
+)
+def test_what_json_cannot_hold_is_left_out_and_the_frame_is_not_ok(server: Server, code: str, said: str) -> None:
+    with one_worker(server):
+        context = told(server, f"context['other'] = 1\n{code}")
+        assert (context["result"], context["error"], context["other"]) == (False, True, 1)
+        assert said in context["errors"][0]["message"]
+        assert told(server, "")["result"] is True
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
         ("class A(float):\n def __float__(self): sys.exit()\ncontext['score'] = A()", "SystemExit"),
         ("class A(list):\n def __iter__(self): raise KeyboardInterrupt\ncontext['lines'] = A()", "KeyboardInterrupt"),
         (
@@ -89,7 +102,7 @@ def test_ten_thousand_frames_that_raise_cost_no_worker_and_no_slot(server: Serve
         ),
     ],
 )
-def test_what_cannot_go_out_is_an_error_that_names_it_and_the_worker_lives(
+def test_what_raises_when_it_is_read_is_an_error_that_names_it_and_the_worker_lives(
     server: Server, code: str, said: str
 ) -> None:
     with one_worker(server):

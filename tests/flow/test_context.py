@@ -16,7 +16,7 @@ from tests.support.contract import CONTEXT_KEYS
 from tests.support.projects import frame
 from workers.context.context import complete, context_json, new_context
 from workers.context.run import Context, Run
-from workers.errors import ContextNotSerializable, ContextTooLarge
+from workers.errors import ContextTooLarge
 
 PUBLIC: dict[str, Any] = {**CONTEXT_KEYS, "angle": float | None}
 
@@ -32,10 +32,13 @@ def messages(context: Context) -> list[str]:
     return [entry["message"] for entry in context["errors"]]
 
 
-def refusal(**changes: Any) -> str:
-    with pytest.raises(ContextNotSerializable) as caught:
-        context_json(finished(**changes))
-    return caught.value.message
+def left_out(**changes: Any) -> str:
+    """What the only entry in `errors` says of a part that was left out."""
+    context = json.loads(context_json(finished(**changes)))
+    assert (context["result"], context["error"]) == (False, True)
+    [message] = messages(context)
+    assert message.endswith(": it is left out")
+    return message.removesuffix(": it is left out")
 
 
 def test_a_public_context_has_all_keys_of_the_contract_and_no_other() -> None:
@@ -185,25 +188,51 @@ def test_keys_that_are_numbers_become_text() -> None:
     assert json.loads(context_json(finished(counts={1: 3, 2: 4})))["counts"] == {"1": 3, "2": 4}
 
 
-def test_what_json_cannot_hold_is_refused_by_the_name_of_its_key() -> None:
+def test_what_json_cannot_hold_is_left_out_and_named_by_its_key() -> None:
     itself: list[Any] = []
     itself.append(itself)
     deep: list[Any] = []
     for _ in range(5000):
         deep = [deep]
-    assert refusal(x={"y": {1, 2}}) == "context['x']['y'] is a set: JSON has no such type"
-    assert refusal(raw=[0, b"abc"]) == "context['raw'][1] is a bytes: JSON has no such type"
-    assert refusal(where=Path("/tmp")) == "context['where'] is a PosixPath: JSON has no such type"
-    assert refusal(z=np.complex64(1)) == "context['z'] is a complex64: JSON has no such type"
-    assert refusal(z=(1, np.zeros(2, complex))) == "context['z'][1] is an array of complex128: JSON has no such type"
-    assert refusal(z=np.zeros(2, ">i4")) == "context['z'] is an array of >i4: JSON has no such type"
-    assert refusal(z=np.zeros(2, np.longdouble)) == "context['z'] is an array of float128: JSON has no such type"
-    assert refusal(n=2**64) == "context['n'] is an integer of more than 64 bits, which JSON readers do not take"
-    assert "context['text'] is text that UTF-8 cannot hold" in refusal(text="\udc80")
-    assert "the key context['\\udc80'] is text that UTF-8 cannot hold" in refusal(**{"\udc80": 1})
-    assert refusal(c={(1, 2): 3}) == "context['c'][a tuple] has a tuple as its key, expected text"
-    assert refusal(cycle=itself) == "context['cycle'][0] contains itself"
-    assert "is nested more than 250 levels deep" in refusal(deep=deep)
+    assert left_out(x={"y": {1, 2}}) == "context['x']['y'] is a set: JSON has no such type"
+    assert left_out(raw=[0, b"abc"]) == "context['raw'][1] is a bytes: JSON has no such type"
+    assert left_out(where=Path("/tmp")) == "context['where'] is a PosixPath: JSON has no such type"
+    assert left_out(z=np.complex64(1)) == "context['z'] is a complex64: JSON has no such type"
+    assert left_out(z=(1, np.zeros(2, complex))) == "context['z'][1] is an array of complex128: JSON has no such type"
+    assert left_out(z=np.zeros(2, ">i4")) == "context['z'] is an array of >i4: JSON has no such type"
+    assert left_out(z=np.zeros(2, np.longdouble)) == "context['z'] is an array of float128: JSON has no such type"
+    assert left_out(n=2**64) == "context['n'] is an integer of more than 64 bits, which JSON readers do not take"
+    assert "context['text'] is text that UTF-8 cannot hold" in left_out(text="\udc80")
+    assert "the key context['\\udc80'] is text that UTF-8 cannot hold" in left_out(**{"\udc80": 1})
+    assert left_out(c={(1, 2): 3}) == "context['c'][a tuple] has a tuple as its key, expected text"
+    assert left_out(cycle=itself) == "context['cycle'][0] contains itself"
+    assert "is nested more than 250 levels deep" in left_out(deep=deep)
+
+
+def test_of_what_json_cannot_hold_the_smallest_part_is_left_out() -> None:
+    rectangle = {"x": 1, "y": 1, "width": 2, "height": 2, "mask": b"abc", "note": "kept"}
+    context = finished(
+        parts={"ok": [1, 2], "path": Path("/tmp"), "list": [1, {3}, {"a": 1, "b": b"x"}]},
+        detectedRectangles=[rectangle],
+        last="kept",
+    )
+    told = json.loads(context_json(context))
+    assert told["parts"] == {"ok": [1, 2], "list": [1, None, {"a": 1}]}
+    assert told["detectedRectangles"] == [{key: value for key, value in rectangle.items() if key != "mask"}]
+    assert told["last"] == "kept"
+    assert len(told["errors"]) == 4
+    assert told.keys() >= PUBLIC.keys()
+    # what follows in a worker asks the same dict
+    assert (context["result"], context["error"]) == (False, True)
+    assert rectangle["mask"] == b"abc"
+
+
+def test_of_many_values_that_json_cannot_hold_a_hundred_are_told() -> None:
+    context = json.loads(context_json(finished(many=[Path("/tmp")] * 5000, name="kept")))
+    assert context["many"] == [None] * 5000
+    assert context["name"] == "kept"
+    assert len(context["errors"]) == 101
+    assert context["errors"][-1]["message"].startswith("more than 100 values")
 
 
 def test_a_context_over_the_limit_is_refused_by_the_name_of_its_largest_part() -> None:

@@ -16,7 +16,7 @@ from tests.support.running import write_project as write_served
 from workers.context.context import context_json
 
 HEAD = """
-import dataclasses, fractions, math
+import dataclasses, enum, fractions, math
 import numpy as np
 nan, inf = math.nan, math.inf
 
@@ -71,6 +71,8 @@ LEFT = {
     "an array": ("context['profile'] = np.array([1, nan], 'f4')", "context['profile'] has entries that are not finite"),
     "an array of objects": ("context['profile'] = np.array([1, nan], object)", "context['profile'][1] is nan"),
     "a dataclass": ("context['measured'] = Measured((1, nan))", "context['measured']['width'][1] is nan"),
+    "as a key": ("context['shares'] = {nan: 1}", "a key of context['shares'] is nan"),
+    "an enum": ("context['limit'] = enum.Enum('Limit', {'NONE': nan}).NONE", "context['limit'] is nan"),
     "under a number": ("context['counts'] = {7: {'share': nan}}", "context['counts'][7]['share'] is nan"),
     "beside a null": ("context.update(a=None, text='null', angle=1.0, b=nan)", "context['b'] is nan"),
     **{

@@ -41,6 +41,27 @@ def test_a_rectangle_of_a_few_fields_gets_all_the_others() -> None:
     assert json.dumps(given) == before
 
 
+@pytest.mark.parametrize(("label", "number", "text"), [("screw", 0, "screw"), (3, 3, "3"), (np.int64(4), 4, "4")])
+@pytest.mark.parametrize("others", [{}, {"classNames": []}])
+def test_a_label_of_its_own_is_the_class_name_of_a_rectangle_without(
+    label: object, number: int, text: str, others: dict[str, Any]
+) -> None:
+    given = {"x": 1, "y": 1, "width": 2, "height": 2, "confidence": 0.5, "label": label, **others}
+    (rectangle,), notes = completed(given)
+    [name] = rectangle["classNames"]
+    assert (name["id"], name["label"], name["confidence"]) == (number, text, 0.5)
+    assert rectangle["label"] == label
+    assert notes == []
+
+
+def test_a_label_changes_no_class_name_and_what_is_no_name_is_no_error() -> None:
+    box = {"x": 1, "y": 1, "width": 2, "height": 2}
+    rectangles, notes = completed({**box, "label": "a", "classNames": [{"label": "b"}]}, {**box, "label": None})
+    assert [name["label"] for name in rectangles[0]["classNames"]] == ["b"]
+    assert rectangles[1]["classNames"] == []
+    assert notes == []
+
+
 def test_a_rectangle_that_is_whole_stays_as_it_is_with_what_was_added_to_it() -> None:
     whole = {
         "id": 7,

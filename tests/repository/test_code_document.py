@@ -10,14 +10,15 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.support.running import CHECKOUT
+from tests.support.faults import until
+from tests.support.running import CHECKOUT, serving
 from workers.context.context import new_context
 from workers.errors import FramemillError
 from workers.programs.trying import TriedProject
 
 DOCUMENT = (CHECKOUT / "docs" / "code.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", DOCUMENT, flags=re.DOTALL)
-COUNT, STATE, TEST = PYTHON
+COUNT, STATE, ROWS, LOGGED, TO_FILE, TEST = PYTHON
 
 
 def screws(count: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -66,6 +67,30 @@ def test_state_lives_from_frame_to_frame(project: Path) -> None:
     assert [tried.inspect(screws(1)).context["seenByThisWorker"] for _ in range(3)] == [1, 2, 3]
 
 
+def test_rows_are_written_when_it_ends(project: Path) -> None:
+    (project / "code" / "count.py").write_text(ROWS)
+    tried = TriedProject(project)
+    for data in "ab":
+        tried.inspect(screws(1), data=data)
+    rows = project / "data" / "rows-0.csv"
+    assert rows.read_text() == ""
+    tried.close()
+    assert rows.read_text() == "a,True\nb,True\n"
+
+
+def test_lines_are_logged_as_shown_to_the_log_and_to_a_file(project: Path) -> None:
+    (project / "code" / "screws.py").write_text(COUNT)
+    counted = LOGGED.replace(
+        "    log.warning", "    screws.main(context, {'expected': 4, 'darker_than': 60})\n    log.warning"
+    )
+    (project / "code" / "count.py").write_text(f"import screws\n{TO_FILE}{counted}")
+    with serving(project, "--workers", "1") as server, server.client() as client:
+        _, png = cv2.imencode(".png", screws(2))
+        client.post("/analyze_image", content=png.tobytes()).raise_for_status()
+        until(lambda: any(re.fullmatch(r"worker \d+: WARNING:count:few screws: 2\n", line) for line in server.log))
+    assert (project / "data" / "inspection.log").read_text() == "WARNING:count:few screws: 2\n"
+
+
 LOOK = """
 def main(context):
     context["shape"] = list(context["image"].shape)
@@ -98,7 +123,7 @@ def test_the_table_names_every_key_and_no_other() -> None:
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| .*\|$", DOCUMENT.partition("## The context")[2], flags=re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     image = np.zeros((2, 2, 3), np.uint8)
-    assert named == new_context(image, "").keys() | {"notes", "damaged", "placement", "verdict"}
+    assert named == new_context(image, "").keys() | {"notes", "damaged", "placement", "verdict", "worker"}
 
 
 def test_where_a_client_has_an_error_it_raises(project: Path, tmp_path: Path) -> None:

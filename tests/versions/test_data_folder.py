@@ -152,7 +152,7 @@ def test_check_names_files_that_read_beside_themselves(tmp_path: Path, reads: st
 def test_check_names_files_that_open_relative_names(tmp_path: Path, opens: str) -> None:
     done = check(write_project(tmp_path / "p", FLOW, c=f"import pathlib\ndef main(context):\n    {opens}\n"))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("note: code/c.py: line 3: opens limits.csv in the server's working folder")
+    assert done.stdout.startswith("note: code/c.py: line 3: reads limits.csv in the data folder, where workers are;")
     assert done.stdout.endswith("p: no mistakes\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import resource
@@ -14,6 +15,8 @@ from workers.settings import MIB
 
 if TYPE_CHECKING:
     from workers.settings import PoolSettings
+
+_log = logging.getLogger(__name__)
 
 _WEIGH_S = 0.01  # whoever takes a large part of its memory takes longer to touch it
 _LOOK_S = 0.05
@@ -73,9 +76,16 @@ class Growth:
         return self._statm_fd
 
     def why(self, frames: int) -> str:
-        """Return the reason to be replaced after `frames` frames."""
+        """Return the reason to be replaced after `frames` frames.
+
+        What the first one has left counts as loaded: buffers and models that are made when they are first needed. Else
+        each worker would be replaced after a frame.
+        """
         if 0 < self._recycle_after <= frames:
             return f"it has done {frames} frames (recycle_after_frames)"
+        if frames == 1 and self._most_mib:
+            self._count_first_frame()
+            return ""
         now_s = time.monotonic()
         if now_s - self._weighed_s < _WEIGH_S:
             return ""
@@ -96,12 +106,28 @@ class Growth:
 
     def _full(self) -> float:
         loaded, most = self._data_bytes(), self._most_mib * MIB
-        least = loaded + self._frame_mib * MIB
-        if least > most * (1 - _LEAST_FREE):
-            needed_mib = math.ceil(least / (1 - _LEAST_FREE) / MIB)
+        if needed_mib := self._needed_mib(loaded):
             msg = f"worker_memory_mib = {self._most_mib}: for this project, at least {needed_mib} were expected"
             raise ProjectInvalid(msg)
         return loaded + _FULL * (most - loaded)
+
+    def _count_first_frame(self) -> None:
+        has, most = self._data_bytes(), self._most_mib * MIB
+        self._full_bytes = max(self._full_bytes, has + _FULL * (most - has))
+        if needed_mib := self._needed_mib(has):
+            _log.warning(
+                "worker_memory_mib = %d is little for this project: with its first frame it has %d MiB, so at least %d"
+                " were expected",
+                self._most_mib,
+                has // MIB,
+                needed_mib,
+            )
+
+    def _needed_mib(self, has_bytes: int) -> int:
+        """How much memory is expected of a worker that has `has_bytes` before a frame; 0 where there is enough."""
+        least = has_bytes + self._frame_mib * MIB
+        enough = least <= self._most_mib * MIB * (1 - _LEAST_FREE)
+        return 0 if enough else math.ceil(least / (1 - _LEAST_FREE) / MIB)
 
     def _data_bytes(self) -> int:
         """What counts for the limit, used or not: private writable memory beyond that of the fork; proc(5), statm."""

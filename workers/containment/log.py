@@ -6,9 +6,10 @@ of each pipe per turn of its loop and writes whole lines to its standard error::
 
     worker 4711: what was said
 
-At most 64 kB/s are kept of each worker; the rest is thrown away unread and counted. Control characters become
-escapes, so that no line can pass for one of ours. What user code prints during a frame is not here: it goes into the
-frame's context (flow/run.py).
+A line may begin with its priority, `<0>` to `<7>` (sd-daemon(3)): it stays in front where the journal reads standard
+error, and is taken off elsewhere. At most 64 kB/s are kept of each worker; the rest is thrown away unread and counted.
+Control characters become escapes, so that no line can pass for one of ours. What user code prints during a frame is not
+here: it goes into the frame's context (flow/run.py).
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import selectors
 import time
 from dataclasses import dataclass, field
 
+from workers.server_log import is_read_by_journal
+
 _KEPT_PER_S_BYTES = 64 * 1024
 _TURN_BYTES = 16 * 1024
 _LAST_WORDS_BYTES = 16 * 1024  # of a worker that died: the trace of a crash
@@ -28,6 +31,7 @@ _LINE_BYTES = 4096  # prefix included: what a pipe takes in one piece (PIPE_BUF)
 _PIPE_BYTES = 256 * 1024
 _SECOND_NS = 1_000_000_000
 _STDERR = 2
+_PRIORITIES = frozenset(b"%d" % priority for priority in range(8))
 
 
 @dataclass(slots=True)
@@ -50,6 +54,7 @@ class Outputs:
         self._selector = selector
         self._sources: dict[int, _Source] = {}
         self._nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        self._marked = is_read_by_journal()
         self._log = select.poll()
         self._log.register(_STDERR, select.POLLOUT)
 
@@ -137,11 +142,15 @@ class Outputs:
         source.begun = rest
 
     def _keep(self, source: _Source, line: bytes) -> None:
+        mark = line[:3] if line[:1] == b"<" and line[1:2] in _PRIORITIES and line[2:3] == b">" else b""
+        line = line[len(mark) :]
         shown = f"{source.name}: {escaped(line[:_LINE_BYTES])}".encode()
         if len(shown) >= _LINE_BYTES:
             source.dropped_bytes += max(0, len(line) - _LINE_BYTES)
             shown = shown[: _LINE_BYTES - 7].decode("utf-8", "ignore").encode() + b" [cut]"
-        if source.kept_bytes + len(shown) > _KEPT_PER_S_BYTES or not self._write(shown):
+        if source.kept_bytes + len(shown) > _KEPT_PER_S_BYTES or not self._write(
+            (mark if self._marked else b"") + shown
+        ):
             source.kept_bytes = max(source.kept_bytes, _KEPT_PER_S_BYTES)  # no line of less gets past it either
             source.dropped_bytes += len(line)
             return

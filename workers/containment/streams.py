@@ -6,11 +6,12 @@ import _thread  # threads that threading does not list
 import contextlib
 import faulthandler
 import io
-import logging
 import os
 import signal
 import sys
 from typing import TYPE_CHECKING
+
+from workers.server_log import is_set_up, log_to
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -62,9 +63,8 @@ def speak_through(fd: int) -> None:
     os.dup2(fd, 2)
     sys.stdout = sys.__stdout__ = _stream(fd)  # type: ignore[misc]  # what a fresh interpreter may set, a fork may
     sys.stderr = sys.__stderr__ = _stream(fd)  # type: ignore[misc]
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.StreamHandler):
-            handler.setStream(sys.stderr)
+    if is_set_up():
+        log_to(sys.stderr, marked=True)
     faulthandler.enable(fd)
     # asked for before a frame that runs too long is ended; written by C, even while C code keeps the interpreter's lock
     faulthandler.register(STACK_SIGNAL, fd)

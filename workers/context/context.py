@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,8 @@ import numpy as np
 import orjson
 
 from workers.context.finite import not_a_number
-from workers.context.run import Context
-from workers.errors import ContextNotSerializable, ContextTooLarge
+from workers.context.run import MAX_ERRORS, Context
+from workers.errors import ContextTooLarge
 from workers.text import shown
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from workers.context.run import Run
 
-_HIDDEN = frozenset({"image", "heatmaps", "exit", "data", "items", "dataFolder", "placement", "imageBits"})
+_HIDDEN = frozenset({"image", "heatmaps", "exit", "data", "items", "dataFolder", "placement", "imageBits", "worker"})
 _MISSING: Any = object()
 
 # what modules may set, in the order of the contract; the value of a type called without arguments replaces a broken one
@@ -150,30 +150,31 @@ def complete(context: Context, run: Run, height: int, width: int, version: str =
 def context_json(context: Context, limit_bytes: int = 1 << 20) -> bytes:
     """Write a public context as UTF-8 JSON.
 
-    Numbers that JSON cannot hold (NaN and the infinities) become null. Whatever could not be computed is never OK: with
-    one of them `context` gets an entry in `errors`, `error` becomes true and `result` false. numpy's scalars and arrays
-    are written as numbers and lists. Keys that are numbers become text.
+    Whatever could not be computed, or not be written, is never OK: with such a part `context` gets entries in `errors`
+    that say where, `error` becomes true and `result` false. What JSON cannot hold is left out of its dict, and null in
+    a list. Numbers that JSON cannot hold (NaN and the infinities) become null. numpy's scalars and arrays are written
+    as numbers and lists. Keys that are numbers become text.
 
     Raises:
-        ContextNotSerializable: it holds what JSON cannot; the message names the key.
         ContextTooLarge: it is larger than `limit_bytes`; the message names the largest key.
     """
+    was_ok = context.get("result") is True
     text = _text(context)
     # the only null may be that of the angle; to look through all values takes many times as long
     expected = text.find(b"null") if context.get("angle") is None else -1
-    if text.rfind(b"null") != expected and context.get("result") is True:
+    if was_ok and text.rfind(b"null") != expected:
         where = not_a_number(context, "context")
         if where:
-            _refuse_ok(context, f"{where}: what is not a number is never OK; it is written as null")
+            _refuse_ok(context, [f"{where}: what is not a number is never OK; it is written as null"])
             text = _text(context)
     if len(text) > limit_bytes:
         raise ContextTooLarge(_largest(context, len(text), limit_bytes))
     return text
 
 
-def _refuse_ok(context: Context, message: str) -> None:
-    entry = {"message": message, "type": None, "file": None, "line": None, "module": None, "moduleId": None}
-    context["errors"] = [*context["errors"], entry]
+def _refuse_ok(context: Context, messages: Sequence[str]) -> None:
+    entry = {"type": None, "file": None, "line": None, "module": None, "moduleId": None}
+    context["errors"] = [*context["errors"], *({"message": message, **entry} for message in messages)]
     context["error"], context["result"] = True, False
 
 
@@ -185,7 +186,12 @@ def _text(context: Context) -> bytes:
             # slower, and needed only by the few who count by class id
             return _dumps(context, orjson.OPT_NON_STR_KEYS)
         except orjson.JSONEncodeError:
-            raise ContextNotSerializable(_culprit(context, "context", ()) or "the context") from None
+            told: list[str] = []
+            fitting = _fitting(context, "context", (), told)
+            context.clear()
+            context.update(fitting)
+            _refuse_ok(context, told)
+            return _dumps(context, orjson.OPT_NON_STR_KEYS)
 
 
 def _dumps(value: object, option: int = 0) -> bytes:
@@ -200,22 +206,51 @@ def _plain(value: object) -> object:
     return np.ascontiguousarray(value) if value.dtype.kind in "biuf" else value.tolist()
 
 
-def _culprit(value: object, path: str, above: tuple[int, ...]) -> str | None:
-    """Say where in `value` something lies that JSON cannot hold; `above` are the ids of what surrounds it."""
-    if not issubclass(type(value), dict | list | tuple) or not isinstance(value, dict | list | tuple):
-        return _misfit(value, path)
+def _fitting(value: Any, path: str, above: tuple[int, ...], told: list[str]) -> Any:
+    """Return `value` with what JSON can hold of it, _MISSING for nothing; `above` are the ids of what surrounds it."""
+    why: str | None = ""
     if id(value) in above:
-        return f"{path} contains itself"
-    if len(above) > 250:  # orjson's own limit is 254
-        return f"{path[:80]}... is nested more than 250 levels deep"
-    for key, member in value.items() if isinstance(value, dict) else enumerate(value):
+        why = f"{path} contains itself"
+    elif len(above) > 250:  # orjson's own limit is 254
+        why = f"{path[:80]}... is nested more than 250 levels deep"
+    elif above and _fits(value):
+        return value
+    elif issubclass(type(value), dict):  # isinstance would ask the value itself
+        return _fitting_dict(value, path, (*above, id(value)), told)
+    elif issubclass(type(value), list | tuple):
+        members = enumerate(list.__iter__(value) if issubclass(type(value), list) else tuple.__iter__(value))
+        whole = [_fitting(member, f"{path}[{index}]", (*above, id(value)), told) for index, member in members]
+        return [None if member is _MISSING else member for member in whole]
+    _tell(told, why or _misfit(value, path) or f"{path} cannot be written as JSON")
+    return _MISSING
+
+
+def _fitting_dict(value: dict[Any, Any], path: str, above: tuple[int, ...], told: list[str]) -> dict[Any, Any]:
+    whole = {}
+    for key, member in dict.items(value):
         name = f"{path}[{shown(key)}]"
         if not issubclass(type(key), str | int | float | None):
-            return f"{name} has {shown(key)} as its key, expected text"
-        found = _misfit(key, f"the key {name}") or _culprit(member, name, (*above, id(value)))
-        if found:
-            return found
-    return None
+            _tell(told, f"{name} has {shown(key)} as its key, expected text")
+        elif why := _misfit(key, f"the key {name}"):
+            _tell(told, why)
+        elif (fitting := _fitting(member, name, above, told)) is not _MISSING:
+            whole[key] = fitting
+    return whole
+
+
+def _tell(told: list[str], why: str) -> None:
+    if len(told) < MAX_ERRORS:
+        told.append(f"{why}: it is left out")
+    elif len(told) == MAX_ERRORS:
+        told.append(f"more than {MAX_ERRORS} values cannot be written as JSON: they are left out")
+
+
+def _fits(value: object) -> bool:
+    try:
+        _dumps(value, orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError:
+        return False
+    return True
 
 
 def _misfit(value: object, path: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -22,7 +23,12 @@ def not_a_number(value: Any, path: str) -> str:
         return "" if math.isfinite(value) else f"{path} is {float(value)}"
     if issubclass(kind, np.ndarray) and value.dtype.kind == "f":
         return "" if np.isfinite(value).all() else f"{path} has entries that are not finite"
-    found = (not_a_number(member, f"{path}[{shown(key)}]") for key, member in _members(value, kind))
+    if issubclass(kind, enum.Enum):
+        return not_a_number(value.value, path)
+    found = (
+        not_a_number(key, f"a key of {path}") or not_a_number(member, f"{path}[{shown(key)}]")
+        for key, member in _members(value, kind)
+    )
     return next(filter(None, found), "")
 
 

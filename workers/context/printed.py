@@ -5,24 +5,42 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from threading import get_ident
+from typing import NamedTuple, TextIO
 
 MAX_OUTPUT_BYTES = 64 * 1024  # of each of stdout and stderr: more is a mistake in a flow that runs all day
 
 
 class BoundedText(io.TextIOBase):
-    """What user code prints: the first MAX_OUTPUT_BYTES of it, and whether there was more."""
+    """What user code prints: the first MAX_OUTPUT_BYTES of it, and whether there was more.
+
+    Once it was `lent`, only what that thread writes before it is `taken_back` is kept; the rest goes where it would go
+    without a frame: another thread's lines are of no frame, nor are those of a handler that code keeps.
+    """
 
     def __init__(self) -> None:
         self._kept = bytearray()
         self._cut = False
         self.heard: Callable[[bytes], None] | None = None  # is told what is kept
+        self._elsewhere: TextIO | None = None
+        self._thread = 0
+
+    def lent(self, elsewhere: TextIO | None) -> TextIO:
+        """Keep from now on what the thread that asks writes; return this stream."""
+        self._elsewhere, self._thread = elsewhere, get_ident()
+        return self  # type: ignore[return-value]  # as text streams of Python's own
+
+    def taken_back(self) -> None:
+        """Keep nothing more."""
+        self._thread = 0
 
     def write(self, text: str) -> int:
         """Keep what still fits; what UTF-8 cannot hold is kept as an escape."""
         if not isinstance(text, str):
             msg = f"write() takes text, got {type(text).__name__}"
             raise TypeError(msg)
+        if self._elsewhere is not None and get_ident() != self._thread:
+            return self._elsewhere.write(text)
         room = MAX_OUTPUT_BYTES - len(self._kept)
         encoded = text[: room + 1].encode("utf-8", "backslashreplace")
         self._cut = self._cut or len(encoded) > room

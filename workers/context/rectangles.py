@@ -6,8 +6,9 @@ A rectangle needs `x`, `y`, `width` and `height`; everything else has a stand-in
     rotate       0.0
     area         width * height
     confidence   that of the first class name, or 1.0
-    classNames   none; in each of them: id 0, label the id as text, confidence that of the rectangle,
-                 color and color_bgr each from the other, or one of eight by the id
+    classNames   its own `label`, a text or the number of a class, where it has one; in each of them: id 0, label the id
+                 as text, confidence that of the rectangle, color and color_bgr each from the other, or one of eight by
+                 the id
     source       the module that made it, its type (CODE for user code), modelId 0
 
 A field that is there must have its type: a wrong one is an error, and its rectangle or class name is left out.
@@ -79,6 +80,7 @@ def _completed(given: Rectangle, module_id: int, source_type: str) -> Rectangle:
             raise _RectangleError(msg)
     width, height = _take(given, "width", _pixels), _take(given, "height", _pixels)
     names = _take(given, "classNames", _list, [])
+    names = names or _labelled(given) or names
     winner = names[0].get("confidence", 1.0) if names and isinstance(names[0], dict) else 1.0
     confidence = _take(given, "confidence", _real, winner)
     made = {
@@ -94,6 +96,15 @@ def _completed(given: Rectangle, module_id: int, source_type: str) -> Rectangle:
         "source": _take(given, "source", partial(_source, module_id, source_type), {}),
     }
     return _kept(given, made)
+
+
+def _labelled(given: Rectangle) -> Sequence[Any]:
+    """The class name that a rectangle without any names as its `label`, a text or the number of a class."""
+    label = given.get("label")
+    if isinstance(label, str):
+        return [{"label": label}]
+    is_number = isinstance(label, Integral) and not isinstance(label, bool)
+    return [{"id": label}] if is_number else []
 
 
 def _kept(given: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:

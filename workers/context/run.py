@@ -36,7 +36,8 @@ class Run:
     `frame_px` is that frame's height and width.
     `bits` are those of the samples of its image; `deep` says that images of uint16 are welcome to the flow.
     `damaged` says that the frame's file was, and the setting `lenient` let it in; `notes` say what was odd about it and
-    changed no pixel. `wanted` tells whether anybody waits. `witness` is told what becomes of the frame on its way.
+    changed no pixel, and what modules did that has no effect. `wanted` tells whether anybody waits. `witness` is told
+    what becomes of the frame on its way.
     """
 
     deadline_ns: int
@@ -60,6 +61,12 @@ class Run:
         """Begin a frame that was accepted at `accepted_ns`, or just now; `printed` are empty streams, if there are."""
         now = time.monotonic_ns()
         return cls(deadline_ns, accepted_ns or now, now, printed or Printed.fresh(), [])
+
+    def remark(self, message: str) -> None:
+        """Add a line to the notes of this frame, under the name of the module at work: odd, and no error; once each."""
+        line = f"{self.stage.label}: {message}" if self.stage else message
+        if line not in self.notes and len(self.notes) < MAX_ERRORS:
+            self.notes = [*self.notes, line]
 
     def note(self, message: str, **details: object) -> None:
         """Add an entry to the errors of this frame, under the name of the module at work."""

@@ -103,6 +103,11 @@ class Crew:
         """Whether every wanted worker can take a frame."""
         return self._control.workers_ready >= self._settings.workers
 
+    @property
+    def cut_short(self) -> int:
+        """How many workers were killed because their code took too long at their end."""
+        return self._losses.cut_short
+
     def hire(self) -> None:
         """Have workers made that are missing, and a spare where making them takes long.
 

@@ -13,7 +13,7 @@ from workers.containment.orphans import end_group
 from workers.crew import rescue
 from workers.crew.breaker import Breaker
 from workers.crew.member import Member, doubted, silent
-from workers.crew.overrun import Overrun
+from workers.crew.overrun import Overrun, SlowEnds
 from workers.memory.control import Control, WorkerRow
 from workers.memory.slot import headers
 
@@ -49,15 +49,22 @@ class Losses:
         self._channel = channel
         self._headers = headers(low, arena.geometry)
         self._overrun = Overrun(self._headers, control, settings.run_ms, modules=modules, outputs=outputs)
+        self._slow_ends = SlowEnds(control, settings.finish_ms, outputs)
         self._lost = rescue.LostJobs(self._headers, channel)
         self._memory = MemoryWatch()
         self._ownerless: set[int] = set()
+
+    @property
+    def cut_short(self) -> int:
+        """How many workers were killed because they took too long for their end."""
+        return self._slow_ends.killed
 
     def watch(self, pids: set[int], now_ns: int) -> None:
         """End what is overdue or deaf, announce what was lost; `pids` are the crew's. Called at every tick."""
         self.breaker.tick(now_ns)
         self._memory.tick(now_ns)
         self._overrun.watch(self._members.values(), now_ns)
+        self._slow_ends.watch(self._members.values(), now_ns)
         self._ownerless = rescue.end_ownerless(self._headers, self._channel, pids, self._ownerless)
         longest_wait_ns = self._lost.announce_again(now_ns)
         for member in silent(self._members.values(), self._control.workers, now_ns, longest_wait_ns):
@@ -75,7 +82,7 @@ class Losses:
         if row[WorkerRow.BUSY] and not member.retired and not member.killed_for_time:
             _log.warning("worker %d has ended while its frame was in %s", member.pid, self._overrun.place(member))
             self._overrun.quote_printed(member)
-        row[WorkerRow.PID] = row[WorkerRow.BUSY] = 0
+        row[WorkerRow.PID] = row[WorkerRow.BUSY] = row[WorkerRow.ENDS_NS] = 0
         death = rescue.Death(
             member.pid,
             repeatable=by_signal and member.project.idempotent,

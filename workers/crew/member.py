@@ -44,6 +44,7 @@ class Member:
     retired: bool = False
     killed_for_time: bool = False
     late_ns: int = 0  # when it was found to run a frame for too long, until it is killed for that (overrun.py)
+    cut_short_ns: int = 0  # when it was found to take too long for its end
     frames: int = 0  # that it had done when it was looked at last
     busy_ns: int = 0  # when it was last seen at a frame, or behind another one
 
@@ -69,6 +70,8 @@ def silent(members: Iterable[Member], rows: Sequence[memoryview], now_ns: int, l
         if not member.ready or member.killed_for_time:
             continue
         row = rows[member.row]
+        if row[WorkerRow.ENDS_NS]:  # overrun.py looks after it
+            continue
         silent_ns = now_ns - max(row[WorkerRow.HEARD_NS], member.went_ns)
         if row[WorkerRow.BUSY] or row[WorkerRow.FRAMES] != member.frames:
             member.frames, member.busy_ns = row[WorkerRow.FRAMES], now_ns

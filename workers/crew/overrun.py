@@ -157,3 +157,40 @@ class Overrun:
 def _spare(member: Member) -> None:
     if member.late_ns:
         member.killed_for_time, member.late_ns = False, 0
+
+
+class SlowEnds:
+    """The same for workers that take longer than `finish_ms` for what user code does at their end (leaving.py)."""
+
+    def __init__(self, control: ControlPage, finish_ms: int, outputs: Outputs) -> None:
+        self.killed = 0
+        self._control = control
+        self._finish_ms = finish_ms
+        self._outputs = outputs
+        self._asked: dict[int, Question] = {}
+
+    def watch(self, members: Iterable[Member], now_ns: int) -> None:
+        """Ask those that have just taken too long where they are, and kill those that were asked before."""
+        late = {member.pid: member for member in members if self._is_late(member, now_ns)}
+        asked = {pid: question for pid, question in self._asked.items() if pid in late}
+        for pid, member in late.items():
+            question = asked.get(pid)
+            if question is None and not member.cut_short_ns:
+                member.cut_short_ns = now_ns
+                self.killed += 1
+                _log.warning(
+                    "worker %d is killed: stop(), atexit and threads took longer at its end than %d ms (finish_ms)",
+                    pid,
+                    self._finish_ms,
+                )
+                asked[pid] = Question(pid, Reading(member.box_fd), now_ns)
+            elif question is not None and question.is_due(now_ns):
+                question.end()
+                self._outputs.quote(pid, "its stack", (question.stack or question.why_not).encode())
+                os.kill(pid, signal.SIGKILL)
+                del asked[pid]
+        self._asked = asked
+
+    def _is_late(self, member: Member, now_ns: int) -> bool:
+        begun_ns = self._control.workers[member.row][WorkerRow.ENDS_NS] if member.ready else 0
+        return bool(begun_ns) and now_ns - begun_ns >= self._finish_ms * 1_000_000

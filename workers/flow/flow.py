@@ -41,10 +41,12 @@ class Inspection(NamedTuple):
 
 
 class Flow:
-    """The modules of a project, ready to run."""
+    """The modules of a project, ready to run, in the worker of the number `worker`."""
 
-    def __init__(self, stages: Sequence[Stage], project: Project) -> None:
+    def __init__(self, stages: Sequence[Stage], project: Project, prepared: Sequence[Stage] = ()) -> None:
         self._stages = tuple(stages)
+        self._prepared = tuple(prepared)  # those of branches too
+        self.worker = 0
         self._version = project.version
         self._verdict = project.verdict
         self._deep = project.frame.depth == 16
@@ -59,10 +61,21 @@ class Flow:
             ProjectInvalid: some of it failed; one line for each module that did, with file and line.
         """
         mistakes: list[str] = []
-        stages = _Preparation(project, mistakes).stages(project.steps)
+        preparation = _Preparation(project, mistakes)
+        stages = preparation.stages(project.steps)
         if mistakes:
             raise ProjectInvalid("\n".join(mistakes))
-        return cls(stages, project)
+        return cls(stages, project, preparation.prepared)
+
+    def stop(self) -> None:
+        """Tell the modules that no frame follows, the last one first: those that have a `stop`."""
+        for stage in reversed(self._prepared):
+            stop = getattr(stage.call, "stop", None)
+            try:
+                if callable(stop):
+                    stop()
+            except BaseException:  # noqa: BLE001 - user code may raise anything; the others are told all the same
+                _log.exception("the stop() of %s raised", stage.label)
 
     def run(
         self,
@@ -101,6 +114,7 @@ class Flow:
             frame = image.view()
             frame.flags.writeable = False
         context = new_context(frame, data, self._data_folder, self._version, bits=bits)
+        context["worker"] = self.worker
         if damage:
             run.damaged = context["damaged"] = True
             run.note(damage, type="image_damaged")
@@ -137,6 +151,7 @@ class _Preparation:
         self._project = project
         self._files = ProjectFiles(project.folder)
         self._mistakes = mistakes
+        self.prepared: list[Stage] = []
 
     def stages(self, steps: Sequence[Step]) -> list[Stage]:
         """Prepare those of `steps` that are enabled; those that fail are left out."""
@@ -146,6 +161,7 @@ class _Preparation:
                 continue
             try:
                 prepared.append(self._stage(step))
+                self.prepared.append(prepared[-1])
             except ProjectInvalid as error:
                 self._mistakes += [f"{step.where}: {line}" for line in error.message.splitlines()]
         return prepared

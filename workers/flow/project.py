@@ -73,6 +73,11 @@ class Step:
     options: ModuleOptions
     branches: tuple[tuple[Step, ...], ...] = ()
 
+    @property
+    def has_code(self) -> bool:
+        """Whether it runs code of the project's, or one in its branches does."""
+        return self.kind.runs_user_code or any(step.has_code for branch in self.branches for step in branch)
+
 
 def modules_of(steps: Iterable[Step]) -> Iterator[tuple[int, str]]:
     """Yield id and name of each module of a flow, those of branches too."""
@@ -101,6 +106,11 @@ class Project:
     forks: bool = True
     version: str = ""
     verdict: Verdict | None = None
+
+    @property
+    def has_code(self) -> bool:
+        """Whether some of its modules are code of its own."""
+        return any(step.has_code for step in self.steps)
 
 
 def load_project(folder: Path, origin: Path | None = None, version: str = "") -> Project:

@@ -19,6 +19,8 @@ Control page (words are unsigned 64-bit, native order)::
          14  measured_ns   when that was measured, CLOCK_MONOTONIC                   workers
          15  flow_version  hash of the project's version that runs                   supervisor
          16  modules       how many places of the table of modules are taken         supervisor
+         24  failures      reloads that failed                                       supervisor
+         25  failure_bytes of the text that says why the last one did, from byte 1024 on
 
 A front's row::
 
@@ -40,6 +42,7 @@ A worker's row::
           6  answered frames whose flow came to its end
           7  shows    slot + 1 of the kept frame that it draws again, 0 else (newest.py)
           8  module   place of the module at work in the table of modules, 0 outside of all
+         16  ends_ns  when it began what user code does at its end, CLOCK_MONOTONIC; 0 before
 
 Each row has one writer; a front adds to its counters under its own lock. Words of the page that name two writers are
 hints. The words are no enums, whose names take three
@@ -55,7 +58,9 @@ from workers.memory.layout import PAGE_BYTES, ROW_BYTES
 if TYPE_CHECKING:
     from workers.memory.layout import Geometry
 
-MAGIC = int.from_bytes(b"FMCTRL\x00\x02", "little")
+_FAILURE_AT = 1024
+
+MAGIC = int.from_bytes(b"FMCTRL\x00\x03", "little")
 
 
 class Control:
@@ -78,6 +83,8 @@ class Control:
     MEASURED_NS = 14
     FLOW_VERSION = 15
     MODULES = 16
+    FAILURES = 24
+    FAILURE_BYTES = 25
 
 
 class FrontRow:
@@ -105,6 +112,7 @@ class WorkerRow:
     ANSWERED = 6
     SHOWS = 7
     MODULE = 8
+    ENDS_NS = 16
 
 
 class ControlPage:
@@ -112,6 +120,7 @@ class ControlPage:
 
     def __init__(self, low: memoryview, geometry: Geometry) -> None:
         self.words = low[:PAGE_BYTES].cast("Q")
+        self._failure = low[_FAILURE_AT:PAGE_BYTES]
         self.fronts = [self._row(low, geometry.front_row_at(i)) for i in range(geometry.fronts)]
         self.workers = [self._row(low, geometry.worker_row_at(i)) for i in range(geometry.workers)]
 
@@ -128,6 +137,18 @@ class ControlPage:
         if self.words[Control.MAGIC] != MAGIC:
             msg = "the frame memory is of another version of the server"
             raise ValueError(msg)
+
+    def say_reload_failed(self, why: str) -> None:
+        """Keep why a reload failed, as much of it as there is room for, and count it."""
+        text = why.encode("utf-8", "backslashreplace")[: len(self._failure)]
+        self._failure[: len(text)] = text
+        self.words[Control.FAILURE_BYTES] = len(text)
+        self.words[Control.FAILURES] += 1  # last: whoever reads it meets the new text
+
+    @property
+    def reload_failure(self) -> str:
+        """Why the last reload that failed did; empty where none has."""
+        return bytes(self._failure[: self.words[Control.FAILURE_BYTES]]).decode("utf-8", "ignore")
 
     @property
     def stopping(self) -> bool:

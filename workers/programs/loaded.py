@@ -9,9 +9,11 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from workers.containment.witness import Witness
+from workers.containment.working_folder import working_folder, working_in
 from workers.pool.job import Job, ResponseType, Task
 from workers.settings import MIB
 from workers.worker.inspector import Answer, FrameMemory, Inspector, KeptFrame
+from workers.worker.worker import WORKER_VARIABLE
 
 if TYPE_CHECKING:
     from workers.flow.project import Project
@@ -36,7 +38,11 @@ class LoadedProject:
     def __init__(self, project: Project, settings: PoolSettings, witness: Witness | None = None) -> None:
         self._witness = witness or Witness(str(project.folder))
         os.environ["FRAMEMILL_DATA"] = str(project.data)
-        self._inspector = Inspector.prepare(project, settings)
+        number = int(os.environ.setdefault(WORKER_VARIABLE, "0"))
+        self._folder = working_folder(project.data, project.folder) if project.has_code else None
+        with working_in(self._folder):
+            self._inspector = Inspector.prepare(project, settings)
+        self._inspector.flow.worker = number
         self._run_ns = settings.run_ms * 1_000_000
         # as a worker's reply area: taken from the machine only as far as it is written to, and no memory of user code
         self._reply = memoryview(mmap.mmap(-1, settings.max_reply_mib * MIB))
@@ -46,7 +52,8 @@ class LoadedProject:
     def inspect(self, job: Job, frame: bytes) -> Answered:
         """Inspect a frame; raises FramemillError where a client would have had an error instead of a context."""
         self._last = None
-        answer = self._inspector.answer(job, self._memory(frame, self._reply))
+        with working_in(self._folder):
+            answer = self._inspector.answer(job, self._memory(frame, self._reply))
         self._last = KeptFrame(job, memoryview(frame), self._reply, answer, lambda: True)
         return _taken(self._reply, answer)
 
@@ -57,6 +64,11 @@ class LoadedProject:
         """
         answer = self._inspector.answer(Job(task=Task.SHOW, response=response), self._memory(b"", self._drawn))
         return _taken(self._drawn, answer).picture
+
+    def stop(self) -> None:
+        """Tell the modules that no frame follows, as at the end of a worker."""
+        with working_in(self._folder):
+            self._inspector.flow.stop()
 
     def _memory(self, frame: bytes, reply: memoryview) -> FrameMemory:
         now_ns = time.monotonic_ns()

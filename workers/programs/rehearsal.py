@@ -12,13 +12,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
 from pydantic import BaseModel
 
 from workers.errors import FramemillError
-from workers.flow.project import load_project
+from workers.flow.project import Project, load_project
 from workers.isolated import isolated
 from workers.settings import PoolSettings
 from workers.this_process import die_with_parent
@@ -42,11 +43,16 @@ class Result(BaseModel):
     mistake: str = ""
 
 
-def rehearse(project: Path, settings: PoolSettings) -> str:
+def rehearse(project: Project, settings: PoolSettings) -> str:
     """Load a project without mistakes in its file in another process; return why that fails, "" where it does not."""
-    request = Request(project=project, settings=settings).model_dump_json().encode()
+    request = Request(project=project.folder, settings=settings).model_dump_json().encode()
     # not pipes: what the code starts may hold them open for as long as it likes
-    with _memory("request") as asked, _memory("result") as told, _memory("said") as said:
+    with (
+        _memory("request") as asked,
+        _memory("result") as told,
+        _memory("said") as said,
+        tempfile.TemporaryDirectory() as nowhere,
+    ):
         asked.write(request)
         asked.seek(0)
         process = subprocess.Popen(
@@ -55,6 +61,8 @@ def rehearse(project: Path, settings: PoolSettings) -> str:
             stdout=told,
             stderr=said,
             start_new_session=True,
+            # relative names lead where they do in a worker, but for that a check makes no folder
+            cwd=project.data if project.data.is_dir() else nowhere,
         )
         try:
             process.wait(_START_S + settings.boot_ms / 1000)
@@ -92,7 +100,9 @@ def load(request: Request) -> Result:
     # one that never comes back says where it was, and ends this process
     faulthandler.dump_traceback_later(request.settings.boot_ms / 1000, exit=True)
     try:
-        Inspector.prepare(load_project(request.project), request.settings)
+        project = load_project(request.project)
+        os.environ["FRAMEMILL_DATA"] = str(project.data)
+        Inspector.prepare(project, request.settings)
         loaded_bytes = data_bytes()  # as at the fork of a worker
         Growth(request.settings, loaded_bytes)
         limit_memory(request.settings.worker_memory_mib, loaded_bytes)

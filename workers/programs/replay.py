@@ -9,6 +9,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -82,17 +83,19 @@ def _as_it_is(folder: Path) -> Project:
     return replace(project, version=version_of(folder, [project.data]))
 
 
-def run(request: Request) -> Result:
+def run(request: Request) -> tuple[Result, LoadedProject | None]:
     """Inspect the frame here, in this process; see Request."""
-    settings, told = request.settings, _Tracebacks(str(request.project))
+    settings, told, loaded = request.settings, _Tracebacks(str(request.project)), None
     try:
         loaded = LoadedProject(_as_it_is(request.project), settings, told)
         # a frame that hangs says where, and ends this process
         faulthandler.dump_traceback_later(settings.run_ms / 1000 + _GRACE_S, exit=True)
         answered = loaded.inspect(request.asked.job(), request.frame.read_bytes())
     except FramemillError as error:
-        return Result(code=error.code, message=error.message, tracebacks=told.kept)
-    return Result(context=answered.context.decode(), tracebacks=told.kept)
+        return Result(code=error.code, message=error.message, tracebacks=told.kept), loaded
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+    return Result(context=answered.context.decode(), tracebacks=told.kept), loaded
 
 
 def main() -> None:
@@ -102,9 +105,15 @@ def main() -> None:
     result_fd = os.dup(1)
     os.dup2(2, 1)
     calm_down()
-    result = run(request)
+    result, loaded = run(request)
     with open(result_fd, "wb") as pipe:  # noqa: PTH123 - a descriptor, not a path
         pipe.write(result.model_dump_json().encode())
+    # what it does at its end is done as in a worker, and no part of the frame
+    limit = threading.Timer(request.settings.finish_ms / 1000, os._exit, [0])
+    limit.daemon = True
+    limit.start()
+    if loaded is not None:
+        loaded.stop()
 
 
 if __name__ == "__main__":

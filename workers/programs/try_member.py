@@ -38,8 +38,9 @@ class Told(NamedTuple):
 class Member:
     """One process. It is in a session of its own, so that Ctrl-C is for whoever started it, and ends with that."""
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, start: Start, number: int) -> None:
         self._folder = start.project
+        self.number = number
         self._memory_fd = os.memfd_create("framemill-said")
         fcntl.fcntl(self._memory_fd, fcntl.F_SETFL, os.O_APPEND)
         self._process = subprocess.Popen(
@@ -49,7 +50,7 @@ class Member:
             stderr=self._memory_fd,
             start_new_session=True,
             bufsize=0,
-            env={**os.environ, **_ONE_THREAD},
+            env={**os.environ, **_ONE_THREAD, "FRAMEMILL_WORKER": str(number)},
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -6,6 +6,7 @@ the frame that it had, and another takes its place.
 
 from __future__ import annotations
 
+import itertools
 import selectors
 import time
 from collections import deque
@@ -154,7 +155,8 @@ class TryPool:
             self._hire()
 
     def _hire(self) -> None:
-        member = Member(self._start)
+        taken = {member.number for member in self._members}
+        member = Member(self._start, next(number for number in itertools.count() if number not in taken))
         self._members.append(member)
         self._selector.register(member.answers_fd, selectors.EVENT_READ, member)
         self._selector.register(member.end_fd, selectors.EVENT_READ, member)

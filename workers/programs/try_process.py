@@ -39,7 +39,8 @@ def main() -> None:
     for line in tasks:
         trying.run(Frame.of(line))
         if trying.has_grown():
-            return
+            break
+    trying.stop()
 
 
 class _Trying:
@@ -96,6 +97,10 @@ class _Trying:
         self._say(said)
         self._surroundings.restore()
         self._frames += 1
+
+    def stop(self) -> None:
+        """Have modules do what they have left for their end; `atexit` and the rest follow as this program ends."""
+        self._loaded.stop()
 
     def has_grown(self) -> bool:
         """Whether a worker would be replaced by now; it is said, then."""

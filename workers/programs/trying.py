@@ -55,6 +55,10 @@ class TriedProject:
         annotated: NDArray[np.uint8] = cv2.imdecode(drawn, cv2.IMREAD_COLOR)  # type: ignore[assignment]  # a PNG of ours
         return Tried(orjson.loads(answered.context), annotated)
 
+    def close(self) -> None:
+        """Have the project's code do what a worker has it do at its end: `stop()`; `atexit` runs at that of Python."""
+        self._loaded.stop()
+
 
 def _asked(picture: Path | str | NDArray[np.uint8], data: str) -> tuple[Job, bytes]:
     response = ResponseType.ANNOTATED_IMAGE

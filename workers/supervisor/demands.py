@@ -57,7 +57,7 @@ class Demands:
         self._boot_ms = boot_ms
         self._announce = announce
         self._ending = ending
-        self._reloading = Reloading(load_project, boot_ms, selector, self._on_read)
+        self._reloading = Reloading(load_project, boot_ms, selector, self._on_read, self.not_reloaded)
         self._following = Following(
             start_successor,
             follows,
@@ -112,9 +112,14 @@ class Demands:
     def reload(self) -> None:
         """Have the project read anew; its workers follow once it is."""
         if self._ending().is_running and self._following.is_on_its_way:
-            _log.error("the project is not reloaded: a server that loads it anew is about to follow this one")
+            self.not_reloaded("a server that loads it anew is about to follow this one")
         elif self._ending().is_running:
             self._reloading.start()
+
+    def not_reloaded(self, why: str) -> None:
+        """Say why the version at work stays, in the log and to whoever asks."""
+        _log.error("the project was not reloaded, the one before goes on:\n%s", why)
+        self._control.say_reload_failed(why)
 
     def _on_read(self, project: Project) -> None:
         if self._ending().is_running:

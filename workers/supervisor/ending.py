@@ -61,6 +61,7 @@ class Ending:
         self._phase = _Phase.RUNNING
         self._give_up_at_s = 0.0
         self._asked = 0
+        self._cut_short_before = 0
 
     @property
     def is_running(self) -> bool:
@@ -83,6 +84,7 @@ class Ending:
         self._phase = _Phase.DRAINING
         self._abandon()
         self._give_up_at_s = time.monotonic() + self._settings.stop_s
+        self._cut_short_before = self._crew.cut_short
         self._asked = self._crew.size + 1 + sum(len(one.pids) for one in self._beside)
         self._end_those(Ends.WITH_FRONTS)
         if self._fronts.pids:
@@ -126,7 +128,10 @@ class Ending:
 
     def how(self, *, was_ready: bool) -> str:
         """Say how it went."""
-        return how_it_ended(self.status, self._asked, was_ready=was_ready, by_force=self.was_forced)
+        cut_short = self._crew.cut_short - self._cut_short_before
+        return how_it_ended(
+            self.status, self._asked, was_ready=was_ready, by_force=self.was_forced, cut_short=cut_short
+        )
 
     def _retire(self) -> None:
         self._phase = _Phase.RETIRING

@@ -11,7 +11,6 @@ What is pickled was made by our own parser in a fork of this process: no user co
 
 from __future__ import annotations
 
-import logging
 import os
 import pickle
 import selectors
@@ -28,8 +27,6 @@ from workers.this_process import die_with_parent
 if TYPE_CHECKING:
     from workers.flow.project import Project
 
-_log = logging.getLogger(__name__)
-
 _PIECE_BYTES = 1 << 16
 _PROJECT, _ERROR = b"P", b"E"
 
@@ -37,7 +34,7 @@ _PROJECT, _ERROR = b"P", b"E"
 class Reloading:
     """At most one reload that reads; another that is asked for meanwhile follows it.
 
-    `read` reads the project, in the child; `on_read` is told what it returned. What failed is said in the log.
+    `read` reads the project, in the child; `on_read` is told what it returned, `on_failed` why that failed.
     """
 
     def __init__(
@@ -46,11 +43,13 @@ class Reloading:
         limit_ms: int,
         selector: selectors.BaseSelector,
         on_read: Callable[[Project], None],
+        on_failed: Callable[[str], None],
     ) -> None:
         self._read = read
         self._limit_ms = limit_ms
         self._selector = selector
         self._on_read = on_read
+        self._on_failed = on_failed
         self._link: socket.socket | None = None
         self._pid = 0
         self._pidfd = -1
@@ -71,7 +70,7 @@ class Reloading:
         try:
             self._start()
         except OSError as error:
-            _say_not_reloaded(str(error))
+            self._on_failed(str(error))
 
     def _start(self) -> None:
         with Birth() as birth:
@@ -109,7 +108,7 @@ class Reloading:
             if said[:1] == _PROJECT:
                 self._on_read(pickle.loads(said[1:]))  # noqa: S301 - see above
             else:
-                _say_not_reloaded(said[1:].decode())
+                self._on_failed(said[1:].decode())
 
     def _on_ended(self) -> None:
         if self._link is not None:
@@ -122,10 +121,6 @@ class Reloading:
         if self._again:
             self._again = False
             self.start()
-
-
-def _say_not_reloaded(why: str) -> None:
-    _log.error("the project was not reloaded, the one before goes on:\n%s", why)
 
 
 def _live(read: Callable[[], Project], link: socket.socket, parents: socket.socket, parent_pid: int) -> NoReturn:

@@ -142,7 +142,7 @@ class Supervisor:
             step()
         except BootFailed as failure:
             if self._crew.give_up_reload():
-                _log.error("the project was not reloaded, the one before goes on: %s", failure)
+                self._demands.not_reloaded(str(failure))
                 self._announce(Event.RELOADED, 0)
                 return
             _log.error("the project cannot be loaded: %s", failure)

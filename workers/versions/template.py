@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import mmap
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from workers.containment import streams
 from workers.containment.descriptors import Ours
+from workers.containment.working_folder import working_folder
 from workers.this_process import die_with_parent, go_after_workers, keep_private
 from workers.versions import wire
 from workers.versions.guard import protect
@@ -85,6 +87,8 @@ def _start_clean(charge: Charge) -> Ours:
     for low, high in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
         os.closerange(low + 1, high)
     os.environ["FRAMEMILL_DATA"] = str(charge.project.data)
+    if charge.project.has_code:
+        os.chdir(working_folder(charge.project.data, charge.project.folder))
     sys.dont_write_bytecode = True  # not beside the copy of a file
     if charge.project.version:
         protect(charge.project.folder, charge.project.data)
@@ -107,12 +111,13 @@ def _serve(charge: Charge, ours: Ours, supervisor_pid: int) -> int:
         wire.tell(charge.link, "alone", why)
         return 0
     wire.tell(charge.link, "loaded", time.monotonic_ns() - begun_ns)
+    said = mmap.mmap(-1, 1)
     while (order := wire.Order.receive(charge.link)) is not None:
         with order:
             if why := _why_alone(ours, order):
                 wire.tell(charge.link, "alone", why)
                 return 0
-            _bear(charge, order, ours, inspector, supervisor_pid)
+            _bear(charge, order, ours, inspector, said, supervisor_pid)
     return 0
 
 
@@ -125,13 +130,15 @@ def _why_alone(ours: Ours, order: wire.Order | None = None) -> str:
     return f"it holds {', '.join(foreign[:5])} open" if foreign else ""
 
 
-def _bear(charge: Charge, order: wire.Order, ours: Ours, inspector: Inspector | None, supervisor_pid: int) -> None:
+def _bear(  # noqa: PLR0917 - what a worker is made of
+    charge: Charge, order: wire.Order, ours: Ours, inspector: Inspector | None, said: mmap.mmap, supervisor_pid: int
+) -> None:
     streams.flush()
     with ours.kept_by_children():
         try:
             middle = os.fork()
             if middle == 0:
-                _be_between(charge, order, ours, inspector, supervisor_pid)
+                _be_between(charge, order, ours, inspector, said, supervisor_pid)
         except OSError as error:
             wire.tell(charge.link, "unborn", error.strerror or str(error))
             return
@@ -141,8 +148,8 @@ def _bear(charge: Charge, order: wire.Order, ours: Ours, inspector: Inspector | 
             wire.tell(charge.link, "unborn", os.strerror(os.waitstatus_to_exitcode(status)))
 
 
-def _be_between(
-    charge: Charge, order: wire.Order, ours: Ours, inspector: Inspector | None, supervisor_pid: int
+def _be_between(  # noqa: PLR0917 - as above
+    charge: Charge, order: wire.Order, ours: Ours, inspector: Inspector | None, said: mmap.mmap, supervisor_pid: int
 ) -> NoReturn:
     """Fork the worker and end, so that it becomes the supervisor's child; the status says why that failed."""
     try:
@@ -161,6 +168,7 @@ def _be_between(
                 settings=charge.settings,
                 ours=ours,
                 inspector=inspector,
+                said=said,
             )
             run_worker(place, supervisor_pid)
     except OSError as error:

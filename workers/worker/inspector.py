@@ -108,10 +108,10 @@ class FrameMemory(NamedTuple):
 
 
 class Inspector:
-    """Does jobs with one prepared flow."""
+    """Does jobs with one prepared `flow`."""
 
     def __init__(self, flow: Flow, form: FrameForm, limits: ImageLimits, context_bytes: int) -> None:
-        self._flow = flow
+        self.flow = flow
         self._decoder = Decoder(form, limits)
         self._context_bytes = context_bytes
 
@@ -134,7 +134,7 @@ class Inspector:
         image, bits, damage, notes = self._decoder.decode(job, memory.request)
         decoded = time.monotonic_ns()
         with _DISTRUST:
-            inspection = self._flow.run(
+            inspection = self.flow.run(
                 image,
                 data=job.data,
                 deadline_ns=memory.deadline_ns,

@@ -21,11 +21,14 @@ import orjson
 from workers.admission.pace import Pace
 from workers.containment import streams
 from workers.containment.black_box import Writing
+from workers.containment.leaving import leave_in_order
 from workers.containment.limits import Growth, data_bytes, limit_memory
 from workers.containment.surroundings import Surroundings
+from workers.containment.thread_watch import ThreadWatch
 from workers.containment.witness import WorkerWitness
 from workers.errors import FramemillError
 from workers.flow.project import modules_of
+from workers.machine import cores
 from workers.memory.arena import keep_from_children, map_part
 from workers.memory.control import ControlPage, WorkerRow
 from workers.memory.crash_table import CrashTable
@@ -39,6 +42,9 @@ from workers.worker.newest import Newest
 from workers.worker.runner import Runner
 
 if TYPE_CHECKING:
+    import mmap
+    from collections.abc import Callable
+
     from workers.containment.descriptors import Ours
     from workers.flow.project import Project
     from workers.memory.arena import ArenaFile
@@ -47,6 +53,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+WORKER_VARIABLE = "FRAMEMILL_WORKER"
+_FOR_THREADS = 0.5  # of the time for its end: `atexit` has the rest
 BOOT_FAILED = 3  # exit status of a worker that could not load the project
 
 
@@ -55,7 +63,8 @@ class Place:
     """What a worker is born with: its row in the counters, its pipes, and what it shall run.
 
     `output_fd` is what its streams write to, and becomes what `new_output_fd` is. `inspector` is None where the
-    project is still to be loaded. `box_fd` is its black box.
+    project is still to be loaded. `box_fd` is its black box. `said` is shared by all workers of the version: what
+    one has said once for all.
     """
 
     row: int
@@ -70,6 +79,7 @@ class Place:
     settings: PoolSettings
     ours: Ours
     inspector: Inspector | None
+    said: mmap.mmap
 
 
 def run_worker(place: Place, supervisor_pid: int) -> NoReturn:
@@ -96,6 +106,7 @@ def _start_clean(place: Place) -> None:
     streams.go_on_through(place.output_fd, place.new_output_fd)
     place.ours.belong_to_us()
     place.ours.add(place.report_fd, place.lifeline_fd, place.box_fd, shared=place.output_fd)
+    os.environ[WORKER_VARIABLE] = str(place.row)
     # Python seeds its own `random` in every fork
     if (numpy_random := sys.modules.get("numpy.random")) is not None:
         numpy_random.seed()
@@ -119,6 +130,7 @@ def _serve(place: Place) -> int:
     if inspector is None:
         _report(place.report_fd, {"error": failure})
         return BOOT_FAILED
+    inspector.flow.worker = place.row
     try:
         runner, row, growth = _boot(place, inspector, from_bytes)
     except FramemillError as error:
@@ -132,11 +144,22 @@ def _serve(place: Place) -> int:
     row[WorkerRow.BOOT_NS] = time.monotonic_ns() - begun
     _report(place.report_fd, {"boot_ns": row[WorkerRow.BOOT_NS]})
     os.close(place.report_fd)
-    if not told_to_go(place.lifeline_fd, beat):
-        return 0
+    if told_to_go(place.lifeline_fd, beat):
+        _work(place, runner, row, growth, beat)
+    if place.settings.finish_ms:
+        row[WorkerRow.ENDS_NS] = time.monotonic_ns()
+        leave_in_order(
+            inspector.flow.stop, place.project.folder / "code", place.settings.finish_ms / 1000 * _FOR_THREADS
+        )
+    return 0
+
+
+def _work(place: Place, runner: Runner, row: memoryview, growth: Growth, beat: Callable[[], None]) -> None:
+    """Do jobs until the lifeline closes."""
     surroundings = Surroundings()
     inbox = Inbox(place.channel.inbox_fd, place.lifeline_fd, beat)
     place.ours.add(inbox.fd, growth.fd)
+    threads = ThreadWatch(place.settings.workers, cores(), place.said)
     frames = 0
     while (descriptor := inbox.next()) is not None:
         runner.run(descriptor)
@@ -145,7 +168,8 @@ def _serve(place: Place) -> int:
         if not row[WorkerRow.GROWN] and (why := growth.why(frames)):
             _log.warning("worker %d asks to be replaced: %s", os.getpid(), why)
             row[WorkerRow.GROWN] = 1
-    return 0
+        if why := threads.why(frames):
+            _log.warning("worker %d: %s", os.getpid(), why)
 
 
 def _boot(place: Place, inspector: Inspector, from_bytes: int) -> tuple[Runner, memoryview, Growth]:
@@ -155,7 +179,7 @@ def _boot(place: Place, inspector: Inspector, from_bytes: int) -> tuple[Runner, 
     high = map_part(place.arena, geometry.requests_at, geometry.total_bytes, writable=False)
     control = ControlPage(low, geometry)
     row, pace = control.workers[place.row], Pace(control.words)
-    row[WorkerRow.GROWN] = row[WorkerRow.SHOWS] = row[WorkerRow.MODULE] = 0
+    row[WorkerRow.GROWN] = row[WorkerRow.SHOWS] = row[WorkerRow.MODULE] = row[WorkerRow.ENDS_NS] = 0
     row[WorkerRow.PID] = os.getpid()
     slots = headers(low, geometry)
     growth = Growth(place.settings, from_bytes)

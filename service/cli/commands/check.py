@@ -11,6 +11,7 @@ import click
 from service.cli.options import settings_options
 from service.server.preflight import mistakes_of
 from workers.modules.code.beside import notes_on
+from workers.modules.code.ineffective import ineffective_in
 
 _MISTAKES = 3
 
@@ -28,7 +29,7 @@ def check(project: Path, **options: Any) -> None:
     Whatever `framemill serve` would refuse to start with is found, with the same options and environment: keys,
     certificates and the address too. Where nothing else is wrong the project's code is imported, in a process of its
     own, as workers do; with --disable-code it never is. Files of code that read beside themselves are named, for what
-    they read changes only by a reload.
+    they read changes only by a reload, and so is what has no effect in a main: what it returns, for one.
 
     Exit status 0 where there is no mistake, 3 where there is one.
     """
@@ -36,6 +37,6 @@ def check(project: Path, **options: Any) -> None:
     if mistakes:
         click.echo("\n".join(mistakes), err=True)
         sys.exit(_MISTAKES)
-    for note in notes_on(project):
+    for note in (*ineffective_in(project), *notes_on(project)):
         click.echo(f"note: {note}")
     click.echo(f"{name}: no mistakes")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import click
 from service.cli.command_line import what_is_missing
 from service.cli.options import settings_options
 from workers.errors import FramemillError, ProjectInvalid, SettingsInvalid
+from workers.server_log import log_to
 from workers.standard_streams import never_wait
 
 _EXAMPLE = Path(__file__).resolve().parents[3] / "deploy" / "projects" / "board"
@@ -37,7 +37,7 @@ def serve(project: Path | None, **options: Any) -> None:
     All settings can stand in the project's [server] table, too, or as FRAMEMILL_<NAME> in the environment.
     """
     never_wait()
-    logging.basicConfig(format="framemill %(levelname)s: %(message)s", level=logging.INFO, stream=sys.stderr)
+    log_to()
     if project is None and not _EXAMPLE.is_dir():
         raise click.UsageError("name a PROJECT; the example project comes with the repository, not with the package")
     # imported here: the libraries that are warmed up for the workers take a while, and --help should not

@@ -51,8 +51,11 @@ class _Finder(ast.NodeVisitor):
             self.found.append((node.lineno, note))
             return
         if isinstance(node, ast.Call) and _called(node) in _OPEN and node.args and (name := _relative(node.args[0])):
-            note = f"opens {name} in the server's working folder, which may be any; the data folder is FRAMEMILL_DATA"
-            self.found.append((node.lineno, note))
+            note = (
+                f"reads {name} in the data folder, where workers are; what is part of the project is found from"
+                " Path(__file__)"
+            )
+            self.found += [(node.lineno, note)] if not _writes(node) else []
         super().visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
@@ -90,6 +93,13 @@ class _Finder(ast.NodeVisitor):
         if name == "dirname":
             return _above(path)
         return _joined(path, *node.args[1:]) if name in _KEEP | {"join"} else None
+
+
+def _writes(node: ast.Call) -> bool:
+    """Whether a file is opened to be written: that belongs into the data folder."""
+    given = [*node.args[1:2], *(keyword.value for keyword in node.keywords if keyword.arg == "mode")]
+    modes = [mode.value for mode in given if isinstance(mode, ast.Constant) and isinstance(mode.value, str)]
+    return _called(node) == "open" and any(set(mode) & set("wax+") for mode in modes)
 
 
 def _called(node: ast.Call) -> str:

@@ -11,7 +11,9 @@ from workers.modules.code.signature import check_main, imported_names, parse
 from workers.modules.project_files import find_file
 
 # `import random` must not find a file of the project, neither in its code nor in a library's
-_TAKEN_NAMES = sys.stdlib_module_names | {"cv2", "numpy", "service", "workers"}
+_OURS = {"service": "the server's own package", "workers": "the server's own package"}
+_LIBRARIES = {"cv2": "the server's library", "numpy": "the server's library"}
+_TAKEN_NAMES = {**dict.fromkeys(sys.stdlib_module_names, "Python's module"), **_OURS, **_LIBRARIES}
 
 
 class Sources:
@@ -63,7 +65,7 @@ class Sources:
         for path in sorted(names):
             if path.stem in _TAKEN_NAMES:
                 file = path.relative_to(self._project)
-                yield f"{file}: hides Python's module {path.stem} from all who import that; rename it"
+                yield f"{file}: hides {_TAKEN_NAMES[path.stem]} {path.stem} from all who import that; rename it"
 
 
 def _parsed(path: Path) -> ast.Module:

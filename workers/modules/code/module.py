@@ -7,9 +7,9 @@
     readonly = true
 
 `main(context)`, `main(context, module_item)`, `main(context, form)` and `main(context, module_item, form)` change
-the context in place; what they return does not count. `main(img)`, or any other name but `context`, gets the image
-and may change it in place or return another. `module_item` is `{"id", "name", "type": "CODE", "form"}`, `form` the
-values of the project file; both are new for every frame.
+the context in place; what they return does not count, and the answer's notes say so. `main(img)`, or any other name but
+`context`, gets the image and may change it in place or return another. `module_item` is `{"id", "name", "type": "CODE",
+"form"}`, `form` the values of the project file; both are new for every frame.
 
 `context["image"]` is the frame's own copy, which code may write to. With `readonly = true` it cannot be written to and
 nothing is copied; code must not keep it, for its memory becomes the next frame.
@@ -31,6 +31,7 @@ from workers.context.run import Context, Run
 from workers.errors import ProjectInvalid
 from workers.modules.base import bring_to_frame, what_is_there
 from workers.modules.code.user_code import UserCode, UserCodeError
+from workers.text import shown
 
 if TYPE_CHECKING:
     from workers.modules.base import ModuleSurroundings
@@ -79,6 +80,10 @@ class CodeModule:
         bring_to_frame(context, run, known)
         return self._placed(context, run) and worked
 
+    def stop(self) -> None:
+        """Call the `stop` of the file, once, where it has one."""
+        self.code.stop(self.options.file)
+
     @staticmethod
     def _placed(context: Context, run: Run) -> bool:
         """Take what code says of how the image that it left lies on the one before."""
@@ -100,6 +105,10 @@ class CodeModule:
             return False
         if self.how.takes_image and returned is not None:
             context["image"] = returned
+        elif returned is not None and returned is not context:
+            run.remark(f"what main returned, {shown(returned)}, does not count: it changes the context in place")
+        if self.how.misnamed:
+            run.remark(f"main({self.how.first}) is given the image, for its parameter is not called context")
         return True
 
     def _extras(self) -> dict[str, Any]:

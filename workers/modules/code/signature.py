@@ -8,6 +8,7 @@ is of the old kind: it is given the image, and what it returns is the new one, u
 from __future__ import annotations
 
 import ast
+import difflib
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,14 +17,25 @@ from pathlib import Path
 
 FORMS = "main(context), main(context, module_item), main(context, form), main(context, module_item, form) or main(img)"
 _EXTRAS = ("module_item", "form")
+_SHORT = frozenset({"c", "cntx", "con", "cont", "ctx", "ctxt", "cx", "cxt"})
+_ALIKE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """How to call a `main`: with the image or the context, and with which of `module_item` and `form` by keyword."""
+    """How to call a `main`: with the image or the context, and with which of `module_item` and `form` by keyword.
+
+    `first` is the name of its first parameter.
+    """
 
     takes_image: bool
     keywords: frozenset[str]
+    first: str = "context"
+
+    @property
+    def misnamed(self) -> bool:
+        """Whether it is given the image, and seems to want the context."""
+        return self.takes_image and means_context(self.first)
 
 
 def plan_call(parameters: Sequence[Parameter]) -> Call:
@@ -39,7 +51,14 @@ def plan_call(parameters: Sequence[Parameter]) -> Call:
     if unknown or misnamed or any(item.kind is Parameter.POSITIONAL_ONLY for item in others):
         msg = f"main({', '.join(item.name for item in named)}) is not known; expected {FORMS}"
         raise ValueError(msg)
-    return Call(first.name != "context", extras)
+    return Call(first.name != "context", extras, first.name)
+
+
+def means_context(name: str) -> bool:
+    """Whether whoever calls a parameter so seems to want the context: `ctx`, `cont`, `Context`, `frame_context`."""
+    bare = name.lower().strip("_")
+    alike = difflib.SequenceMatcher(None, bare, "context").ratio() > _ALIKE
+    return bare in _SHORT or "context" in bare or (alike and bare != "content")
 
 
 def parse(path: Path) -> ast.Module:

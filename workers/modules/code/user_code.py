@@ -43,6 +43,7 @@ class UserCode:
         self._project = project
         self._folder = project / "code"
         self._modules: dict[str, ModuleType] = {}
+        self._loaded: dict[str, ModuleType] = {}
 
     def load(self, file: str) -> tuple[Callable[..., Any], Call]:
         """Import `file` (relative to the project) and return its `main` with the way to call it.
@@ -53,7 +54,7 @@ class UserCode:
         name = ".".join((self._project / file).relative_to(self._folder).with_suffix("").parts)
         with self._turn:
             self._put_in_place()
-            module = self._imported(name, file)
+            module = self._loaded[file] = self._imported(name, file)
         main = getattr(module, "main", None)
         if not callable(main):
             msg = f"{file} has no function main"
@@ -86,20 +87,35 @@ class UserCode:
         return module
 
     def call(self, run: Run, main: Callable[..., Any], subject: object, extras: dict[str, Any]) -> Any:
-        """Call `main` with its modules in place; what it prints goes to `run`. It may raise anything."""
+        """Call `main` with its modules in place; what it prints goes to `run`, but for what threads of its own print.
+
+        It may raise anything.
+        """
         with self._turn:
             self._put_in_place()
             stdout, stderr = sys.stdout, sys.stderr
             process, depth = os.getpid(), sys.getrecursionlimit()
-            sys.stdout, sys.stderr = run.printed
+            printed = run.printed
+            sys.stdout, sys.stderr = printed.stdout.lent(stdout), printed.stderr.lent(stderr)
             try:
                 return main(subject, **extras)
             finally:
                 sys.stdout, sys.stderr = stdout, stderr
+                printed.stdout.taken_back()
+                printed.stderr.taken_back()
                 if os.getpid() != process:
                     _leave(sys.exc_info()[1])
                 if sys.getrecursionlimit() != depth:
                     sys.setrecursionlimit(depth)
+
+    def stop(self, file: str) -> None:
+        """Call the `stop()` of a file that was loaded, unless that was done; one that takes arguments is another's."""
+        module = self._loaded.pop(file, None)
+        stop = getattr(module, "stop", None)
+        if callable(stop) and _takes_nothing(stop):
+            with self._turn:
+                self._put_in_place()
+                stop()
 
     def _put_in_place(self) -> None:
         other = UserCode._in_place
@@ -161,6 +177,14 @@ class UserCode:
 
 
 _NEVER_RUN = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+
+
+def _takes_nothing(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _text(error: BaseException) -> str:
