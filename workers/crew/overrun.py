@@ -49,7 +49,8 @@ class Overrun:
             elif not member.killed_for_time:
                 # from here on its death is ours: the signal ends it where user code has set it back to do so
                 member.killed_for_time, member.late_ns = True, now_ns
-                _log.warning("worker %d is killed: its frame ran longer than %d ms (run_ms)", member.pid, self._run_ms)
+                why = late[member.pid] or f"its frame ran longer than {self._run_ms} ms (run_ms)"
+                _log.warning("worker %d is killed: %s", member.pid, why)
                 os.kill(member.pid, STACK_SIGNAL)
             elif member.late_ns and now_ns - member.late_ns >= _WRITES_NS:
                 member.late_ns = 0

@@ -33,15 +33,22 @@ def runs_a_frame(headers: Iterable[Header], pid: int) -> bool:
 
 
 def has_run(header: Header, now_ns: int, run_ns: int) -> bool:
-    """Whether the frame has run for as long as it may; a start in the time to come is a worker's rubbish."""
+    """Whether the frame, or a module with a limit of its own, has run for as long as it may.
+
+    A start in the time to come is a worker's rubbish.
+    """
     began_ns = header.words[Word.STARTED_NS]
-    return not began_ns - _SECOND_NS <= now_ns < began_ns + run_ns
+    limit_ns = header.words[Word.LIMIT_NS]
+    return not began_ns - _SECOND_NS <= now_ns < began_ns + run_ns or 0 < limit_ns <= now_ns
 
 
-def overdue_owners(headers: Iterable[Header], now_ns: int, run_ns: int) -> set[int]:
-    """Process ids of the workers whose frame has run for `run_ns`. How long it has waited does not matter."""
+def overdue_owners(headers: Iterable[Header], now_ns: int, run_ns: int) -> dict[int, str]:
+    """Process ids of the workers whose frame has run for too long, each with what of it did, in words.
+
+    That is nothing where the whole frame has run for `run_ns`. How long it has waited does not matter.
+    """
     return {
-        header.words[Word.OWNER_PID]
+        header.words[Word.OWNER_PID]: header.limited
         for header in headers
         if header.state is State.RUNNING and has_run(header, now_ns, run_ns)
     }

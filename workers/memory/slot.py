@@ -31,6 +31,9 @@ Header (16 KiB; words are unsigned 64-bit, native order, each written by one sid
          26  seal                       worker; checksum of words 11 to 25, and of the generation they are for
          27  client                     front; who asks, as a number, for a fair share
          28  watched                    worker, 1 once it draws this kept frame again; front, 0 (newest.py)
+         29  came_ns                    front; when the request came, CLOCK_REALTIME
+         30  limit_ns                   worker; when a module with a limit must have ended, CLOCK_MONOTONIC; 0 for none
+    byte 256 which module that is, in words, UTF-8, padded with 0                   worker
     byte 512 job, packed (see job.py)
 
 The slot table is the truth. The job queue and the eventfds are hints, and may be lost or stale: whoever is woken
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
 
 MAGIC = int.from_bytes(b"FMSLOT\x00\x01", "little")
 JOB_AT = 512
+LIMITED_AT = 256
 MAX_JOB_BYTES = HEADER_BYTES - JOB_AT
 
 
@@ -131,6 +135,8 @@ class Word:
     SEAL = 26
     CLIENT = 27
     WATCHED = 28
+    CAME_NS = 29
+    LIMIT_NS = 30
 
 
 _ANSWER = struct.Struct(f"{Word.SEAL - Word.STARTED_NS}Q")
@@ -139,12 +145,13 @@ _ANSWER = struct.Struct(f"{Word.SEAL - Word.STARTED_NS}Q")
 class Header:
     """The header of one slot, as seen by this process."""
 
-    __slots__ = ("_answer", "_job", "index", "words")
+    __slots__ = ("_answer", "_job", "_limited", "index", "words")
 
     def __init__(self, index: int, page: memoryview) -> None:
         self.index = index
         self.words = page[:JOB_AT].cast("Q")
         self._answer = page[8 * Word.STARTED_NS : 8 * Word.SEAL]
+        self._limited = page[LIMITED_AT:JOB_AT]
         self._job = page[JOB_AT:]
 
     def format(self) -> None:
@@ -171,6 +178,20 @@ class Header:
         """Return the words of the answer, from STARTED_NS on; None where no worker wrote them for `generation`."""
         packed = bytes(self._answer)
         return _ANSWER.unpack(packed) if self.words[Word.SEAL] == _seal(packed, generation) else None
+
+    def limit(self, until_ns: int, words: str) -> None:
+        """Say until when what runs must have ended (CLOCK_MONOTONIC, 0 for no limit), and in `words` what it is."""
+        if until_ns:
+            packed = words.encode("utf-8", "replace")[: len(self._limited)]
+            self._limited[:] = packed.ljust(len(self._limited), b"\0")
+        self.words[Word.LIMIT_NS] = until_ns
+
+    @property
+    def limited(self) -> str:
+        """What has a limit of its own, in words; nothing where none has."""
+        if not self.words[Word.LIMIT_NS]:
+            return ""
+        return bytes(self._limited).rstrip(b"\0").decode("utf-8", "replace")
 
     def move(self, to: State) -> None:
         """Change the state; raises IllegalMove where the table does not allow it."""

@@ -116,6 +116,24 @@ def what_is_there(context: Context) -> dict[int, object]:
     return {id(each): each for found in lists if isinstance(found, list | tuple) for each in found}
 
 
+def begin_anew(context: Context, image: NDArray[np.uint8], before: NDArray[np.uint8], run: Run) -> None:
+    """See to what has been found where code puts an image of another size there and does not say how it lies.
+
+    What was found before is of the frame, and is shown on that; what is found from now on is of the new image.
+    """
+    if image.ndim < 2 or image.shape[:2] == before.shape[:2]:
+        return
+    run.earlier, run.placement = what_is_there(context), None
+    run.base, run.frame_px = image, (image.shape[0], image.shape[1])
+    if run.earlier:
+        (height, width), (was_high, was_wide) = image.shape[:2], before.shape[:2]
+        run.remark(
+            f": {run.image_from} put an image of {width} x {height} px in the place of one of {was_wide} x {was_high}"
+            " and did not say how it lies on that (context['placement']): pictures show the frame, with what was found"
+            " before"
+        )
+
+
 def _moved_rectangle(rectangle: Any, run: Run) -> Any:
     assert run.placement is not None
     return rectangle_in_frame(rectangle, run.placement) if isinstance(rectangle, dict) else rectangle

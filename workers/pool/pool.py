@@ -157,6 +157,7 @@ class Pool:
         words[Word.CANCELLED] = 0
         words[Word.DEADLINE_NS] = deadline_ns
         words[Word.ACCEPTED_NS] = time.monotonic_ns()
+        words[Word.CAME_NS] = time.time_ns()
         words[Word.CLIENT] = hash(client) & CLIENT_BITS
         return Lease(header, self._areas[index], self._dispatch, self._release, self._doubt, self.entry.retry_after_s)
 

@@ -79,6 +79,8 @@ def read_reply(header: Header, area: memoryview, generation: int) -> Reply:
         ImpossibleAnswer: what the worker wrote is none.
     """
     sentence = _SENTENCES.get(header.words[Word.OUTCOME])
+    if sentence is _SENTENCES[Outcome.OVERRUN] and (limited := header.limited):
+        raise DeadlineExceeded(f"{limited}; the process that ran it was ended")
     if sentence is not None:
         raise type(sentence)(sentence.message)
     answer = header.answer(generation)

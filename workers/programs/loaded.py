@@ -5,9 +5,11 @@ from __future__ import annotations
 import mmap
 import os
 import time
+import weakref
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
+from workers.memory.global_data import GlobalData, create_global_data
 from workers.pool.job import Job, ResponseType, Task
 from workers.settings import MIB
 from workers.worker.inspector import Answer, FrameMemory, Inspector, KeptFrame
@@ -26,13 +28,13 @@ class Answered(NamedTuple):
 
 
 class LoadedProject:
-    """A project whose flow is prepared here.
+    """A project whose flow is prepared here; `shared_fd` is the memory of globalData where others have it, too.
 
     Raises:
         ProjectInvalid: it has mistakes, or its code cannot be imported.
     """
 
-    def __init__(self, project: Project, settings: PoolSettings) -> None:
+    def __init__(self, project: Project, settings: PoolSettings, shared_fd: int | None = None) -> None:
         os.environ["FRAMEMILL_DATA"] = str(project.data)
         self._inspector = Inspector.prepare(project, settings)
         self._run_ns = settings.run_ms * 1_000_000
@@ -40,6 +42,10 @@ class LoadedProject:
         self._reply = memoryview(mmap.mmap(-1, settings.max_reply_mib * MIB))
         self._drawn = memoryview(mmap.mmap(-1, settings.max_reply_mib * MIB))
         self._last: KeptFrame | None = None
+        if shared_fd is None:  # then nobody else has it
+            shared_fd = create_global_data(settings.global_data_kib)
+            weakref.finalize(self, os.close, shared_fd)
+        self._shared = GlobalData(shared_fd)
 
     def inspect(self, job: Job, frame: bytes) -> Answered:
         """Inspect a frame; raises FramemillError where a client would have had an error instead of a context."""
@@ -65,6 +71,7 @@ class LoadedProject:
             accepted_ns=now_ns,
             deadline_ns=now_ns + self._run_ns,
             newest=lambda: nullcontext(last),
+            shared=self._shared,
         )
 
 

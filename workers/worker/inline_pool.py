@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from workers.admission.pace import Pace
 from workers.memory.arena import create_arena, map_part
 from workers.memory.control import Control, ControlPage, WorkerRow
+from workers.memory.global_data import GlobalData, create_global_data
 from workers.memory.layout import Geometry
 from workers.memory.slot import Word, headers
 from workers.memory.slot_memory import SlotMemory
@@ -37,7 +38,7 @@ class InlinePool(Pool):
 
     def __init__(self, project: Project, settings: PoolSettings) -> None:
         geometry = Geometry.of(settings)
-        arena = create_arena(geometry)
+        arena = create_arena(geometry, create_global_data(settings.global_data_kib))
         low = map_part(arena, 0, geometry.requests_at, writable=True)
         high = map_part(arena, geometry.requests_at, geometry.total_bytes, writable=False)
         control = ControlPage(low, geometry)
@@ -51,9 +52,10 @@ class InlinePool(Pool):
         memory = SlotMemory(slots, low, high, arena)
         newest = Newest(memory, control, control.workers[0])
         channel = Channel.create(geometry.slots)
-        self._fds = (arena.fd, channel.submit_fd, channel.inbox_fd, *channel.done_fds)
+        self._fds = (arena.fd, arena.global_fd, channel.submit_fd, channel.inbox_fd, *channel.done_fds)
         row, pace = control.workers[0], Pace(control.words)
-        self._runner = Runner(inspector, newest, arena.fd, channel.done_fds, row, pace, settings.run_ms)
+        shared, run_ms = GlobalData(arena.global_fd), settings.run_ms
+        self._runner = Runner(inspector, newest, arena.fd, channel.done_fds, row, pace, run_ms, shared)
         self._turn = threading.Lock()
         super().__init__(arena, 0, self._run_here)
 

@@ -19,6 +19,7 @@ from workers.worker.inspector import Answer, FrameMemory
 
 if TYPE_CHECKING:
     from workers.admission.pace import Pace
+    from workers.memory.global_data import GlobalData
     from workers.memory.slot import Header
     from workers.pool.channel import Descriptor
     from workers.worker.inspector import Inspector
@@ -43,6 +44,7 @@ class Runner:
         row: memoryview,
         pace: Pace,
         run_ms: int,
+        global_data: GlobalData | None = None,
     ) -> None:
         self._pace = pace
         self._noted_ns = 0
@@ -53,6 +55,7 @@ class Runner:
         self._fd = fd
         self._done_fds = done_fds
         self._row = row
+        self._global_data = global_data
 
     def run(self, descriptor: Descriptor) -> None:
         """Do the job that `descriptor` names, unless it is stale or somebody else has it."""
@@ -122,6 +125,10 @@ class Runner:
                 self._until_ns(header, started_ns),
                 self._newest.held,
                 lambda: words[Word.CANCELLED] != generation,
+                words[Word.CAME_NS],
+                header.index,
+                header.limit,
+                self._global_data,
             )
             return Outcome.ANSWERED, self._inspector.answer(Job.unpack(header.job), frame)
         except FramemillError as error:

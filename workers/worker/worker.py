@@ -25,6 +25,7 @@ from workers.containment.surroundings import Surroundings
 from workers.errors import FramemillError
 from workers.memory.arena import keep_from_children, map_part
 from workers.memory.control import ControlPage, WorkerRow
+from workers.memory.global_data import GlobalData
 from workers.memory.slot import headers
 from workers.memory.slot_memory import SlotMemory
 from workers.pool.channel import Inbox, told_to_go
@@ -156,7 +157,8 @@ def _boot(place: Place, inspector: Inspector, from_bytes: int) -> tuple[Runner, 
     limit_memory(place.settings.worker_memory_mib, from_bytes)
     memory = SlotMemory(slots, low, high, place.arena)
     newest = Newest(memory, control, row)
-    runner = Runner(inspector, newest, place.arena.fd, place.channel.done_fds, row, pace, place.settings.run_ms)
+    shared, run_ms = GlobalData(place.arena.global_fd), place.settings.run_ms
+    runner = Runner(inspector, newest, place.arena.fd, place.channel.done_fds, row, pace, run_ms, shared)
     return runner, row, growth
 
 
