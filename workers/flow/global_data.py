@@ -67,10 +67,15 @@ def leave(context: Context, before: bytes, shared: GlobalData, note: Callable[[s
     was = orjson.loads(before)
     changed: dict[str, bytes] = {}
     gone = was.keys() - {_name(key) for key in after}
+    unfit = []
     for key, value in after.items():
         text = _kept(name := _name(key), value, note)
-        if text is not None and (name not in was or text != _text(was[name])):
+        if text is None:
+            unfit.append(key)
+        elif name not in was or text != _text(was[name]):
             changed[name] = text
+    if unfit:  # told already; the answer goes out without
+        context[NAME] = {key: value for key, value in after.items() if key not in unfit}
     if not changed and not gone:
         return
     try:
@@ -97,10 +102,10 @@ def _kept(name: str, value: Any, note: Callable[[str], None]) -> bytes | None:
         text = _text(value)
         _text(name)
     except (TypeError, RecursionError):
-        note(f"{where} is {shown(value)}, or has in it what JSON cannot hold: it is not kept for the next frame")
+        note(f"{where} ({shown(value)}) is or has in it what JSON cannot hold: it is not kept for later frames")
         return None
     if b"null" in text and (found := not_a_number(value, where)):
-        note(f"{found}, which JSON cannot hold: it is not kept for the next frame")
+        note(f"{found}, which JSON cannot hold: it is not kept for later frames")
         return None
     return text
 

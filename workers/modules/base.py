@@ -116,14 +116,14 @@ def what_is_there(context: Context) -> dict[int, object]:
     return {id(each): each for found in lists if isinstance(found, list | tuple) for each in found}
 
 
-def begin_anew(context: Context, image: NDArray[np.uint8], before: NDArray[np.uint8], run: Run) -> None:
+def begin_anew(image: NDArray[np.uint8], before: NDArray[np.uint8], run: Run, known: dict[int, object]) -> None:
     """See to what has been found where code puts an image of another size there and does not say how it lies.
 
-    What was found before is of the frame, and is shown on that; what is found from now on is of the new image.
+    What was `known` before that is of the frame, and is shown on that; the rest, and all to come, is of the new image.
     """
     if image.ndim < 2 or image.shape[:2] == before.shape[:2]:
         return
-    run.earlier, run.placement = what_is_there(context), None
+    run.earlier, run.placement = {**(run.earlier or {}), **known}, None
     run.base, run.frame_px = image, (image.shape[0], image.shape[1])
     if run.earlier:
         (height, width), (was_high, was_wide) = image.shape[:2], before.shape[:2]

@@ -87,7 +87,7 @@ class CodeModule:
             source = self.item["id"], self.item["type"]
             context["detectedRectangles"] = complete_rectangles(rectangles, *source, run.note)
         bring_to_frame(context, run, known)
-        return self._placed(context, lent, run) and worked
+        return self._placed(context, lent, run, known) and worked
 
     @staticmethod
     def _tell_what_is_left(context: Context, run: Run) -> None:
@@ -95,12 +95,13 @@ class CodeModule:
         if type(frame) is dict and "remainingMs" in frame:
             frame["remainingMs"] = (run.deadline_ns - time.monotonic_ns()) / 1e6
 
-    def _placed(self, context: Context, before: object, run: Run) -> bool:
+    @staticmethod
+    def _placed(context: Context, before: object, run: Run, known: dict[int, object]) -> bool:
         """Take what code says of how the image that it left lies on the one before; see to it where it says nothing."""
         if "placement" not in context:
             image = context.get("image")
             if image is not before and isinstance(image, np.ndarray) and isinstance(before, np.ndarray):
-                begin_anew(context, image, before, run)
+                begin_anew(image, before, run, known)
             return True
         try:
             run.placement = composed(run.placement, usable_matrix(context.pop("placement")))
