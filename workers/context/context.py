@@ -162,7 +162,7 @@ def complete(context: Context, run: Run, height: int, width: int, version: str =
         whole["notes"] = [*run.notes]
     if len(context) > len(whole) or not context.keys() <= whole.keys():
         for key, value in context.items():
-            if key not in whole and key not in _HIDDEN and (value is not run.about or value is None):
+            if key not in whole and key not in _HIDDEN and not (key == FRAME and value is run.about):
                 whole[key] = value
     return whole
 

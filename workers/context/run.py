@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.context.printed import Printed
 from workers.errors import DeadlineExceeded, FrameCancelled
@@ -23,7 +23,16 @@ MAX_NOTES = 50
 MAX_ERRORS = 100  # a broken list of ten thousand rectangles is one mistake, not ten thousand
 
 Context = dict[str, Any]
-_Place = tuple["str | None", "NDArray[np.float64] | None", tuple[int, int], "NDArray[np.uint8] | None", Any]
+
+
+class _Place(NamedTuple):
+    """What a Run knows of the image at hand."""
+
+    image_from: str | None
+    placement: NDArray[np.float64] | None
+    frame_px: tuple[int, int]
+    base: NDArray[np.uint8] | None
+    earlier: dict[int, object] | None
 
 
 @dataclass(slots=True)
@@ -34,6 +43,7 @@ class Run:
     says how the image lies in the frame that came in (placement.py), None where nobody has said;
     `frame_px` is that frame's height and width. Once code has put an image of another size there and said nothing,
     `base` is that image, and what is found from then on is of it; `earlier` is what was found before (by its ids).
+    `unplaced` says that heat of a branch may be of an image whose place nobody knows.
     `wrote` are keys that code has set in a branch, each with its file; None outside of branches.
     `damaged` says that the frame's file was, and the setting `lenient` let it in; `notes` say what was odd about it and
     changed no pixel. `wanted` tells whether anybody waits. `about` is what code finds under `frame`. `timings` are what
@@ -52,6 +62,7 @@ class Run:
     frame_px: tuple[int, int] = (0, 0)
     base: NDArray[np.uint8] | None = None
     earlier: dict[int, object] | None = None
+    unplaced: bool = False
     wrote: dict[str, str] | None = None
     damaged: bool = False
     notes: Sequence[str] = ()
@@ -69,7 +80,7 @@ class Run:
     @property
     def place(self) -> _Place:
         """What is known of the image at hand: who left it there, and where it lies."""
-        return self.image_from, self.placement, self.frame_px, self.base, self.earlier
+        return _Place(self.image_from, self.placement, self.frame_px, self.base, self.earlier)
 
     @place.setter
     def place(self, place: _Place) -> None:

@@ -119,7 +119,7 @@ class Flow:
         final = _shown(context, frame, run)
         height, width = final.shape[:2]
         heatmaps = context.get("heatmaps", [])
-        if run.earlier:
+        if run.earlier or run.unplaced:
             heatmaps = _of_shown(heatmaps, (height, width), run)
         heat = combined_heat(heatmaps, (height, width), run.note)
         whole = complete(context, run, height, width, self._version)

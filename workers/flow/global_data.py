@@ -64,7 +64,21 @@ def leave(context: Context, before: bytes, shared: GlobalData, note: Callable[[s
             return
     except (TypeError, RecursionError):  # orjson's error is a TypeError
         pass
-    was = orjson.loads(before)
+    changed, gone = _differences(context, after, orjson.loads(before), note)
+    if not changed and not gone:
+        return
+    try:
+        shared.change(lambda present: _merged(present, changed, gone, shared.room_bytes))
+    except _TooLarge as error:
+        note(str(error))
+    except GlobalDataBusy:
+        note(f"context['{NAME}'] could not be kept: another process has held it for too long")
+
+
+def _differences(
+    context: Context, after: dict[Any, Any], was: dict[str, Any], note: Callable[[str], None]
+) -> tuple[dict[str, bytes], set[str]]:
+    """Return what is new in `after`, as JSON by key, and which keys are gone; what cannot be kept is taken out."""
     changed: dict[str, bytes] = {}
     gone = was.keys() - {_name(key) for key in after}
     unfit = []
@@ -76,14 +90,7 @@ def leave(context: Context, before: bytes, shared: GlobalData, note: Callable[[s
             changed[name] = text
     if unfit:  # told already; the answer goes out without
         context[NAME] = {key: value for key, value in after.items() if key not in unfit}
-    if not changed and not gone:
-        return
-    try:
-        shared.change(lambda present: _merged(present, changed, gone, shared.room_bytes))
-    except _TooLarge as error:
-        note(str(error))
-    except GlobalDataBusy:
-        note(f"context['{NAME}'] could not be kept: another process has held it for too long")
+    return changed, gone
 
 
 def _name(key: object) -> str:

@@ -9,7 +9,6 @@ from workers.context.run import Context, Run
 from workers.context.values import same
 from workers.text import shown
 
-_MISSING: Any = object()
 # what the join keeps of branches, and what is the server's own
 _KEPT = frozenset(
     {"image", "heatmaps", "detectedRectangles", "lines", "surfaceClasses", "errors", "result", "angle", "score"}
@@ -19,19 +18,19 @@ _KEPT = frozenset(
 _TABLES = ("items", "operatorInput")  # in these it is a key of theirs that is lost
 
 
-def tell_dropped(before: Context, end: Context, given: Context, number: int, run: Run) -> None:
-    """Note each key that branch `number` has set or changed and that ends with it.
+def tell_dropped(before: Context, end: Context, number: int, run: Run) -> None:
+    """Note each key that branch `number` has set or changed, and that ends with it.
 
-    `before` is the context around the branch, `given` the copy of it that the branch began with, `end` what it left.
+    `before` is the context around the branch, `end` what it left of its own.
     """
-    for key, name in _changed(before, end, given):
+    for key, name in _changed(before, end):
         file = (run.wrote or {}).get(key)
         run.remark(f", branch {number}: the key {name}{f' set by {file}' if file else ''} was dropped")
 
 
-def _changed(before: Context, end: Context, given: Context) -> Iterator[tuple[str, str]]:
+def _changed(before: Context, end: Context) -> Iterator[tuple[str, str]]:
     for key, value in end.items():
-        if key in _KEPT or _is_as_it_was(key, value, before, given):
+        if key in _KEPT or _is_same(key, end, before):
             continue
         was = before.get(key)
         if key in _TABLES and isinstance(value, dict) and isinstance(was, dict):
@@ -40,15 +39,8 @@ def _changed(before: Context, end: Context, given: Context) -> Iterator[tuple[st
             yield key, shown(key)
 
 
-def _is_as_it_was(key: str, value: object, before: Context, given: Context) -> bool:
-    if key not in before:
-        return False
-    # most keys are texts and numbers that nobody has touched
-    return value is before[key] or (value is given.get(key, _MISSING) and _is_same(key, {key: value}, before))
-
-
 def _is_same(key: object, one: Mapping[Any, Any], other: Mapping[Any, Any]) -> bool:
     try:
         return key in other and same(one[key], other[key])
-    except RecursionError:  # it holds itself
+    except RecursionError:  # it holds itself, so it cannot go out anyway
         return True

@@ -64,11 +64,12 @@ def _run_branches(stages: Sequence[Sequence[Stage]], context: Context, run: Run)
             return False
         run.wrote = {}
         worked = run_stages(own_stages, branch.context, run) and worked
-        tell_dropped(context, branch.context, branch.given, number, run)
+        tell_dropped(context, branch.context, number, run)
         run.wrote = wrote_around
         branch.tidy(run)
         if not branches:
             by_first = run.place
+        run.unplaced |= run.base is not before.base
         run.place = before
         branches.append(branch)
     run.place = by_first
@@ -82,13 +83,9 @@ def _run_branches(stages: Sequence[Sequence[Stage]], context: Context, run: Run)
 
 @dataclass(slots=True)
 class _Branch:
-    """A branch's own context. `origins` says of what each of its copies is one: (copy, original) by the copy's id.
-
-    `given` is what the branch began with, key by key.
-    """
+    """A branch's own context. `origins` says of what each of its copies is one: (copy, original) by the copy's id."""
 
     context: Context
-    given: Context
     origins: dict[int, tuple[Any, Any]] = field(default_factory=dict)
 
     @classmethod
@@ -99,7 +96,7 @@ class _Branch:
         own["image"] = _locked(context.get("image"))
         heatmaps = context.get("heatmaps")
         own["heatmaps"] = [_locked(heat) for heat in heatmaps] if isinstance(heatmaps, list) else heatmaps
-        branch = cls(own, {**own})
+        branch = cls(own)
         branch.origins[id(own["image"])] = (own["image"], context.get("image"))
         for key in _LISTS:
             given = context.get(key)
