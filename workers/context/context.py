@@ -14,6 +14,7 @@ import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -61,11 +62,16 @@ class Origin(NamedTuple):
     def about(self, deadline_ns: int) -> dict[str, Any]:
         """Return what code finds of it; its id stays the same where the frame is run again after a worker's death."""
         return {
-            "id": f"{self.came_ns:016x}{self.slot:02x}",
+            "id": "%016x%02x" % (self.came_ns, self.slot),  # noqa: UP031 - twice as fast
             "camera": self.camera,
-            "time": datetime.fromtimestamp(self.came_ns / 1e9, UTC).isoformat(timespec="microseconds"),
+            "time": f"{_second(self.came_ns // 1_000_000_000)}.{self.came_ns // 1000 % 1_000_000:06}+00:00",
             "remainingMs": (deadline_ns - time.monotonic_ns()) / 1e6,
         }
+
+
+@lru_cache(4)  # frames of one second share it, and it takes as long as all of the rest
+def _second(since_1970: int) -> str:
+    return datetime.fromtimestamp(since_1970, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def new_context(image: NDArray[np.uint8], data: str, data_folder: str = "", version: str = "") -> Context:

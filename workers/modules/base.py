@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _Made = TypeVar("_Made")
+_LISTS = (list, tuple)  # a union, made each time, takes as long as all of the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,11 @@ def bring_to_frame(context: Context, run: Run, known: Mapping[int, object]) -> N
 
 def what_is_there(context: Context) -> dict[int, object]:
     """Rectangles and heatmaps that are of the frame already, by their ids; kept, so that no other gets one of these."""
-    lists = (context.get("detectedRectangles"), context.get("heatmaps"))
-    return {id(each): each for found in lists if isinstance(found, list | tuple) for each in found}
+    known: dict[int, object] = {}
+    for found in (context.get("detectedRectangles"), context.get("heatmaps")):
+        if isinstance(found, _LISTS) and found:
+            known.update((id(each), each) for each in found)
+    return known
 
 
 def begin_anew(image: NDArray[np.uint8], before: NDArray[np.uint8], run: Run, known: dict[int, object]) -> None:
