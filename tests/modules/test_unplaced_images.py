@@ -84,7 +84,8 @@ def test_where_it_says_nothing_a_good_part_stays_good_and_what_was_found_before_
         (note,) = context["notes"]
         assert note == (
             f"module 2 ({name}): code/{name}.py put an image of {size} px in the place of one of 80 x 60 and did not"
-            " say how it lies on that (context['placement']): pictures show the frame, with what was found before"
+            " say how it lies on that (context['placement']): pictures show the frame, with what was found before;"
+            " rectangles found from then on are in pixels of the new image"
         )
 
 

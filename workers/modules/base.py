@@ -134,7 +134,7 @@ def begin_anew(image: NDArray[np.uint8], before: NDArray[np.uint8], run: Run, kn
         run.remark(
             f": {run.image_from} put an image of {width} x {height} px in the place of one of {was_wide} x {was_high}"
             " and did not say how it lies on that (context['placement']): pictures show the frame, with what was found"
-            " before"
+            " before; rectangles found from then on are in pixels of the new image"
         )
 
 
