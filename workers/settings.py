@@ -59,6 +59,9 @@ class PoolSettings(BaseModel):
     max_context_kib: Annotated[int, Field(ge=16, le=1 << 20, description="the largest context as JSON, in KiB")] = (
         1024  # far more than any verdict needs; an image in a custom key is a mistake
     )
+    global_data_kib: Annotated[int, Field(ge=1, le=1 << 20, description="room for globalData as JSON, in KiB")] = (
+        64  # counters and the last parts, not pictures: each frame of a flow that uses it reads all of it
+    )
     deadline_ms: Annotated[int, Field(ge=10, le=600_000, description="time from a request to its answer")] = (
         10_000  # the vendor's SDK gives up after 20 s; a line has given up long before
     )

@@ -43,7 +43,9 @@ class Wish:
         known = self.jobs.get((received.length, task))
         if known is None:
             described = self.source.describe(self.values, received.length)
-            known = replace(described, task=task, response=self.asked.response, data=self.asked.data)
+            asked = self.asked
+            camera = asked.camera or self.client
+            known = replace(described, task=task, response=asked.response, data=asked.data, camera=camera)
             # files differ in length from frame to frame, raw frames do not
             if len(self.jobs) < _KNOWN:
                 self.jobs[received.length, task] = known

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 from workers.errors import InvalidParameter
 from workers.pixels.pixel_format import PixelFormat, pixel_format
-from workers.pool.job import MAX_DATA_BYTES, ResponseType
+from workers.pool.job import MAX_CAMERA_BYTES, MAX_DATA_BYTES, ResponseType
 
 if TYPE_CHECKING:
     import falcon
@@ -32,6 +32,7 @@ _OURS = frozenset(
         "context_in_body",
         "data",
         "deadline_ms",
+        "camera",
         "api_key",
         "name",
         "key",
@@ -42,12 +43,16 @@ _SPELLED_STRICTLY = _OURS - {"api_key", "name", "key"}  # without one of these n
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How the answer shall look, what the flow is told, and when the answer is due, in milliseconds (0: as set)."""
+    """How the answer shall look, what the flow is told, and when the answer is due, in milliseconds (0: as set).
+
+    `camera` is which camera sent the frame, as the client says it.
+    """
 
     response: ResponseType
     context_in_body: bool
     data: str
     deadline_ms: int = 0
+    camera: str = ""
 
 
 def query_values(req: falcon.Request) -> Mapping[str, str]:
@@ -103,20 +108,25 @@ def flag(values: Mapping[str, str], name: str) -> bool:
 
 
 def asked(values: Mapping[str, str]) -> Asked:
-    """Read `response_type`, `context_in_body`, `data` and `deadline_ms`; raises InvalidParameter."""
+    """Read `response_type`, `context_in_body`, `data`, `deadline_ms` and `camera`; raises InvalidParameter."""
     kind = values.get("response_type", "context")
     if kind not in _RESPONSE_TYPES:
         expected = ", ".join(_RESPONSE_TYPES)
         raise InvalidParameter(f"response_type={kind!r} is unknown; expected one of {expected}")
-    data = values.get("data", "")
+    data, camera = _text(values, "data", MAX_DATA_BYTES), _text(values, "camera", MAX_CAMERA_BYTES)
+    return Asked(_RESPONSE_TYPES[kind], flag(values, "context_in_body"), data, _deadline_ms(values), camera)
+
+
+def _text(values: Mapping[str, str], name: str, most_bytes: int) -> str:
+    text = values.get(name, "")
     try:
-        size = len(data.encode())
+        size = len(text.encode())
     except UnicodeEncodeError:
         # no JSON could give it back as it came
-        raise InvalidParameter("data is not UTF-8") from None
-    if size > MAX_DATA_BYTES:
-        raise InvalidParameter(f"data has {size} bytes, at most {MAX_DATA_BYTES} are accepted")
-    return Asked(_RESPONSE_TYPES[kind], flag(values, "context_in_body"), data, _deadline_ms(values))
+        raise InvalidParameter(f"{name} is not UTF-8") from None
+    if size > most_bytes:
+        raise InvalidParameter(f"{name} has {size} bytes, at most {most_bytes} are accepted")
+    return text
 
 
 def _deadline_ms(values: Mapping[str, str]) -> int:

@@ -22,6 +22,7 @@ from service.settings import Settings, load_settings
 from workers.errors import SettingsInvalid
 from workers.flow.project import Project, load_project
 from workers.isolated import isolated
+from workers.memory.global_data import open_global_data
 from workers.pool.handover import Handover
 from workers.supervisor.events import Event
 from workers.supervisor.exits import Exit
@@ -54,6 +55,7 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
     inherited = before.heirloom if before else None
     heirloom = inherited or Heirloom.create()
     heirloom.keep_from_children()
+    global_fd = open_global_data(settings.global_data_kib, before.global_fd if before else None)
     switch = ProcessSwitch(heirloom, state_dir)
     switch.begin(inherited=inherited is not None)
     url = _url(settings, open_to)
@@ -92,9 +94,10 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
         load_project=source.load,
         announce=announce,
         tend=switch.settle,
-        start_successor=lambda: start_successor(open_to, heirloom),
+        start_successor=lambda: start_successor(open_to, heirloom, global_fd),
         follows=before.link if before else None,
         tidy=source.tidy_apart,
+        global_fd=global_fd,
     )
     source.let_go()
     try:

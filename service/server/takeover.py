@@ -3,7 +3,8 @@
 The next server is started by the one before, as its child, with the command line of that one. What it needs to know is
 in one variable of its environment: the descriptor through which it says that it is ready, that of the socket that
 clients connect to, and whether that socket ends with the server. Another holds the descriptor of what both servers
-share (heirloom.py): a version that knows nothing of it leaves it alone, and who follows such a version has none.
+share (heirloom.py), and one more that of what frames leave for later ones (global_data.py): a version that knows
+nothing of it leaves it alone, and who follows such a version has none.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from typing import NamedTuple
 
 from service.access.heirloom import Heirloom
 from service.server.listener import Listener
+from workers.memory.global_data import is_global_data
 from workers.supervisor.successor import READY, Started
 
 _log = logging.getLogger(__name__)
 
 _VARIABLE = "_FRAMEMILL_FOLLOWS"  # not FRAMEMILL_: those are settings
 _INHERITS = "_FRAMEMILL_INHERITS"
+_GLOBAL_DATA = "_FRAMEMILL_GLOBAL_DATA"
 
 
 class Predecessor(NamedTuple):
@@ -31,6 +34,7 @@ class Predecessor(NamedTuple):
     link: socket.socket
     open_to: Listener
     heirloom: Heirloom | None
+    global_fd: int | None = None
 
     def take_over(self) -> bool:
         """Tell it to stop, for this server answers; false where it is not there any more."""
@@ -43,14 +47,14 @@ class Predecessor(NamedTuple):
 
 def predecessor() -> Predecessor | None:
     """The server that this one follows; None where it was started by anybody else."""
-    told, inherits = os.environ.pop(_VARIABLE, None), os.environ.pop(_INHERITS, None)
+    told, inherits, shared = (os.environ.pop(name, None) for name in (_VARIABLE, _INHERITS, _GLOBAL_DATA))
     if told is None:
         return None
     link_fd, sock_fd, is_ours = map(int, told.split(","))
     link, sock = socket.socket(fileno=link_fd), socket.socket(fileno=sock_fd)
     link.set_inheritable(False)
     sock.set_inheritable(False)
-    return Predecessor(link, Listener(sock, bool(is_ours)), _inherited(inherits))
+    return Predecessor(link, Listener(sock, bool(is_ours)), _inherited(inherits), _shared(shared))
 
 
 def _inherited(told: str | None) -> Heirloom | None:
@@ -66,7 +70,17 @@ def _inherited(told: str | None) -> Heirloom | None:
         return None
 
 
-def start_successor(open_to: Listener, heirloom: Heirloom) -> Started:
+def _shared(told: str | None) -> int | None:
+    try:
+        if told is None or not is_global_data(int(told)):
+            return None
+        os.set_inheritable(int(told), False)
+    except OSError:  # the one before was told of it by its own, and knew nothing of it
+        return None
+    return int(told)
+
+
+def start_successor(open_to: Listener, heirloom: Heirloom, global_fd: int) -> Started:
     """Start the command of this server once more, as the one that follows it; raises OSError."""
     if os.getpid() == 1:
         msg = "a container ends with its first process, so start another container instead"
@@ -74,10 +88,16 @@ def start_successor(open_to: Listener, heirloom: Heirloom) -> Started:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         fds = (theirs.fileno(), open_to.sock.fileno())
-        told = {_VARIABLE: ",".join(map(str, (*fds, int(open_to.is_ours)))), _INHERITS: str(heirloom.fd)}
+        told = {
+            _VARIABLE: ",".join(map(str, (*fds, int(open_to.is_ours)))),
+            _INHERITS: str(heirloom.fd),
+            _GLOBAL_DATA: str(global_fd),
+        }
         try:
             process = subprocess.Popen(
-                [sys.executable, *sys.orig_argv[1:]], env={**os.environ, **told}, pass_fds=(*fds, heirloom.fd)
+                [sys.executable, *sys.orig_argv[1:]],
+                env={**os.environ, **told},
+                pass_fds=(*fds, heirloom.fd, global_fd),
             )
         except OSError:
             ours.close()

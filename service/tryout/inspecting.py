@@ -64,6 +64,21 @@ def open_trial(folder: Path, workers: int | None = None) -> Trial:
     return Trial(project, settings, version)
 
 
+def begin(trial: Trial, annotated: Path | None = None) -> Start:
+    """Return what the processes are told to load; `annotated` is the folder for annotated pictures."""
+    return Start(
+        project=trial.project.folder,
+        version=trial.version,
+        settings=PoolSettings(**trial.settings.model_dump(include=set(PoolSettings.model_fields))),
+        written=annotated and annotated.resolve(),
+    )
+
+
+def data_of(path: Path, pattern: str) -> str:
+    """Return what a client would send as `data` with a file; see Wishes."""
+    return pattern.replace("{stem}", path.stem).replace("{folder}", path.absolute().parent.name)
+
+
 def inspect(trial: Trial, files: Sequence[Path], wishes: Wishes) -> Iterator[tuple[Row, bytes]]:
     """Yield for each file, in their order, what became of it, and its context as JSON, empty where there is none.
 
@@ -71,18 +86,13 @@ def inspect(trial: Trial, files: Sequence[Path], wishes: Wishes) -> Iterator[tup
         ProjectInvalid: the project cannot be loaded; the message says why.
         OSError: the machine refuses a process.
     """
-    start = Start(
-        project=trial.project.folder,
-        version=trial.version,
-        settings=PoolSettings(**trial.settings.model_dump(include=set(PoolSettings.model_fields))),
-        written=wishes.annotated and wishes.annotated.resolve(),
-    )
+    start = begin(trial, wishes.annotated)
     expected = wishes.expected or {}
     saved = _names(files)
     frames = [
         Frame(
             str(path.absolute()),
-            wishes.data.replace("{stem}", path.stem).replace("{folder}", path.absolute().parent.name),
+            data_of(path, wishes.data),
             str(start.written / saved[path]) if start.written else "",
             expected[path].result if path in expected else None,
         )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _CONTRACT = frozenset(
     {"error", "errors", "save", "result", "score", "threshold", "lines", "surfaceClasses", "detectedRectangles"}
     | {"operatorInput", "globalData", "imageShape", "processing", "processingTime", "completeTime", "production_mode"}
-    | {"flowVersion", "stdout", "stderr", "notes", "damaged"}
+    | {"flowVersion", "stdout", "stderr", "notes", "damaged", "timings"}
 )
 _MOST_VALUES = 200
 _DEEPEST = 3

@@ -33,7 +33,7 @@ from tests.command_line.tried import (
 )
 from tests.support.running import CHECKOUT, serving, write_project
 
-TIMES = {"processingTime", "completeTime"}
+TIMES = {"processingTime", "completeTime", "timings"}
 
 
 @pytest.fixture(scope="module")

@@ -96,7 +96,7 @@ def test_every_mistake_is_told_at_once_each_on_its_own_line(tmp_path: Path) -> N
         branches = [[{ module = "code" }], [{ module = "code", file = "zzz.py" }]]
         """
     )
-    known = "module, name, enabled, file, form, readonly"
+    known = "module, name, enabled, limit_ms, file, form, readonly"
     kinds = ", ".join(registry().kinds)
     assert sorted(mistakes(tmp_path)) == sorted(
         [

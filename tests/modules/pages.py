@@ -30,7 +30,7 @@ def table(model: type[BaseModel]) -> str:
     rows = ["| option | what it takes | left out | meaning |", "|---|---|---|---|"]
     schema = model.model_json_schema()
     for key, field in schema["properties"].items():
-        if key not in {"module", "enabled"}:  # which docs/modules.md says of all
+        if key not in {"module", "enabled", "limit_ms"}:  # which docs/modules.md says of all
             default = "needed" if key in schema.get("required", ()) else _shown(field.get("default"))
             rows.append(f"| `{key}` | {_taken(field, schema)} | {default} | {field.get('description', '')} |")
     return "\n".join(rows) + "\n"

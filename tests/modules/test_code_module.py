@@ -38,8 +38,9 @@ def error_of(folder: Path, source: str) -> dict[str, Any]:
 def test_main_is_called_with_what_it_asks_for(tmp_path: Path, signature: str, seen: str) -> None:
     source = f"def main({signature}):\n    context['seen'] = [{seen}]\n"
     context = inspect(code_flow(tmp_path, source, options="form = { limit = 12 }")).context
-    item = {"id": 1, "name": "step0", "type": "CODE", "form": {"limit": 12}}
-    names = {"module_item": item, "form": {"limit": 12}, "1": 1}
+    form = {"limit": 12}
+    item = {"id": 1, "name": "step0", "label": "step0", "type": "CODE", "form": form, "formValues": form, "limit": 12}
+    names = {"module_item": item, "form": form, "1": 1}
     assert context["seen"] == [names[name] for name in seen.split(", ")]
     assert context["errors"] == []
 

@@ -119,7 +119,7 @@ def test_bad_options_are_told_with_key_and_place(tmp_path: Path) -> None:
         "flow[1].expression: should be a valid string, got 3",
         "flow[2].expression: is missing: expression over the context",
         "flow[3].expression: string should have at least 1 character, got ''",
-        "flow[4].when: is unknown; known are module, name, enabled, expression",
+        "flow[4].when: is unknown; known are module, name, enabled, limit_ms, expression",
     ]
 
 

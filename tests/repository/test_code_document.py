@@ -18,7 +18,7 @@ from workers.programs.trying import TriedProject
 
 DOCUMENT = (CHECKOUT / "docs" / "code.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", DOCUMENT, flags=re.DOTALL)
-COUNT, STATE, ROWS, LOGGED, TO_FILE, TEST = PYTHON
+COUNT, STATE, SHARED, ROWS, LOGGED, TO_FILE, TEST = PYTHON
 
 
 def screws(count: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -91,6 +91,14 @@ def test_lines_are_logged_as_shown_to_the_log_and_to_a_file(project: Path) -> No
     assert (project / "data" / "inspection.log").read_text() == "WARNING:count:few screws: 2\n"
 
 
+def test_what_is_shared_lives_from_frame_to_frame_too(project: Path) -> None:
+    (project / "code" / "count.py").write_text(SHARED)
+    tried = TriedProject(project)
+    shared = [tried.inspect(screws(1), camera="left").context["globalData"] for _ in range(3)]
+    assert [each["parts"] for each in shared] == [1, 2, 3]
+    assert [*shared[0]] == ["parts", "last of left"]
+
+
 LOOK = """
 def main(context):
     context["shape"] = list(context["image"].shape)
@@ -123,7 +131,8 @@ def test_the_table_names_every_key_and_no_other() -> None:
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| .*\|$", DOCUMENT.partition("## The context")[2], flags=re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     image = np.zeros((2, 2, 3), np.uint8)
-    assert named == new_context(image, "").keys() | {"notes", "damaged", "placement", "verdict", "worker"}
+    also = {"notes", "damaged", "placement", "verdict", "worker", "frame", "timings"}
+    assert named == new_context(image, "").keys() | also
 
 
 def test_where_a_client_has_an_error_it_raises(project: Path, tmp_path: Path) -> None:

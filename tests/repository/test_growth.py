@@ -76,7 +76,7 @@ def test_the_mistakes_of_an_installed_modules_options_are_told_with_all_others(p
     told = done.stdout + done.stderr
     assert done.returncode == 3
     assert "flow[0].level: should be less than or equal to 254, got 300" in told
-    assert "flow[0].area: is unknown; known are module, name, enabled, level, min_area_px" in told
+    assert "flow[0].area: is unknown; known are module, name, enabled, limit_ms, level, min_area_px" in told
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ User code gets a plain dict and may do anything to it. So nothing of it is trust
 are gone come back, wrong types are put right with an entry in `errors`, and any such entry makes `error` true and
 `result` false, for an inspection that did not go as its author meant must never say OK. `imageShape`, `processing`,
 `production_mode`, `flowVersion`, the two times, `stdout`, `stderr` and, where its file gave a reason, `damaged` and
-`notes` are the server's own: what user code writes there is lost. `dataFolder` tells code where it may write, and goes
-to nobody else.
+`notes` are the server's own: what user code writes there is lost, and so it is with `timings`. `dataFolder` tells code
+where it may write, `frame` where the frame comes from; they go to nobody else.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from workers.context.run import Run
 
 _HIDDEN = frozenset({"image", "heatmaps", "exit", "data", "items", "dataFolder", "placement", "imageBits", "worker"})
+FRAME = "frame"
 _MISSING: Any = object()
 
 # what modules may set, in the order of the contract; the value of a type called without arguments replaces a broken one
@@ -47,6 +50,28 @@ _TYPES: dict[str, type] = {
     "operatorInput": dict,
     "globalData": dict,
 }
+
+
+class Origin(NamedTuple):
+    """Where a frame comes from: when its request came (CLOCK_REALTIME), which slot it lies in, who sent it."""
+
+    came_ns: int
+    slot: int = 0
+    camera: str = ""
+
+    def about(self, deadline_ns: int) -> dict[str, Any]:
+        """Return what code finds of it; its id stays the same where the frame is run again after a worker's death."""
+        return {
+            "id": "%016x%02x" % (self.came_ns, self.slot),  # noqa: UP031 - twice as fast
+            "camera": self.camera,
+            "time": f"{_second(self.came_ns // 1_000_000_000)}.{self.came_ns // 1000 % 1_000_000:06}+00:00",
+            "remainingMs": (deadline_ns - time.monotonic_ns()) / 1e6,
+        }
+
+
+@lru_cache(4)  # frames of one second share it, and it takes as long as all of the rest
+def _second(since_1970: int) -> str:
+    return datetime.fromtimestamp(since_1970, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def new_context(image: NDArray[Any], data: str, data_folder: str = "", version: str = "", *, bits: int = 8) -> Context:
@@ -136,13 +161,15 @@ def complete(context: Context, run: Run, height: int, width: int, version: str =
     whole["flowVersion"] = version
     whole["stdout"] = run.printed.stdout.text()
     whole["stderr"] = run.printed.stderr.text()
+    if run.timings:
+        whole["timings"] = run.timings
     if run.damaged:
         whole["damaged"] = True
     if run.notes:
         whole["notes"] = [*run.notes]
     if len(context) > len(whole) or not context.keys() <= whole.keys():
         for key, value in context.items():
-            if key not in whole and key not in _HIDDEN:
+            if key not in whole and key not in _HIDDEN and not (key == FRAME and value is run.about):
                 whole[key] = value
     return whole
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.containment.witness import Witness
 from workers.context.printed import Printed
@@ -20,11 +20,22 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+MAX_NOTES = 50
 MAX_ERRORS = 100  # a broken list of ten thousand rectangles is one mistake, not ten thousand
 
 Context = dict[str, Any]
 
 _ALONE = Witness()
+
+
+class _Place(NamedTuple):
+    """What a Run knows of the image at hand."""
+
+    image_from: str | None
+    placement: NDArray[np.float64] | None
+    frame_px: tuple[int, int]
+    base: NDArray[np.uint8] | None
+    earlier: dict[int, object] | None
 
 
 @dataclass(slots=True)
@@ -33,10 +44,15 @@ class Run:
 
     `stage` is the module at work, None outside of all; `image_from` the code file that put the image there. `placement`
     says how the image lies in the frame that came in, (3, 3) float64 (placement.py), None where nobody has said;
-    `frame_px` is that frame's height and width.
+    `frame_px` is that frame's height and width. Once code has put an image of another size there and said nothing,
+    `base` is that image, and what is found from then on is of it; `earlier` is what was found before (by its ids).
+    `unplaced` says that heat of a branch may be of an image whose place nobody knows.
+    `wrote` are keys that code has set in a branch, each with its file; None outside of branches.
     `bits` are those of the samples of its image; `deep` says that images of uint16 are welcome to the flow.
     `damaged` says that the frame's file was, and the setting `lenient` let it in; `notes` say what was odd about it and
-    changed no pixel, and what modules did that has no effect. `wanted` tells whether anybody waits. `witness` is told
+    changed no pixel, and what modules did that has no effect. `wanted` tells whether anybody waits. `about` is what
+    code finds under `frame`. `timings` are what modules took, in the order of the flow. `watched` is told until when a
+    module with a limit must have ended (0 once it has), and what is to be said where it has not. `witness` is told
     what becomes of the frame on its way.
     """
 
@@ -51,10 +67,17 @@ class Run:
     frame_px: tuple[int, int] = (0, 0)
     bits: int = 8
     deep: bool = False
+    base: NDArray[np.uint8] | None = None
+    earlier: dict[int, object] | None = None
+    unplaced: bool = False
+    wrote: dict[str, str] | None = None
     damaged: bool = False
     notes: Sequence[str] = ()
     wanted: Callable[[], bool] | None = None
     witness: Witness = _ALONE
+    about: dict[str, Any] | None = None
+    timings: list[dict[str, Any]] = field(default_factory=list)
+    watched: Callable[[int, str], None] | None = None
 
     @classmethod
     def start(cls, deadline_ns: int, accepted_ns: int | None = None, printed: Printed | None = None) -> Run:
@@ -62,11 +85,27 @@ class Run:
         now = time.monotonic_ns()
         return cls(deadline_ns, accepted_ns or now, now, printed or Printed.fresh(), [])
 
-    def remark(self, message: str) -> None:
-        """Add a line to the notes of this frame, under the name of the module at work: odd, and no error; once each."""
-        line = f"{self.stage.label}: {message}" if self.stage else message
-        if line not in self.notes and len(self.notes) < MAX_ERRORS:
+    @property
+    def place(self) -> _Place:
+        """What is known of the image at hand: who left it there, and where it lies."""
+        return _Place(self.image_from, self.placement, self.frame_px, self.base, self.earlier)
+
+    @place.setter
+    def place(self, place: _Place) -> None:
+        self.image_from, self.placement, self.frame_px, self.base, self.earlier = place
+
+    def remark(self, message: str, within: str = "") -> None:
+        """Add a line to the notes of this frame, under the name of the module at work: odd, and no error; once each.
+
+        `within` says where in that module, as ", branch 2".
+        """
+        line = f"{self.stage.label}{within}: {message}" if self.stage else message
+        if line in self.notes:
+            return
+        if len(self.notes) < MAX_NOTES:
             self.notes = [*self.notes, line]
+        elif len(self.notes) == MAX_NOTES:
+            self.notes = [*self.notes, f"more than {MAX_NOTES} notes: the rest is left out"]
 
     def note(self, message: str, **details: object) -> None:
         """Add an entry to the errors of this frame, under the name of the module at work."""
@@ -95,11 +134,13 @@ class Stage:
     """A module that is ready to run.
 
     `id` counts the modules of a flow from 1, depth first: a parallel block comes before those of its branches.
+    `limit_ms` is how long it may take, 0 for as long as the frame.
     """
 
     id: int
     name: str
     call: Callable[[Context, Run], bool]
+    limit_ms: int = 0
 
     @property
     def label(self) -> str:
@@ -115,22 +156,70 @@ def run_stages(stages: Sequence[Stage], context: Context, run: Run) -> bool:
         FrameCancelled: nobody waits for the frame any more.
     """
     outer = run.stage
+    now_ns = time.monotonic_ns()
     try:
         for stage in stages:
-            if time.monotonic_ns() >= run.deadline_ns:
+            if now_ns >= run.deadline_ns:
                 msg = f"the frame's time (run_ms, or its deadline) was over before {stage.label} could run"
                 raise DeadlineExceeded(msg)
             if run.stage is not outer and run.wanted is not None and not run.wanted():
                 msg = f"nobody waited for the frame any more before {stage.label} could run"
                 raise FrameCancelled(msg)
             run.enter(stage)
-            if not stage.call(context, run):
+            timing = {"moduleId": stage.id, "module": stage.name, "ms": 0.0}
+            run.timings.append(timing)  # now, so that a parallel block comes before what is in it
+            begun_ns = now_ns
+            worked = _limited(stage, context, run, begun_ns) if stage.limit_ms else stage.call(context, run)
+            now_ns = time.monotonic_ns()
+            timing["ms"] = (now_ns - begun_ns) // 1000 / 1000
+            if not worked:
                 return False
             if context.get("exit", False) is not False and _leaves(context["exit"], run):
                 break
         return True
     finally:
         run.enter(outer)
+
+
+def _limited(stage: Stage, context: Context, run: Run, begun_ns: int) -> bool:
+    """Run a module that may take so long and no longer; what takes longer is an error, which ends the flow.
+
+    Until it has ended it is the frame's deadline that is nearer: modules of ours look at that, and what does not come
+    back at all is ended as a frame is that runs for too long.
+    """
+    frames_own_ns, watched = run.deadline_ns, run.watched
+    due_ns = begun_ns + stage.limit_ms * 1_000_000
+    if due_ns >= frames_own_ns:  # the frame ends before, and of that it is told as ever
+        return stage.call(context, run)
+    words = f"{stage.label} took longer than it may (limit_ms = {stage.limit_ms})"
+    run.deadline_ns = due_ns
+    if watched is not None:
+        watched(due_ns, words)
+    # what it holds may have a limit that comes sooner, and this one is back when that has ended
+    run.watched = _nested(watched, due_ns, words)
+    try:
+        worked = stage.call(context, run)
+    except DeadlineExceeded:
+        if time.monotonic_ns() >= frames_own_ns:
+            raise
+        worked = False
+    finally:
+        run.deadline_ns, run.watched = frames_own_ns, watched
+        run.enter(stage)
+        if watched is not None:
+            watched(0, "")
+    took_ns = time.monotonic_ns() - begun_ns
+    if took_ns > stage.limit_ms * 1_000_000:
+        run.note(f"{words}: {took_ns // 1_000_000} ms; the flow ends there", type="ModuleTookTooLong")
+        return False
+    return worked
+
+
+def _nested(watched: Callable[[int, str], None] | None, due_ns: int, words: str) -> Callable[[int, str], None] | None:
+    if watched is None:
+        return None
+    tell = watched
+    return lambda inner_ns, inner: tell(inner_ns, inner) if inner_ns else tell(due_ns, words)
 
 
 def _leaves(wish: object, run: Run) -> bool:

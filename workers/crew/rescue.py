@@ -33,9 +33,13 @@ def runs_a_frame(headers: Iterable[Header], pid: int) -> bool:
 
 
 def has_run(header: Header, now_ns: int, run_ns: int) -> bool:
-    """Whether the frame has run for as long as it may; a start in the time to come is a worker's rubbish."""
+    """Whether the frame, or a module with a limit of its own, has run for as long as it may.
+
+    A start in the time to come is a worker's rubbish.
+    """
     began_ns = header.words[Word.STARTED_NS]
-    return not began_ns - _SECOND_NS <= now_ns < began_ns + run_ns
+    limit_ns = header.words[Word.LIMIT_NS]
+    return not began_ns - _SECOND_NS <= now_ns < began_ns + run_ns or 0 < limit_ns <= now_ns
 
 
 @dataclass(frozen=True, slots=True)

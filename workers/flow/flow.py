@@ -6,23 +6,27 @@ image, read-only --> context --> module 1 --> module 2 --> ... --> image, heat, 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workers.context.context import complete, new_context, repaired
+import numpy as np
+
+from workers.context.context import FRAME, Origin, complete, new_context, repaired
 from workers.context.image_and_heat import combined_heat, top_8_bits, usable_image
 from workers.context.printed import Printed
 from workers.context.run import Context, Run, Stage, run_stages
 from workers.errors import FramemillError, ProjectInvalid
-from workers.modules.base import ModuleSurroundings, blame_image, prepared_by
+from workers.flow.global_data import leave, lend, may_be_used
+from workers.modules.base import ModuleSurroundings, blame_image, prepared_by, what_is_there
 from workers.modules.project_files import ProjectFiles
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from workers.containment.witness import Witness
     from workers.flow.project import Project, Step
+    from workers.memory.global_data import GlobalData
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +55,7 @@ class Flow:
         self._verdict = project.verdict
         self._deep = project.frame.depth == 16
         self._data_folder = str(project.data)
+        self._shares = may_be_used(project)
         self._streams: list[Printed] = []  # of a frame that printed nothing
 
     @classmethod
@@ -88,6 +93,9 @@ class Flow:
         notes: Sequence[str] = (),
         bits: int = 8,
         wanted: Callable[[], bool] | None = None,
+        origin: Origin | None = None,
+        watched: Callable[[int, str], None] | None = None,
+        shared: GlobalData | None = None,
         witness: Witness | None = None,
     ) -> Inspection:
         """Inspect `image`, (h, w) grey or (h, w, 3) BGR, which is never written to; of more than 8 `bits` it is uint16.
@@ -95,7 +103,9 @@ class Flow:
         `data` is the client's own text. `deadline_ns` and `started_ns`, when the frame was accepted (now, if not
         given), are CLOCK_MONOTONIC. `damage` says what was wrong with the file that the image came from: the flow finds
         `damaged` in its context, and its result cannot be OK. `notes` say what was odd about it and changed no pixel:
-        the flow finds them in its context, and its answer has them. `wanted` is asked between modules whether to go on.
+        the flow finds them in its context, and its answer has them. `wanted` is asked between modules whether to go on,
+        `watched` told of those that have a limit (see Run). `origin` is where the frame comes from; `shared` holds what
+        frames before it have left in `globalData`, and takes what this one changes there.
         `witness` is told of the frame's way, for who cannot wait for its end.
 
         Raises:
@@ -103,7 +113,7 @@ class Flow:
             FrameCancelled: nobody wanted it any more.
         """
         run = Run.start(deadline_ns, started_ns, self._streams.pop() if self._streams else None)
-        run.wanted = wanted
+        run.wanted, run.watched = wanted, watched
         if witness is not None:
             run.witness = witness
             witness.begin(run.printed)
@@ -121,27 +131,61 @@ class Flow:
         if notes:
             run.notes = notes
             context["notes"] = [*notes]
+        if self._stages:
+            run.about = context[FRAME] = (origin or Origin(time.time_ns())).about(deadline_ns)
+        before = lend(context, shared) if self._shares and shared is not None else None
         run_stages(self._stages, context, run)
+        if before is not None and shared is not None:
+            leave(context, before, shared, run.note)
         if self._verdict:
             context.update(repaired(context, run.note))
             self._verdict.judge(context, run.note)
-        # where a module has said how its image lies in the frame, what was found is shown on that frame
-        final = frame if run.placement is not None else _final_image(context, frame, run)
+        final = _shown(context, frame, run)
         height, width = final.shape[:2]
-        heat = combined_heat(context.get("heatmaps", []), (height, width), run.note)
+        heatmaps = context.get("heatmaps", [])
+        if run.earlier or run.unplaced:
+            heatmaps = _of_shown(heatmaps, (height, width), run)
+        heat = combined_heat(heatmaps, (height, width), run.note)
         whole = complete(context, run, height, width, self._version)
         if run.printed.is_empty:
             self._streams = [run.printed]
         return Inspection(top_8_bits(image if final is frame else final, bits), heat, whole)
 
 
-def _final_image(context: Context, frame: NDArray[Any], run: Run) -> NDArray[Any]:
-    """Return the image of the context, or `frame` with an error noted where that is none."""
+def _shown(context: Context, frame: NDArray[Any], run: Run) -> NDArray[Any]:
+    """Return what pictures show: where modules said how their images lie in it, what they had first; else the last."""
+    if run.earlier and what_is_there(context).keys() & run.earlier.keys():
+        return frame
+    if run.placement is None:
+        return _final_image(context, frame, run)
+    return frame if run.base is None else _usable(run.base, frame, run)
+
+
+def _of_shown(heatmaps: Any, shape: tuple[int, int], run: Run) -> Any:
+    """Leave heat of another image than the one that is shown out, of which nobody knows where it lies, and say so."""
+    if not isinstance(heatmaps, list | tuple):
+        return heatmaps
+    known = [heat for heat in heatmaps if not isinstance(heat, np.ndarray) or heat.shape == shape or heat.ndim != 2]
+    if len(known) < len(heatmaps):
+        run.remark(
+            f"{len(heatmaps) - len(known)} heatmaps are not shown: they are of another image than the one that is, and"
+            " no context['placement'] says how one lies on the other"
+        )
+    return known
+
+
+def _usable(image: NDArray[Any], frame: NDArray[Any], run: Run) -> NDArray[Any]:
     try:
-        return usable_image(context.get("image"), deep=run.deep)
+        return usable_image(image, deep=run.deep)
     except ValueError as error:
         run.note(blame_image(error, run))
         return frame
+
+
+def _final_image(context: Context, frame: NDArray[Any], run: Run) -> NDArray[Any]:
+    """Return the image of the context, or `frame` with an error noted where that is none."""
+    image: Any = context.get("image")
+    return _usable(image, frame, run)
 
 
 class _Preparation:
@@ -178,4 +222,4 @@ class _Preparation:
             _log.exception("the module %s cannot be prepared", step.options.title)
             msg = " ".join(f"{type(error).__name__}: {error}".split())
             raise ProjectInvalid(msg) from error
-        return Stage(step.id, step.options.title, module)
+        return Stage(step.id, step.options.title, module, step.options.limit_ms or 0)

@@ -27,10 +27,11 @@ _MADV_DONTDUMP = mmap.MADV_DONTDUMP
 
 @dataclass(frozen=True, slots=True)
 class ArenaFile:
-    """The memory's file descriptor, inherited by number, and its layout."""
+    """The memory's file descriptor, inherited by number, and its layout; `global_fd` is that of globalData."""
 
     fd: int
     geometry: Geometry
+    global_fd: int = -1
 
 
 def _available_bytes() -> int:
@@ -41,8 +42,8 @@ def _available_bytes() -> int:
     return os.sysconf("SC_AVPHYS_PAGES") * mmap.PAGESIZE
 
 
-def create_arena(geometry: Geometry) -> ArenaFile:
-    """Allocate and seal the frame memory.
+def create_arena(geometry: Geometry, global_fd: int = -1) -> ArenaFile:
+    """Allocate and seal the frame memory; `global_fd` is handed on with it.
 
     Raises:
         NotEnoughMemory: it cannot be had; the message says how much was asked for and which settings decide that.
@@ -65,7 +66,7 @@ def create_arena(geometry: Geometry) -> ArenaFile:
         why = "files may not be so large here (ulimit -f)" if error.errno == errno.EFBIG else error.strerror
         raise NotEnoughMemory(f"{advice}; {why}") from None
     fcntl.fcntl(fd, _F_ADD_SEALS, _F_SEAL_SHRINK | _F_SEAL_GROW | _F_SEAL_SEAL)
-    return ArenaFile(fd, geometry)
+    return ArenaFile(fd, geometry, global_fd)
 
 
 def map_part(arena: ArenaFile, start: int, end: int, *, writable: bool, populate: bool = False) -> memoryview:

@@ -54,6 +54,7 @@ def claim(fd: int, header: Header, generation: int) -> bool:
         if words[Word.GENERATION] == generation and words[Word.STATE] == State.QUEUED:
             words[Word.OWNER_PID] = os.getpid()
             words[Word.STARTED_NS] = time.monotonic_ns()
+            words[Word.LIMIT_NS] = 0
             header.move(State.RUNNING)
             return True
         unlock(fd, header.index)

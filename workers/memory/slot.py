@@ -32,10 +32,13 @@ Header (16 KiB; words are unsigned 64-bit, native order, each written by one sid
          27  seal                       worker; checksum of words 11 to 26, and of the generation they are for
          28  client                     front; who asks, as a number, for a fair share
          29  watched                    worker, 1 once it draws this kept frame again; front, 0 (newest.py)
-         30  place_generation           supervisor; the frame that the text at 256 is of
+         30  place_generation           supervisor; the frame that the text at 288 is of
          31  place_bytes                supervisor
-    byte 256 where a frame that runs too long was seen, in words
-    byte 512 job, packed (see job.py)
+         32  came_ns                    front; when the request came, CLOCK_REALTIME
+         33  limit_ns                   worker; when a module with a limit must have ended, CLOCK_MONOTONIC; 0 for none
+    byte 288 where a frame that runs too long was seen, in words                    supervisor
+    byte 544 which module has a limit, in words, UTF-8, padded with 0               worker
+    byte 800 job, packed (see job.py)
 
 The slot table is the truth. The job queue and the eventfds are hints, and may be lost or stale: whoever is woken
 looks here. Writing through `memoryview.cast("Q")` stores a word in one piece; between two processes there is always a
@@ -55,9 +58,10 @@ from workers.memory.layout import HEADER_BYTES
 if TYPE_CHECKING:
     from workers.memory.layout import Geometry
 
-MAGIC = int.from_bytes(b"FMSLOT\x00\x01", "little")
-JOB_AT = 512
-PLACE_AT = 256
+MAGIC = int.from_bytes(b"FMSLOT\x00\x02", "little")
+JOB_AT = 800
+PLACE_AT = 288
+LIMITED_AT = 544
 MAX_JOB_BYTES = HEADER_BYTES - JOB_AT
 
 
@@ -139,6 +143,8 @@ class Word:
     WATCHED = 29
     PLACE_GENERATION = 30
     PLACE_BYTES = 31
+    CAME_NS = 32
+    LIMIT_NS = 33
 
 
 _ANSWER = struct.Struct(f"{Word.SEAL - Word.STARTED_NS}Q")
@@ -147,13 +153,14 @@ _ANSWER = struct.Struct(f"{Word.SEAL - Word.STARTED_NS}Q")
 class Header:
     """The header of one slot, as seen by this process."""
 
-    __slots__ = ("_answer", "_job", "_place", "index", "words")
+    __slots__ = ("_answer", "_job", "_limited", "_place", "index", "words")
 
     def __init__(self, index: int, page: memoryview) -> None:
         self.index = index
         self.words = page[:JOB_AT].cast("Q")
         self._answer = page[8 * Word.STARTED_NS : 8 * Word.SEAL]
-        self._place = page[PLACE_AT:JOB_AT]
+        self._place = page[PLACE_AT:LIMITED_AT]
+        self._limited = page[LIMITED_AT:JOB_AT]
         self._job = page[JOB_AT:]
 
     def format(self) -> None:
@@ -194,6 +201,20 @@ class Header:
             return ""
         text = bytes(self._place[: self.words[Word.PLACE_BYTES]]).decode("utf-8", "ignore")
         return "".join(character if character.isprintable() else "?" for character in text)
+
+    def limit(self, until_ns: int, words: str) -> None:
+        """Say until when what runs must have ended (CLOCK_MONOTONIC, 0 for no limit), and in `words` what it is."""
+        if until_ns:
+            packed = words.encode("utf-8", "replace")[: len(self._limited)]
+            self._limited[:] = packed.ljust(len(self._limited), b"\0")
+        self.words[Word.LIMIT_NS] = until_ns
+
+    @property
+    def limited(self) -> str:
+        """What has a limit of its own, in words; nothing where none has."""
+        if not self.words[Word.LIMIT_NS]:
+            return ""
+        return bytes(self._limited).rstrip(b"\0").decode("utf-8", "replace")
 
     def move(self, to: State) -> None:
         """Change the state; raises IllegalMove where the table does not allow it."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from workers.modules.project_files import ProjectFiles
 
 _Made = TypeVar("_Made")
+_LISTS = (list, tuple)  # a union, made each time, takes as long as all of the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,29 @@ def bring_to_frame(context: Context, run: Run, known: Mapping[int, object]) -> N
 
 def what_is_there(context: Context) -> dict[int, object]:
     """Rectangles and heatmaps that are of the frame already, by their ids; kept, so that no other gets one of these."""
-    lists = (context.get("detectedRectangles"), context.get("heatmaps"))
-    return {id(each): each for found in lists if isinstance(found, list | tuple) for each in found}
+    known: dict[int, object] = {}
+    for found in (context.get("detectedRectangles"), context.get("heatmaps")):
+        if isinstance(found, _LISTS) and found:
+            known.update((id(each), each) for each in found)
+    return known
+
+
+def begin_anew(image: NDArray[np.uint8], before: NDArray[np.uint8], run: Run, known: dict[int, object]) -> None:
+    """See to what has been found where code puts an image of another size there and does not say how it lies.
+
+    What was `known` before that is of the frame, and is shown on that; the rest, and all to come, is of the new image.
+    """
+    if image.ndim < 2 or image.shape[:2] == before.shape[:2]:
+        return
+    run.earlier, run.placement = {**(run.earlier or {}), **known}, None
+    run.base, run.frame_px = image, (image.shape[0], image.shape[1])
+    if run.earlier:
+        (height, width), (was_high, was_wide) = image.shape[:2], before.shape[:2]
+        run.remark(
+            f"{run.image_from} put an image of {width} x {height} px in the place of one of {was_wide} x {was_high}"
+            " and did not say how it lies on that (context['placement']): pictures show the frame, with what was found"
+            " before; rectangles found from then on are in pixels of the new image"
+        )
 
 
 def _moved_rectangle(rectangle: Any, run: Run) -> Any:

@@ -28,6 +28,9 @@ class ModuleOptions(BaseModel):
     module: Annotated[str, Field(description="what kind of module it is")]
     name: Annotated[str | None, Field(min_length=1, max_length=200, description="how messages call it")] = None
     enabled: Annotated[bool, Field(description="false: it is checked, and does not run")] = True
+    limit_ms: Annotated[
+        int | None, Field(ge=1, le=600_000, description="the longest that it may take, in ms; more is an error")
+    ] = None
 
     @property
     def title(self) -> str:

@@ -4,13 +4,15 @@ Little endian::
 
      0       4         6        7          8              9        10   12
     +-------+---------+--------+----------+--------------+--------+----+
-    | magic | version | task   | encoding | response     | flags  | 0  |
-    | FMJB  | u16     | u8     | u8       | u8           | u8     |    |
+    | magic | version | task   | encoding | response     | flags  | c  |
+    | FMJB  | u16     | u8     | u8       | u8           | u8     |u16 |
     +-------+---------+--------+----------+--------------+--------+----+
      12          16           20                                      52
-    +-----------+------------+--------------------------------------+---------------------------+
-    | width u32 | height u32 | pixel format, ASCII, padded with 0   | data_bytes u32, data UTF-8|
-    +-----------+------------+--------------------------------------+---------------------------+
+    +-----------+------------+--------------------------------------+--------------------------------------+
+    | width u32 | height u32 | pixel format, ASCII, padded with 0   | data_bytes u32, data, camera (UTF-8) |
+    +-----------+------------+--------------------------------------+--------------------------------------+
+
+    The u16 at 10 is the length of the camera's name in bytes.
 """
 
 from __future__ import annotations
@@ -22,11 +24,12 @@ from dataclasses import dataclass
 
 from workers.memory.slot import MAX_JOB_BYTES
 
-_FIXED = struct.Struct("<4sHBBBBxxII32sI")
+_FIXED = struct.Struct("<4sHBBBBHII32sI")
 _MAGIC = b"FMJB"
-_VERSION = 2
+_VERSION = 3
 
-MAX_DATA_BYTES = MAX_JOB_BYTES - _FIXED.size
+MAX_CAMERA_BYTES = 200
+MAX_DATA_BYTES = MAX_JOB_BYTES - _FIXED.size - MAX_CAMERA_BYTES
 
 
 class Task(enum.IntEnum):
@@ -58,7 +61,7 @@ class Job:
     """What to do with the frame in a slot.
 
     `width` and `height` are in pixels and known for raw frames only; `pixel_format` is a name of the Pixel Format
-    Naming Convention, for raw frames only.
+    Naming Convention, for raw frames only. `camera` says who sent it.
     """
 
     task: Task = Task.INSPECT
@@ -68,10 +71,12 @@ class Job:
     height: int = 0
     pixel_format: str = ""
     data: str = ""
+    camera: str = ""
 
     def pack(self) -> bytes:
         """Return the bytes for the slot header; `data` must not exceed MAX_DATA_BYTES in UTF-8."""
         data = self.data.encode("utf-8", "surrogatepass")
+        camera = self.camera.encode("utf-8", "surrogatepass")[:MAX_CAMERA_BYTES]
         fixed = _FIXED.pack(
             _MAGIC,
             _VERSION,
@@ -79,12 +84,13 @@ class Job:
             self.encoding,
             self.response,
             0,
+            len(camera),
             self.width,
             self.height,
             self.pixel_format.encode("ascii"),
             len(data),
         )
-        return fixed + data
+        return fixed + data + camera
 
     @classmethod
     def unpack(cls, packed: memoryview) -> Job:
@@ -97,15 +103,15 @@ def _unpacked(packed: bytes) -> Job:
     if len(packed) < _FIXED.size:
         msg = f"a job has at least {_FIXED.size} bytes, got {len(packed)}"
         raise ValueError(msg)
-    magic, version, task, encoding, response, _, *numbers, name, length = _FIXED.unpack_from(packed)
+    magic, version, task, encoding, response, _, camera_bytes, *numbers, name, length = _FIXED.unpack_from(packed)
     if (magic, version) != (_MAGIC, _VERSION):
         msg = f"a job starts with {_MAGIC!r} and version {_VERSION}, got {magic!r} and {version}"
         raise ValueError(msg)
-    if _FIXED.size + length != len(packed):
-        msg = f"the job says {length} bytes of data, {len(packed) - _FIXED.size} are there"
+    if _FIXED.size + length + camera_bytes != len(packed):
+        msg = f"the job says {length + camera_bytes} bytes of text, {len(packed) - _FIXED.size} are there"
         raise ValueError(msg)
     width, height = numbers
-    data = packed[_FIXED.size :].decode("utf-8", "surrogatepass")
+    camera_at = _FIXED.size + length
     return Job(
         task=Task(task),
         encoding=Encoding(encoding),
@@ -113,5 +119,6 @@ def _unpacked(packed: bytes) -> Job:
         width=width,
         height=height,
         pixel_format=name.rstrip(b"\0").decode("ascii"),
-        data=data,
+        data=packed[_FIXED.size : camera_at].decode("utf-8", "surrogatepass"),
+        camera=packed[camera_at:].decode("utf-8", "replace"),
     )

@@ -126,6 +126,7 @@ class Pool:
         words = header.words
         words[Word.DEADLINE_NS] = deadline_ns
         words[Word.ACCEPTED_NS] = time.monotonic_ns()
+        words[Word.CAME_NS] = time.time_ns()
         words[Word.CLIENT] = hash(client) & CLIENT_BITS
         areas, retry_after_s = self._areas[index], self.entry.retry_after_s
         return Lease(header, areas, self._dispatch, self._release, self._doubt, retry_after_s, self._where)

@@ -82,8 +82,9 @@ def read_reply(header: Header, area: memoryview, generation: int) -> Reply:
     ended = header.words[Word.OUTCOME]
     sentence = _SENTENCES.get(ended)
     if ended == Outcome.OVERRUN:
-        what = "the frame ran longer than run_ms allows; the process that ran it was ended"
-        raise DeadlineExceeded(f"{what}: {times(header, header.words[Word.DONE_NS], header.place(generation))}")
+        what = header.limited or "the frame ran longer than run_ms allows"
+        where = times(header, header.words[Word.DONE_NS], header.place(generation))
+        raise DeadlineExceeded(f"{what}; the process that ran it was ended: {where}")
     if sentence is not None:
         raise type(sentence)(sentence.message)
     answer = header.answer(generation)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import mmap
 import os
 import time
+import weakref
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from workers.containment.witness import Witness
 from workers.containment.working_folder import working_folder, working_in
+from workers.memory.global_data import GlobalData, create_global_data
 from workers.pool.job import Job, ResponseType, Task
 from workers.settings import MIB
 from workers.worker.inspector import Answer, FrameMemory, Inspector, KeptFrame
@@ -30,12 +32,19 @@ class Answered(NamedTuple):
 
 class LoadedProject:
     """A project whose flow is prepared here; `witness` is told of frames, and logs exceptions unless another is given.
+    `shared_fd` is the memory of globalData where others have it, too.
 
     Raises:
         ProjectInvalid: it has mistakes, or its code cannot be imported.
     """
 
-    def __init__(self, project: Project, settings: PoolSettings, witness: Witness | None = None) -> None:
+    def __init__(
+        self,
+        project: Project,
+        settings: PoolSettings,
+        witness: Witness | None = None,
+        shared_fd: int | None = None,
+    ) -> None:
         self._witness = witness or Witness(str(project.folder))
         os.environ["FRAMEMILL_DATA"] = str(project.data)
         number = int(os.environ.setdefault(WORKER_VARIABLE, "0"))
@@ -48,6 +57,10 @@ class LoadedProject:
         self._reply = memoryview(mmap.mmap(-1, settings.max_reply_mib * MIB))
         self._drawn = memoryview(mmap.mmap(-1, settings.max_reply_mib * MIB))
         self._last: KeptFrame | None = None
+        if shared_fd is None:  # then nobody else has it
+            shared_fd = create_global_data(settings.global_data_kib)
+            weakref.finalize(self, os.close, shared_fd)
+        self._shared = GlobalData(shared_fd)
 
     def inspect(self, job: Job, frame: bytes) -> Answered:
         """Inspect a frame; raises FramemillError where a client would have had an error instead of a context."""
@@ -80,6 +93,7 @@ class LoadedProject:
             deadline_ns=now_ns + self._run_ns,
             newest=lambda: nullcontext(last),
             witness=self._witness,
+            shared=self._shared,
         )
 
 

@@ -41,6 +41,7 @@ class Asked(BaseModel):
     height: int = 0
     pixel_format: str = ""
     data: str = ""
+    camera: str = ""
 
     def job(self) -> Job:
         """Return it as a worker takes it."""

@@ -51,6 +51,7 @@ class Member:
             start_new_session=True,
             bufsize=0,
             env={**os.environ, **_ONE_THREAD, "FRAMEMILL_WORKER": str(number)},
+            pass_fds=() if start.shared_fd is None else (start.shared_fd,),
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None

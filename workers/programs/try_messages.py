@@ -3,11 +3,11 @@
 It is told on its standard input, a line of JSON each: a Start, then a Frame for each frame, until the pipe closes. It
 says on its standard output, little endian::
 
-    0      1            5               9                17             25
-    +------+------------+---------------+----------------+--------------+----------------+-------------+
-    | what | body_bytes | preview_bytes | decode_ns, u64 | flow_ns, u64 | body: text, or | preview: a  |
-    | u8   | u32        | u32           |                |              | context, JSON  | JPEG        |
-    +------+------------+---------------+----------------+--------------+----------------+-------------+
+    0      1            5               9                17             25               33
+    +------+------------+---------------+----------------+--------------+----------------+----------------+------------+
+    | what | body_bytes | preview_bytes | decode_ns, u64 | flow_ns, u64 | encode_ns, u64 | body: text, or | preview: a |
+    | u8   | u32        | u32           |                |              |                | context, JSON  | JPEG       |
+    +------+------------+---------------+----------------+--------------+----------------+----------------+------------+
 
 This file imports neither OpenCV nor numpy.
 """
@@ -25,13 +25,14 @@ from pydantic import BaseModel
 
 from workers.settings import PoolSettings
 
-_HEAD = struct.Struct("<BIIQQ")
+_HEAD = struct.Struct("<BIIQQQ")
 
 
 class Start(BaseModel):
     """What to load. `version` is the hash of the project's content; `written` a folder that pictures are saved in.
 
-    Frames longer than `max_preview_px` are made smaller for previews.
+    Frames longer than `max_preview_px` are made smaller for previews. `shared_fd` is the memory of globalData, which
+    all processes of a pool share.
     """
 
     project: Path
@@ -39,6 +40,7 @@ class Start(BaseModel):
     settings: PoolSettings
     written: Path | None = None
     max_preview_px: int = 1280
+    shared_fd: int | None = None
 
 
 class Frame(NamedTuple):
@@ -80,10 +82,12 @@ class Said(NamedTuple):
     preview: bytes = b""
     decode_ns: int = 0
     flow_ns: int = 0
+    encode_ns: int = 0
 
     def pack(self) -> bytes:
         """Return its bytes."""
-        head = _HEAD.pack(self.what, len(self.body), len(self.preview), self.decode_ns, self.flow_ns)
+        times_ns = self.decode_ns, self.flow_ns, self.encode_ns
+        head = _HEAD.pack(self.what, len(self.body), len(self.preview), *times_ns)
         return head + self.body + self.preview
 
 
@@ -91,10 +95,10 @@ def take_first(buffer: bytearray) -> Said | None:
     """Take the first message from the front of `buffer`; None where it is not whole yet."""
     if len(buffer) < _HEAD.size:
         return None
-    what, body_bytes, preview_bytes, decode_ns, flow_ns = _HEAD.unpack_from(buffer)
+    what, body_bytes, preview_bytes, *times_ns = _HEAD.unpack_from(buffer)
     middle, end = _HEAD.size + body_bytes, _HEAD.size + body_bytes + preview_bytes
     if len(buffer) < end:
         return None
-    said = Said(What(what), bytes(buffer[_HEAD.size : middle]), bytes(buffer[middle:end]), decode_ns, flow_ns)
+    said = Said(What(what), bytes(buffer[_HEAD.size : middle]), bytes(buffer[middle:end]), *times_ns)
     del buffer[:end]
     return said

@@ -7,6 +7,7 @@ the frame that it had, and another takes its place.
 from __future__ import annotations
 
 import itertools
+import os
 import selectors
 import time
 from collections import deque
@@ -16,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from workers.errors import ProjectInvalid
+from workers.memory.global_data import create_global_data
 from workers.programs.try_member import Member, Told
 from workers.programs.try_messages import Frame, Said, Start, What
 
@@ -36,13 +38,15 @@ class Tried:
     preview: bytes = b""
     decode_ms: float = 0.0
     flow_ms: float = 0.0
+    encode_ms: float = 0.0
 
 
 class TryPool:
     """The processes; use it in a `with`, which ends them."""
 
     def __init__(self, start: Start, processes: int) -> None:
-        self._start = start
+        self._shared_fd = create_global_data(start.settings.global_data_kib)
+        self._start = start.model_copy(update={"shared_fd": self._shared_fd})
         self._selector = selectors.DefaultSelector()
         self._members: list[Member] = []
         self._waiting: deque[Told] = deque()
@@ -64,6 +68,7 @@ class TryPool:
         for member in [*self._members]:
             self._drop(member)
         self._selector.close()
+        os.close(self._shared_fd)
 
     def run(self, frames: Iterable[Frame]) -> Iterator[Tried]:
         """Inspect all frames; yields what became of each, in the order in which they are done.
@@ -119,7 +124,7 @@ class TryPool:
                 member.leaves = True
             else:
                 number = member.told.popleft().number
-                times_ms = said.decode_ns / 1e6, said.flow_ns / 1e6
+                times_ms = said.decode_ns / 1e6, said.flow_ns / 1e6, said.encode_ns / 1e6
                 if said.what is What.CONTEXT:
                     yield Tried(number, said.body, "", said.preview, *times_ms)
                 else:

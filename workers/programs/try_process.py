@@ -33,6 +33,8 @@ def main() -> None:
     speak_through(os.dup(2))
     be_first_to_go()
     start = Start.model_validate_json(tasks.readline())
+    if start.shared_fd is not None:
+        os.set_inheritable(start.shared_fd, False)
     trying = _Trying(start, answers)
     if not trying.load():
         return
@@ -68,7 +70,7 @@ class _Trying:
         try:
             project = replace(load_project(start.project), version=start.version)
             protect(project.folder, project.data, *([start.written] if start.written else ()))
-            self._loaded = LoadedProject(project, settings)
+            self._loaded = LoadedProject(project, settings, shared_fd=start.shared_fd)
             loaded_bytes = data_bytes()  # as at the fork of a worker
             self._growth = Growth(settings, loaded_bytes)
             limit_memory(settings.worker_memory_mib, loaded_bytes)
@@ -127,7 +129,8 @@ class _Trying:
         preview = b""
         if frame.expected is not None and frame.expected != (answered.how.verdict == 1):
             preview = _preview(answered.picture or self._drawn(), self._start.max_preview_px)
-        return Said(What.CONTEXT, answered.context, preview, answered.how.decode_ns, answered.how.flow_ns)
+        how = answered.how
+        return Said(What.CONTEXT, answered.context, preview, how.decode_ns, how.flow_ns, how.encode_ns)
 
     def _drawn(self) -> bytes:
         try:

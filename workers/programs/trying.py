@@ -8,6 +8,7 @@ assert project.inspect("good_part.png").context["result"]
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -45,12 +46,15 @@ class TriedProject:
     def __init__(self, folder: Path | str, **settings: Any) -> None:
         self._loaded = LoadedProject(load_project(Path(folder)), PoolSettings(**settings))
 
-    def inspect(self, picture: Path | str | NDArray[np.uint8], data: str = "") -> Tried:
+    def inspect(self, picture: Path | str | NDArray[np.uint8], data: str = "", camera: str = "") -> Tried:
         """Inspect a file, or pixels: (h, w) grey or (h, w, 3) BGR, uint8; `data` is what a client sends with it.
+
+        `camera` is which camera it says has sent it.
 
         Raises FramemillError where a client would have had an error instead of a context.
         """
-        answered = self._loaded.inspect(*_asked(picture, data))
+        job, frame = _asked(picture, data)
+        answered = self._loaded.inspect(replace(job, camera=camera), frame)
         drawn = np.frombuffer(answered.picture, np.uint8)
         annotated: NDArray[np.uint8] = cv2.imdecode(drawn, cv2.IMREAD_COLOR)  # type: ignore[assignment]  # a PNG of ours
         return Tried(orjson.loads(answered.context), annotated)

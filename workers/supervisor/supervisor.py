@@ -28,6 +28,7 @@ from workers.crew.crew import Crew
 from workers.crew.standing import BootFailed
 from workers.memory.arena import create_arena, keep_from_children, map_part
 from workers.memory.control import Control, ControlPage, FrontRow
+from workers.memory.global_data import create_global_data
 from workers.memory.layout import Geometry
 from workers.memory.slot import headers
 from workers.pool.channel import Channel
@@ -60,6 +61,7 @@ class Supervisor:
     `load_project` reads the project anew for a reload, in a process of its own; `tidy` removes copies of it that nobody
     uses; `tend` is called again and again; `announce` is told each Event, with a process id where one follows;
     `start_successor` starts the server that is to follow, and `follows` is open while the one before lives.
+    `global_fd` is the memory of globalData, where it is shared with that one.
     """
 
     def __init__(
@@ -75,8 +77,10 @@ class Supervisor:
         follows: socket.socket | None = None,
         tidy: Callable[[], None] = lambda: None,
         beside: Sequence[ProgramPlan] = (),
+        global_fd: int | None = None,
     ) -> None:
-        arena, low = _frame_memory(Geometry.of(settings))
+        shared_fd = create_global_data(settings.global_data_kib) if global_fd is None else global_fd
+        arena, low = _frame_memory(Geometry.of(settings), shared_fd)
         self.control = ControlPage(low, arena.geometry)
         self._announce = announce
         self._tend = tend
@@ -193,9 +197,9 @@ class Supervisor:
         return self._crew.pids | fronts | self._fronts.pids | beside | self._demands.pids
 
 
-def _frame_memory(geometry: Geometry) -> tuple[ArenaFile, memoryview]:
+def _frame_memory(geometry: Geometry, global_fd: int) -> tuple[ArenaFile, memoryview]:
     """Make it, with all slots free and nothing ready; the mapping is of what lies before the reply areas."""
-    arena = create_arena(geometry)
+    arena = create_arena(geometry, global_fd)
     low = map_part(arena, 0, geometry.replies_at, writable=True)
     keep_from_children(low)  # workers map their own
     control = ControlPage(low, geometry)

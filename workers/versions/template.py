@@ -82,7 +82,7 @@ def _start_clean(charge: Charge) -> Ours:
     os.setpgid(0, 0)  # Ctrl-C at a terminal is for the supervisor alone
     channel = charge.channel
     streams.speak_through(charge.output_fd)
-    own = {charge.link.fileno(), charge.arena.fd, channel.inbox_fd, *channel.done_fds}
+    own = {charge.link.fileno(), charge.arena.fd, charge.arena.global_fd, channel.inbox_fd, *channel.done_fds}
     kept = sorted({0, 1, 2, charge.output_fd} | own)
     for low, high in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
         os.closerange(low + 1, high)

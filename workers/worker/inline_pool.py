@@ -18,6 +18,7 @@ from workers.flow.project import modules_of
 from workers.memory.arena import create_arena, map_part
 from workers.memory.control import Control, ControlPage, WorkerRow
 from workers.memory.crash_table import CrashTable
+from workers.memory.global_data import GlobalData, create_global_data
 from workers.memory.layout import Geometry
 from workers.memory.module_table import ModuleTable
 from workers.memory.slot import Word, headers
@@ -41,7 +42,7 @@ class InlinePool(Pool):
 
     def __init__(self, project: Project, settings: PoolSettings) -> None:
         geometry = Geometry.of(settings)
-        arena = create_arena(geometry)
+        arena = create_arena(geometry, create_global_data(settings.global_data_kib))
         low = map_part(arena, 0, geometry.requests_at, writable=True)
         high = map_part(arena, geometry.requests_at, geometry.total_bytes, writable=False)
         control = ControlPage(low, geometry)
@@ -55,14 +56,15 @@ class InlinePool(Pool):
         memory = SlotMemory(slots, low, high, arena)
         newest = Newest(memory, control, control.workers[0])
         channel = Channel.create(geometry.slots)
-        self._fds = (arena.fd, channel.submit_fd, channel.inbox_fd, *channel.done_fds)
+        self._fds = (arena.fd, arena.global_fd, channel.submit_fd, channel.inbox_fd, *channel.done_fds)
         row, pace = control.workers[0], Pace(control.words)
         names = ModuleTable(low, geometry, control.words)
         modules = list(modules_of(project.steps))
         names.enter(modules)
         crashes = CrashTable(low, geometry, arena.fd)
         witness = WorkerWitness(str(project.folder), row, names.places(modules), crashes)
-        self._runner = Runner(inspector, newest, arena.fd, channel.done_fds, row, pace, settings.run_ms, witness)
+        shared, run_ms = GlobalData(arena.global_fd), settings.run_ms
+        self._runner = Runner(inspector, newest, arena.fd, channel.done_fds, row, pace, run_ms, witness, shared)
         self._turn = threading.Lock()
         super().__init__(arena, 0, self._run_here)
 

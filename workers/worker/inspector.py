@@ -14,7 +14,6 @@ this frame later without running user code a second time.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,12 +24,10 @@ import numpy as np
 import orjson
 
 from workers.containment.witness import Witness
-from workers.context.context import context_json
+from workers.context.context import Origin, context_json
 from workers.context.image_and_heat import top_8_bits
 from workers.errors import (
-    ContextNotSerializable,
     DeadlineExceeded,
-    FramemillError,
     NoLastImage,
     ReplyTooLarge,
 )
@@ -39,8 +36,8 @@ from workers.gate import ImageLimits
 from workers.pictures.picture import draw
 from workers.pixels.pixel_format import check_length, pixel_format
 from workers.pool.job import Encoding, Job, ResponseType, Task
-from workers.text import type_name
 from workers.worker.decoder import Decoder
+from workers.worker.distrust import DISTRUST
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -49,10 +46,9 @@ if TYPE_CHECKING:
 
     from workers.flow.flow import Inspection
     from workers.flow.project import Project
+    from workers.memory.global_data import GlobalData
     from workers.pixels.frame_form import FrameForm
     from workers.settings import PoolSettings
-
-_log = logging.getLogger(__name__)
 
 _ALIGN_BYTES = 64
 _ALONE = Witness()
@@ -96,6 +92,7 @@ class FrameMemory(NamedTuple):
 
     `deadline_ns` is when its flow is stopped, between two modules, and so is it once nobody has `wanted` it any more.
     `witness` is told of its way through the flow.
+    `came_ns` (CLOCK_REALTIME) and `slot` are the frame's origin; `limit` and `shared` see `Flow.run`.
     """
 
     request: memoryview
@@ -104,6 +101,10 @@ class FrameMemory(NamedTuple):
     deadline_ns: int
     newest: Callable[[], AbstractContextManager[KeptFrame | None]]
     wanted: Callable[[], bool] = lambda: True
+    came_ns: int = 0
+    slot: int = 0
+    limit: Callable[[int, str], None] | None = None
+    shared: GlobalData | None = None
     witness: Witness = _ALONE
 
 
@@ -133,7 +134,7 @@ class Inspector:
         begun = time.monotonic_ns()
         image, bits, damage, notes = self._decoder.decode(job, memory.request)
         decoded = time.monotonic_ns()
-        with _DISTRUST:
+        with DISTRUST:
             inspection = self.flow.run(
                 image,
                 data=job.data,
@@ -144,11 +145,14 @@ class Inspector:
                 bits=bits,
                 wanted=memory.wanted,
                 witness=memory.witness,
+                origin=Origin(memory.came_ns or time.time_ns(), memory.slot, job.camera),
+                watched=memory.limit,
+                shared=memory.shared,
             )
         inspected = time.monotonic_ns()
         if inspected > memory.deadline_ns:
             raise DeadlineExceeded("the frame's time (run_ms, or its deadline) was over before its flow was")
-        with _DISTRUST:
+        with DISTRUST:
             rectangles = inspection.context["detectedRectangles"]
             picture = draw(job.response, inspection.image, inspection.heat, rectangles)
             context = context_json(inspection.context, self._context_bytes)
@@ -219,23 +223,6 @@ class Inspector:
         stored = np.frombuffer(kept.reply, np.uint8, answer.kept_image_bytes, answer.kept_at)
         shape = (answer.final_height_px, answer.final_width_px)
         return stored.reshape(shape if answer.final_channels == 1 else (*shape, 3))
-
-
-class _Distrust:
-    """Read what user code left: its objects may raise anything at any touch, SystemExit too; the worker lives on."""
-
-    def __enter__(self) -> None:
-        """Begin; one object does for all, which costs a tenth of a generator each time."""
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is None or isinstance(error, FramemillError | MemoryError):
-            return
-        _log.error("what a flow left in its context raised when it was read", exc_info=error)
-        msg = f"what the flow left in its context raised {type_name(error)} when it was read; the log says where"
-        raise ContextNotSerializable(msg) from None
-
-
-_DISTRUST = _Distrust()
 
 
 def _kept_heat(kept: KeptFrame) -> NDArray[np.float32] | None:

@@ -20,6 +20,7 @@ from workers.worker.inspector import Answer, FrameMemory
 if TYPE_CHECKING:
     from workers.admission.pace import Pace
     from workers.containment.witness import Witness
+    from workers.memory.global_data import GlobalData
     from workers.memory.slot import Header
     from workers.pool.channel import Descriptor
     from workers.worker.inspector import Inspector
@@ -45,6 +46,7 @@ class Runner:
         pace: Pace,
         run_ms: int,
         witness: Witness,
+        global_data: GlobalData | None = None,
     ) -> None:
         self._witness = witness
         self._pace = pace
@@ -56,6 +58,7 @@ class Runner:
         self._fd = fd
         self._done_fds = done_fds
         self._row = row
+        self._global_data = global_data
 
     def run(self, descriptor: Descriptor) -> None:
         """Do the job that `descriptor` names, unless it is stale or somebody else has it."""
@@ -125,6 +128,10 @@ class Runner:
                 self._until_ns(header, started_ns),
                 self._newest.held,
                 lambda: words[Word.CANCELLED] != generation,
+                words[Word.CAME_NS],
+                header.index,
+                header.limit,
+                self._global_data,
                 self._witness,
             )
             return Outcome.ANSWERED, self._inspector.answer(Job.unpack(header.job), frame)

@@ -32,6 +32,7 @@ from workers.machine import cores
 from workers.memory.arena import keep_from_children, map_part
 from workers.memory.control import ControlPage, WorkerRow
 from workers.memory.crash_table import CrashTable
+from workers.memory.global_data import GlobalData
 from workers.memory.module_table import ModuleTable
 from workers.memory.slot import headers
 from workers.memory.slot_memory import SlotMemory
@@ -192,7 +193,8 @@ def _boot(place: Place, inspector: Inspector, from_bytes: int) -> tuple[Runner, 
     streams.leave_stack_in(place.box_fd)
     witness = WorkerWitness(str(place.project.folder), row, places, crashes, Writing(place.box_fd))
     done_fds = place.channel.done_fds
-    runner = Runner(inspector, newest, place.arena.fd, done_fds, row, pace, place.settings.run_ms, witness)
+    shared = GlobalData(place.arena.global_fd)
+    runner = Runner(inspector, newest, place.arena.fd, done_fds, row, pace, place.settings.run_ms, witness, shared)
     return runner, row, growth
 
 

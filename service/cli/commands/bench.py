@@ -18,11 +18,14 @@ import httpx
 from service.access.keyring import new_key
 from service.cli.client import connect, explain, fail
 from service.cli.images import named_images
+from service.cli.progress import with_progress
 from service.settings import Settings, load_settings
 from service.trial.load import Shot
 from service.trial.report import TABLE_HEAD, Line, document, summary, table_row
 from service.trial.search import Found, rising_load
 from service.trial.step import LoadStep, ServerEnded, TrialServer, trial_server
+from service.tryout.inspecting import open_trial
+from service.tryout.module_times import CannotBeInspected, measure
 from workers.errors import FramemillError, ProjectInvalid, SettingsInvalid
 from workers.flow.project import load_project
 from workers.settings import MIB, Format
@@ -58,6 +61,7 @@ _TAKTS_PER_STEP = 10  # fewer frames have no p99
 )
 @click.option("--max-cameras", type=click.IntRange(1, 1024), default=256, show_default=True, help="more are not tried")
 @click.option("--data", default="", help="free text for the flow: context['data']")
+@click.option("--modules", is_flag=True, help="say where the time of a frame goes instead, module by module")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON document, for scripts")
 def bench(
     project: Path,
@@ -68,6 +72,7 @@ def bench(
     form: Form,
     max_cameras: int,
     data: str,
+    modules: bool,
     as_json: bool,
 ) -> None:
     """Find out how many cameras PROJECT sustains on this machine, with frames like IMAGES (files, or folders of them).
@@ -76,14 +81,23 @@ def bench(
     Example:
       framemill bench deploy/projects/board deploy/projects/board/samples
       framemill bench deploy/projects/board part.png --as bayer --takt-ms 25
+      framemill bench deploy/projects/board part.png --modules
 
     It serves the project on a free port, sends every image once, and then has 1, 2, 4, ... cameras send a frame per
     takt each, on schedule, until one frame in a hundred is answered more than a takt after it was due (p99), or one is
     not answered. The cameras run on this machine too; on a line, where they do not, it sustains no less.
 
+    With --modules no server is started: one process inspects the images again and again, as a worker does, and a table
+    says what decoding, each module and the answer took. What is in a parallel block counts as the block's.
+
     Exit status 0 when it sustains at least one camera, 1 when not or when an image cannot be analysed, 3 when the
     project or the settings have mistakes, 4 when the server cannot start.
     """
+    if modules:
+        if form != "file":
+            raise click.UsageError("--modules takes the files as they are: leave --as out")
+        _tell_modules(project, named_images(images).files, data, as_json=as_json)
+        return
     if 1e3 * step_s < _TAKTS_PER_STEP * takt_ms:
         raise click.UsageError(f"a step lasts {_TAKTS_PER_STEP} takts at least: make --step-s longer")
     _end_in_order()
@@ -97,6 +111,19 @@ def bench(
         fail(_INTERRUPTED, "interrupted; the server that was measured is stopped")
     print(document(line, found) if as_json else "\n".join(["", *summary(line, found)]))
     sys.exit(0 if found.sustained else _FAILED)
+
+
+def _tell_modules(project: Path, files: Sequence[Path], data: str, *, as_json: bool) -> None:
+    try:
+        trial = open_trial(project, 1)
+        times = measure(trial, files, data, with_progress)
+    except (ProjectInvalid, SettingsInvalid) as error:
+        fail(_MISTAKES, error.message)
+    except CannotBeInspected as error:
+        fail(_FAILED, str(error))
+    except OSError as error:
+        fail(_FAILED, f"the machine refuses a process to inspect with: {error.strerror}")
+    print(times.document(trial) if as_json else "\n".join(times.lines()))
 
 
 def _say(row: str) -> None:

@@ -7,9 +7,10 @@
     readonly = true
 
 `main(context)`, `main(context, module_item)`, `main(context, form)` and `main(context, module_item, form)` change
-the context in place; what they return does not count, and the answer's notes say so. `main(img)`, or any other name but
-`context`, gets the image and may change it in place or return another. `module_item` is `{"id", "name", "type": "CODE",
-"form"}`, `form` the values of the project file; both are new for every frame.
+the context in place; what they return does not count, and the answer's notes say so. `main(img)`, or any other name
+but `context`, gets the image and may change it in place or return another. `form` are the values of the project file;
+`module_item` says which module it is (`id`, `name` and the vendor's `label`, `type`), and has the values as `form`, as
+the vendor's `formValues`, and each by its own name where that is none of these. Both are new for every frame.
 
 `context["image"]` is the frame's own copy, which code may write to. With `readonly = true` it cannot be written to and
 nothing is copied; code must not keep it, for its memory becomes the next frame.
@@ -21,15 +22,19 @@ An exception, SystemExit too, ends the flow: it becomes an entry in `errors` wit
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from workers.context.context import FRAME
 from workers.context.placement import composed, usable_matrix
 from workers.context.rectangles import complete_rectangles
 from workers.context.run import Context, Run
 from workers.errors import ProjectInvalid
-from workers.modules.base import bring_to_frame, what_is_there
+from workers.modules.base import begin_anew, bring_to_frame, what_is_there
 from workers.modules.code.user_code import UserCode, UserCodeError
 from workers.text import shown
 
@@ -46,7 +51,8 @@ def prepare(options: CodeOptions, surroundings: ModuleSurroundings) -> CodeModul
         main, call = code.load(options.file)
     except UserCodeError as error:
         raise ProjectInvalid(str(error)) from None
-    item = {"id": surroundings.id, "name": options.title, "type": surroundings.source_type}
+    named = options.title
+    item = {"id": surroundings.id, "name": named, "label": named, "type": surroundings.source_type}
     return CodeModule(options, code, main, call, item)
 
 
@@ -66,8 +72,12 @@ class CodeModule:
         lent = self._lend(given)
         if lent is not given:
             context["image"] = lent
-        known = what_is_there(context) if run.placement is not None else {}
+        known = what_is_there(context)
+        self._tell_what_is_left(context, run)
+        was = {**context} if run.wrote is not None else context
         worked = self._call(context, lent, run)
+        if run.wrote is not None:
+            run.wrote.update((key, self.options.file) for key in context if context[key] is not was.get(key, was))
         image = context.get("image")
         if image is not lent:
             run.image_from = self.options.file
@@ -78,16 +88,25 @@ class CodeModule:
             source = self.item["id"], self.item["type"]
             context["detectedRectangles"] = complete_rectangles(rectangles, *source, run.note)
         bring_to_frame(context, run, known)
-        return self._placed(context, run) and worked
+        return self._placed(context, lent, run, known) and worked
 
     def stop(self) -> None:
         """Call the `stop` of the file, once, where it has one."""
         self.code.stop(self.options.file)
 
     @staticmethod
-    def _placed(context: Context, run: Run) -> bool:
-        """Take what code says of how the image that it left lies on the one before."""
+    def _tell_what_is_left(context: Context, run: Run) -> None:
+        frame = context.get(FRAME)
+        if type(frame) is dict and "remainingMs" in frame:
+            frame["remainingMs"] = (run.deadline_ns - time.monotonic_ns()) / 1e6
+
+    @staticmethod
+    def _placed(context: Context, before: object, run: Run, known: dict[int, object]) -> bool:
+        """Take what code says of how the image that it left lies on the one before; see to it where it says nothing."""
         if "placement" not in context:
+            image = context.get("image")
+            if image is not before and isinstance(image, np.ndarray) and isinstance(before, np.ndarray):
+                begin_anew(image, before, run, known)
             return True
         try:
             run.placement = composed(run.placement, usable_matrix(context.pop("placement")))
@@ -115,7 +134,7 @@ class CodeModule:
         if not self.how.keywords:
             return {}
         form = copy.deepcopy(self.options.form)
-        extras = {"form": form, "module_item": {**self.item, "form": form}}
+        extras = {"form": form, "module_item": {**form, **self.item, "form": form, "formValues": form}}
         return {name: extras[name] for name in self.how.keywords}
 
     def _lend(self, image: Any) -> Any:

@@ -16,7 +16,9 @@ They run one after another, for parallelism is processes; "parallel" is about wh
     image, angle                 those of the first branch
     score, threshold             those of the branch with the highest score
     error, save                  true if true in any branch
-    anything else                as it was before: custom keys written in branches do not survive
+    globalData                   what branches have changed in it, key by key; the last one wins
+    anything else                as it was before: custom keys written in branches do not survive, and a note of the
+                                 frame names each
 
 A module that fails ends its branch; the other branches still run, and then the flow ends. `exit` ends its branch only.
 """
@@ -33,6 +35,8 @@ import numpy as np
 from workers.context.context import repaired
 from workers.context.run import Context, Run, Stage, run_stages
 from workers.context.values import same
+from workers.modules.base import what_is_there
+from workers.modules.parallel.dropped import tell_dropped
 from workers.text import shown
 
 if TYPE_CHECKING:
@@ -50,22 +54,30 @@ def prepare(options: ParallelOptions, surroundings: ModuleSurroundings) -> Calla
 def _run_branches(stages: Sequence[Sequence[Stage]], context: Context, run: Run) -> bool:
     worked = True
     branches: list[_Branch] = []
-    made_before = made_by_first = run.image_from
-    placed_before = placed_by_first = run.placement
-    for own_stages in stages:
+    before = by_first = run.place
+    wrote_around = run.wrote
+    for number, own_stages in enumerate(stages, 1):
         try:
             branch = _Branch.of(context)
         except RecursionError:
             run.note("the context is nested too deeply to be handed to the branches")
             return False
+        run.wrote = {}
         worked = run_stages(own_stages, branch.context, run) and worked
+        tell_dropped(context, branch.context, number, run)
+        run.wrote = wrote_around
         branch.tidy(run)
         if not branches:
-            made_by_first, placed_by_first = run.image_from, run.placement
-        run.image_from, run.placement = made_before, placed_before
+            by_first = run.place
+        run.unplaced |= run.base is not before.base
+        run.place = before
         branches.append(branch)
-    run.image_from, run.placement = made_by_first, placed_by_first
+    run.place = by_first
     _join(context, branches)
+    if run.earlier is not None and by_first is not before and branches:
+        # in the branch there were copies of what was found before the block
+        late = what_is_there(branches[0].context).keys() - run.earlier.keys()
+        run.earlier = {key: each for key, each in what_is_there(context).items() if key not in late}
     return worked
 
 
@@ -124,6 +136,19 @@ def _join(context: Context, branches: Sequence[_Branch]) -> None:
         error=any(end["error"] for end in ends),
         save=any(end["save"] for end in ends),
     )
+    shared = context.get("globalData")
+    if isinstance(shared, dict):
+        context["globalData"] = _merged(shared, [end["globalData"] for end in ends])
+
+
+def _merged(before: dict[Any, Any], ends: Sequence[dict[Any, Any]]) -> dict[Any, Any]:
+    """Return a dict with what any of `ends` has changed, key by key; the last one wins."""
+    merged = {**before}
+    for end in ends:
+        for key in before.keys() - end.keys():
+            merged.pop(key, None)
+        merged.update((key, value) for key, value in end.items() if key not in before or not same(value, before[key]))
+    return merged
 
 
 def _concatenated(key: str, branches: Sequence[_Branch]) -> list[Any]:
