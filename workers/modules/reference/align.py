@@ -15,9 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.modules.reference.planes import halved
+
 BLOCK_PX = 128  # small against the warp of a board, large against a defect
 _SCALE = 4
 _BLOCK_ROUNDS = 2
+_STILL = 1 / 16  # of a scaled pixel, a quarter of one of the frame: blocks that moved by less are where they belong
 _BLUR_SIGMA = 1.0  # in scaled pixels; widens the reach of the gradient to some eight pixels of the frame
 # How much structure pulls a block away from the shift of the whole frame by half: a share of the frame's mean squared
 # gradient, for a few weak edges mislead, but never less than noise has, in (levels per scaled pixel)^2.
@@ -31,15 +34,18 @@ _Field = NDArray[np.float32]
 class Alignment:
     """Finds the shifts of frames against one golden plane."""
 
-    def __init__(self, golden: NDArray[np.uint8], limit_px: int) -> None:
-        """Take `golden`, (h, w) uint8; shifts stay within `limit_px` each way, and are not sought if that is 0."""
-        height, width = golden.shape
+    def __init__(self, half: NDArray[np.uint8], shape: tuple[int, int], limit_px: int) -> None:
+        """Take the golden plane in half its size, uint8; shifts stay within `limit_px` each way, 0 seeks none.
+
+        `shape` is the (h, w) of the plane itself.
+        """
+        height, width = shape
         self._grid = (max(1, round(height / BLOCK_PX)), max(1, round(width / BLOCK_PX)))
         self._limit = limit_px / _SCALE
-        self.n_bytes = 5 * 4 * golden.size // _SCALE**2
-        self._seeks = limit_px > 0 and min(height, width) >= 2 * _SCALE
-        if self._seeks:
-            self._golden = _shrunk(golden)
+        self.n_bytes = 5 * 4 * height * width // _SCALE**2
+        self.seeks = limit_px > 0 and min(height, width) >= 2 * _SCALE
+        if self.seeks:
+            self._golden = _shrunk(half)
             y, x = np.mgrid[: self._golden.shape[0], : self._golden.shape[1]].astype(np.float32)
             self._x, self._y = x, y
             self._along_x = cast("_Field", cv2.Scharr(self._golden, cv2.CV_32F, 1, 0, scale=1 / 32))
@@ -48,14 +54,19 @@ class Alignment:
             self._whole = self._solver((1, 1))
             self._blocks = self._solver(self._grid)
 
-    def shifts(self, frame: NDArray[np.uint8]) -> Shifts:
-        """Return the shift of each block of `frame`, (h, w) uint8."""
-        if not self._seeks:
-            return np.zeros((*self._grid, 2), np.intp)
-        small = self._normalised(_shrunk(frame))
+    def unmoved(self) -> Shifts:
+        """Return no shift for each block."""
+        return np.zeros((*self._grid, 2), np.intp)
+
+    def shifts(self, half: NDArray[np.uint8]) -> Shifts:
+        """Return the shift of each block of a frame, given in half its size, uint8; only where it `seeks`."""
+        small = self._normalised(_shrunk(half))
         shifts = np.tile(self._clipped(self._step(small, self._whole)), (*self._grid, 1))
         for _ in range(_BLOCK_ROUNDS):
-            shifts = self._clipped(shifts + self._step(self._moved_back(small, shifts), self._blocks))
+            step = self._step(self._moved_back(small, shifts), self._blocks)
+            shifts = self._clipped(shifts + step)
+            if abs(step).max() < _STILL:
+                break
         return np.rint(shifts * _SCALE).astype(np.intp)
 
     def _normalised(self, frame: _Field) -> _Field:
@@ -103,12 +114,6 @@ def _means(one: _Field, other: _Field, grid: tuple[int, ...]) -> _Field:
     return cast("_Field", means.reshape(grid))
 
 
-def _shrunk(plane: NDArray[np.uint8]) -> _Field:
-    """Return `plane` at a quarter of its size, float32, a little blurred; up to three rows and columns are cut off."""
-    height, width = (length // _SCALE * _SCALE for length in plane.shape)
-    small = plane[:height, :width]
-    for factor in (2, 4):  # by two, twice: OpenCV has a fast path for that
-        small = cast(
-            "NDArray[np.uint8]", cv2.resize(small, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
-        )
-    return cast("_Field", cv2.GaussianBlur(small.astype(np.float32), (0, 0), _BLUR_SIGMA))
+def _shrunk(half: NDArray[np.uint8]) -> _Field:
+    """Return a plane in half its size at a quarter, float32, a little blurred; an odd row or column is cut off."""
+    return cast("_Field", cv2.GaussianBlur(halved(half).astype(np.float32), (0, 0), _BLUR_SIGMA))

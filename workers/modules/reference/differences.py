@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.modules.reference.golden import HEAT_THRESHOLD, Workspace
+# by its cells, pieces of a defect with up to 11 px between them are joined for certain, with 15 px never
+from workers.modules.reference.heat import HEAT_THRESHOLD, Cells, hot_cells, hot_points, joined
+from workers.modules.reference.planes import CELL_PX, Plane, Workspace
 
-_CELL_PX = 4  # pieces of a defect with up to 11 px between them are joined for certain, with 15 px never
 # What differs in more pixels is not this part at all; to tell its defects apart would take longer than a frame may.
 _MOST_POINTS = 200_000
 
@@ -37,27 +39,31 @@ def find_blobs(scratch: Workspace, min_area_px: int) -> list[Blob]:
 
     What is smaller than `min_area_px` is none: its heat is lowered below the threshold, in proportion to its area.
     """
-    hot = scratch.part
-    cv2.threshold(scratch.heat, HEAT_THRESHOLD - 1, 255, cv2.THRESH_BINARY, dst=hot)
-    count = cv2.countNonZero(hot)
-    if count > max(_MOST_POINTS, min_area_px):
-        return [_whole(scratch, hot, count)]
-    return _separate(scratch, hot, min_area_px) if count else []
+    cells = hot_cells(scratch.luma.padded)
+    if CELL_PX**2 * np.count_nonzero(cells) > _MOST_POINTS:
+        hot = cv2.threshold(scratch.heat, HEAT_THRESHOLD - 1, 255, cv2.THRESH_BINARY)[1]
+        count = cv2.countNonZero(hot)
+        if count > max(_MOST_POINTS, min_area_px):
+            return [_whole(scratch, cast("Plane", hot), count)]
+    return _separate(scratch, cells, min_area_px) if cells.any() else []
 
 
-def _whole(scratch: Workspace, hot: NDArray[np.uint8], count: int) -> Blob:
+def _whole(scratch: Workspace, hot: Plane, count: int) -> Blob:
     """Return one blob of all that is hot."""
-    heat, brighter, darker, tinted = (cv2.mean(plane, hot)[0] for plane in _measured(scratch))
+    heat, brighter, darker = (cv2.mean(plane, hot)[0] for plane in (scratch.heat, scratch.brighter, scratch.darker))
     x, y, width, height = cv2.boundingRect(hot)
-    return Blob(x, y, width, height, count, heat / 255, brighter, darker, tinted)
+    return Blob(x, y, width, height, count, heat / 255, brighter, darker, cv2.mean(scratch.tinted)[0])
 
 
-def _separate(scratch: Workspace, hot: NDArray[np.uint8], min_area_px: int) -> list[Blob]:
+def _separate(scratch: Workspace, cells: Cells, min_area_px: int) -> list[Blob]:
     """Return the blobs of what is hot, and lower the heat of those that are too small."""
-    x, y = (axis.astype(np.intp) for axis in cv2.findNonZero(hot).reshape(-1, 2).T)
-    owner, count = _owners(x, y, scratch.shape)
-    area = np.bincount(owner, minlength=count)
-    means = np.stack([np.bincount(owner, plane[y, x], count) for plane in _measured(scratch)]) / area
+    y, x = hot_points(scratch.luma.padded, cells)
+    labels, _ = joined(cells)
+    owner = labels[y // CELL_PX, x // CELL_PX].astype(np.intp) - 1
+    area = np.bincount(owner)
+    count = area.size
+    seen = (scratch.heat[y, x], scratch.brighter[y, x], scratch.darker[y, x], _tinted(scratch, y, x))
+    means = np.stack([np.bincount(owner, levels, count) for levels in seen]) / area
     left, top = (_lowest(values, owner, count) for values in (x, y))
     right, bottom = (-_lowest(-values, owner, count) for values in (x, y))
     small = area < min_area_px
@@ -72,17 +78,12 @@ def _separate(scratch: Workspace, hot: NDArray[np.uint8], min_area_px: int) -> l
     ]
 
 
-def _measured(scratch: Workspace) -> tuple[NDArray[np.uint8], ...]:
-    return (scratch.heat, scratch.brighter, scratch.darker, scratch.tinted)
-
-
-def _owners(x: _Numbers, y: _Numbers, shape: tuple[int, int]) -> tuple[_Numbers, int]:
-    """Return the number of the blob that each point belongs to, from 0, and how many there are."""
-    cells = np.zeros((shape[0] // _CELL_PX + 1, shape[1] // _CELL_PX + 1), np.uint8)
-    cell = (y // _CELL_PX, x // _CELL_PX)
-    cells[cell] = 1
-    count, labels = cv2.connectedComponents(cv2.dilate(cells, np.ones((3, 3), np.uint8)), connectivity=8)
-    return labels[cell].astype(np.intp) - 1, count - 1
+def _tinted(scratch: Workspace, y: _Numbers, x: _Numbers) -> NDArray[np.uint8]:
+    """Return by how many levels either chroma differs at points; an odd last row or column has that beside it."""
+    height, width = scratch.tinted.shape
+    if not height or not width:
+        return np.zeros(y.size, np.uint8)
+    return scratch.tinted[np.minimum(y // 2, height - 1), np.minimum(x // 2, width - 1)]
 
 
 def _lowest(values: _Numbers, owner: _Numbers, count: int) -> _Numbers:

@@ -21,20 +21,23 @@ from numpy.typing import NDArray
 from workers.errors import ProjectInvalid
 from workers.modules.base import ModuleSurroundings, on_context
 from workers.modules.reference.differences import Blob, find_blobs
-from workers.modules.reference.golden import HEAT_THRESHOLD, Golden, Workspace
+from workers.modules.reference.golden import Golden
 from workers.modules.reference.golden_files import GoldenError, GoldenFiles
+from workers.modules.reference.heat import HEAT_THRESHOLD
+from workers.modules.reference.planes import Workspace
 
 if TYPE_CHECKING:
     from workers.context.run import Context, Run
     from workers.modules.reference.options import ReferenceOptions
 
 _THRESHOLD = HEAT_THRESHOLD / 255
-_AIR_PX = 4  # so that the drawn lines do not cover a small defect
+_AIR_PX = 7  # a defect with what belongs to it, as people draw it; and its lines do not cover a small one
 _CLEARLY = 2  # times as much of the one as of the other
 
-# Heat for levels of 0..255: squared below the threshold. Pictures show it from 0.36, so noise is not seen in them.
+# Heat for levels of 0..255: half the square below the threshold. Pictures show it from 0.36: what is no defect is not
+# seen in them.
 _SHOWN = np.arange(256, dtype=np.float32) / 255
-_SHOWN[:HEAT_THRESHOLD] *= _SHOWN[:HEAT_THRESHOLD] / _THRESHOLD
+_SHOWN[:HEAT_THRESHOLD] *= _SHOWN[:HEAT_THRESHOLD] / _THRESHOLD / 2
 
 _BRIGHTER: dict[str, Any] = {"id": 1, "label": "brighter", "color": "#56b4e9", "color_bgr": [233, 180, 86]}
 _DARKER: dict[str, Any] = {"id": 2, "label": "darker", "color": "#e69f00", "color_bgr": [0, 159, 230]}

@@ -1,0 +1,132 @@
+"""A golden plane put where the frame has it, block by block, and what of the frame it says nothing about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import groupby, pairwise
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.modules.reference.align import Shifts
+from workers.modules.reference.planes import Plane
+
+# Blocks whose shifts differ by one pixel lie on a board that is bent, by more on two pieces.
+_TORN_PX = 2
+
+Area = tuple[int, int, int, int]  # top, bottom, left, right in px
+
+
+def wider(area: Area, by_px: int, shape: tuple[int, int]) -> Area:
+    """Return `area` wider on all sides, as far as an image of `shape` (h, w) goes."""
+    top, bottom, left, right = area
+    return max(0, top - by_px), min(bottom + by_px, shape[0]), max(0, left - by_px), min(right + by_px, shape[1])
+
+
+def half_area(area: Area) -> Area:
+    """Return what `area` touches in an image of half the size."""
+    top, bottom, left, right = area
+    return top // 2, -(-bottom // 2), left // 2, -(-right // 2)
+
+
+class MovableLuma:
+    """A golden luma plane with a margin all around, so that a window of it can be taken at any shift."""
+
+    def __init__(self, plane: Plane, margin_px: int) -> None:
+        """Take `plane`, (h, w); windows may leave it by `margin_px`, where its border goes on."""
+        self._margin_px = margin_px
+        self._shape = plane.shape
+        self._padded = cv2.copyMakeBorder(plane, *(margin_px,) * 4, cv2.BORDER_REPLICATE)
+        self.n_bytes = self._padded.nbytes
+
+    def window(self, area: Area, shift: tuple[int, int], wider_px: int = 0) -> NDArray[np.uint8]:
+        """Return what lies in `area` of a frame whose content is moved by `shift` (dx, dy); a view."""
+        (top, bottom, left, right), (dx, dy) = area, shift
+        x, y = self._margin_px - dx, self._margin_px - dy
+        return self._padded[top + y - wider_px : bottom + y + wider_px, left + x - wider_px : right + x + wider_px]
+
+    def moved(self, shifts: Shifts, out: Plane) -> Plane:
+        """Return the plane with each block where the frame has it: a view where all moved alike, else `out`."""
+        return _moved(self._shape, shifts, self.window, out)
+
+
+class MovableChroma:
+    """A golden chroma plane in half its size; shifts stay those of the whole size.
+
+    Half a pixel is a pixel of the frame: so there are four of them, of which three are moved by one pixel of the frame
+    before they are halved.
+    """
+
+    def __init__(self, phases: dict[tuple[int, int], Plane], shape: tuple[int, int], margin_px: int) -> None:
+        """Take the planes of (dy, dx) = (0, 0), (0, 1), (1, 0), (1, 1), each with a margin; `shape` is without it."""
+        self._phases = phases
+        self._shape = shape
+        self._margin_px = margin_px
+        self.n_bytes = sum(phase.nbytes for phase in phases.values())
+
+    def moved(self, shifts: Shifts, out: Plane) -> Plane:
+        """Return the plane with each block where the frame has it: a view where all moved alike, else `out`."""
+        return _moved(self._shape, shifts, self._window, out)
+
+    def _window(self, area: Area, shift: tuple[int, int]) -> Plane:
+        (top, bottom, left, right), (dx, dy) = area, shift
+        x, y = self._margin_px - (dx >> 1), self._margin_px - (dy >> 1)
+        return self._phases[dy & 1, dx & 1][top + y : bottom + y, left + x : right + x]
+
+
+def block_edges(length_px: int, count: int) -> list[int]:
+    """Return where blocks begin, and where the last one ends."""
+    return [round(length_px * number / count) for number in range(count + 1)]
+
+
+def _moved(
+    shape: tuple[int, ...], shifts: Shifts, window: Callable[[Area, tuple[int, int]], Plane], out: Plane
+) -> Plane:
+    height, width = shape
+    if (shifts == shifts[0, 0]).all():
+        dx, dy = shifts[0, 0].tolist()
+        return window((0, height, 0, width), (dx, dy))
+    edges = block_edges(width, shifts.shape[1])
+    for (top, bottom), row in zip(pairwise(block_edges(height, shifts.shape[0])), shifts.tolist(), strict=True):
+        for (dx, dy), group in groupby(range(len(row)), key=row.__getitem__):
+            members = list(group)
+            left, right = edges[members[0]], edges[members[-1] + 1]
+            out[top:bottom, left:right] = window((top, bottom, left, right), (dx, dy))
+    return out
+
+
+def blind_areas(shape: tuple[int, int], shifts: Shifts, radius_px: int) -> list[Area]:
+    """Return where the golden image does not say what comes into view.
+
+    That is the border, by the jitter and by what was moved in from beyond it; and what opens between two blocks that
+    moved apart, where a board is put together of pieces.
+    """
+    height, width = shape
+    top, bottom = radius_px + max(0, int(shifts[0, :, 1].max())), radius_px - min(0, int(shifts[-1, :, 1].min()))
+    left, right = radius_px + max(0, int(shifts[:, 0, 0].max())), radius_px - min(0, int(shifts[:, -1, 0].min()))
+    return [
+        (0, min(top, height), 0, width),
+        (max(0, height - bottom), height, 0, width),
+        (0, height, 0, min(left, width)),
+        (0, height, max(0, width - right), width),
+        *_seams(shape, shifts, radius_px),
+    ]
+
+
+def _seams(shape: tuple[int, int], shifts: Shifts, radius_px: int) -> Iterator[Area]:
+    """Yield what opens between blocks that moved apart or over each other, and the jitter beside it."""
+    rows, columns = (block_edges(length, count) for length, count in zip(shape, shifts.shape[:2], strict=True))
+    across = shifts[..., 0]
+    for row, column in np.argwhere(abs(np.diff(across, axis=1)) >= _TORN_PX).tolist():
+        start, end = _opened(columns[column + 1], across[row, column : column + 2], radius_px)
+        yield rows[row], rows[row + 1], start, min(end, shape[1])
+    along = shifts[..., 1]
+    for row, column in np.argwhere(abs(np.diff(along, axis=0)) >= _TORN_PX).tolist():
+        start, end = _opened(rows[row + 1], along[row : row + 2, column], radius_px)
+        yield start, min(end, shape[0]), columns[column], columns[column + 1]
+
+
+def _opened(edge: int, moved: NDArray[np.intp], radius_px: int) -> tuple[int, int]:
+    """Return from where to where nothing is known between two blocks whose common edge was moved in two ways."""
+    return max(0, edge + min(0, int(moved.min())) - radius_px), edge + max(0, int(moved.max())) + radius_px
