@@ -61,7 +61,7 @@ class Lighting:
         self._has_range = high - low >= _MIN_RANGE_LEVELS
 
     def gain_and_offset(self, frame: Plane, shift: tuple[int, int]) -> tuple[float, float]:
-        """Return gain and offset of `frame` = gain * golden + offset; its content is moved by about `shift` (dx, dy)."""
+        """Return gain and offset of `frame` = gain * golden + offset, moved by about `shift` (dx, dy)."""
         levels = self._at_points(frame, shift)
         golden_dark, golden_bright = (end.level for end in self._ends)
         dark, bright = (

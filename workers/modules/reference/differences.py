@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# by its cells, pieces of a defect with up to 11 px between them are joined for certain, with 15 px never
-from workers.modules.reference.heat import HEAT_THRESHOLD, Cells, hot_cells, hot_points, joined
+from workers.modules.reference.heat import HEAT_THRESHOLD
+from workers.modules.reference.patches import Cells, high_cells, high_points, joined
 from workers.modules.reference.planes import CELL_PX, Plane, Workspace
 
 # What differs in more pixels is not this part at all; to tell its defects apart would take longer than a frame may.
@@ -39,7 +39,7 @@ def find_blobs(scratch: Workspace, min_area_px: int) -> list[Blob]:
 
     What is smaller than `min_area_px` is none: its heat is lowered below the threshold, in proportion to its area.
     """
-    cells = hot_cells(scratch.luma.padded)
+    cells = high_cells(scratch.padded_heat)
     if CELL_PX**2 * np.count_nonzero(cells) > _MOST_POINTS:
         hot = cv2.threshold(scratch.heat, HEAT_THRESHOLD - 1, 255, cv2.THRESH_BINARY)[1]
         count = cv2.countNonZero(hot)
@@ -56,10 +56,12 @@ def _whole(scratch: Workspace, hot: Plane, count: int) -> Blob:
 
 
 def _separate(scratch: Workspace, cells: Cells, min_area_px: int) -> list[Blob]:
-    """Return the blobs of what is hot, and lower the heat of those that are too small."""
-    y, x = hot_points(scratch.luma.padded, cells)
-    labels, _ = joined(cells)
-    owner = labels[y // CELL_PX, x // CELL_PX].astype(np.intp) - 1
+    """Return the blobs of what is hot, and lower the heat of those that are too small.
+
+    By their cells, pieces with up to 11 px between them are one for certain, with 15 px never.
+    """
+    y, x = high_points(scratch.padded_heat, cells)
+    owner = joined(cells)[y // CELL_PX, x // CELL_PX].astype(np.intp) - 1
     area = np.bincount(owner)
     count = area.size
     seen = (scratch.heat[y, x], scratch.brighter[y, x], scratch.darker[y, x], _tinted(scratch, y, x))

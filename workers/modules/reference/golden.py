@@ -7,8 +7,9 @@ less stays inside. What leaves it is a difference. That alone would miss a gap i
 what lies beside such a trace is in its envelope; so the golden image must not leave the frame's envelope either.
 (By that, structures thinner than the jitter may be off by their own width only.)
 
-All of a frame is looked at with half the jitter. Where nothing is hot then, nothing would be with the whole jitter, so
-that is looked at around hot pixels only; and what it explains may still be a defect (within_jitter.py).
+All of a frame is looked at with half the jitter. Where no pixel differs by the contrast then, nothing can be hot with
+the whole jitter, so the heat is made around the others only; and what the whole jitter explains may still be a defect
+(within_jitter.py).
 
 A golden image in grey is compared in grey. One in colour is compared in luma and both chromas, and the greatest
 difference counts.
@@ -16,29 +17,23 @@ difference counts.
 
 from __future__ import annotations
 
+from typing import cast
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from workers.modules.reference.align import Alignment, Shifts
 from workers.modules.reference.brightness import Lighting, normalised
-from workers.modules.reference.heat import VOTE_PX, Cells, Differences, add_both_ways, blank, hot_cells, joined, vote
-from workers.modules.reference.moved import Area, MovableChroma, MovableLuma, blind_areas, half_area, wider
+from workers.modules.reference.heat import VOTE_PX, Differences, blank, greatest
+from workers.modules.reference.moved import Area, MovableChroma, MovableLuma, blind_areas, half_area
 from workers.modules.reference.options import ReferenceOptions
-from workers.modules.reference.planes import (
-    CELL_PX,
-    Plane,
-    Workspace,
-    add_doubled,
-    half_planes,
-    halved,
-    has_no_colour,
-    luma,
-)
-from workers.modules.reference.within_jitter import WithinJitter, suspects_of
+from workers.modules.reference.patches import Patches, high_cells
+from workers.modules.reference.planes import Plane, Workspace, add_doubled, half_planes, halved, has_no_colour, luma
+from workers.modules.reference.within_jitter import WithinJitter
 
 _CHROMA_VOTE_PX = 2
-_MOST_WINDOWS = 256  # more, or more than half of the frame, are not quicker than all of it at once
+_MOST_CELLS = 1 / 16  # of all: with more, all of a frame at once takes no longer
 
 
 class Golden:
@@ -50,6 +45,7 @@ class Golden:
         # the vote takes the last pixel of the jitter
         self._radius_px = options.edge_jitter_px - 1
         self._first_px = (self._radius_px + 1) // 2 if options.within_jitter else self._radius_px
+        self._contrast_levels = options.contrast_levels
         self._heat_per_level = 255 / (2 * options.contrast_levels)
         margin_px, limit = options.shift_px, options.brightness_percent / 100
         plane = luma(image, np.empty(self.shape, np.uint8))
@@ -74,22 +70,16 @@ class Golden:
         plane = luma(frame, scratch.grey)
         halves = half_planes(frame, scratch) if self._has_chroma else []
         shifts = self._shifts(plane, halves)
-        typical = tuple(int(value) for value in np.median(shifts, axis=(0, 1)))
+        dx, dy = (int(value) for value in np.median(shifts, axis=(0, 1)))
         golden = self._luma.moved(shifts, scratch.luma.moved)
-        normal = normalised(
-            plane, *self._lighting.gain_and_offset(plane, (typical[0], typical[1])), scratch.luma.normal
-        )
-        blind = blind_areas(self.shape, shifts, self._radius_px)
+        normal = normalised(plane, *self._lighting.gain_and_offset(plane, (dx, dy)), scratch.luma.normal)
+        # a vote that counts pixels of which nothing is known is none
+        blind = blind_areas(self.shape, shifts, self._radius_px + VOTE_PX // 2)
         self._look_at_luma(normal, golden, blind, scratch)
-        self._look_at_chromas(halves, shifts, scratch)
-        cells = self._hot_cells(scratch)
-        if cells.any():
-            labels, boxes = joined(cells)
-            suspects = suspects_of(scratch, cells, labels, len(boxes)) if self._within_jitter else None
-            for area in _windows(boxes, self.shape):
-                self._look_around(area, normal, golden, blind, scratch)
-            if self._within_jitter and suspects:
-                self._within_jitter.look(suspects, normal, shifts, blind, scratch)
+        if self._within_jitter:
+            self._within_jitter.look(normal, shifts, blind, scratch)
+        if self._chromas:
+            self._look_at_chromas(halves[1:], shifts, blind, scratch)
 
     def _shifts(self, plane: Plane, halves: list[Plane]) -> Shifts:
         if not self._alignment.seeks:
@@ -97,73 +87,59 @@ class Golden:
         return self._alignment.shifts(halves[0] if halves else halved(plane))
 
     def _look_at_luma(self, normal: Plane, golden: Plane, blind: list[Area], scratch: Workspace) -> None:
-        """Make the heat of luma, with half the jitter."""
-        sheet = scratch.luma
-        sheet.more.fill(0)
-        sheet.less.fill(0)
-        add_both_ways(normal, golden, self._first_px, sheet)
-        for one_sided in (sheet.more, sheet.less):
-            blank(one_sided, blind)
-        vote(sheet, self._heat_per_level, VOTE_PX)
+        """Make the heat of luma where a pixel differs by the contrast, with the whole jitter and with half of it."""
+        for heat in (scratch.heat, scratch.hinted):
+            heat.fill(0)
+        greatest(normal, golden, self._first_px, scratch.luma, scratch.different)
+        blank(scratch.different, blind)
+        cv2.threshold(scratch.different, self._contrast_levels - 1, 255, cv2.THRESH_BINARY, dst=scratch.different)
+        cells = high_cells(scratch.padded_different)
+        around_px = self._radius_px + VOTE_PX // 2
+        fits = Patches.fits(self.shape, around_px) and np.count_nonzero(cells) <= _MOST_CELLS * cells.size
+        scratch.patches = patches = Patches(cells, self.shape, around_px) if fits else None
+        if not cells.any():
+            return
+        frame, golden = (patches.cut(plane) if patches is not None else plane for plane in (normal, golden))
+        found = Differences.between(frame, golden, self._radius_px)
+        made = [(found.heat(self._heat_per_level), scratch.heat)]
+        made += [(found.brighter, scratch.brighter), (found.darker, scratch.darker)]
+        if self._within_jitter:
+            hints = Differences.between(frame, golden, self._first_px).heat(self._heat_per_level)
+            made.append((hints, scratch.hinted))
+        for plane, out in made:
+            if patches is not None:
+                patches.paste(plane, out)
+            else:
+                out[:] = plane
+        for heat in (scratch.heat, scratch.hinted):
+            blank(heat, blind)
 
-    def _look_at_chromas(self, halves: list[Plane], shifts: Shifts, scratch: Workspace) -> None:
-        """Make the heat of both chromas, and how much either is `tinted`, in half the size, with the whole jitter."""
-        sheet = scratch.chroma
-        sheet.more.fill(0)
-        sheet.less.fill(0)
+    def _look_at_chromas(self, halves: list[Plane], shifts: Shifts, blind: list[Area], scratch: Workspace) -> None:
+        """Add the heat of both chromas, and write how much either is `tinted`, in half the size."""
         radius_px = -(-self._radius_px // 2)
         dx, dy = (int(value) >> 1 for value in np.median(shifts, axis=(0, 1)))
-        for plane, (chroma, lighting) in zip(halves[1:], self._chromas, strict=True):
+        pairs = []
+        for plane, (chroma, lighting), sheet in zip(halves, self._chromas, scratch.chromas, strict=True):
             golden = chroma.moved(shifts, sheet.moved)
-            normal = normalised(plane, *lighting.gain_and_offset(plane, (dx, dy)), sheet.normal)
-            add_both_ways(normal, golden, radius_px, sheet)
-        if self._chromas:
-            blind = [half_area(area) for area in blind_areas(self.shape, shifts, self._radius_px)]
-            for one_sided in (sheet.more, sheet.less):
-                blank(one_sided, blind)
-            cv2.max(sheet.more, sheet.less, dst=scratch.tinted)
-            vote(sheet, self._heat_per_level, _CHROMA_VOTE_PX)
-
-    def _hot_cells(self, scratch: Workspace) -> Cells:
-        cells = hot_cells(scratch.luma.padded)
-        if self._has_chroma:
-            tinted = hot_cells(scratch.chroma.padded, CELL_PX // 2)
-            rows, columns = tinted.shape
-            cells[:rows, :columns] |= tinted
-        return cells
-
-    def _look_around(self, area: Area, normal: Plane, golden: Plane, blind: list[Area], scratch: Workspace) -> None:
-        """Make the heat in `area` anew, with the whole jitter and of all planes."""
-        outer = wider(area, self._radius_px + VOTE_PX // 2, self.shape)
-        top, bottom, left, right = outer
-        found = Differences.between(normal[top:bottom, left:right], golden[top:bottom, left:right], self._radius_px)
-        for one_sided in (found.more, found.less):
-            blank(one_sided, blind, (top, left))
-        heat = found.heat(self._heat_per_level)
-        there = (slice(area[0], area[1]), slice(area[2], area[3]))
-        here = (slice(area[0] - top, area[1] - top), slice(area[2] - left, area[3] - left))
-        scratch.heat[there], scratch.brighter[there], scratch.darker[there] = (
-            plane[here] for plane in (heat, found.brighter, found.darker)
-        )
-        if self._has_chroma:
-            add_doubled(scratch.chroma.heat, area, scratch.heat)
-
-
-def _windows(boxes: NDArray[np.int32], shape: tuple[int, int]) -> list[Area]:
-    """Return the areas of a frame to look at, of boxes of cells; all of it where these are many or large."""
-    height, width = shape
-    if len(boxes) > _MOST_WINDOWS or 2 * CELL_PX**2 * int((boxes[:, 2] * boxes[:, 3]).sum()) > height * width:
-        return [(0, height, 0, width)]
-    corners = CELL_PX * np.stack(
-        (boxes[:, 1], boxes[:, 1] + boxes[:, 3], boxes[:, 0], boxes[:, 0] + boxes[:, 2]), axis=1
-    )
-    return [(top, min(bottom, height), left, min(right, width)) for top, bottom, left, right in corners.tolist()]
+            pairs.append((normalised(plane, *lighting.gain_and_offset(plane, (dx, dy)), sheet.normal), golden))
+        for pair, sheet, out in zip(pairs, scratch.chromas, (scratch.tinted, scratch.chromas[0].beyond), strict=True):
+            greatest(*pair, radius_px, sheet, out)
+        cv2.max(scratch.tinted, scratch.chromas[0].beyond, dst=scratch.tinted)
+        half_blind = [half_area(area) for area in blind]
+        blank(scratch.tinted, half_blind)
+        if cv2.minMaxLoc(scratch.tinted)[1] < self._contrast_levels:
+            return
+        heats = (Differences.between(*pair, radius_px).heat(self._heat_per_level, _CHROMA_VOTE_PX) for pair in pairs)
+        heat = cast("Plane", cv2.max(*heats))
+        blank(heat, half_blind)
+        add_doubled(heat, scratch.heat)
+        scratch.patches = None
 
 
 def _movable_chromas(image: NDArray[np.uint8], margin_px: int) -> list[MovableChroma]:
     """Return both chromas of an image, (h, w, 3) BGR, in half its size, moved by none and by one pixel each way."""
     half_margin_px = -(-margin_px // 2)
-    wide = cv2.copyMakeBorder(image, *(2 * half_margin_px + 1,) * 4, cv2.BORDER_REPLICATE)
+    wide = cast("Plane", cv2.copyMakeBorder(image, *(2 * half_margin_px + 1,) * 4, cv2.BORDER_REPLICATE))
     height, width = (length // 2 * 2 + 4 * half_margin_px for length in image.shape[:2])
     scratch = Workspace((height, width))
     phases: tuple[dict[tuple[int, int], Plane], dict[tuple[int, int], Plane]] = ({}, {})

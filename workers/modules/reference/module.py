@@ -12,7 +12,7 @@ difference: `options.py` says how much that is. Heat is 0 where nothing differs 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
@@ -34,10 +34,9 @@ _THRESHOLD = HEAT_THRESHOLD / 255
 _AIR_PX = 7  # a defect with what belongs to it, as people draw it; and its lines do not cover a small one
 _CLEARLY = 2  # times as much of the one as of the other
 
-# Heat for levels of 0..255: half the square below the threshold. Pictures show it from 0.36: what is no defect is not
-# seen in them.
+# Heat for levels of 0..255: squared below the threshold. Pictures show it from 0.36, so noise is not seen in them.
 _SHOWN = np.arange(256, dtype=np.float32) / 255
-_SHOWN[:HEAT_THRESHOLD] *= _SHOWN[:HEAT_THRESHOLD] / _THRESHOLD / 2
+_SHOWN[:HEAT_THRESHOLD] *= _SHOWN[:HEAT_THRESHOLD] / _THRESHOLD
 
 _BRIGHTER: dict[str, Any] = {"id": 1, "label": "brighter", "color": "#56b4e9", "color_bgr": [233, 180, 86]}
 _DARKER: dict[str, Any] = {"id": 2, "label": "darker", "color": "#e69f00", "color_bgr": [0, 159, 230]}
@@ -91,7 +90,7 @@ class Reference:
         blobs = find_blobs(self._scratch, self._options.min_area_px)
         heat = self._scratch.heat
         first_id = 1 + max((rectangle.get("id", 0) for rectangle in context["detectedRectangles"]), default=0)
-        context["heatmaps"].append(cv2.LUT(heat, _SHOWN))
+        context["heatmaps"].append(_shown(self._scratch))
         context["detectedRectangles"].extend(
             self._rectangle(blob, number, golden.shape) for number, blob in enumerate(blobs, first_id)
         )
@@ -117,6 +116,17 @@ class Reference:
             "classNames": [{**_kind(blob), "confidence": blob.heat}],
             "source": {**self._source},
         }
+
+
+def _shown(scratch: Workspace) -> NDArray[np.float32]:
+    """Return the heat of a frame as clients see it, (h, w) float32 in 0..1."""
+    if scratch.patches is None:
+        return cast("NDArray[np.float32]", cv2.LUT(scratch.heat, _SHOWN))
+    shown = np.zeros(scratch.shape, np.float32)
+    if len(scratch.patches):
+        strip = cv2.LUT(scratch.patches.cut(scratch.heat), _SHOWN)
+        scratch.patches.paste(cast("NDArray[np.float32]", strip), shown)
+    return shown
 
 
 def _kind(blob: Blob) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import groupby, pairwise
+from typing import cast
 
 import cv2
 import numpy as np
@@ -37,7 +38,7 @@ class MovableLuma:
         """Take `plane`, (h, w); windows may leave it by `margin_px`, where its border goes on."""
         self._margin_px = margin_px
         self._shape = plane.shape
-        self._padded = cv2.copyMakeBorder(plane, *(margin_px,) * 4, cv2.BORDER_REPLICATE)
+        self._padded = cast("Plane", cv2.copyMakeBorder(plane, *(margin_px,) * 4, cv2.BORDER_REPLICATE))
         self.n_bytes = self._padded.nbytes
 
     def window(self, area: Area, shift: tuple[int, int], wider_px: int = 0) -> NDArray[np.uint8]:

@@ -55,9 +55,7 @@ class ReferenceOptions(ModuleOptions):
 
     within_jitter: Annotated[
         bool,
-        Field(
-            description="also finds what the edge jitter alone would hide: short bites and bumps at an edge, gaps, bridges"
-        ),
+        Field(description="also finds what the jitter would hide: short bites and bumps at an edge, gaps, bridges"),
     ] = True
 
     @field_validator("image")

@@ -7,11 +7,14 @@ chromas would show almost twice as strong.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from workers.modules.reference.patches import Patches
 
 CELL_PX = 4
 
@@ -21,41 +24,38 @@ Plane = NDArray[np.uint8]  # (h, w)
 class Sheet:
     """What one plane of a frame needs beside itself, each (h, w) uint8.
 
-    `moved` is the golden plane where the frame has it, `normal` the frame as bright as that; `more` and `less` are by
-    how many levels the frame leaves the golden plane's envelope, and the golden plane the frame's. `heat` is what
-    follows, 0..255; it lies in `padded`, whose sides are full of cells of `cell_px`.
+    `moved` is for the golden plane where the frame has it, `normal` for the frame as bright as that; the others are
+    scratch.
     """
 
-    def __init__(self, shape: tuple[int, int], cell_px: int) -> None:
+    def __init__(self, shape: tuple[int, int]) -> None:
         # what is never written to costs no memory: a grey golden image does not use all of this
-        self.moved, self.normal, self.more, self.less = _planes_of(shape, 4)
-        self.darkest, self.brightest, self.part = _planes_of(shape, 3)
-        rows, columns = (-(-length // cell_px) * cell_px for length in shape)
-        self.padded = np.zeros((rows, columns), np.uint8)
-        self.heat = self.padded[: shape[0], : shape[1]]
+        self.moved, self.normal, self.darkest, self.brightest, self.part, self.beyond = _planes_of(shape, 6)
 
 
 class Workspace:
     """Planes that are written anew for each frame: fresh memory would cost more than the arithmetic.
 
-    `luma` and `chroma` (in half the size) are where they are compared. `brighter` and `darker` are by how many levels a
-    frame is beyond the edge jitter, `tinted` the same of either chroma, in half the size; they hold only around what
-    is hot. `luma.heat` is in the end the heat of all. One comparison at a time may use it.
+    `heat` is 0..255, `brighter` and `darker` are by how many levels a frame is beyond the edge jitter, `tinted` the
+    same of either chroma, in half the size. `hinted` is the heat with half the jitter. All but `tinted` hold only where
+    `patches` were cut, everywhere if that is None; elsewhere heat is 0. One comparison at a time may use it.
     """
 
     def __init__(self, shape: tuple[int, int]) -> None:
         height, width = self.shape = shape
         half = (height // 2, width // 2)
-        self.luma, self.chroma = Sheet(shape, CELL_PX), Sheet(half, CELL_PX // 2)
+        self.luma, self.chromas = Sheet(shape), (Sheet(half), Sheet(half))
         self.brighter, self.darker, self.grey = _planes_of(shape, 3)
         self.half_colour, self.half_ycc = (np.empty((*half, 3), np.uint8) for _ in range(2))
         self.half_planes = _planes_of(half, 3)
         self.tinted = np.zeros(half, np.uint8)
-
-    @property
-    def heat(self) -> Plane:
-        """The heat of all planes, (h, w)."""
-        return self.luma.heat
+        # their sides are full of cells
+        rows, columns = (-(-length // CELL_PX) * CELL_PX for length in shape)
+        self.padded_heat, self.padded_hints, self.padded_different = np.zeros((3, rows, columns), np.uint8)
+        self.heat, self.hinted, self.different = (
+            padded[:height, :width] for padded in (self.padded_heat, self.padded_hints, self.padded_different)
+        )
+        self.patches: Patches | None = None
 
 
 def luma(image: NDArray[np.uint8], out: Plane) -> Plane:
@@ -68,8 +68,6 @@ def luma(image: NDArray[np.uint8], out: Plane) -> Plane:
 def halved(plane: Plane) -> Plane:
     """Return a plane in half its size; an odd last row or column is left out."""
     height, width = (length // 2 for length in plane.shape)
-    if not height or not width:
-        return np.empty((height, width), np.uint8)
     return cast("Plane", cv2.resize(plane[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA))
 
 
@@ -77,20 +75,18 @@ def half_planes(image: NDArray[np.uint8], scratch: Workspace) -> list[Plane]:
     """Return luma and both chromas of an image, (h, w) grey or (h, w, 3) BGR, in half its size, in `scratch`."""
     colour = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     height, width = scratch.half_colour.shape[:2]
-    if height and width:
-        whole = colour[: 2 * height, : 2 * width]
-        cv2.resize(whole, (width, height), dst=scratch.half_colour, interpolation=cv2.INTER_AREA)
-        cv2.cvtColor(scratch.half_colour, cv2.COLOR_BGR2YCrCb, dst=scratch.half_ycc)
-        cv2.split(scratch.half_ycc, scratch.half_planes)
+    whole = colour[: 2 * height, : 2 * width]
+    cv2.resize(whole, (width, height), dst=scratch.half_colour, interpolation=cv2.INTER_AREA)
+    cv2.cvtColor(scratch.half_colour, cv2.COLOR_BGR2YCrCb, dst=scratch.half_ycc)
+    cv2.split(scratch.half_ycc, scratch.half_planes)
     return scratch.half_planes
 
 
-def add_doubled(half: Plane, area: tuple[int, int, int, int], out: Plane) -> None:
-    """Raise `out` in `area` (top, bottom, left, right in px of it) to a plane of half its size, doubled."""
-    top, bottom, left, right = (length // 2 for length in (area[0], area[1] + 1, area[2], area[3] + 1))
-    doubled = half[top:bottom, left:right].repeat(2, axis=0).repeat(2, axis=1)
-    there = out[2 * top : 2 * top + doubled.shape[0], 2 * left : 2 * left + doubled.shape[1]]
-    np.maximum(there, doubled, out=there)
+def add_doubled(half: Plane, out: Plane) -> None:
+    """Raise `out` to a plane of half its size, doubled."""
+    height, width = half.shape
+    there = out[: 2 * height, : 2 * width]
+    cv2.max(there, cv2.resize(half, (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST), dst=there)
 
 
 def has_no_colour(image: NDArray[np.uint8]) -> bool:

@@ -10,17 +10,16 @@ have; or as one has, and light or dark pieces around it were parted, joined, add
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import starmap
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from workers.modules.reference.align import Shifts
-from workers.modules.reference.heat import HEAT_THRESHOLD, Cells, Differences, blank, hot_points
+from workers.modules.reference.heat import HEAT_THRESHOLD, Differences, blank
 from workers.modules.reference.moved import Area, MovableLuma, wider
+from workers.modules.reference.patches import high_cells, high_points, joined
 from workers.modules.reference.planes import CELL_PX, Plane, Workspace
 
 if TYPE_CHECKING:
@@ -37,26 +36,6 @@ _PIECE = 3  # times the smallest defect has a piece that counts
 _MOST_SUSPECTS = 64  # a tenth of a millisecond each; the largest are looked at
 _MOST_POINTS = 200_000  # more, and this is not this part at all
 
-_Numbers = NDArray[np.intp]
-
-
-@dataclass(frozen=True, slots=True)
-class Suspects:
-    """All pixels that are hot with half the jitter: where, and the number of what they belong to, of `count`."""
-
-    y: _Numbers
-    x: _Numbers
-    owner: _Numbers
-    count: int
-
-
-def suspects_of(scratch: Workspace, cells: Cells, labels: NDArray[np.int32], count: int) -> Suspects | None:
-    """Return what is hot in a frame that was looked at with half the jitter; None where it is not this part at all."""
-    if CELL_PX**2 * np.count_nonzero(cells) > _MOST_POINTS:
-        return None
-    y, x = hot_points(scratch.luma.padded, cells)
-    return Suspects(y, x, labels[y // CELL_PX, x // CELL_PX].astype(np.intp) - 1, count)
-
 
 class WithinJitter:
     """Looks at suspects."""
@@ -70,16 +49,20 @@ class WithinJitter:
         self._contrast_levels = options.contrast_levels
         self._heat_per_level = 255 / (2 * options.contrast_levels)
 
-    def look(self, suspects: Suspects, normal: Plane, shifts: Shifts, blind: list[Area], scratch: Workspace) -> None:
-        """Heat up those that are defects and that the whole jitter hides; `scratch` has been looked at with it."""
-        hot = scratch.heat[suspects.y, suspects.x] >= HEAT_THRESHOLD
-        left = np.bincount(suspects.owner, hot, suspects.count)
-        area = np.bincount(suspects.owner, minlength=suspects.count)
-        hidden = np.flatnonzero((left < self._min_area_px) & (area >= self._min_area_px))
+    def look(self, normal: Plane, shifts: Shifts, blind: list[Area], scratch: Workspace) -> None:
+        """Heat up the suspects that are defects; `scratch` knows what is hot with the whole jitter and with half."""
+        cells = high_cells(scratch.padded_hints)
+        if not cells.any() or CELL_PX**2 * np.count_nonzero(cells) > _MOST_POINTS:
+            return
+        y, x = high_points(scratch.padded_hints, cells)
+        owner = joined(cells)[y // CELL_PX, x // CELL_PX]
+        area = np.bincount(owner)
+        seen = np.bincount(owner, scratch.heat[y, x] >= HEAT_THRESHOLD)
+        hidden = np.flatnonzero((seen < self._min_area_px) & (area >= self._min_area_px))
         for number in hidden[np.argsort(-area[hidden], kind="stable")][:_MOST_SUSPECTS].tolist():
-            y, x = (axis[suspects.owner == number] for axis in (suspects.y, suspects.x))
-            box = (int(y.min()), int(y.max()) + 1, int(x.min()), int(x.max()) + 1)
-            if _longest(box) <= _LONGEST * self._jitter_px:
+            rows, columns = (axis[owner == number] for axis in (y, x))
+            box = (int(rows.min()), int(rows.max()) + 1, int(columns.min()), int(columns.max()) + 1)
+            if max(box[1] - box[0], box[3] - box[2]) <= _LONGEST * self._jitter_px:
                 self._look_at(box, normal, shifts, blind, scratch)
 
     def _look_at(self, box: Area, normal: Plane, shifts: Shifts, blind: list[Area], scratch: Workspace) -> None:
@@ -99,8 +82,9 @@ class WithinJitter:
             here = _within(inner, area)
             heat = found.heat(self._heat_per_level)[here]
             hot = heat >= HEAT_THRESHOLD
-            least = min(least, np.count_nonzero(hot))
-            if least < self._min_area_px or max(np.ptp(axis) for axis in np.nonzero(hot)) >= _LONGEST * self._jitter_px:
+            least = min(least, int(np.count_nonzero(hot)))
+            # what was let in with the suspect may be longer than it
+            if least < self._min_area_px or max(cv2.boundingRect(hot.view(np.uint8))[2:]) > _LONGEST * self._jitter_px:
                 return
         if least >= _BITE * self._min_area_px or self._parts(frame, golden, inner, area, scratch.shape):
             there = (slice(inner[0], inner[1]), slice(inner[2], inner[3]))
@@ -130,10 +114,6 @@ class WithinJitter:
         thrown = (cv2.threshold(plane, level, 255, kind)[1] for kind in kinds)
         sizes = (cv2.connectedComponentsWithStats(one, connectivity=4)[2][1:, cv2.CC_STAT_AREA] for one in thrown)
         return [int(np.count_nonzero(size >= _PIECE * self._min_area_px)) for size in sizes]
-
-
-def _longest(box: Area) -> int:
-    return max(box[1] - box[0], box[3] - box[2])
 
 
 def _within(inner: Area, outer: Area) -> tuple[slice, slice]:
