@@ -17,23 +17,37 @@ difference counts.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.modules.reference.align import Alignment, Shifts
-from workers.modules.reference.brightness import Lighting, normalised
-from workers.modules.reference.heat import VOTE_PX, Differences, blank, greatest
-from workers.modules.reference.moved import Area, MovableChroma, MovableLuma, blind_areas, half_area
+from workers.modules.reference.differences import Hot
 from workers.modules.reference.options import ReferenceOptions
-from workers.modules.reference.patches import Patches, high_cells
-from workers.modules.reference.planes import Plane, Workspace, add_doubled, half_planes, halved, has_no_colour, luma
+from workers.modules.reference.planes.align import Alignment, Shifts
+from workers.modules.reference.planes.brightness import Lighting, normalised
+from workers.modules.reference.planes.heat import HEAT_THRESHOLD, VOTE_PX, Differences, blank, greatest
+from workers.modules.reference.planes.moved import Area, MovableChroma, MovableLuma, blind_areas, outside
+from workers.modules.reference.planes.patches import Cells, Patches, Places, WholeFrame, cells_of, patches_around
+from workers.modules.reference.planes.sheets import HalfPlanes, Plane, Workspace, halved, has_no_colour, luma
 from workers.modules.reference.within_jitter import WithinJitter
 
 _CHROMA_VOTE_PX = 2
-_MOST_CELLS = 1 / 16  # of all: with more, all of a frame at once takes no longer
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What differs: `hot` pixels in several parts, which may overlap, the first one counts.
+
+    `heat`, 0..255, is the strip of `patches`, None where nothing differs; what lies in `blind` areas does not count.
+    """
+
+    hot: list[Hot]
+    heat: Plane | None
+    patches: Patches | WholeFrame
+    blind: list[Area]
 
 
 class Golden:
@@ -53,8 +67,9 @@ class Golden:
         self._lighting = Lighting(plane, self._radius_px, margin_px, limit)
         self._has_chroma = min(height, width) > 1 and not has_no_colour(image)
         # as frames will be, to the last bit
-        half = half_planes(image, Workspace(self.shape))[0] if self._has_chroma else halved(plane)
-        self._alignment = Alignment(half, self.shape, margin_px)
+        self._alignment = Alignment(self.shape, margin_px)
+        if self._alignment.seeks:
+            self._alignment.take(HalfPlanes(self.shape).of(image)[0] if self._has_chroma else halved(plane))
         self.n_bytes = self._luma.n_bytes + self._alignment.n_bytes
         self._chromas: list[tuple[MovableChroma, Lighting]] = []
         if self._has_chroma:
@@ -65,75 +80,85 @@ class Golden:
         finest = self._first_px < self._radius_px
         self._within_jitter = WithinJitter(self._luma, options, self._first_px) if finest else None
 
-    def compare(self, frame: NDArray[np.uint8], scratch: Workspace) -> None:
-        """Fill `scratch` with what differs; `frame` is (h, w) grey or (h, w, 3) BGR uint8, of our own shape."""
+    def compare(self, frame: NDArray[np.uint8], scratch: Workspace) -> Comparison:
+        """Return what differs; `frame` is (h, w) grey or (h, w, 3) BGR uint8, of our own shape."""
         plane = luma(frame, scratch.grey)
-        halves = half_planes(frame, scratch) if self._has_chroma else []
+        halves = scratch.halves.of(frame) if self._chromas else []
         shifts = self._shifts(plane, halves)
-        dx, dy = (int(value) for value in np.median(shifts, axis=(0, 1)))
         golden = self._luma.moved(shifts, scratch.luma.moved)
-        normal = normalised(plane, *self._lighting.gain_and_offset(plane, (dx, dy)), scratch.luma.normal)
+        normal = normalised(plane, *self._lighting.gain_and_offset(plane, _typical(shifts)), scratch.luma.normal)
         # a vote that counts pixels of which nothing is known is none
         blind = blind_areas(self.shape, shifts, self._radius_px + VOTE_PX // 2)
-        self._look_at_luma(normal, golden, blind, scratch)
+        tints = self._tints(halves[1:], shifts, blind, scratch) if self._chromas else []
+        cells = self._differing_cells(normal, golden, blind, scratch)
+        patches = patches_around(cells, self.shape, self._radius_px + VOTE_PX // 2)
+        if not cells.any():
+            return Comparison(tints, None, patches, blind)
+        frame, golden = (patches.cut(plane) for plane in (normal, golden))
+        found = Differences.between(frame, golden, self._radius_px)
+        heat = found.heat(self._heat_per_level)
+        hints = heat
         if self._within_jitter:
-            self._within_jitter.look(normal, shifts, blind, scratch)
-        if self._chromas:
-            self._look_at_chromas(halves[1:], shifts, blind, scratch)
+            hints = Differences.between(frame, golden, self._first_px).heat(self._heat_per_level)
+        places = patches.places(hints, HEAT_THRESHOLD)
+        heats, brighter, darker = (plane.ravel()[places.seen] for plane in (heat, found.brighter, found.darker))
+        suspects = Hot(places.y, places.x, heats, brighter, darker, _tinted(scratch, places))
+        suspects = suspects.chosen(outside(places.y, places.x, blind))
+        hot = [suspects.chosen(suspects.heat >= HEAT_THRESHOLD)]
+        if self._within_jitter:
+            hot += self._within_jitter.look(suspects, normal, shifts, blind)
+        return Comparison(hot + tints, heat, patches, blind)
 
     def _shifts(self, plane: Plane, halves: list[Plane]) -> Shifts:
         if not self._alignment.seeks:
             return self._alignment.unmoved()
         return self._alignment.shifts(halves[0] if halves else halved(plane))
 
-    def _look_at_luma(self, normal: Plane, golden: Plane, blind: list[Area], scratch: Workspace) -> None:
-        """Make the heat of luma where a pixel differs by the contrast, with the whole jitter and with half of it."""
-        for heat in (scratch.heat, scratch.hinted):
-            heat.fill(0)
+    def _differing_cells(self, normal: Plane, golden: Plane, blind: list[Area], scratch: Workspace) -> Cells:
+        """Return where some pixel differs by the contrast with half the jitter."""
         greatest(normal, golden, self._first_px, scratch.luma, scratch.different)
-        blank(scratch.different, blind)
         cv2.threshold(scratch.different, self._contrast_levels - 1, 255, cv2.THRESH_BINARY, dst=scratch.different)
-        cells = high_cells(scratch.padded_different)
-        around_px = self._radius_px + VOTE_PX // 2
-        fits = Patches.fits(self.shape, around_px) and np.count_nonzero(cells) <= _MOST_CELLS * cells.size
-        scratch.patches = patches = Patches(cells, self.shape, around_px) if fits else None
-        if not cells.any():
-            return
-        frame, golden = (patches.cut(plane) if patches is not None else plane for plane in (normal, golden))
-        found = Differences.between(frame, golden, self._radius_px)
-        made = [(found.heat(self._heat_per_level), scratch.heat)]
-        made += [(found.brighter, scratch.brighter), (found.darker, scratch.darker)]
-        if self._within_jitter:
-            hints = Differences.between(frame, golden, self._first_px).heat(self._heat_per_level)
-            made.append((hints, scratch.hinted))
-        for plane, out in made:
-            if patches is not None:
-                patches.paste(plane, out)
-            else:
-                out[:] = plane
-        for heat in (scratch.heat, scratch.hinted):
-            blank(heat, blind)
+        blank(scratch.different, blind)
+        return cells_of(scratch.padded)
 
-    def _look_at_chromas(self, halves: list[Plane], shifts: Shifts, blind: list[Area], scratch: Workspace) -> None:
-        """Add the heat of both chromas, and write how much either is `tinted`, in half the size."""
+    def _tints(self, halves: list[Plane], shifts: Shifts, blind: list[Area], scratch: Workspace) -> list[Hot]:
+        """Return what is hot in either chroma, and write how much they are `tinted`, in half the size."""
         radius_px = -(-self._radius_px // 2)
-        dx, dy = (int(value) >> 1 for value in np.median(shifts, axis=(0, 1)))
+        dx, dy = _typical(shifts)
         pairs = []
         for plane, (chroma, lighting), sheet in zip(halves, self._chromas, scratch.chromas, strict=True):
             golden = chroma.moved(shifts, sheet.moved)
-            pairs.append((normalised(plane, *lighting.gain_and_offset(plane, (dx, dy)), sheet.normal), golden))
-        for pair, sheet, out in zip(pairs, scratch.chromas, (scratch.tinted, scratch.chromas[0].beyond), strict=True):
+            pairs.append(
+                (normalised(plane, *lighting.gain_and_offset(plane, (dx >> 1, dy >> 1)), sheet.normal), golden)
+            )
+        other = scratch.chromas[0].beyond
+        for pair, sheet, out in zip(pairs, scratch.chromas, (scratch.tinted, other), strict=True):
             greatest(*pair, radius_px, sheet, out)
-        cv2.max(scratch.tinted, scratch.chromas[0].beyond, dst=scratch.tinted)
-        half_blind = [half_area(area) for area in blind]
-        blank(scratch.tinted, half_blind)
+        cv2.max(scratch.tinted, other, dst=scratch.tinted)
         if cv2.minMaxLoc(scratch.tinted)[1] < self._contrast_levels:
-            return
+            return []
         heats = (Differences.between(*pair, radius_px).heat(self._heat_per_level, _CHROMA_VOTE_PX) for pair in pairs)
         heat = cast("Plane", cv2.max(*heats))
-        blank(heat, half_blind)
-        add_doubled(heat, scratch.heat)
-        scratch.patches = None
+        y, x = (2 * axis for axis in np.nonzero(heat >= HEAT_THRESHOLD))
+        y, x = np.concatenate((y, y, y + 1, y + 1)), np.concatenate((x, x + 1, x, x + 1))
+        seen, none = outside(y, x, blind), np.zeros(y.size, np.uint8)
+        levels = (plane[y // 2, x // 2] for plane in (heat, scratch.tinted))
+        heat, tinted = levels
+        return [Hot(y, x, heat, none, none, tinted).chosen(seen)] if seen.any() else []
+
+
+def _tinted(scratch: Workspace, places: Places) -> NDArray[np.uint8]:
+    """Return by how many levels either chroma differs at places; an odd last row or column has that beside it."""
+    height, width = scratch.tinted.shape
+    if not height or not width:
+        return np.zeros(places.y.size, np.uint8)
+    return scratch.tinted[np.minimum(places.y // 2, height - 1), np.minimum(places.x // 2, width - 1)]
+
+
+def _typical(shifts: Shifts) -> tuple[int, int]:
+    """Return the median shift, (dx, dy)."""
+    dx, dy = np.sort(shifts.reshape(-1, 2), axis=0)[shifts.size // 4].tolist()
+    return dx, dy
 
 
 def _movable_chromas(image: NDArray[np.uint8], margin_px: int) -> list[MovableChroma]:
@@ -141,11 +166,11 @@ def _movable_chromas(image: NDArray[np.uint8], margin_px: int) -> list[MovableCh
     half_margin_px = -(-margin_px // 2)
     wide = cast("Plane", cv2.copyMakeBorder(image, *(2 * half_margin_px + 1,) * 4, cv2.BORDER_REPLICATE))
     height, width = (length // 2 * 2 + 4 * half_margin_px for length in image.shape[:2])
-    scratch = Workspace((height, width))
+    halves = HalfPlanes((height, width))
     phases: tuple[dict[tuple[int, int], Plane], dict[tuple[int, int], Plane]] = ({}, {})
     for y, x in ((0, 0), (0, 1), (1, 0), (1, 1)):
         moved = wide[1 - y : 1 - y + height, 1 - x : 1 - x + width]
-        for planes, plane in zip(phases, half_planes(moved, scratch)[1:], strict=True):
+        for planes, plane in zip(phases, halves.of(moved)[1:], strict=True):
             planes[y, x] = plane.copy()
     shape = (image.shape[0] // 2, image.shape[1] // 2)
     return [MovableChroma(planes, shape, half_margin_px) for planes in phases]

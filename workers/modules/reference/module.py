@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 
 from workers.errors import ProjectInvalid
 from workers.modules.base import ModuleSurroundings, on_context
-from workers.modules.reference.differences import Blob, find_blobs
-from workers.modules.reference.golden import Golden
+from workers.modules.reference.differences import Blob, Hot, as_one, find_blobs
+from workers.modules.reference.golden import Comparison, Golden
 from workers.modules.reference.golden_files import GoldenError, GoldenFiles
-from workers.modules.reference.heat import HEAT_THRESHOLD
-from workers.modules.reference.planes import Workspace
+from workers.modules.reference.planes.heat import HEAT_THRESHOLD, blank
+from workers.modules.reference.planes.patches import CELL_PX
+from workers.modules.reference.planes.sheets import Workspace
+from workers.modules.reference.within_jitter import MOST_POINTS
 
 if TYPE_CHECKING:
     from workers.context.run import Context, Run
@@ -65,7 +67,7 @@ class Reference:
             msg = f"image: {error}"
             raise ProjectInvalid(msg) from None
         self._source = surroundings.source
-        self._scratch = Workspace((0, 0))
+        self._scratch = Workspace((0, 0), CELL_PX)
 
     def __call__(self, context: dict[str, Any]) -> None:
         """Judge `context["image"]`, (h, w) grey or (h, w, 3) BGR uint8, which is only read.
@@ -85,18 +87,30 @@ class Reference:
 
     def _judge(self, context: dict[str, Any], image: NDArray[np.uint8], golden: Golden) -> None:
         if self._scratch.shape != golden.shape:
-            self._scratch = Workspace(golden.shape)
-        golden.compare(image, self._scratch)
-        blobs = find_blobs(self._scratch, self._options.min_area_px)
-        heat = self._scratch.heat
+            self._scratch = Workspace(golden.shape, CELL_PX)
+        comparison = golden.compare(image, self._scratch)
+        shown = _shown(comparison, golden.shape)
+        blobs = self._blobs(comparison, shown)
         first_id = 1 + max((rectangle.get("id", 0) for rectangle in context["detectedRectangles"]), default=0)
-        context["heatmaps"].append(_shown(self._scratch))
+        context["heatmaps"].append(shown)
         context["detectedRectangles"].extend(
             self._rectangle(blob, number, golden.shape) for number, blob in enumerate(blobs, first_id)
         )
-        context["score"] = round(float(_SHOWN[heat.max()]), 4)
+        context["score"] = round(cv2.minMaxLoc(shown)[1], 4)
         context["threshold"] = _THRESHOLD
         context["result"] = not blobs
+
+    def _blobs(self, comparison: Comparison, shown: NDArray[np.float32]) -> list[Blob]:
+        """Return the defects, and write their heat, and what is left of that of those that are too small."""
+        hot = Hot.together(comparison.hot, shown.shape[1]) if comparison.hot else None
+        if hot is None or not hot.y.size:
+            return []
+        shown[hot.y, hot.x] = _SHOWN[hot.heat]
+        if hot.y.size > max(MOST_POINTS, self._options.min_area_px):
+            return [as_one(hot)]
+        blobs, small, share = find_blobs(hot, (shown.shape[0], shown.shape[1]), self._options.min_area_px)
+        shown[small.y, small.x] = _SHOWN[((HEAT_THRESHOLD - 1) * share).astype(np.uint8)]
+        return blobs
 
     def _rectangle(self, blob: Blob, number: int, shape: tuple[int, int]) -> dict[str, Any]:
         """Return the rectangle around `blob`, wider by what the edge jitter may hide of it, and by some air."""
@@ -118,14 +132,12 @@ class Reference:
         }
 
 
-def _shown(scratch: Workspace) -> NDArray[np.float32]:
-    """Return the heat of a frame as clients see it, (h, w) float32 in 0..1."""
-    if scratch.patches is None:
-        return cast("NDArray[np.float32]", cv2.LUT(scratch.heat, _SHOWN))
-    shown = np.zeros(scratch.shape, np.float32)
-    if len(scratch.patches):
-        strip = cv2.LUT(scratch.patches.cut(scratch.heat), _SHOWN)
-        scratch.patches.paste(cast("NDArray[np.float32]", strip), shown)
+def _shown(comparison: Comparison, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the heat of a frame of `shape` (h, w) as clients see it, float32 in 0..1."""
+    shown = np.zeros(shape, np.float32)
+    if comparison.heat is not None:
+        comparison.patches.paste(cast("NDArray[np.float32]", cv2.LUT(comparison.heat, _SHOWN)), shown)
+        blank(shown, comparison.blind)
     return shown
 
 

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from workers.modules.reference.align import Shifts
-from workers.modules.reference.heat import HEAT_THRESHOLD, Differences, blank
-from workers.modules.reference.moved import Area, MovableLuma, wider
-from workers.modules.reference.patches import high_cells, high_points, joined
-from workers.modules.reference.planes import CELL_PX, Plane, Workspace
+from workers.modules.reference.differences import Hot
+from workers.modules.reference.planes.align import Shifts
+from workers.modules.reference.planes.heat import HEAT_THRESHOLD, Differences, blank
+from workers.modules.reference.planes.moved import Area, MovableLuma, wider
+from workers.modules.reference.planes.patches import owners
+from workers.modules.reference.planes.sheets import Plane
 
 if TYPE_CHECKING:
     from workers.modules.reference.options import ReferenceOptions
@@ -34,7 +35,7 @@ _LONGEST = 8  # an edge that is off over a longer stretch lies beside its place,
 _BITE = 2  # times the smallest defect
 _PIECE = 3  # times the smallest defect has a piece that counts
 _MOST_SUSPECTS = 64  # a tenth of a millisecond each; the largest are looked at
-_MOST_POINTS = 200_000  # more, and this is not this part at all
+MOST_POINTS = 200_000  # more, and this is not this part at all: to tell its defects apart would take too long
 
 
 class WithinJitter:
@@ -49,48 +50,46 @@ class WithinJitter:
         self._contrast_levels = options.contrast_levels
         self._heat_per_level = 255 / (2 * options.contrast_levels)
 
-    def look(self, normal: Plane, shifts: Shifts, blind: list[Area], scratch: Workspace) -> None:
-        """Heat up the suspects that are defects; `scratch` knows what is hot with the whole jitter and with half."""
-        cells = high_cells(scratch.padded_hints)
-        if not cells.any() or CELL_PX**2 * np.count_nonzero(cells) > _MOST_POINTS:
-            return
-        y, x = high_points(scratch.padded_hints, cells)
-        owner = joined(cells)[y // CELL_PX, x // CELL_PX]
+    def look(self, suspects: Hot, normal: Plane, shifts: Shifts, blind: list[Area]) -> list[Hot]:
+        """Return the defects among `suspects`: what is hot with half the jitter, `heat` being that with all of it."""
+        if not 0 < suspects.y.size <= MOST_POINTS:
+            return []
+        owner = owners(suspects.y, suspects.x, normal.shape)
         area = np.bincount(owner)
-        seen = np.bincount(owner, scratch.heat[y, x] >= HEAT_THRESHOLD)
+        seen = np.bincount(owner, suspects.heat >= HEAT_THRESHOLD)
         hidden = np.flatnonzero((seen < self._min_area_px) & (area >= self._min_area_px))
+        found = []
         for number in hidden[np.argsort(-area[hidden], kind="stable")][:_MOST_SUSPECTS].tolist():
-            rows, columns = (axis[owner == number] for axis in (y, x))
-            box = (int(rows.min()), int(rows.max()) + 1, int(columns.min()), int(columns.max()) + 1)
+            y, x = (axis[owner == number] for axis in (suspects.y, suspects.x))
+            box = (int(y.min()), int(y.max()) + 1, int(x.min()), int(x.max()) + 1)
             if max(box[1] - box[0], box[3] - box[2]) <= _LONGEST * self._jitter_px:
-                self._look_at(box, normal, shifts, blind, scratch)
+                found += self._look_at(box, normal, shifts, blind)
+        return found
 
-    def _look_at(self, box: Area, normal: Plane, shifts: Shifts, blind: list[Area], scratch: Workspace) -> None:
-        height, width = scratch.shape
-        rows, columns = shifts.shape[:2]
+    def _look_at(self, box: Area, normal: Plane, shifts: Shifts, blind: list[Area]) -> list[Hot]:
+        (height, width), (rows, columns) = normal.shape, shifts.shape[:2]
         row, column = (box[0] + box[1]) // 2 * rows // height, (box[2] + box[3]) // 2 * columns // width
         shift = (int(shifts[row, column, 0]), int(shifts[row, column, 1]))
-        inner = wider(box, _AROUND * self._jitter_px, scratch.shape)
+        inner = wider(box, _AROUND * self._jitter_px, normal.shape)
         least = height * width
         for surroundings in (_NEAR, _FAR):
-            area = wider(box, surroundings * self._jitter_px, scratch.shape)
+            area = wider(box, surroundings * self._jitter_px, normal.shape)
             frame = normal[area[0] : area[1], area[2] : area[3]]
             golden = self._laid_over(frame, area, shift)
             found = Differences.between(frame, golden, self._radius_px)
-            for one_sided in (found.more, found.less):
-                blank(one_sided, blind, (area[0], area[2]))
             here = _within(inner, area)
             heat = found.heat(self._heat_per_level)[here]
+            blank(heat, blind, (inner[0], inner[2]))
             hot = heat >= HEAT_THRESHOLD
             least = min(least, int(np.count_nonzero(hot)))
             # what was let in with the suspect may be longer than it
             if least < self._min_area_px or max(cv2.boundingRect(hot.view(np.uint8))[2:]) > _LONGEST * self._jitter_px:
-                return
-        if least >= _BITE * self._min_area_px or self._parts(frame, golden, inner, area, scratch.shape):
-            there = (slice(inner[0], inner[1]), slice(inner[2], inner[3]))
-            for plane, seen in ((scratch.heat, heat), (scratch.brighter, found.brighter[here])):
-                np.copyto(plane[there], seen, where=hot)
-            np.copyto(scratch.darker[there], found.darker[here], where=hot)
+                return []
+        if least < _BITE * self._min_area_px and not self._parts(frame, golden, inner, area, normal.shape):
+            return []
+        y, x = np.nonzero(hot)
+        brighter, darker = found.brighter[here][y, x], found.darker[here][y, x]
+        return [Hot(y + inner[0], x + inner[2], heat[y, x], brighter, darker, np.zeros(y.size, np.uint8))]
 
     def _laid_over(self, frame: Plane, area: Area, shift: tuple[int, int]) -> Plane:
         """Return the golden image in `area` where it is most like `frame`, within the jitter of `shift`."""

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.modules.reference.heat import envelope
-from workers.modules.reference.planes import Plane
+from workers.modules.reference.planes.heat import envelope
+from workers.modules.reference.planes.sheets import Plane
 
 _POINTS = 16_384  # enough for medians, and looked at in a tenth of a millisecond
 _MIN_POINTS = 64

@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.modules.reference.planes import halved
+from workers.modules.reference.planes.sheets import halved
 
 BLOCK_PX = 128  # small against the warp of a board, large against a defect
 _SCALE = 4
 _BLOCK_ROUNDS = 2
 _STILL = 1 / 16  # of a scaled pixel, a quarter of one of the frame: blocks that moved by less are where they belong
-_BLUR_SIGMA = 1.0  # in scaled pixels; widens the reach of the gradient to some eight pixels of the frame
+_BLUR_PX, _BLUR_SIGMA = 5, 1.0  # in scaled pixels; widens the reach of the gradient to some eight pixels of the frame
 # How much structure pulls a block away from the shift of the whole frame by half: a share of the frame's mean squared
 # gradient, for a few weak edges mislead, but never less than noise has, in (levels per scaled pixel)^2.
 _RIDGE_SHARE = 0.05
@@ -34,25 +34,24 @@ _Field = NDArray[np.float32]
 class Alignment:
     """Finds the shifts of frames against one golden plane."""
 
-    def __init__(self, half: NDArray[np.uint8], shape: tuple[int, int], limit_px: int) -> None:
-        """Take the golden plane in half its size, uint8; shifts stay within `limit_px` each way, 0 seeks none.
-
-        `shape` is the (h, w) of the plane itself.
-        """
+    def __init__(self, shape: tuple[int, int], limit_px: int) -> None:
+        """Frames are of `shape` (h, w); shifts stay within `limit_px` each way, and are not sought if that is 0."""
         height, width = shape
         self._grid = (max(1, round(height / BLOCK_PX)), max(1, round(width / BLOCK_PX)))
         self._limit = limit_px / _SCALE
         self.n_bytes = 5 * 4 * height * width // _SCALE**2
         self.seeks = limit_px > 0 and min(height, width) >= 2 * _SCALE
-        if self.seeks:
-            self._golden = _shrunk(half)
-            y, x = np.mgrid[: self._golden.shape[0], : self._golden.shape[1]].astype(np.float32)
-            self._x, self._y = x, y
-            self._along_x = cast("_Field", cv2.Scharr(self._golden, cv2.CV_32F, 1, 0, scale=1 / 32))
-            self._along_y = cast("_Field", cv2.Scharr(self._golden, cv2.CV_32F, 0, 1, scale=1 / 32))
-            self._brightness = _mean_and_contrast(self._golden)
-            self._whole = self._solver((1, 1))
-            self._blocks = self._solver(self._grid)
+
+    def take(self, half: NDArray[np.uint8]) -> None:
+        """Take the golden plane in half its size, uint8; only where it `seeks`."""
+        self._golden = _shrunk(half)
+        y, x = np.mgrid[: self._golden.shape[0], : self._golden.shape[1]].astype(np.float32)
+        self._x, self._y = x, y
+        self._along_x = cast("_Field", cv2.Scharr(self._golden, cv2.CV_32F, 1, 0, scale=1 / 32))
+        self._along_y = cast("_Field", cv2.Scharr(self._golden, cv2.CV_32F, 0, 1, scale=1 / 32))
+        self._brightness = _mean_and_contrast(self._golden)
+        self._whole = self._solver((1, 1))
+        self._blocks = self._solver(self._grid)
 
     def unmoved(self) -> Shifts:
         """Return no shift for each block."""
@@ -88,12 +87,19 @@ class Alignment:
         """Return by how much the content of `frame` is still away, (rows, columns, 2), in scaled pixels."""
         difference = cast("_Field", cv2.subtract(self._golden, frame))
         grid = solver.shape[:2]
-        pulls = np.stack([_means(along, difference, grid) for along in (self._along_x, self._along_y)], axis=2)
+        pulls = np.empty((*grid, 2), np.float32)
+        pulls[..., 0] = _means(self._along_x, difference, grid)
+        pulls[..., 1] = _means(self._along_y, difference, grid)
         return cast("_Field", np.matvec(solver, pulls))
 
     def _moved_back(self, frame: _Field, shifts: _Field) -> _Field:
         """Return `frame` with the content of each block moved back by its shift."""
         size = self._x.shape[::-1]
+        first = shifts[0, 0]
+        if (shifts == first).all():
+            back = np.array([[1, 0, first[0]], [0, 1, first[1]]])
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            return cast("_Field", cv2.warpAffine(frame, back, size, flags=flags, borderMode=cv2.BORDER_REPLICATE))
         dx, dy = (cv2.resize(shifts[..., axis], size, interpolation=cv2.INTER_NEAREST) for axis in (0, 1))
         x, y = cv2.add(self._x, dx), cv2.add(self._y, dy)
         return cast("_Field", cv2.remap(frame, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
@@ -116,4 +122,4 @@ def _means(one: _Field, other: _Field, grid: tuple[int, ...]) -> _Field:
 
 def _shrunk(half: NDArray[np.uint8]) -> _Field:
     """Return a plane in half its size at a quarter, float32, a little blurred; an odd row or column is cut off."""
-    return cast("_Field", cv2.GaussianBlur(halved(half).astype(np.float32), (0, 0), _BLUR_SIGMA))
+    return cast("_Field", cv2.GaussianBlur(halved(half).astype(np.float32), (_BLUR_PX, _BLUR_PX), _BLUR_SIGMA))

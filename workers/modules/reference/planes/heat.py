@@ -11,9 +11,11 @@ from collections.abc import Iterable
 from typing import NamedTuple, cast
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
-from workers.modules.reference.moved import Area
-from workers.modules.reference.planes import Plane, Sheet
+from workers.modules.reference.planes.moved import Area
+from workers.modules.reference.planes.sheets import Plane, Sheet
 
 VOTE_PX = 3
 HEAT_THRESHOLD = 128  # of 255: all nine pixels differ by the contrast, or half of them by twice as much
@@ -69,7 +71,9 @@ def greatest(frame: Plane, golden: Plane, radius_px: int, sheet: Sheet, out: Pla
     cv2.max(sheet.beyond, out, dst=out)
 
 
-def blank(plane: Plane, areas: Iterable[Area], origin: tuple[int, int] = (0, 0)) -> None:
+def blank(
+    plane: NDArray[np.uint8] | NDArray[np.float32], areas: Iterable[Area], origin: tuple[int, int] = (0, 0)
+) -> None:
     """Write 0 where `areas` of a frame lie in a plane whose upper left corner is at `origin` (y, x) of it."""
     y, x = origin
     for top, bottom, left, right in areas:

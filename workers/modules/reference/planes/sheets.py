@@ -7,16 +7,11 @@ chromas would show almost twice as strong.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from workers.modules.reference.patches import Patches
-
-CELL_PX = 4
 
 Plane = NDArray[np.uint8]  # (h, w)
 
@@ -33,29 +28,42 @@ class Sheet:
         self.moved, self.normal, self.darkest, self.brightest, self.part, self.beyond = _planes_of(shape, 6)
 
 
+class HalfPlanes:
+    """Makes luma and both chromas of images of `shape` (h, w) in half the size, in memory of its own."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self._height, self._width = (length // 2 for length in shape)
+        half = (self._height, self._width)
+        self._colour, self._ycc = (np.empty((*half, 3), np.uint8) for _ in range(2))
+        self._planes = _planes_of(half, 3)
+
+    def of(self, image: NDArray[np.uint8]) -> list[Plane]:
+        """Return the planes of an image, (h, w) grey or (h, w, 3) BGR; an odd last row or column is left out."""
+        colour = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+        whole = colour[: 2 * self._height, : 2 * self._width]
+        cv2.resize(whole, (self._width, self._height), dst=self._colour, interpolation=cv2.INTER_AREA)
+        cv2.cvtColor(self._colour, cv2.COLOR_BGR2YCrCb, dst=self._ycc)
+        cv2.split(self._ycc, self._planes)
+        return self._planes
+
+
 class Workspace:
     """Planes that are written anew for each frame: fresh memory would cost more than the arithmetic.
 
-    `heat` is 0..255, `brighter` and `darker` are by how many levels a frame is beyond the edge jitter, `tinted` the
-    same of either chroma, in half the size. `hinted` is the heat with half the jitter. All but `tinted` hold only where
-    `patches` were cut, everywhere if that is None; elsewhere heat is 0. One comparison at a time may use it.
+    `different` is what differs in luma, in `padded` to sides that are full of cells of `cell_px`; `tinted` the same of
+    either chroma, in half the size. One comparison at a time may use it.
     """
 
-    def __init__(self, shape: tuple[int, int]) -> None:
+    def __init__(self, shape: tuple[int, int], cell_px: int) -> None:
         height, width = self.shape = shape
         half = (height // 2, width // 2)
         self.luma, self.chromas = Sheet(shape), (Sheet(half), Sheet(half))
-        self.brighter, self.darker, self.grey = _planes_of(shape, 3)
-        self.half_colour, self.half_ycc = (np.empty((*half, 3), np.uint8) for _ in range(2))
-        self.half_planes = _planes_of(half, 3)
+        self.grey = np.empty(shape, np.uint8)
+        self.halves = HalfPlanes(shape)
         self.tinted = np.zeros(half, np.uint8)
-        # their sides are full of cells
-        rows, columns = (-(-length // CELL_PX) * CELL_PX for length in shape)
-        self.padded_heat, self.padded_hints, self.padded_different = np.zeros((3, rows, columns), np.uint8)
-        self.heat, self.hinted, self.different = (
-            padded[:height, :width] for padded in (self.padded_heat, self.padded_hints, self.padded_different)
-        )
-        self.patches: Patches | None = None
+        rows, columns = (-(-length // cell_px) * cell_px for length in shape)
+        self.padded = np.zeros((rows, columns), np.uint8)
+        self.different = self.padded[:height, :width]
 
 
 def luma(image: NDArray[np.uint8], out: Plane) -> Plane:
@@ -69,24 +77,6 @@ def halved(plane: Plane) -> Plane:
     """Return a plane in half its size; an odd last row or column is left out."""
     height, width = (length // 2 for length in plane.shape)
     return cast("Plane", cv2.resize(plane[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA))
-
-
-def half_planes(image: NDArray[np.uint8], scratch: Workspace) -> list[Plane]:
-    """Return luma and both chromas of an image, (h, w) grey or (h, w, 3) BGR, in half its size, in `scratch`."""
-    colour = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-    height, width = scratch.half_colour.shape[:2]
-    whole = colour[: 2 * height, : 2 * width]
-    cv2.resize(whole, (width, height), dst=scratch.half_colour, interpolation=cv2.INTER_AREA)
-    cv2.cvtColor(scratch.half_colour, cv2.COLOR_BGR2YCrCb, dst=scratch.half_ycc)
-    cv2.split(scratch.half_ycc, scratch.half_planes)
-    return scratch.half_planes
-
-
-def add_doubled(half: Plane, out: Plane) -> None:
-    """Raise `out` to a plane of half its size, doubled."""
-    height, width = half.shape
-    there = out[: 2 * height, : 2 * width]
-    cv2.max(there, cv2.resize(half, (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST), dst=there)
 
 
 def has_no_colour(image: NDArray[np.uint8]) -> bool:

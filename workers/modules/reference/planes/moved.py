@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby, pairwise
 from typing import cast
 
@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.modules.reference.align import Shifts
-from workers.modules.reference.planes import Plane
+from workers.modules.reference.planes.align import Shifts
+from workers.modules.reference.planes.sheets import Plane
 
 # Blocks whose shifts differ by one pixel lie on a board that is bent, by more on two pieces.
 _TORN_PX = 2
@@ -19,16 +19,18 @@ _TORN_PX = 2
 Area = tuple[int, int, int, int]  # top, bottom, left, right in px
 
 
+def outside(y: NDArray[np.intp], x: NDArray[np.intp], areas: Iterable[Area]) -> NDArray[np.bool_]:
+    """Tell of each pixel whether it lies in none of `areas`."""
+    inside = np.zeros(y.size, np.bool_)
+    for top, bottom, left, right in areas:
+        inside |= (y >= top) & (y < bottom) & (x >= left) & (x < right)
+    return ~inside
+
+
 def wider(area: Area, by_px: int, shape: tuple[int, int]) -> Area:
     """Return `area` wider on all sides, as far as an image of `shape` (h, w) goes."""
     top, bottom, left, right = area
     return max(0, top - by_px), min(bottom + by_px, shape[0]), max(0, left - by_px), min(right + by_px, shape[1])
-
-
-def half_area(area: Area) -> Area:
-    """Return what `area` touches in an image of half the size."""
-    top, bottom, left, right = area
-    return top // 2, -(-bottom // 2), left // 2, -(-right // 2)
 
 
 class MovableLuma:
