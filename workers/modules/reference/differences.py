@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.modules.reference.planes.heat import HEAT_THRESHOLD
 from workers.modules.reference.planes.patches import Numbers, owners
 
 _Levels = NDArray[np.uint8]
@@ -50,12 +51,12 @@ class Blob:
     tinted: float
 
 
-def find_blobs(hot: Hot, shape: tuple[int, int], min_area_px: int) -> tuple[list[Blob], Hot, NDArray[np.float64]]:
-    """Return the defects of a frame of `shape` (h, w), top to bottom by their first row of cells, then left to right.
+def find_blobs(hot: Hot, min_area_px: int) -> tuple[list[Blob], Hot]:
+    """Return the defects of a frame, top to bottom by their first row of cells, then left to right; and all pixels.
 
-    What is smaller than `min_area_px` is none: its pixels are returned too, and what share of that area they have.
+    What is smaller than `min_area_px` is none: its heat is below the threshold then, in proportion to its area.
     """
-    owner = owners(hot.y, hot.x, shape)
+    owner = owners(hot.y, hot.x)
     area = np.bincount(owner)
     count = area.size
     levels = (hot.heat, hot.brighter, hot.darker, hot.tinted)
@@ -70,7 +71,8 @@ def find_blobs(hot: Hot, shape: tuple[int, int], min_area_px: int) -> tuple[list
             boxes[~small].tolist(), means.T[~small].tolist(), strict=True
         )
     ]
-    return blobs, hot.chosen(small[owner]), (area / min_area_px)[owner[small[owner]]]
+    lowered = np.where(small, (HEAT_THRESHOLD - 1) * area // min_area_px, 255)[owner]
+    return blobs, replace(hot, heat=np.minimum(hot.heat, lowered).astype(np.uint8))
 
 
 def as_one(hot: Hot) -> Blob:

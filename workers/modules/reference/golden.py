@@ -116,10 +116,11 @@ class Golden:
 
     def _differing_cells(self, normal: Plane, golden: Plane, blind: list[Area], scratch: Workspace) -> Cells:
         """Return where some pixel differs by the contrast with half the jitter."""
-        greatest(normal, golden, self._first_px, scratch.luma, scratch.different)
-        cv2.threshold(scratch.different, self._contrast_levels - 1, 255, cv2.THRESH_BINARY, dst=scratch.different)
-        blank(scratch.different, blind)
-        return cells_of(scratch.padded)
+        marked = scratch.different.plane
+        greatest(normal, golden, self._first_px, scratch.luma, marked)
+        cv2.threshold(marked, self._contrast_levels - 1, 255, cv2.THRESH_BINARY, dst=marked)
+        blank(marked, blind)
+        return cells_of(scratch.different.padded)
 
     def _tints(self, halves: list[Plane], shifts: Shifts, blind: list[Area], scratch: Workspace) -> list[Hot]:
         """Return what is hot in either chroma, and write how much they are `tinted`, in half the size."""
@@ -135,16 +136,24 @@ class Golden:
         for pair, sheet, out in zip(pairs, scratch.chromas, (scratch.tinted, other), strict=True):
             greatest(*pair, radius_px, sheet, out)
         cv2.max(scratch.tinted, other, dst=scratch.tinted)
-        if cv2.minMaxLoc(scratch.tinted)[1] < self._contrast_levels:
+        marked = scratch.differently_tinted
+        cv2.threshold(scratch.tinted, self._contrast_levels - 1, 255, cv2.THRESH_BINARY, dst=marked.plane)
+        cells = cells_of(marked.padded)
+        if not cells.any():
             return []
-        heats = (Differences.between(*pair, radius_px).heat(self._heat_per_level, _CHROMA_VOTE_PX) for pair in pairs)
-        heat = cast("Plane", cv2.max(*heats))
-        y, x = (2 * axis for axis in np.nonzero(heat >= HEAT_THRESHOLD))
-        y, x = np.concatenate((y, y, y + 1, y + 1)), np.concatenate((x, x + 1, x, x + 1))
-        seen, none = outside(y, x, blind), np.zeros(y.size, np.uint8)
-        levels = (plane[y // 2, x // 2] for plane in (heat, scratch.tinted))
-        heat, tinted = levels
-        return [Hot(y, x, heat, none, none, tinted).chosen(seen)] if seen.any() else []
+        patches = patches_around(cells, marked.plane.shape, radius_px + VOTE_PX // 2)
+        strips = ((patches.cut(normal), patches.cut(golden)) for normal, golden in pairs)
+        heats = (Differences.between(*pair, radius_px).heat(self._heat_per_level, _CHROMA_VOTE_PX) for pair in strips)
+        strip = cast("Plane", cv2.max(*heats))
+        places = patches.places(strip, HEAT_THRESHOLD)
+        # each pixel of half the size is four
+        y, x = (np.repeat(2 * axis, 4) for axis in (places.y, places.x))
+        y, x = y + np.tile([0, 0, 1, 1], places.y.size), x + np.tile([0, 1, 0, 1], places.x.size)
+        heat, tinted = (
+            np.repeat(levels, 4) for levels in (strip.ravel()[places.seen], scratch.tinted[places.y, places.x])
+        )
+        none = np.zeros(y.size, np.uint8)
+        return [Hot(y, x, heat, none, none, tinted).chosen(outside(y, x, blind))]
 
 
 def _tinted(scratch: Workspace, places: Places) -> NDArray[np.uint8]:

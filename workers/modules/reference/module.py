@@ -12,9 +12,8 @@ difference: `options.py` says how much that is. Heat is 0 where nothing differs 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,22 +22,17 @@ from workers.modules.base import ModuleSurroundings, on_context
 from workers.modules.reference.differences import Blob, Hot, as_one, find_blobs
 from workers.modules.reference.golden import Comparison, Golden
 from workers.modules.reference.golden_files import GoldenError, GoldenFiles
-from workers.modules.reference.planes.heat import HEAT_THRESHOLD, blank
 from workers.modules.reference.planes.patches import CELL_PX
 from workers.modules.reference.planes.sheets import Workspace
+from workers.modules.reference.shown import THRESHOLD, Shown
 from workers.modules.reference.within_jitter import MOST_POINTS
 
 if TYPE_CHECKING:
     from workers.context.run import Context, Run
     from workers.modules.reference.options import ReferenceOptions
 
-_THRESHOLD = HEAT_THRESHOLD / 255
 _AIR_PX = 7  # a defect with what belongs to it, as people draw it; and its lines do not cover a small one
 _CLEARLY = 2  # times as much of the one as of the other
-
-# Heat for levels of 0..255: squared below the threshold. Pictures show it from 0.36, so noise is not seen in them.
-_SHOWN = np.arange(256, dtype=np.float32) / 255
-_SHOWN[:HEAT_THRESHOLD] *= _SHOWN[:HEAT_THRESHOLD] / _THRESHOLD
 
 _BRIGHTER: dict[str, Any] = {"id": 1, "label": "brighter", "color": "#56b4e9", "color_bgr": [233, 180, 86]}
 _DARKER: dict[str, Any] = {"id": 2, "label": "darker", "color": "#e69f00", "color_bgr": [0, 159, 230]}
@@ -89,27 +83,27 @@ class Reference:
         if self._scratch.shape != golden.shape:
             self._scratch = Workspace(golden.shape, CELL_PX)
         comparison = golden.compare(image, self._scratch)
-        shown = _shown(comparison, golden.shape)
+        shown = Shown(comparison, golden.shape)
         blobs = self._blobs(comparison, shown)
         first_id = 1 + max((rectangle.get("id", 0) for rectangle in context["detectedRectangles"]), default=0)
-        context["heatmaps"].append(shown)
+        context["heatmaps"].append(shown.heat)
         context["detectedRectangles"].extend(
             self._rectangle(blob, number, golden.shape) for number, blob in enumerate(blobs, first_id)
         )
-        context["score"] = round(cv2.minMaxLoc(shown)[1], 4)
-        context["threshold"] = _THRESHOLD
+        context["score"] = round(shown.highest, 4)
+        context["threshold"] = THRESHOLD
         context["result"] = not blobs
 
-    def _blobs(self, comparison: Comparison, shown: NDArray[np.float32]) -> list[Blob]:
-        """Return the defects, and write their heat, and what is left of that of those that are too small."""
-        hot = Hot.together(comparison.hot, shown.shape[1]) if comparison.hot else None
+    def _blobs(self, comparison: Comparison, shown: Shown) -> list[Blob]:
+        """Return the defects, and show their heat."""
+        hot = Hot.together(comparison.hot, shown.heat.shape[1]) if comparison.hot else None
         if hot is None or not hot.y.size:
             return []
-        shown[hot.y, hot.x] = _SHOWN[hot.heat]
         if hot.y.size > max(MOST_POINTS, self._options.min_area_px):
-            return [as_one(hot)]
-        blobs, small, share = find_blobs(hot, (shown.shape[0], shown.shape[1]), self._options.min_area_px)
-        shown[small.y, small.x] = _SHOWN[((HEAT_THRESHOLD - 1) * share).astype(np.uint8)]
+            blobs = [as_one(hot)]
+        else:
+            blobs, hot = find_blobs(hot, self._options.min_area_px)
+        shown.put(hot)
         return blobs
 
     def _rectangle(self, blob: Blob, number: int, shape: tuple[int, int]) -> dict[str, Any]:
@@ -130,15 +124,6 @@ class Reference:
             "classNames": [{**_kind(blob), "confidence": blob.heat}],
             "source": {**self._source},
         }
-
-
-def _shown(comparison: Comparison, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Return the heat of a frame of `shape` (h, w) as clients see it, float32 in 0..1."""
-    shown = np.zeros(shape, np.float32)
-    if comparison.heat is not None:
-        comparison.patches.paste(cast("NDArray[np.float32]", cv2.LUT(comparison.heat, _SHOWN)), shown)
-        blank(shown, comparison.blind)
-    return shown
 
 
 def _kind(blob: Blob) -> dict[str, Any]:

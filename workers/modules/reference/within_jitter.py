@@ -54,7 +54,7 @@ class WithinJitter:
         """Return the defects among `suspects`: what is hot with half the jitter, `heat` being that with all of it."""
         if not 0 < suspects.y.size <= MOST_POINTS:
             return []
-        owner = owners(suspects.y, suspects.x, normal.shape)
+        owner = owners(suspects.y, suspects.x)
         area = np.bincount(owner)
         seen = np.bincount(owner, suspects.heat >= HEAT_THRESHOLD)
         hidden = np.flatnonzero((seen < self._min_area_px) & (area >= self._min_area_px))

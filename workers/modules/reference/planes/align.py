@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.modules.reference.planes.sheets import halved
+from workers.modules.reference.planes.sheets import Plane, halved
 
 BLOCK_PX = 128  # small against the warp of a board, large against a defect
 _SCALE = 4
@@ -42,14 +42,15 @@ class Alignment:
         self.n_bytes = 5 * 4 * height * width // _SCALE**2
         self.seeks = limit_px > 0 and min(height, width) >= 2 * _SCALE
 
-    def take(self, half: NDArray[np.uint8]) -> None:
+    def take(self, half: Plane) -> None:
         """Take the golden plane in half its size, uint8; only where it `seeks`."""
-        self._golden = _shrunk(half)
+        shrunk = _shrunk(half)
+        self._golden = shrunk.astype(np.float32)
         y, x = np.mgrid[: self._golden.shape[0], : self._golden.shape[1]].astype(np.float32)
         self._x, self._y = x, y
         self._along_x = cast("_Field", cv2.Scharr(self._golden, cv2.CV_32F, 1, 0, scale=1 / 32))
         self._along_y = cast("_Field", cv2.Scharr(self._golden, cv2.CV_32F, 0, 1, scale=1 / 32))
-        self._brightness = _mean_and_contrast(self._golden)
+        self._brightness = _mean_and_contrast(shrunk)
         self._whole = self._solver((1, 1))
         self._blocks = self._solver(self._grid)
 
@@ -57,7 +58,7 @@ class Alignment:
         """Return no shift for each block."""
         return np.zeros((*self._grid, 2), np.intp)
 
-    def shifts(self, half: NDArray[np.uint8]) -> Shifts:
+    def shifts(self, half: Plane) -> Shifts:
         """Return the shift of each block of a frame, given in half its size, uint8; only where it `seeks`."""
         small = self._normalised(_shrunk(half))
         shifts = np.tile(self._clipped(self._step(small, self._whole)), (*self._grid, 1))
@@ -68,11 +69,13 @@ class Alignment:
                 break
         return np.rint(shifts * _SCALE).astype(np.intp)
 
-    def _normalised(self, frame: _Field) -> _Field:
+    def _normalised(self, frame: Plane) -> _Field:
         """Return `frame` with the mean and the contrast of the golden plane, roughly as bright: enough to align."""
         (mean, contrast), (golden_mean, golden_contrast) = _mean_and_contrast(frame), self._brightness
         gain = golden_contrast / contrast
-        return cast("_Field", cv2.addWeighted(frame, gain, frame, 0.0, golden_mean - gain * mean))
+        levels = np.multiply(frame, np.float32(gain), dtype=np.float32)
+        levels += np.float32(golden_mean - gain * mean)
+        return levels
 
     def _solver(self, grid: tuple[int, int]) -> _Field:
         """Return the inverse of each cell's gradient matrix, (rows, columns, 2, 2)."""
@@ -108,7 +111,7 @@ class Alignment:
         return np.clip(shifts, -self._limit, self._limit)
 
 
-def _mean_and_contrast(plane: _Field) -> tuple[float, float]:
+def _mean_and_contrast(plane: Plane) -> tuple[float, float]:
     """Return mean and standard deviation, in levels; the second is 1 at least, to divide by."""
     mean, contrast = cv2.meanStdDev(plane)
     return float(mean[0][0]), max(1.0, float(contrast[0][0]))
@@ -116,10 +119,12 @@ def _mean_and_contrast(plane: _Field) -> tuple[float, float]:
 
 def _means(one: _Field, other: _Field, grid: tuple[int, ...]) -> _Field:
     """Return the mean of a product in each cell of `grid`, (rows, columns)."""
+    if grid == (1, 1):
+        return np.full(grid, np.vdot(one, other) / one.size, np.float32)
     means = cv2.resize(cv2.multiply(one, other), grid[::-1], interpolation=cv2.INTER_AREA)
     return cast("_Field", means.reshape(grid))
 
 
-def _shrunk(half: NDArray[np.uint8]) -> _Field:
-    """Return a plane in half its size at a quarter, float32, a little blurred; an odd row or column is cut off."""
-    return cast("_Field", cv2.GaussianBlur(halved(half).astype(np.float32), (_BLUR_PX, _BLUR_PX), _BLUR_SIGMA))
+def _shrunk(half: Plane) -> Plane:
+    """Return a plane in half its size at a quarter, a little blurred; an odd row or column is cut off."""
+    return cast("Plane", cv2.GaussianBlur(halved(half), (_BLUR_PX, _BLUR_PX), _BLUR_SIGMA))

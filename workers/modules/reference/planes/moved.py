@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import groupby, pairwise
 from typing import cast
 
@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 
 from workers.modules.reference.planes.align import Shifts
 from workers.modules.reference.planes.sheets import Plane
-
-# Blocks whose shifts differ by one pixel lie on a board that is bent, by more on two pieces.
-_TORN_PX = 2
 
 Area = tuple[int, int, int, int]  # top, bottom, left, right in px
 
@@ -102,8 +99,7 @@ def _moved(
 def blind_areas(shape: tuple[int, int], shifts: Shifts, radius_px: int) -> list[Area]:
     """Return where the golden image does not say what comes into view.
 
-    That is the border, by the jitter and by what was moved in from beyond it; and what opens between two blocks that
-    moved apart, where a board is put together of pieces.
+    That is the border, by the jitter and by what was moved in from beyond it.
     """
     height, width = shape
     top, bottom = radius_px + max(0, int(shifts[0, :, 1].max())), radius_px - min(0, int(shifts[-1, :, 1].min()))
@@ -113,23 +109,4 @@ def blind_areas(shape: tuple[int, int], shifts: Shifts, radius_px: int) -> list[
         (max(0, height - bottom), height, 0, width),
         (0, height, 0, min(left, width)),
         (0, height, max(0, width - right), width),
-        *_seams(shape, shifts, radius_px),
     ]
-
-
-def _seams(shape: tuple[int, int], shifts: Shifts, radius_px: int) -> Iterator[Area]:
-    """Yield what opens between blocks that moved apart or over each other, and the jitter beside it."""
-    rows, columns = (block_edges(length, count) for length, count in zip(shape, shifts.shape[:2], strict=True))
-    across = shifts[..., 0]
-    for row, column in np.argwhere(abs(np.diff(across, axis=1)) >= _TORN_PX).tolist():
-        start, end = _opened(columns[column + 1], across[row, column : column + 2], radius_px)
-        yield rows[row], rows[row + 1], start, min(end, shape[1])
-    along = shifts[..., 1]
-    for row, column in np.argwhere(abs(np.diff(along, axis=0)) >= _TORN_PX).tolist():
-        start, end = _opened(rows[row + 1], along[row : row + 2, column], radius_px)
-        yield start, min(end, shape[0]), columns[column], columns[column + 1]
-
-
-def _opened(edge: int, moved: NDArray[np.intp], radius_px: int) -> tuple[int, int]:
-    """Return from where to where nothing is known between two blocks whose common edge was moved in two ways."""
-    return max(0, edge + min(0, int(moved.min())) - radius_px), edge + max(0, int(moved.max())) + radius_px

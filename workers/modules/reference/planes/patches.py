@@ -6,6 +6,7 @@ frame, and in as much less time. Where more differs, the strip is the frame itse
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeVar, cast
 
 import cv2
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from workers.modules.reference.planes.moved import Area
 from workers.modules.reference.planes.sheets import Plane
 
 CELL_PX = 4
@@ -55,20 +57,33 @@ class Patches:
     def paste(self, strip: NDArray[_Level], out: NDArray[_Level]) -> None:
         """Put the inner parts of all squares of a strip back to where they were cut."""
         side_px = self._side_px - 2 * self._around_px
-        _squares(out, side_px)[self._y + self._around_px, self._x + self._around_px] = self._inner(strip).transpose(
+        _squares(out, side_px)[self._y + self._around_px, self._x + self._around_px] = self.inner(strip).transpose(
             1, 0, 2
         )
 
     def places(self, strip: Plane, least: int) -> Places:
         """Return where the inner parts of a strip have a level of `least` or more."""
-        y, number, x = np.nonzero(self._inner(strip) >= least)
+        y, number, x = np.nonzero(self.inner(strip) >= least)
         y, x = y + self._around_px, x + self._around_px
         seen = (y * self._y.size + number) * self._side_px + x
         y, x = y + self._y[number], x + self._x[number]
         _, first = np.unique(y * self._width_px + x, return_index=True)
         return Places(y[first], x[first], seen[first])
 
-    def _inner(self, strip: NDArray[_Level]) -> NDArray[_Level]:
+    def touch(self, areas: Iterable[Area]) -> bool:
+        """Tell whether some inner part reaches into one of `areas`."""
+        around_px, end_px = self._around_px, self._side_px - self._around_px
+        return any(
+            (
+                (self._y + around_px < bottom)
+                & (self._y + end_px > top)
+                & (self._x + around_px < right)
+                & (self._x + end_px > left)
+            ).any()
+            for top, bottom, left, right in areas
+        )
+
+    def inner(self, strip: NDArray[_Level]) -> NDArray[_Level]:
         """Return the inner parts of a strip, (side, number, side)."""
         inner = slice(self._around_px, self._side_px - self._around_px)
         return strip.reshape(self._side_px, -1, self._side_px)[inner, :, inner]
@@ -81,9 +96,17 @@ class WholeFrame:
         """Return the plane."""
         return plane
 
+    def inner(self, strip: NDArray[_Level]) -> NDArray[_Level]:
+        """Return the plane."""
+        return strip
+
     def paste(self, strip: NDArray[_Level], out: NDArray[_Level]) -> None:
         """Copy the plane."""
         out[:] = strip
+
+    def touch(self, areas: Iterable[Area]) -> bool:
+        """Tell whether there are `areas` at all."""
+        return any(True for _ in areas)
 
     def places(self, strip: Plane, least: int) -> Places:
         """Return where a plane has a level of `least` or more."""
@@ -123,13 +146,18 @@ def cells_of(padded: Plane) -> Cells:
     return taken
 
 
-def owners(y: Numbers, x: Numbers, shape: tuple[int, int]) -> Numbers:
+def owners(y: Numbers, x: Numbers) -> Numbers:
     """Return the number of what each pixel belongs to, from 0: what lies close together is one.
 
     By their cells, pieces with up to 11 px between them are one for certain, with 15 px never.
     """
-    cells = np.zeros((shape[0] // CELL_PX + 1, shape[1] // CELL_PX + 1), np.uint8)
-    cell = (y // CELL_PX, x // CELL_PX)
+    if not y.size:
+        return np.empty(0, np.intp)
+    rows, columns = y // CELL_PX, x // CELL_PX
+    # only as much as has some, and one around
+    cell = rows - rows.min() + 1, columns - columns.min() + 1
+    cells = np.zeros((cell[0].max() + 2, cell[1].max() + 2), np.uint8)
     cells[cell] = 1
     labels = cv2.connectedComponents(cv2.dilate(cells, np.ones((3, 3), np.uint8)))[1]
-    return labels[cell].astype(np.intp) - 1
+    owner: Numbers = labels[cell].astype(np.intp) - 1
+    return owner

@@ -28,6 +28,15 @@ class Sheet:
         self.moved, self.normal, self.darkest, self.brightest, self.part, self.beyond = _planes_of(shape, 6)
 
 
+class Marks:
+    """A `plane` of `shape` (h, w) to mark pixels in; it lies in `padded`, whose sides are full of cells."""
+
+    def __init__(self, shape: tuple[int, int], cell_px: int) -> None:
+        rows, columns = (-(-length // cell_px) * cell_px for length in shape)
+        self.padded = np.zeros((rows, columns), np.uint8)
+        self.plane = self.padded[: shape[0], : shape[1]]
+
+
 class HalfPlanes:
     """Makes luma and both chromas of images of `shape` (h, w) in half the size, in memory of its own."""
 
@@ -50,20 +59,18 @@ class HalfPlanes:
 class Workspace:
     """Planes that are written anew for each frame: fresh memory would cost more than the arithmetic.
 
-    `different` is what differs in luma, in `padded` to sides that are full of cells of `cell_px`; `tinted` the same of
-    either chroma, in half the size. One comparison at a time may use it.
+    `different` is where luma differs, `differently_tinted` where either chroma does, in half the size; `tinted` is by
+    how much it does. One comparison at a time may use it.
     """
 
     def __init__(self, shape: tuple[int, int], cell_px: int) -> None:
-        height, width = self.shape = shape
-        half = (height // 2, width // 2)
+        self.shape = shape
+        half = (shape[0] // 2, shape[1] // 2)
         self.luma, self.chromas = Sheet(shape), (Sheet(half), Sheet(half))
         self.grey = np.empty(shape, np.uint8)
         self.halves = HalfPlanes(shape)
         self.tinted = np.zeros(half, np.uint8)
-        rows, columns = (-(-length // cell_px) * cell_px for length in shape)
-        self.padded = np.zeros((rows, columns), np.uint8)
-        self.different = self.padded[:height, :width]
+        self.different, self.differently_tinted = Marks(shape, cell_px), Marks(half, cell_px)
 
 
 def luma(image: NDArray[np.uint8], out: Plane) -> Plane:
