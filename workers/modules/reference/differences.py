@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +28,20 @@ class Hot:
     @classmethod
     def together(cls, parts: list[Hot], width: int) -> Hot:
         """Return all pixels of several, each once; where two have it, as the first has."""
-        together = cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+        if len(parts) == 1:
+            return parts[0]
+        together = cls(*(np.concatenate(columns) for columns in zip(*(part.columns for part in parts), strict=True)))
         _, first = np.unique(together.y * width + together.x, return_index=True)
         return together.chosen(first)
 
+    @property
+    def columns(self) -> tuple[NDArray[Any], ...]:
+        """All that is known of the pixels, in the order of the fields."""
+        return self.y, self.x, self.heat, self.brighter, self.darker, self.tinted
+
     def chosen(self, which: Numbers | NDArray[np.bool_]) -> Hot:
         """Return some of these pixels."""
-        return Hot(*(getattr(self, field.name)[which] for field in fields(self)))
+        return Hot(*(column[which] for column in self.columns))
 
 
 @dataclass(frozen=True, slots=True)

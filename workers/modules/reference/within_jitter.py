@@ -30,11 +30,14 @@ if TYPE_CHECKING:
 # comes to lie on it, in the far ones a bite does not pull.
 _NEAR, _FAR = 4, 6
 _AROUND = 2  # of a suspect, where what is left belongs to it
+_MOST_AROUND_PX = 36  # what is farther away tells no more of where an edge belongs
 _LONGEST = 8  # an edge that is off over a longer stretch lies beside its place, as the jitter allows
 
 _BITE = 2  # times the smallest defect
 _PIECE = 3  # times the smallest defect has a piece that counts
-_MOST_SUSPECTS = 64  # a tenth of a millisecond each; the largest are looked at
+# How many suspects are looked at, the largest first. With the jitter grows what there is around each, and how far the
+# golden image is moved over it: so they are fewer then; all of them take some 20 to 40 ms.
+_MOST_SUSPECTS, _LEAST_SUSPECTS, _USUAL_JITTER_PX = 64, 4, 3
 MOST_POINTS = 200_000  # more, and this is not this part at all: to tell its defects apart would take too long
 
 
@@ -46,6 +49,7 @@ class WithinJitter:
         self._golden = golden
         self._radius_px = radius_px
         self._jitter_px = options.edge_jitter_px
+        self._most_suspects = max(_LEAST_SUSPECTS, _MOST_SUSPECTS * _USUAL_JITTER_PX**2 // options.edge_jitter_px**2)
         self._min_area_px = options.min_area_px
         self._contrast_levels = options.contrast_levels
         self._heat_per_level = 255 / (2 * options.contrast_levels)
@@ -59,7 +63,7 @@ class WithinJitter:
         seen = np.bincount(owner, suspects.heat >= HEAT_THRESHOLD)
         hidden = np.flatnonzero((seen < self._min_area_px) & (area >= self._min_area_px))
         found = []
-        for number in hidden[np.argsort(-area[hidden], kind="stable")][:_MOST_SUSPECTS].tolist():
+        for number in hidden[np.argsort(-area[hidden], kind="stable")][: self._most_suspects].tolist():
             y, x = (axis[owner == number] for axis in (suspects.y, suspects.x))
             box = (int(y.min()), int(y.max()) + 1, int(x.min()), int(x.max()) + 1)
             if max(box[1] - box[0], box[3] - box[2]) <= _LONGEST * self._jitter_px:
@@ -73,7 +77,8 @@ class WithinJitter:
         inner = wider(box, _AROUND * self._jitter_px, normal.shape)
         least = height * width
         for surroundings in (_NEAR, _FAR):
-            area = wider(box, surroundings * self._jitter_px, normal.shape)
+            around_px = max(_AROUND * self._jitter_px, min(surroundings * self._jitter_px, _MOST_AROUND_PX))
+            area = wider(box, around_px, normal.shape)
             frame = normal[area[0] : area[1], area[2] : area[3]]
             golden = self._laid_over(frame, area, shift)
             found = Differences.between(frame, golden, self._radius_px)

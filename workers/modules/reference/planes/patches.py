@@ -45,7 +45,8 @@ class Patches:
         row, column = (axis * CELL_PX - _RIM_PX - around_px for axis in where(cells))
         # beside the border, where nothing is known of a pixel's surroundings, the inner part lies beside its cell
         self._y, self._x = (
-            np.clip(at, 0, length - self._side_px) for at, length in zip((row, column), shape, strict=True)
+            np.minimum(np.maximum(at, 0), length - self._side_px)
+            for at, length in zip((row, column), shape, strict=True)
         )
         self._width_px = shape[1]
 
