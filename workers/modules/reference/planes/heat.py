@@ -18,6 +18,7 @@ from workers.modules.reference.planes.moved import Area
 from workers.modules.reference.planes.sheets import Plane, Sheet
 
 VOTE_PX = 3
+_BAND_PX = 1 << 19  # a frame is looked at in bands: what is written for one is still in the cache when it is read
 HEAT_THRESHOLD = 128  # of 255: all nine pixels differ by the contrast, or half of them by twice as much
 
 
@@ -63,12 +64,20 @@ def envelope(plane: Plane, radius_px: int, darkest: Plane | None = None, brighte
 
 def greatest(frame: Plane, golden: Plane, radius_px: int, sheet: Sheet, out: Plane) -> None:
     """Write to `out` by how many levels either plane leaves the envelope of the other."""
-    for plane, other, beyond in ((frame, golden, out), (golden, frame, sheet.beyond)):
-        darkest, brightest = envelope(other, radius_px, sheet.darkest, sheet.brightest)
-        cv2.max(plane, darkest, dst=sheet.part)
-        cv2.min(sheet.part, brightest, dst=sheet.part)
-        cv2.absdiff(plane, sheet.part, dst=beyond)
-    cv2.max(sheet.beyond, out, dst=out)
+    height, width = frame.shape
+    rows = max(4 * radius_px, _BAND_PX // width)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        first, last = max(0, top - radius_px), min(bottom + radius_px, height)
+        found, beyond, part = out[top:bottom], sheet.beyond[: bottom - top], sheet.part[: bottom - top]
+        scratch = sheet.darkest[: last - first], sheet.brightest[: last - first]
+        for plane, other, seen in ((frame, golden, found), (golden, frame, beyond)):
+            span = envelope(other[first:last], radius_px, *scratch)
+            darkest, brightest = (one[top - first : bottom - first] for one in span)
+            cv2.max(plane[top:bottom], darkest, dst=part)
+            cv2.min(part, brightest, dst=part)
+            cv2.absdiff(plane[top:bottom], part, dst=seen)
+        cv2.max(beyond, found, dst=found)
 
 
 def blank(
