@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from tests.modules.boards import GOOD, Image, covers, judge, label, noisy, reference_module, references
+from workers.modules.reference.differences import Hot
+from workers.modules.reference.planes.moved import Area
+from workers.modules.reference.within_jitter import WithinJitter
 
 TRACE = (90, 180, 220)
 BARE = (40, 110, 30)
@@ -111,15 +115,27 @@ def test_what_is_smaller_than_two_of_the_smallest_defects_is_no_bite(tmp_path: P
     assert judge(reference_module(folder, min_area_px=40), image)["result"] is True
 
 
-def test_many_edges_that_jitter_are_looked_at_in_a_bounded_number(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("jitter_px", "most"), [(3, 64), (8, 9), (16, 4)])
+def test_of_very_many_suspects_the_largest_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jitter_px: int, most: int
+) -> None:
     golden = np.full((512, 1024, 3), BARE, np.uint8)
-    jittering = golden.copy()
-    for y in range(20, 490, 24):
-        for x in range(20, 1000, 24):
-            golden[y : y + 10, x : x + 10] = TRACE
-            jittering[y : y + 10, x : x + 13] = TRACE
-    context = judge(reference_module(references(tmp_path, board=golden)), jittering)
-    assert context["errors"] == []
+    bitten = golden.copy()
+    for y in range(20, 460, 70):
+        for x in range(20, 960, 70):
+            golden[y : y + 40, x : x + 40] = bitten[y : y + 40, x : x + 40] = TRACE
+            bitten[y : y + jitter_px, x + 4 : x + 4 + 2 * jitter_px] = BARE
+    looked_at: list[Area] = []
+    look_at = WithinJitter._look_at
+
+    def counted(self: WithinJitter, box: Area, *rest: Any) -> list[Hot]:
+        looked_at.append(box)
+        return look_at(self, box, *rest)
+
+    monkeypatch.setattr(WithinJitter, "_look_at", counted)
+    module = reference_module(references(tmp_path, board=golden), edge_jitter_px=jitter_px)
+    assert judge(module, bitten)["result"] is False
+    assert len(looked_at) == most
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (0, 1), (1, 0), (1, 1)])
