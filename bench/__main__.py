@@ -13,6 +13,7 @@ import click
 
 from bench import endurance, facts, suites
 from bench.frames import picture
+from bench.inspection import inspection
 from bench.measurement import Measurement, Results
 from bench.peer import PEERS, PeerUnavailable, install
 from bench.peer import versions as peer_versions
@@ -23,7 +24,7 @@ from service.trial.machine import machine
 from workers.machine import cores
 
 _RESULTS = Path(__file__).parent / "results"
-_SUITES = ("facts", "compare", "pool", "cameras", "small", "size", "workers", "takt", "memory")
+_SUITES = ("facts", "compare", "pool", "cameras", "small", "size", "workers", "takt", "memory", "inspection")
 _QUICK_PEERS = ("Falcon on gunicorn",)
 _CAMERA_PEERS = 3
 
@@ -89,9 +90,10 @@ class _Plan:
 
     def facts(self) -> dict[str, float]:
         """Measure the single figures."""
-        if "facts" not in self._only:
-            return {}
-        return facts.start() | facts.recovery(30 if self._full else 10) | facts.decoding() | facts.copying()
+        found: dict[str, float] = {}
+        if "facts" in self._only:
+            found |= facts.start() | facts.recovery(30 if self._full else 10) | facts.decoding() | facts.copying()
+        return found | inspection() if "inspection" in self._only else found
 
     @staticmethod
     def smallest() -> Iterator[Measurement]:

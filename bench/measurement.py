@@ -16,6 +16,7 @@ OURS = "framemill"
 RECEIVER = "bare C receiver"
 PLAIN_LOOP = "plain loop"
 SMALLEST = "smallest Python server"
+INSPECTION = "inspection_"  # how the names of figures of the suite `inspection` begin
 STAGES = ("receive", "wait", "decode", "flow", "encode", "send")
 
 

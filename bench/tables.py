@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from bench.measurement import OURS, PLAIN_LOOP, RECEIVER, SMALLEST, STAGES, Measurement, Results
+from bench.measurement import INSPECTION, OURS, PLAIN_LOOP, RECEIVER, SMALLEST, STAGES, Measurement, Results
 from bench.targets import FEW, MANY, TARGETS, Pick, median, middle, over_limit, ratio, together
 
 _UNKNOWN = "-"
@@ -264,8 +264,19 @@ def _takt(rows: Sequence[Measurement]) -> list[str]:
 
 
 def _facts(results: Results) -> list[str]:
-    lines = [[name, number(value)] for name, value in results.facts.items()]
-    return ["## Single figures", table(("figure",), ("measured",), lines)] if lines else []
+    parts = []
+    seen = {name: value for name, value in results.facts.items() if name.startswith(INSPECTION)}
+    rest = {name: value for name, value in results.facts.items() if name not in seen}
+    if seen:
+        words = (
+            "CPU ms of one thread, the least of many, medians over frames; plain OpenCV: difference, threshold, pieces."
+        )
+        lines = [[name.removeprefix(INSPECTION), number(value)] for name, value in seen.items()]
+        parts += ["## Inspection", words, table(("figure",), ("measured",), lines)]
+    if rest:
+        lines = [[name, number(value)] for name, value in rest.items()]
+        parts += ["## Single figures", table(("figure",), ("measured",), lines)]
+    return parts
 
 
 def _targets(results: Results) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from bench.measurement import OURS, PLAIN_LOOP, RECEIVER, SMALLEST, STAGES, Measurement, Results
+from bench.measurement import INSPECTION, OURS, PLAIN_LOOP, RECEIVER, SMALLEST, STAGES, Measurement, Results
 
 INLINE = "inline"
 FEW, MANY = 4, 64  # cameras
@@ -219,6 +219,10 @@ def _fact(name: str) -> Question:
     return lambda results: _found(results.facts.get(name))
 
 
+def _inspected(name: str) -> Question:
+    return _fact(INSPECTION + name)
+
+
 TARGETS = (
     Target("raw BGR: frames/s against the bare C receiver", ">=", 0.85, _against(RECEIVER, "raw BGR")),
     Target("raw BGR: server CPU a frame against the limit", "<=", 1.2, _against_limit("raw BGR")),
@@ -239,4 +243,11 @@ TARGETS = (
     Target("start to ready", "<=", 2.0, _fact("ready_s"), "s"),
     Target("memory beyond the frame memory, idle", "<=", 250.0, _fact("own_mib"), "MiB"),
     Target("death of a worker to full capacity, median", "<=", 50.0, _fact("recovery_median_ms"), "ms"),
+    Target("reference, pairs: precision at IoU 0.1", ">=", 0.97, _inspected("reference_pairs_precision")),
+    Target("reference, pairs: recall at IoU 0.1", ">=", 0.975, _inspected("reference_pairs_recall")),
+    Target("reference, pairs: F at IoU 0.33", ">=", 0.97, _inspected("reference_pairs_f1_at_033")),
+    Target("reference, pairs: CPU a frame", "<=", 3.0, _inspected("reference_pairs_ms"), "ms"),
+    Target("reference, stitched boards: false OK", "<=", 0, _inspected("reference_stitched_false_ok"), "frames"),
+    Target("reference, stitched boards: false NOK", "<=", 0, _inspected("reference_stitched_false_nok"), "frames"),
+    Target("the example's colour frame: CPU of its flow", "<=", 12.0, _inspected("example_board_ms"), "ms"),
 )  # fmt: skip

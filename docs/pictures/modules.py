@@ -66,7 +66,26 @@ def sharpness() -> Picture:
     return _noisy(np.asarray(cv2.GaussianBlur(_board(), (0, 0), 6), np.uint8))
 
 
-PICTURES: dict[str, Callable[[], Picture]] = {made.__name__: made for made in (blobs, brightness, color, sharpness)}
+def reference() -> Picture:
+    """The golden board with a bite, a short, a pad without copper and a stain; moved, and under less light."""
+    board = reference_golden()
+    cv2.ellipse(board, (260, 184), (12, 9), 0, 0, 360, (60, 120, 50), -1, cv2.LINE_AA)
+    cv2.rectangle(board, (395, 190), (403, 250), (90, 180, 220), -1)
+    cv2.circle(board, (470, 310), 20, (60, 120, 50), -1, cv2.LINE_AA)
+    cv2.ellipse(board, (150, 345), (16, 6), 20, 0, 360, (40, 60, 170), -1, cv2.LINE_AA)
+    moved = cv2.warpAffine(board, np.array([[1, 0, 3], [0, 1, -2]], float), (640, 400), borderMode=cv2.BORDER_REPLICATE)
+    return _noisy(np.asarray(moved * 0.9, np.uint8))
+
+
+def reference_golden() -> Picture:
+    """The board as it should be."""
+    return _board()
+
+
+PICTURES: dict[str, Callable[[], Picture]] = {
+    made.__name__: made for made in (blobs, brightness, color, reference, sharpness)
+}
+GOLDENS = {"reference": reference_golden}
 
 
 def main(names: list[str]) -> None:
@@ -79,6 +98,9 @@ def main(names: list[str]) -> None:
         flow = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)[0]
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "framemill.toml").write_text(f'[project]\nname = "{name}"\n\n{flow}')
+            if name in GOLDENS:
+                (Path(folder) / "references").mkdir()
+                cv2.imwrite(str(Path(folder) / "references" / "board.png"), GOLDENS[name]())
             tried = TriedProject(folder).inspect(PICTURES[name]())
         cv2.imwrite(str(FOLDER / f"{name}.jpg"), tried.annotated, [cv2.IMWRITE_JPEG_QUALITY, 88])
         print(name, tried.context["result"], {key: tried.context.get(key) for key in ("blobs", "colors", name)})

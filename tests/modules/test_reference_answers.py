@@ -22,6 +22,7 @@ from tests.modules.boards import (
     reference_module,
     references,
 )
+from tests.modules.pages import example, page, table
 from workers.context.context import new_context
 from workers.errors import ProjectInvalid
 from workers.modules.reference.golden_files import GoldenFiles
@@ -176,6 +177,24 @@ def test_a_project_without_its_golden_image_is_refused_at_once(tmp_path: Path) -
 def test_options_out_of_range_are_mistakes(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ReferenceOptions(module="reference", **wrong)
+
+
+# its page
+
+
+def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
+    (tmp_path / "references").mkdir()
+    references(tmp_path / "references", board=drawn_board())
+    tried = example("reference", tmp_path)
+    assert tried.inspect(drawn_board()).context["result"] is True
+    context = tried.inspect(patched(drawn_board(), 300, 110, 14, 10, (90, 180, 220))).context
+    assert context["result"] is False
+    (rectangle,) = context["detectedRectangles"]
+    assert covers(rectangle, 307, 115)
+
+
+def test_the_page_says_what_the_options_are() -> None:
+    assert table(ReferenceOptions) in page("reference")
 
 
 # golden images in memory

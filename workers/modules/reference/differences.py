@@ -1,20 +1,47 @@
-"""From heat to defects: hot pixels that lie close together are one."""
+"""From hot pixels to defects: those that lie close together are one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.modules.reference.golden import HEAT_THRESHOLD, Workspace
+from workers.modules.reference.planes.heat import HEAT_THRESHOLD
+from workers.modules.reference.planes.patches import Numbers, owners
 
-_CELL_PX = 4  # pieces of a defect with up to 11 px between them are joined for certain, with 15 px never
-# What differs in more pixels is not this part at all; to tell its defects apart would take longer than a frame may.
-_MOST_POINTS = 200_000
+_Levels = NDArray[np.uint8]
 
-_Numbers = NDArray[np.intp]
+
+@dataclass(frozen=True, slots=True)
+class Hot:
+    """Hot pixels: where, their heat of 255, and by how many levels they are brighter, darker or tinted."""
+
+    y: Numbers
+    x: Numbers
+    heat: _Levels
+    brighter: _Levels
+    darker: _Levels
+    tinted: _Levels
+
+    @classmethod
+    def together(cls, parts: list[Hot], width: int) -> Hot:
+        """Return all pixels of several, each once; where two have it, as the first has."""
+        if len(parts) == 1:
+            return parts[0]
+        together = cls(*(np.concatenate(columns) for columns in zip(*(part.columns for part in parts), strict=True)))
+        _, first = np.unique(together.y * width + together.x, return_index=True)
+        return together.chosen(first)
+
+    @property
+    def columns(self) -> tuple[NDArray[Any], ...]:
+        """All that is known of the pixels, in the order of the fields."""
+        return self.y, self.x, self.heat, self.brighter, self.darker, self.tinted
+
+    def chosen(self, which: Numbers | NDArray[np.bool_]) -> Hot:
+        """Return some of these pixels."""
+        return Hot(*(column[which] for column in self.columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,60 +59,39 @@ class Blob:
     tinted: float
 
 
-def find_blobs(scratch: Workspace, min_area_px: int) -> list[Blob]:
-    """Return the defects in a comparison, top to bottom by their first row of cells, then left to right.
+def find_blobs(hot: Hot, min_area_px: int) -> tuple[list[Blob], Hot]:
+    """Return the defects of a frame, top to bottom by their first row of cells, then left to right; and all pixels.
 
-    What is smaller than `min_area_px` is none: its heat is lowered below the threshold, in proportion to its area.
+    What is smaller than `min_area_px` is none: its heat is below the threshold then, in proportion to its area.
     """
-    hot = scratch.part
-    cv2.threshold(scratch.heat, HEAT_THRESHOLD - 1, 255, cv2.THRESH_BINARY, dst=hot)
-    count = cv2.countNonZero(hot)
-    if count > max(_MOST_POINTS, min_area_px):
-        return [_whole(scratch, hot, count)]
-    return _separate(scratch, hot, min_area_px) if count else []
-
-
-def _whole(scratch: Workspace, hot: NDArray[np.uint8], count: int) -> Blob:
-    """Return one blob of all that is hot."""
-    heat, brighter, darker, tinted = (cv2.mean(plane, hot)[0] for plane in _measured(scratch))
-    x, y, width, height = cv2.boundingRect(hot)
-    return Blob(x, y, width, height, count, heat / 255, brighter, darker, tinted)
-
-
-def _separate(scratch: Workspace, hot: NDArray[np.uint8], min_area_px: int) -> list[Blob]:
-    """Return the blobs of what is hot, and lower the heat of those that are too small."""
-    x, y = (axis.astype(np.intp) for axis in cv2.findNonZero(hot).reshape(-1, 2).T)
-    owner, count = _owners(x, y, scratch.shape)
-    area = np.bincount(owner, minlength=count)
-    means = np.stack([np.bincount(owner, plane[y, x], count) for plane in _measured(scratch)]) / area
-    left, top = (_lowest(values, owner, count) for values in (x, y))
-    right, bottom = (-_lowest(-values, owner, count) for values in (x, y))
+    owner = owners(hot.y, hot.x)
+    area = np.bincount(owner)
+    count = area.size
+    levels = (hot.heat, hot.brighter, hot.darker, hot.tinted)
+    means = np.stack([np.bincount(owner, seen, count) for seen in levels]) / area
+    left, top = (_lowest(values, owner, count) for values in (hot.x, hot.y))
+    right, bottom = (-_lowest(-values, owner, count) for values in (hot.x, hot.y))
     small = area < min_area_px
-    lowered = small[owner]
-    scratch.heat[y[lowered], x[lowered]] = (HEAT_THRESHOLD - 1) * area[owner[lowered]] // min_area_px
     boxes = np.stack((left, top, right - left + 1, bottom - top + 1, area), axis=1)
-    return [
+    blobs = [
         Blob(x, y, width, height, size, heat / 255, brighter, darker, tinted)
         for (x, y, width, height, size), (heat, brighter, darker, tinted) in zip(
             boxes[~small].tolist(), means.T[~small].tolist(), strict=True
         )
     ]
+    lowered = np.where(small, (HEAT_THRESHOLD - 1) * area // min_area_px, 255)[owner]
+    return blobs, replace(hot, heat=np.minimum(hot.heat, lowered).astype(np.uint8))
 
 
-def _measured(scratch: Workspace) -> tuple[NDArray[np.uint8], ...]:
-    return (scratch.heat, scratch.brighter, scratch.darker, scratch.tinted)
+def as_one(hot: Hot) -> Blob:
+    """Return one blob of all that is hot."""
+    x, y = int(hot.x.min()), int(hot.y.min())
+    width, height = int(hot.x.max()) - x + 1, int(hot.y.max()) - y + 1
+    heat, *levels = (float(seen.mean()) for seen in (hot.heat, hot.brighter, hot.darker, hot.tinted))
+    return Blob(x, y, width, height, hot.y.size, heat / 255, *levels)
 
 
-def _owners(x: _Numbers, y: _Numbers, shape: tuple[int, int]) -> tuple[_Numbers, int]:
-    """Return the number of the blob that each point belongs to, from 0, and how many there are."""
-    cells = np.zeros((shape[0] // _CELL_PX + 1, shape[1] // _CELL_PX + 1), np.uint8)
-    cell = (y // _CELL_PX, x // _CELL_PX)
-    cells[cell] = 1
-    count, labels = cv2.connectedComponents(cv2.dilate(cells, np.ones((3, 3), np.uint8)), connectivity=8)
-    return labels[cell].astype(np.intp) - 1, count - 1
-
-
-def _lowest(values: _Numbers, owner: _Numbers, count: int) -> _Numbers:
+def _lowest(values: Numbers, owner: Numbers, count: int) -> Numbers:
     """Return the lowest of the values of each owner, of whom all have one."""
     lowest = np.full(count, np.iinfo(values.dtype).max, values.dtype)
     np.minimum.at(lowest, owner, values)

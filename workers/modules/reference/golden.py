@@ -5,45 +5,49 @@
 The darkest and the brightest golden level within the edge jitter are the envelope of a pixel: an edge that moved by
 less stays inside. What leaves it is a difference. That alone would miss a gap in a trace as thin as the jitter, since
 what lies beside such a trace is in its envelope; so the golden image must not leave the frame's envelope either.
-(By that, structures thinner than the jitter may be off by their own width only.) Last, the pixels of each 3x3 vote.
-Nothing is known of what lies beyond the golden image's border: as much of a frame as may come from there is blind.
+(By that, structures thinner than the jitter may be off by their own width only.)
+
+All of a frame is looked at with half the jitter. Where no pixel differs by the contrast then, nothing can be hot with
+the whole jitter, so the heat is made around the others only; and what the whole jitter explains may still be a defect
+(within_jitter.py).
 
 A golden image in grey is compared in grey. One in colour is compared in luma and both chromas, and the greatest
-difference counts; not in blue, green and red, where what JPEG does to the chromas would show almost twice as strong.
+difference counts.
 """
 
 from __future__ import annotations
 
-from itertools import groupby, pairwise
+from dataclasses import dataclass
 from typing import cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.modules.reference.align import Alignment, Shifts
-from workers.modules.reference.brightness import Plane, gain_and_offset, normalise
+from workers.modules.reference.differences import Hot
 from workers.modules.reference.options import ReferenceOptions
+from workers.modules.reference.planes.align import Alignment, Shifts
+from workers.modules.reference.planes.brightness import Lighting, normalised
+from workers.modules.reference.planes.heat import HEAT_THRESHOLD, VOTE_PX, Differences, blank, greatest
+from workers.modules.reference.planes.moved import Area, MovableChroma, MovableLuma, blind_areas, outside
+from workers.modules.reference.planes.patches import Cells, Patches, Places, WholeFrame, cells_of, patches_around
+from workers.modules.reference.planes.sheets import HalfPlanes, Plane, Workspace, halved, has_no_colour, luma
+from workers.modules.reference.within_jitter import WithinJitter
 
-_VOTE_PX = 3  # heat is a mean over 3x3: a line one pixel wide has a third of it at most
-HEAT_THRESHOLD = 128  # of 255: all nine pixels differ by the contrast, or half of them by twice as much
+_CHROMA_VOTE_PX = 2
 
 
-class Workspace:
-    """Planes that are written anew for each frame: fresh memory would cost more than the arithmetic.
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What differs: `hot` pixels in several parts, which may overlap, the first one counts.
 
-    `brighter`, `darker` and `tinted` (in either chroma) are by how many levels a frame is beyond the edge jitter,
-    `heat` is what follows from the greatest of them, 0..255. One comparison at a time may use it.
+    `heat`, 0..255, is the strip of `patches`, None where nothing differs; what lies in `blind` areas does not count.
     """
 
-    def __init__(self, shape: tuple[int, int]) -> None:
-        self.shape = shape
-        # what is never written to costs no memory: a grey golden image does not use all of this
-        self.colour = np.empty((*shape, 3), np.uint8)
-        self.planes = _planes_of(shape, 3)
-        self.moved, self.normal, self.darkest, self.brightest, self.part = _planes_of(shape, 5)
-        self.more, self.less = _planes_of(shape, 2)
-        self.brighter, self.darker, self.tinted, self.heat = _planes_of(shape, 4)
+    hot: list[Hot]
+    heat: Plane | None
+    patches: Patches | WholeFrame
+    blind: list[Area]
 
 
 class Golden:
@@ -51,100 +55,131 @@ class Golden:
 
     def __init__(self, image: NDArray[np.uint8], options: ReferenceOptions) -> None:
         """Prepare `image`, (h, w, 3) BGR uint8."""
-        self.shape: tuple[int, int] = image.shape[:2]
-        self._is_grey = _has_no_colour(image)
-        self._margin_px = options.shift_px
+        height, width = self.shape = image.shape[0], image.shape[1]
         # the vote takes the last pixel of the jitter
         self._radius_px = options.edge_jitter_px - 1
+        self._first_px = (self._radius_px + 1) // 2 if options.within_jitter else self._radius_px
+        self._contrast_levels = options.contrast_levels
         self._heat_per_level = 255 / (2 * options.contrast_levels)
-        planes = self._planes(image, Workspace(self.shape))
-        margins = (self._margin_px,) * 4
-        self._goldens = [cast("Plane", cv2.copyMakeBorder(plane, *margins, cv2.BORDER_REPLICATE)) for plane in planes]
-        self._brightness_limit = options.brightness_percent / 100
-        self._alignment = Alignment(planes[0], options.shift_px)
-        self.n_bytes = sum(golden.nbytes for golden in self._goldens) + self._alignment.n_bytes
+        margin_px, limit = options.shift_px, options.brightness_percent / 100
+        plane = luma(image, np.empty(self.shape, np.uint8))
+        self._luma = MovableLuma(plane, margin_px + options.edge_jitter_px)
+        self._lighting = Lighting(plane, self._radius_px, margin_px, limit)
+        self._has_chroma = min(height, width) > 1 and not has_no_colour(image)
+        # as frames will be, to the last bit
+        self._alignment = Alignment(self.shape, margin_px)
+        if self._alignment.seeks:
+            self._alignment.take(HalfPlanes(self.shape).of(image)[0] if self._has_chroma else halved(plane))
+        self.n_bytes = self._luma.n_bytes + self._alignment.n_bytes
+        self._chromas: list[tuple[MovableChroma, Lighting]] = []
+        if self._has_chroma:
+            for chroma in _movable_chromas(image, margin_px):
+                seen = chroma.moved(np.zeros((1, 1, 2), np.intp), plane)
+                self._chromas.append((chroma, Lighting(seen, -(-self._radius_px // 2), -(-margin_px // 2), limit)))
+                self.n_bytes += chroma.n_bytes
+        finest = self._first_px < self._radius_px
+        self._within_jitter = WithinJitter(self._luma, options, self._first_px) if finest else None
 
-    def compare(self, frame: NDArray[np.uint8], scratch: Workspace) -> None:
-        """Fill `scratch` with what differs; `frame` is (h, w) grey or (h, w, 3) BGR uint8, of our own shape."""
-        planes = self._planes(frame, scratch)
-        shifts = self._alignment.shifts(planes[0])
-        for difference in (scratch.brighter, scratch.darker, scratch.tinted, scratch.more, scratch.less):
-            difference.fill(0)
-        for number, (plane, golden) in enumerate(zip(planes, self._goldens, strict=True)):
-            self._move(golden, shifts, scratch.moved)
-            above, below = (scratch.tinted, scratch.tinted) if number else (scratch.brighter, scratch.darker)
-            self._add_differences(plane, scratch, above, below)
-        # each votes for itself: an edge off by the jitter leaves a line one pixel wide in both, side by side
-        for one_sided, heat in ((scratch.more, scratch.heat), (scratch.less, scratch.part)):
-            self._blind_border(shifts, one_sided)
-            cv2.convertScaleAbs(one_sided, alpha=self._heat_per_level, dst=one_sided)
-            cv2.blur(one_sided, (_VOTE_PX, _VOTE_PX), dst=heat)
-        cv2.max(scratch.heat, scratch.part, dst=scratch.heat)
+    def compare(self, frame: NDArray[np.uint8], scratch: Workspace) -> Comparison:
+        """Return what differs; `frame` is (h, w) grey or (h, w, 3) BGR uint8, of our own shape."""
+        plane = luma(frame, scratch.grey)
+        halves = scratch.halves.of(frame) if self._chromas else []
+        shifts = self._shifts(plane, halves)
+        golden = self._luma.moved(shifts, scratch.luma.moved)
+        normal = normalised(plane, *self._lighting.gain_and_offset(plane, _typical(shifts)), scratch.luma.normal)
+        # a vote that counts pixels of which nothing is known is none
+        blind = blind_areas(self.shape, shifts, self._radius_px + VOTE_PX // 2)
+        tints = self._tints(halves[1:], shifts, blind, scratch) if self._chromas else []
+        cells = self._differing_cells(normal, golden, blind, scratch)
+        patches = patches_around(cells, self.shape, self._radius_px + VOTE_PX // 2)
+        if not cells.any():
+            return Comparison(tints, None, patches, blind)
+        frame, golden = (patches.cut(plane) for plane in (normal, golden))
+        found = Differences.between(frame, golden, self._radius_px)
+        heat = found.heat(self._heat_per_level)
+        hints = heat
+        if self._within_jitter:
+            hints = Differences.between(frame, golden, self._first_px).heat(self._heat_per_level)
+        places = patches.places(hints, HEAT_THRESHOLD)
+        heats, brighter, darker = (plane.ravel()[places.seen] for plane in (heat, found.brighter, found.darker))
+        suspects = Hot(places.y, places.x, heats, brighter, darker, _tinted(scratch, places))
+        suspects = suspects.chosen(outside(places.y, places.x, blind))
+        hot = [suspects.chosen(suspects.heat >= HEAT_THRESHOLD)]
+        if self._within_jitter:
+            hot += self._within_jitter.look(suspects, normal, shifts, blind)
+        return Comparison(hot + tints, heat, patches, blind)
 
-    def _add_differences(self, plane: Plane, scratch: Workspace, above: Plane, below: Plane) -> None:
-        """Add what the frame has and the golden image lacks within the jitter, then the same the other way round."""
-        golden, span, normal = scratch.moved, (scratch.darkest, scratch.brightest), scratch.normal
-        self._envelope(golden, *span)
-        normalise(plane, *gain_and_offset(plane, golden, span, self._brightness_limit), normal)
-        _add_beyond(normal, span, (above, below, scratch.more), scratch.part)
-        self._envelope(normal, *span)
-        _add_beyond(golden, span, (below, above, scratch.less), scratch.part)
+    def _shifts(self, plane: Plane, halves: list[Plane]) -> Shifts:
+        if not self._alignment.seeks:
+            return self._alignment.unmoved()
+        return self._alignment.shifts(halves[0] if halves else halved(plane))
 
-    def _envelope(self, plane: Plane, darkest: Plane, brightest: Plane) -> None:
-        """Write the darkest and the brightest level within the jitter of each pixel."""
-        size = 2 * self._radius_px + 1
-        kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (size, size))
-        cv2.erode(plane, kernel, dst=darkest)
-        cv2.dilate(plane, kernel, dst=brightest)
+    def _differing_cells(self, normal: Plane, golden: Plane, blind: list[Area], scratch: Workspace) -> Cells:
+        """Return where some pixel differs by the contrast with half the jitter."""
+        marked = scratch.different.plane
+        greatest(normal, golden, self._first_px, scratch.luma, marked)
+        cv2.threshold(marked, self._contrast_levels - 1, 255, cv2.THRESH_BINARY, dst=marked)
+        blank(marked, blind)
+        return cells_of(scratch.different.padded)
 
-    def _move(self, golden: Plane, shifts: Shifts, out: Plane) -> None:
-        """Write `golden` to `out` with each block where the frame has it."""
-        height, width = self.shape
-        bottoms = pairwise(np.rint(np.linspace(0, height, shifts.shape[0] + 1)).astype(int).tolist())
-        edges = np.rint(np.linspace(0, width, shifts.shape[1] + 1)).astype(int).tolist()
-        for (top, bottom), row in zip(bottoms, shifts.tolist(), strict=True):
-            for (dx, dy), group in groupby(range(len(row)), key=row.__getitem__):
-                members = list(group)
-                left, right = edges[members[0]], edges[members[-1] + 1]
-                x, y = self._margin_px - dx, self._margin_px - dy
-                out[top:bottom, left:right] = golden[top + y : bottom + y, left + x : right + x]
-
-    def _blind_border(self, shifts: Shifts, differences: Plane) -> None:
-        """Forget the differences along the border where the golden image does not say what comes into view."""
-        height, width = self.shape
-        blind = self._radius_px
-        differences[: blind + max(0, int(shifts[0, :, 1].max()))] = 0
-        differences[height - blind + min(0, int(shifts[-1, :, 1].min())) :] = 0
-        differences[:, : blind + max(0, int(shifts[:, 0, 0].max()))] = 0
-        differences[:, width - blind + min(0, int(shifts[:, -1, 0].min())) :] = 0
-
-    def _planes(self, image: NDArray[np.uint8], scratch: Workspace) -> list[Plane]:
-        """Return the planes of an image that count: grey alone, or luma and both chromas."""
-        if not self._is_grey:
-            colour = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-            cv2.cvtColor(colour, cv2.COLOR_BGR2YCrCb, dst=scratch.colour)
-            cv2.split(scratch.colour, scratch.planes)
-            return scratch.planes
-        if image.ndim == 2:
-            return [image]
-        cv2.cvtColor(image, cv2.COLOR_BGR2GRAY, dst=scratch.planes[0])
-        return scratch.planes[:1]
-
-
-def _planes_of(shape: tuple[int, int], count: int) -> list[Plane]:
-    return [np.empty(shape, np.uint8) for _ in range(count)]
-
-
-def _add_beyond(plane: Plane, span: tuple[Plane, Plane], raised: tuple[Plane, Plane, Plane], part: Plane) -> None:
-    """Raise three planes to the levels by which `plane` is above the brightest, below the darkest, or either."""
-    darkest, brightest = span
-    above, below, either = raised
-    for higher, lower, found in ((plane, brightest, above), (darkest, plane, below)):
-        cv2.subtract(higher, lower, dst=part)
-        cv2.max(part, found, dst=found)
-        cv2.max(part, either, dst=either)
+    def _tints(self, halves: list[Plane], shifts: Shifts, blind: list[Area], scratch: Workspace) -> list[Hot]:
+        """Return what is hot in either chroma, and write how much they are `tinted`, in half the size."""
+        radius_px = -(-self._radius_px // 2)
+        dx, dy = _typical(shifts)
+        pairs = []
+        for plane, (chroma, lighting), sheet in zip(halves, self._chromas, scratch.chromas, strict=True):
+            golden = chroma.moved(shifts, sheet.moved)
+            pairs.append(
+                (normalised(plane, *lighting.gain_and_offset(plane, (dx >> 1, dy >> 1)), sheet.normal), golden)
+            )
+        other = scratch.chromas[0].beyond
+        for pair, sheet, out in zip(pairs, scratch.chromas, (scratch.tinted, other), strict=True):
+            greatest(*pair, radius_px, sheet, out)
+        cv2.max(scratch.tinted, other, dst=scratch.tinted)
+        marked = scratch.differently_tinted
+        cv2.threshold(scratch.tinted, self._contrast_levels - 1, 255, cv2.THRESH_BINARY, dst=marked.plane)
+        cells = cells_of(marked.padded)
+        if not cells.any():
+            return []
+        patches = patches_around(cells, marked.plane.shape, radius_px + VOTE_PX // 2)
+        strips = ((patches.cut(normal), patches.cut(golden)) for normal, golden in pairs)
+        heats = (Differences.between(*pair, radius_px).heat(self._heat_per_level, _CHROMA_VOTE_PX) for pair in strips)
+        strip = cast("Plane", cv2.max(*heats))
+        places = patches.places(strip, HEAT_THRESHOLD)
+        # each pixel of half the size is four
+        y, x = (np.repeat(2 * axis, 4) for axis in (places.y, places.x))
+        y, x = y + np.tile([0, 0, 1, 1], places.y.size), x + np.tile([0, 1, 0, 1], places.x.size)
+        heat, tinted = (
+            np.repeat(levels, 4) for levels in (strip.ravel()[places.seen], scratch.tinted[places.y, places.x])
+        )
+        none = np.zeros(y.size, np.uint8)
+        return [Hot(y, x, heat, none, none, tinted).chosen(outside(y, x, blind))]
 
 
-def _has_no_colour(image: NDArray[np.uint8]) -> bool:
-    blue, green, red = cv2.split(image)
-    return np.array_equal(blue, green) and np.array_equal(green, red)
+def _tinted(scratch: Workspace, places: Places) -> NDArray[np.uint8]:
+    """Return by how many levels either chroma differs at places; an odd last row or column has that beside it."""
+    height, width = scratch.tinted.shape
+    if not height or not width:
+        return np.zeros(places.y.size, np.uint8)
+    return scratch.tinted[np.minimum(places.y // 2, height - 1), np.minimum(places.x // 2, width - 1)]
+
+
+def _typical(shifts: Shifts) -> tuple[int, int]:
+    """Return the median shift, (dx, dy)."""
+    dx, dy = np.sort(shifts.reshape(-1, 2), axis=0)[shifts.size // 4].tolist()
+    return dx, dy
+
+
+def _movable_chromas(image: NDArray[np.uint8], margin_px: int) -> list[MovableChroma]:
+    """Return both chromas of an image, (h, w, 3) BGR, in half its size, moved by none and by one pixel each way."""
+    half_margin_px = -(-margin_px // 2)
+    wide = cast("Plane", cv2.copyMakeBorder(image, *(2 * half_margin_px + 1,) * 4, cv2.BORDER_REPLICATE))
+    height, width = (length // 2 * 2 + 4 * half_margin_px for length in image.shape[:2])
+    halves = HalfPlanes((height, width))
+    phases: tuple[dict[tuple[int, int], Plane], dict[tuple[int, int], Plane]] = ({}, {})
+    for y, x in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        moved = wide[1 - y : 1 - y + height, 1 - x : 1 - x + width]
+        for planes, plane in zip(phases, halves.of(moved)[1:], strict=True):
+            planes[y, x] = plane.copy()
+    shape = (image.shape[0] // 2, image.shape[1] // 2)
+    return [MovableChroma(planes, shape, half_margin_px) for planes in phases]

@@ -14,27 +14,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from workers.errors import ProjectInvalid
 from workers.modules.base import ModuleSurroundings, on_context
-from workers.modules.reference.differences import Blob, find_blobs
-from workers.modules.reference.golden import HEAT_THRESHOLD, Golden, Workspace
+from workers.modules.reference.differences import Blob, Hot, as_one, find_blobs
+from workers.modules.reference.golden import Comparison, Golden
 from workers.modules.reference.golden_files import GoldenError, GoldenFiles
+from workers.modules.reference.planes.patches import CELL_PX
+from workers.modules.reference.planes.sheets import Workspace
+from workers.modules.reference.shown import THRESHOLD, Shown
+from workers.modules.reference.within_jitter import MOST_POINTS
 
 if TYPE_CHECKING:
     from workers.context.run import Context, Run
     from workers.modules.reference.options import ReferenceOptions
 
-_THRESHOLD = HEAT_THRESHOLD / 255
-_AIR_PX = 4  # so that the drawn lines do not cover a small defect
+_AIR_PX = 7  # a defect with what belongs to it, as people draw it; and its lines do not cover a small one
 _CLEARLY = 2  # times as much of the one as of the other
-
-# Heat for levels of 0..255: squared below the threshold. Pictures show it from 0.36, so noise is not seen in them.
-_SHOWN = np.arange(256, dtype=np.float32) / 255
-_SHOWN[:HEAT_THRESHOLD] *= _SHOWN[:HEAT_THRESHOLD] / _THRESHOLD
 
 _BRIGHTER: dict[str, Any] = {"id": 1, "label": "brighter", "color": "#56b4e9", "color_bgr": [233, 180, 86]}
 _DARKER: dict[str, Any] = {"id": 2, "label": "darker", "color": "#e69f00", "color_bgr": [0, 159, 230]}
@@ -63,7 +61,7 @@ class Reference:
             msg = f"image: {error}"
             raise ProjectInvalid(msg) from None
         self._source = surroundings.source
-        self._scratch = Workspace((0, 0))
+        self._scratch = Workspace((0, 0), CELL_PX)
 
     def __call__(self, context: dict[str, Any]) -> None:
         """Judge `context["image"]`, (h, w) grey or (h, w, 3) BGR uint8, which is only read.
@@ -83,18 +81,30 @@ class Reference:
 
     def _judge(self, context: dict[str, Any], image: NDArray[np.uint8], golden: Golden) -> None:
         if self._scratch.shape != golden.shape:
-            self._scratch = Workspace(golden.shape)
-        golden.compare(image, self._scratch)
-        blobs = find_blobs(self._scratch, self._options.min_area_px)
-        heat = self._scratch.heat
+            self._scratch = Workspace(golden.shape, CELL_PX)
+        comparison = golden.compare(image, self._scratch)
+        shown = Shown(comparison, golden.shape)
+        blobs = self._blobs(comparison, shown)
         first_id = 1 + max((rectangle.get("id", 0) for rectangle in context["detectedRectangles"]), default=0)
-        context["heatmaps"].append(cv2.LUT(heat, _SHOWN))
+        context["heatmaps"].append(shown.heat)
         context["detectedRectangles"].extend(
             self._rectangle(blob, number, golden.shape) for number, blob in enumerate(blobs, first_id)
         )
-        context["score"] = round(float(_SHOWN[heat.max()]), 4)
-        context["threshold"] = _THRESHOLD
+        context["score"] = round(shown.highest, 4)
+        context["threshold"] = THRESHOLD
         context["result"] = not blobs
+
+    def _blobs(self, comparison: Comparison, shown: Shown) -> list[Blob]:
+        """Return the defects, and show their heat."""
+        hot = Hot.together(comparison.hot, shown.heat.shape[1]) if comparison.hot else None
+        if hot is None or not hot.y.size:
+            return []
+        if hot.y.size > max(MOST_POINTS, self._options.min_area_px):
+            blobs = [as_one(hot)]
+        else:
+            blobs, hot = find_blobs(hot, self._options.min_area_px)
+        shown.put(hot)
+        return blobs
 
     def _rectangle(self, blob: Blob, number: int, shape: tuple[int, int]) -> dict[str, Any]:
         """Return the rectangle around `blob`, wider by what the edge jitter may hide of it, and by some air."""

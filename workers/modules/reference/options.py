@@ -53,6 +53,11 @@ class ReferenceOptions(ModuleOptions):
         int, Field(ge=1, le=1_000_000, description="area of the smallest defect, in pixels beyond the edge jitter")
     ] = 4
 
+    within_jitter: Annotated[
+        bool,
+        Field(description="also finds what the jitter would hide: short bites and bumps at an edge, gaps, bridges"),
+    ] = True
+
     @field_validator("image")
     @classmethod
     def _stays_inside(cls, image: str) -> str:

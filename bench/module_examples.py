@@ -1,0 +1,90 @@
+"""An example of each kind of module, as a project has it: what is timed, and what memory is watched over.
+
+A kind that comes gets a row. Frames are boards of any size; their golden image is `references/board.png`, and there is
+code in `code/check.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_CODE = """def main(context):
+    context["result"] = bool(context["image"][0, 0, 0] >= 0)
+"""
+
+EXAMPLES: Mapping[str, str] = {
+    "blobs": """
+[[flow]]
+module = "blobs"
+darker_than = 60
+""",
+    "brightness": """
+[[flow]]
+module = "brightness"
+mean_min_level = 1
+""",
+    "code": """
+[[flow]]
+module = "code"
+file = "code/check.py"
+""",
+    "color": """
+[[flow]]
+module = "color"
+
+[[flow.classes]]
+name = "green"
+hsv_min = [90, 30, 20]
+hsv_max = [150, 100, 100]
+
+[[flow.regions]]
+name = "board"
+""",
+    "mask": """
+[[flow]]
+module = "mask"
+drop = [[[10, 10], [60, 10], [60, 40], [10, 40]]]
+""",
+    "only_if": """
+[[flow]]
+module = "only_if"
+expression = 'count("hole") == 0'
+""",
+    "parallel": """
+[[flow]]
+module = "parallel"
+branches = [[{ module = "brightness" }], [{ module = "blobs", darker_than = 60 }]]
+""",
+    "preprocess": """
+[[flow]]
+module = "preprocess"
+steps = [{ do = "rotate", degrees = 90 }, { do = "blur", sigma_px = 1.0 }]
+""",
+    "reference": """
+[[flow]]
+module = "reference"
+image = "references/board.png"
+""",
+    "sharpness": """
+[[flow]]
+module = "sharpness"
+""",
+}
+
+
+def write_example(kind: str, folder: Path, golden: NDArray[np.uint8]) -> Path:
+    """Write the example project of `kind` to `folder`; `golden` is (h, w, 3) BGR. Returns the folder."""
+    for name in ("code", "references"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "framemill.toml").write_text(f'[project]\nname = "{kind}"\n{EXAMPLES[kind]}')
+    (folder / "code" / "check.py").write_text(_CODE)
+    cv2.imwrite(str(folder / "references" / "board.png"), golden)
+    return folder
