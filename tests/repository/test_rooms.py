@@ -37,6 +37,7 @@ OPENCV = {
     "workers.gate",
     "workers.mending",
     "workers.pixels",
+    "workers.calibration",
     "workers.modules",
     "workers.flow",
     "workers.context",
