@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import cv2
@@ -62,7 +63,7 @@ class Plane:
 
 
 def undistorted_by(
-    focal_px: tuple[float, float], centre_px: tuple[float, float], distortion: list[float]
+    focal_px: tuple[float, float], centre_px: tuple[float, float], distortion: Sequence[float]
 ) -> tuple[float, ...]:
     """Return what `preprocess` leaves in `items` for a distortion that it has taken out."""
     return (*focal_px, *centre_px, *distortion)
