@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _LEAST_PITCH_PX = 8.0
 _REACH_PX = 12  # around a corner: more sees more of noise away, and of bent lines
 _UNTIL = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 60, 1e-4)
-_THOROUGH = cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_EXHAUSTIVE | cv2.CALIB_CB_ACCURACY
+_THOROUGH = cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_EXHAUSTIVE
 
 
 class NotSeen(Exception):
@@ -41,9 +41,11 @@ def find_target(grey: NDArray[np.uint8], target: Target) -> NDArray[np.float64]:
 
 def _corners(grey: NDArray[np.uint8], size: tuple[int, int], flags: int = _THOROUGH) -> NDArray[np.float64] | None:
     seen, corners = cv2.findChessboardCornersSB(grey, size, flags=flags)
+    if not seen:  # each of both finds boards that the other misses
+        seen, corners = cv2.findChessboardCorners(grey, size)
     if not seen:
         return None
-    # it finds boards that others miss, and corners to a quarter of a pixel only
+    # so far they are known to a quarter of a pixel
     grid = np.asarray(corners, np.float32).reshape(size[1], size[0], 2)
     pitch_px = min(float(np.hypot(*np.diff(grid, axis=axis).T).min()) for axis in (0, 1))
     reach = int(np.clip(pitch_px / 3, 2, _REACH_PX))
