@@ -1,10 +1,10 @@
-"""Draws the example project that measures: a plate with a slot and a hole, lit from behind, and a target to calibrate by.
+"""Draws the example project that measures: a plate with a slot and a hole, lit from behind, and a target.
 
     python -m bench.draw_gap deploy/projects/gap
 
-writes `samples/*.jpg` and `target/*.jpg` below that folder: frames of 1920x1024 of a camera whose lens distorts and that
-looks at the plate at a slight angle. Nothing is random but the sensor's noise, which has a fixed seed for each frame.
-Lengths are mm of the plane in which the plate lies.
+writes `samples/*.jpg` and `target/*.jpg` below that folder: frames of 1920x1024 of a camera whose lens distorts and
+that looks at the plate at a slight angle. Nothing is random but the sensor's noise, which has a fixed seed for each
+frame. Lengths are mm of the plane in which the plate lies.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SAMPLES = {
     "nok_gap": Plate(gap_mm=2.11, moved_mm=(-0.2, 0.1), turned_degrees=-0.2),
     "nok_hole": Plate(hole_mm=11.86, moved_mm=(0.1, 0.2), turned_degrees=0.15),
 }
-# how the target is held: turned about x, y and z, in radians, and how much farther away; the first lies where plates lie
+# how the target is held: turned about x, y and z, radians, and how much farther away; the first lies as plates do
 TARGETS = (
     (0.02, -0.015, 0.0, 0.0),
     (0.45, 0.05, 0.03, 25.0),
@@ -62,8 +62,9 @@ def _soft(inside_mm: Levels) -> Levels:
     return np.asarray((1 + np.sin(share * np.pi / 2)) / 2)
 
 
-def _box(x: Levels, y: Levels, left: float, top: float, right: float, bottom: float) -> Levels:
+def _box(x: Levels, y: Levels, corners: tuple[float, float, float, float]) -> Levels:
     """Return how far inside of a rectangle places are, below zero outside."""
+    left, top, right, bottom = corners
     return np.minimum(np.minimum(x - left, right - x), np.minimum(y - top, bottom - y))
 
 
@@ -72,10 +73,10 @@ def plate_levels(x: Levels, y: Levels, plate: Plate) -> Levels:
     turn = np.radians(plate.turned_degrees)
     away_x, away_y = x - 48 - plate.moved_mm[0], y - 26 - plate.moved_mm[1]
     x, y = 48 + away_x * np.cos(turn) + away_y * np.sin(turn), 26 - away_x * np.sin(turn) + away_y * np.cos(turn)
-    inside = _box(x, y, 8, 7, 88, 45)
+    inside = _box(x, y, (8, 7, 88, 45))
     half = plate.gap_mm / 2
     for opening in (
-        _box(x, y, 30 - half, 0, 30 + half, 32),
+        _box(x, y, (30 - half, 0, 30 + half, 32)),
         half - np.hypot(x - 30, y - 32),  # the slot has a round end
         plate.hole_mm / 2 - np.hypot(x - 62, y - 26),
         *(1.6 - np.hypot(x - at_x, y - at_y) for at_x in (14, 82) for at_y in (13, 39)),
@@ -91,7 +92,7 @@ def target_levels(x: Levels, y: Levels) -> Levels:
     inner = [np.clip(along, -PITCH_MM + _BLUR_MM, end - _BLUR_MM) for along, end in ends]
     waves = [np.sin(np.pi * along / PITCH_MM) * PITCH_MM / np.pi / _BLUR_MM for along in inner]
     across, down = (np.sin(np.clip(wave, -1, 1) * np.pi / 2) for wave in waves)
-    on = _soft(_box(x, y, -PITCH_MM, -PITCH_MM, COLUMNS * PITCH_MM, ROWS * PITCH_MM))
+    on = _soft(_box(x, y, (-PITCH_MM, -PITCH_MM, COLUMNS * PITCH_MM, ROWS * PITCH_MM)))
     return np.asarray(_LIGHT - (_LIGHT - _DARK) * on * (1 + across * down) / 2)
 
 
@@ -114,25 +115,38 @@ def photograph(levels: Levels, seed: int) -> NDArray[np.uint8]:
     y, x = np.mgrid[-1 : 1 : HEIGHT_PX * 1j, -1 : 1 : WIDTH_PX * 1j]
     lit = levels * (1 - 0.06 * (x**2 + y**2))
     noise = np.random.default_rng(seed).normal(0, 2, levels.shape)
-    return np.clip(np.rint(lit + noise), 0, 255).astype(np.uint8)
+    seen: NDArray[np.uint8] = np.clip(np.rint(lit + noise), 0, 255).astype(np.uint8)
+    return seen
+
+
+def sample(name: str) -> NDArray[np.uint8]:
+    """Return a sample, (h, w) uint8."""
+    seed = list(SAMPLES).index(name) + 1
+    x, y = places_mm(TARGETS[0][:3], _LOOKED_AT_MM, _AWAY_MM)
+    return photograph(plate_levels(x, y, SAMPLES[name]), seed)
+
+
+def target(number: int) -> NDArray[np.uint8]:
+    """Return a picture of the target, (h, w) uint8, counted from 1."""
+    *turned, farther_mm = TARGETS[number - 1]
+    middle = ((COLUMNS - 1) * PITCH_MM / 2, (ROWS - 1) * PITCH_MM / 2)
+    x, y = places_mm((turned[0], turned[1], turned[2]), middle, _AWAY_MM + farther_mm)
+    return photograph(target_levels(x, y), 10 + number)
 
 
 def main(project: Path) -> None:
     """Write all frames below `project`."""
     for folder in ("samples", "target"):
         (project / folder).mkdir(parents=True, exist_ok=True)
-    flat = TARGETS[0][:3]
-    x, y = places_mm(flat, _LOOKED_AT_MM, _AWAY_MM)
-    for seed, (name, plate) in enumerate(SAMPLES.items(), 1):
-        _write(project / "samples" / f"{name}.jpg", photograph(plate_levels(x, y, plate), seed))
-    middle = ((COLUMNS - 1) * PITCH_MM / 2, (ROWS - 1) * PITCH_MM / 2)
-    for number, (*turned, farther_mm) in enumerate(TARGETS, 1):
-        x, y = places_mm((turned[0], turned[1], turned[2]), middle, _AWAY_MM + farther_mm)
+    for name in SAMPLES:
+        write_frame(project / "samples" / f"{name}.jpg", sample(name))
+    for number in range(1, len(TARGETS) + 1):
         name = f"{number}_flat.jpg" if number == 1 else f"{number}.jpg"
-        _write(project / "target" / name, photograph(target_levels(x, y), 10 + number))
+        write_frame(project / "target" / name, target(number))
 
 
-def _write(path: Path, frame: NDArray[np.uint8]) -> None:
+def write_frame(path: Path, frame: NDArray[np.uint8]) -> None:
+    """Write a frame as the project has it."""
     path.write_bytes(cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes())
 
 

@@ -85,8 +85,8 @@ class Camera:
         away_mm: NDArray[np.float64],
         noise: float = 1.0,
     ) -> Image:
-        """Draw a plane of which `level` gives the brightness at x, y mm; each pixel is the mean of 6 x 6 places."""
-        fine = 6
+        """Draw a plane of which `level` gives the brightness at x, y mm; each pixel is the mean of 4 x 4 places."""
+        fine = 4
         y, x = np.mgrid[-1 : self.height + 1, -1 : self.width + 1].astype(np.float64)
         pixels = np.column_stack([x.ravel(), y.ravel()])
         rays = cv2.undistortPoints(pixels[:, None], self.matrix, self.distortion)[:, 0]

@@ -43,6 +43,7 @@ class Line:
     centre: tuple[float, float] | None
     radius: float
     bars: bool
+    nok: bool
     look: Look
 
     @property
@@ -71,7 +72,8 @@ def read_line(entry: object, height: int, width: int) -> Line | None:
     if slanted and len(reach) == 2:  # the box around it is not where it is: its middle is
         (left, top), (right, bottom) = np.mean(reach, axis=0) - 1, np.mean(reach, axis=0) + 1
     look = _tag_look(entry, (left, top, right, bottom), height, width)
-    return Line(start, end, centre, radius, entry.get("method") in _BETWEEN, look)
+    bars, nok = entry.get("method") in _BETWEEN, look.color_bgr == _NOK_BGR
+    return Line(start, end, centre, radius, bars, nok, look)
 
 
 def draw_line(picture: NDArray[np.uint8], line: Line, line_px: int) -> None:

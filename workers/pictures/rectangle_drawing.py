@@ -60,6 +60,7 @@ def draw_rectangles(
     pen = Pen.for_size(height, width)
     for look in looks:
         _outline(picture, look, pen)
+    drawn.sort(key=lambda line: line.nok)  # what is wrong lies on top
     for line in drawn:
         draw_line(picture, line, pen.line_px)
     looks += [line.look for line in drawn]
