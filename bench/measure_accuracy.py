@@ -2,8 +2,8 @@
 
     .venv/bin/python -m bench.measure_accuracy
 
-Edges are drawn so that their place is known: each pixel has exactly its share of the bright side, or the edge is blurred
-as by a lens, at many angles and places between pixels. Contrast is 120 levels, noise has a sigma of 5.
+Edges are drawn so that their place is known: each pixel has its share of the bright side, or the edge is blurred as by
+a lens, at many angles and places between pixels. Contrast is 120 levels, noise has a sigma of 5.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ _INTEGRAL = np.array([0.5 * (1 + math.erf(step / math.sqrt(2))) for step in _STE
 
 def _smooth(sigmas: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the integral of a Gaussian, to a millionth."""
-    return np.interp(sigmas, _STEPS, _INTEGRAL)
+    return np.asarray(np.interp(sigmas, _STEPS, _INTEGRAL))
 
 
 def _circle_errors(drawings: int) -> NDArray[np.float64]:

@@ -8,9 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from bench.draw_gap import SAMPLES, TARGETS, sample, target, write_frame
-from tests.command_line.tried import framemill
+from service.cli.command_line import main
 from tests.support.running import CHECKOUT
 from workers.calibration.calibration import read_calibration
 from workers.programs.trying import TriedProject
@@ -60,13 +61,13 @@ def test_its_calibration_is_what_its_readme_makes(tmp_path: Path) -> None:
     line = next(line for line in readme.splitlines() if line.startswith("framemill calibrate deploy"))
     copy = shutil.copytree(PROJECT, tmp_path / "gap")
     arguments = line.replace("deploy/projects/gap", str(copy)).split()[1:]
-    done = framemill(*arguments)
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.stderr
     made, kept = read_calibration(copy / "calibration.json"), read_calibration(PROJECT / "calibration.json")
     assert made.mm_per_px == pytest.approx(kept.mm_per_px, rel=1e-6)
     assert made.plane_image == kept.plane_image == "1_flat.jpg"
 
 
 def test_it_has_no_mistakes() -> None:
-    done = framemill("check", PROJECT)
-    assert (done.returncode, done.stdout) == (0, "Example gap: no mistakes\n"), done.stderr
+    done = CliRunner().invoke(main, ["check", str(PROJECT)])
+    assert (done.exit_code, done.stdout) == (0, "Example gap: no mistakes\n"), done.stderr

@@ -65,19 +65,26 @@ def mean_line(points: Points) -> Line:
 def mean_circle(points: Points) -> Circle:
     """Return the circle with the least squares of distances to `points`, (n, 2)."""
     middle = points.mean(axis=0)
-    x, y = (points - middle).T
+    scale = max(float(np.abs(points - middle).max()), 1e-12)  # so that squares are of one size
+    x, y = places = (points - middle).T / scale
     # an algebraic circle to begin with, then Gauss and Newton's way to the distances
-    solved = np.linalg.lstsq(np.column_stack([x, y, np.ones(len(x))]), x**2 + y**2, rcond=None)[0]
-    centre, radius = solved[:2] / 2, float(np.sqrt(max(solved[2] + (solved[:2] ** 2).sum() / 4, 0.0)))
+    solved = _least_squares(np.stack([x, y, np.ones(len(x))]), x**2 + y**2)
+    centre, radius = solved[:2] / 2, math.sqrt(max(float(solved[2] + (solved[:2] ** 2).sum() / 4), 0.0))
     for _ in range(6):
-        away = np.column_stack([x, y]) - centre
-        distance = np.maximum(np.hypot(*away.T), 1e-12)
-        slopes = np.column_stack([-away / distance[:, None], -np.ones(len(x))])
-        step = np.linalg.lstsq(slopes, radius - distance, rcond=None)[0]
+        away = places - centre[:, None]
+        distance = np.maximum(np.hypot(away[0], away[1]), 1e-12)
+        step = _least_squares(np.stack([-away[0] / distance, -away[1] / distance, -np.ones(len(x))]), radius - distance)
         centre, radius = centre + step[:2], radius + float(step[2])
-        if np.abs(step).max() < 1e-8 * radius:
+        if np.abs(step).max() < 1e-8:
             break
-    return Circle(middle + centre, radius)
+    return Circle(middle + centre * scale, radius * scale)
+
+
+def _least_squares(slopes: NDArray[np.float64], goal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what `slopes`, (3, n), are multiplied by to be nearest to `goal`, (n,)."""
+    squares = slopes @ slopes.T
+    squares[np.diag_indices(3)] += 1e-13 * np.trace(squares)  # points on one line, or on a very short arc
+    return np.asarray(np.linalg.solve(squares, slopes @ goal))
 
 
 def robust_line(points: Points, least_noise: float) -> tuple[Line, NDArray[np.bool_]]:

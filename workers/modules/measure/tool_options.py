@@ -24,7 +24,7 @@ Polarity = Literal["any", "dark_to_light", "light_to_dark"]
 Which = Literal["first", "last", "strongest"]
 
 
-class _Tool(BaseModel):
+class ToolOptions(BaseModel):
     """What all have."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -42,7 +42,7 @@ class _Tool(BaseModel):
         return not_below_its_min(most, info)
 
 
-class _Looking(_Tool):
+class _Looking(ToolOptions):
     """What those have that look at pixels."""
 
     polarity: Annotated[Polarity, Field(description="what an edge is, in the direction of the search; any is both")] = (
@@ -155,7 +155,7 @@ class CircleTool(_Fit):
         return self
 
 
-class _Between(_Tool):
+class _Between(ToolOptions):
     """What those have that look at what others have found."""
 
     between: Annotated[
