@@ -12,11 +12,12 @@ from pydantic import ValidationError
 
 from tests.modules.gap import GAP, measured, part
 from tests.modules.pages import page, table
-from tests.support.projects import surroundings_in, write_project
+from tests.support.projects import inspect, surroundings_in, write_project
 from workers.context.context import new_context
 from workers.context.expression import expression
 from workers.context.run import Run
 from workers.errors import DeadlineExceeded, ProjectInvalid
+from workers.flow.flow import Flow
 from workers.flow.project import load_project
 from workers.modules.measure.module import prepare
 from workers.modules.measure.options import MeasureOptions
@@ -113,6 +114,26 @@ def test_lines_have_the_form_of_the_vendors() -> None:
         "unit": "px",
         "ok": None,
     }
+
+
+def test_what_branches_have_measured_comes_together(tmp_path: Path) -> None:
+    gap = 'kind = "width", start = [80, 150], end = [220, 150]'
+    flow = f"""
+        [[flow]]
+        module = "measure"
+        tools = [{{ {gap}, name = "before" }}]
+
+        [[flow]]
+        module = "parallel"
+        branches = [
+            [{{ module = "measure", tools = [{{ {gap}, name = "one" }}] }}],
+            [{{ module = "measure", tools = [{{ {gap}, name = "two", max = 70 }}] }}],
+        ]
+    """
+    context = inspect(Flow.prepare(load_project(write_project(tmp_path, flow))), part()).context
+    assert [*context["measures"]] == ["before", "one", "two"]
+    assert [line["label"] for line in context["lines"]] == ["before", "one", "two"]
+    assert context["result"] is False
 
 
 def test_a_deadline_holds_between_tools() -> None:

@@ -98,7 +98,7 @@ def test_the_table_names_every_key_and_no_other() -> None:
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| .*\|$", DOCUMENT.partition("## The context")[2], flags=re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     image = np.zeros((2, 2, 3), np.uint8)
-    assert named == new_context(image, "").keys() | {"notes", "damaged", "placement", "verdict"}
+    assert named == new_context(image, "").keys() | {"notes", "damaged", "placement", "verdict", "measures"}
 
 
 def test_where_a_client_has_an_error_it_raises(project: Path, tmp_path: Path) -> None:

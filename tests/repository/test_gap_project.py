@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -14,7 +16,11 @@ from bench.draw_gap import SAMPLES, TARGETS, sample, target, write_frame
 from service.cli.command_line import main
 from tests.support.running import CHECKOUT
 from workers.calibration.calibration import read_calibration
+from workers.flow.project import load_project
+from workers.pool.job import Encoding, Job, ResponseType
+from workers.programs.loaded import LoadedProject
 from workers.programs.trying import TriedProject
+from workers.settings import PoolSettings
 
 PROJECT = CHECKOUT / "deploy" / "projects" / "gap"
 
@@ -71,3 +77,16 @@ def test_its_calibration_is_what_its_readme_makes(tmp_path: Path) -> None:
 def test_it_has_no_mistakes() -> None:
     done = CliRunner().invoke(main, ["check", str(PROJECT)])
     assert (done.exit_code, done.stdout) == (0, "Example gap: no mistakes\n"), done.stderr
+
+
+def test_the_last_image_has_the_same_lines() -> None:
+    loaded = LoadedProject(load_project(PROJECT), PoolSettings())
+    frame = (PROJECT / "samples" / "nok_gap.jpg").read_bytes()
+    answered = loaded.inspect(Job(encoding=Encoding.ENCODED, response=ResponseType.ANNOTATED_IMAGE), frame)
+    assert loaded.draw() == answered.picture
+
+
+def test_a_run_names_what_is_out_of_its_limits() -> None:
+    command = [sys.executable, "-m", "service.cli", "run", str(PROJECT), str(PROJECT / "samples" / "nok_gap.jpg")]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=100)
+    assert (done.returncode, "1 gap out of limits" in done.stdout) == (6, True), done.stdout + done.stderr

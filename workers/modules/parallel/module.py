@@ -15,6 +15,7 @@ They run one after another, for parallelism is processes; "parallel" is about wh
     errors
     image, angle                 those of the first branch
     score, threshold             those of the branch with the highest score
+    measures                     those of all branches; of one name that of the last
     error, save                  true if true in any branch
     anything else                as it was before: custom keys written in branches do not survive
 
@@ -98,8 +99,10 @@ class _Branch:
         if not isinstance(heatmaps, list | tuple):
             run.note(f"context['heatmaps'] is {shown(heatmaps)}, expected a list")
             heatmaps = []
-        image = self.context.get("image")
+        image, measures = self.context.get("image"), self.context.get("measures")
         self.context = {"image": image, "heatmaps": heatmaps, **repaired(self.context, run.note)}
+        if type(measures) is dict:
+            self.context["measures"] = measures
 
     def origin(self, item: object) -> object:
         """Return what `item` is a copy of, or None where it was made or changed in this branch."""
@@ -124,6 +127,9 @@ def _join(context: Context, branches: Sequence[_Branch]) -> None:
         error=any(end["error"] for end in ends),
         save=any(end["save"] for end in ends),
     )
+    measures = {name: found for end in ends for name, found in end.get("measures", {}).items()}
+    if measures:
+        context["measures"] = measures
 
 
 def _concatenated(key: str, branches: Sequence[_Branch]) -> list[Any]:
