@@ -66,6 +66,16 @@ def sharpness() -> Picture:
     return _noisy(np.asarray(cv2.GaussianBlur(_board(), (0, 0), 6), np.uint8))
 
 
+def measure() -> Picture:
+    """A plate with a slot that is too wide, and a hole."""
+    fine = np.full((4 * 400, 4 * 640), 205, np.uint8)
+    cv2.rectangle(fine, (160, 240), (2400, 1400), 45, -1)
+    cv2.rectangle(fine, (718, 200), (722 + 164, 1080), 205, -1)
+    cv2.circle(fine, (1760, 800), 322, 205, -1)
+    plate = cv2.resize(fine, (640, 400), interpolation=cv2.INTER_AREA)
+    return _noisy(np.asarray(cv2.cvtColor(plate, cv2.COLOR_GRAY2BGR), np.uint8))
+
+
 def reference() -> Picture:
     """The golden board with a bite, a short, a pad without copper and a stain; moved, and under less light."""
     board = reference_golden()
@@ -83,7 +93,7 @@ def reference_golden() -> Picture:
 
 
 PICTURES: dict[str, Callable[[], Picture]] = {
-    made.__name__: made for made in (blobs, brightness, color, reference, sharpness)
+    made.__name__: made for made in (blobs, brightness, color, measure, reference, sharpness)
 }
 GOLDENS = {"reference": reference_golden}
 
@@ -103,7 +113,11 @@ def main(names: list[str]) -> None:
                 cv2.imwrite(str(Path(folder) / "references" / "board.png"), GOLDENS[name]())
             tried = TriedProject(folder).inspect(PICTURES[name]())
         cv2.imwrite(str(FOLDER / f"{name}.jpg"), tried.annotated, [cv2.IMWRITE_JPEG_QUALITY, 88])
-        print(name, tried.context["result"], {key: tried.context.get(key) for key in ("blobs", "colors", name)})
+        print(
+            name,
+            tried.context["result"],
+            {key: tried.context.get(key) for key in ("blobs", "colors", "measures", name)},
+        )
 
 
 if __name__ == "__main__":

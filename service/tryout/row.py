@@ -30,7 +30,8 @@ Value = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One frame: `verdict` is OK, NOK or ERROR; `labels` are the winners of its rectangles, the surest one first.
+    """One frame: `verdict` is OK, NOK or ERROR; `labels` are the winners of its rectangles, the surest one first,
+    and the measured values that are out of their limits.
 
     `values` are what the project's own keys hold, by their paths; `notes` say in words what went wrong. `preview` is an
     annotated JPEG where the verdict is not the expected one.
@@ -87,13 +88,14 @@ def row_of(path: Path, tried: Tried, expected: Expected | None) -> Row:
         return Row(path, "ERROR", notes=(tried.error,), expected=expected)
     context = orjson.loads(tried.context)
     rectangles = sorted(context["detectedRectangles"], key=_confidence, reverse=True)
+    out = _out_of_limits(context.get("measures"))
     return Row(
         path,
         "OK" if context["result"] else "NOK",
         context["score"],
         context["threshold"],
-        tuple(str(each["classNames"][0]["label"]) for each in rectangles if each["classNames"]),
-        len(rectangles),
+        (*(str(each["classNames"][0]["label"]) for each in rectangles if each["classNames"]), *out),
+        len(rectangles) + len(out),
         tuple(_note(entry) for entry in context["errors"]),
         tried.decode_ms,
         tried.flow_ms,
@@ -106,6 +108,13 @@ def row_of(path: Path, tried: Tried, expected: Expected | None) -> Row:
 def _confidence(rectangle: dict[str, Any]) -> float:
     confidence = rectangle["confidence"]
     return confidence if isinstance(confidence, int | float) else 0.0
+
+
+def _out_of_limits(measures: Any) -> list[str]:
+    """Name the values that are not between their limits; what was not found at all has a rectangle."""
+    entries = measures.items() if isinstance(measures, dict) else ()
+    wrong = [name for name, each in entries if isinstance(each, dict) and each.get("ok") is False]
+    return [f"{name} out of limits" for name in wrong if measures[name].get("value") is not None]
 
 
 def _note(entry: Any) -> str:

@@ -31,7 +31,7 @@ def framemill(*arguments: str, env: dict[str, str] | None = None) -> subprocess.
 
 
 @pytest.mark.parametrize(
-    "command", ["serve", "check", "process", "reload", "send", "bench", "new", "run", "watch", "schema"]
+    "command", ["serve", "check", "process", "reload", "send", "bench", "new", "run", "watch", "schema", "calibrate"]
 )
 def test_every_command_has_help_with_an_example(command: str) -> None:
     done = framemill(command, "--help")

@@ -25,12 +25,13 @@ def example(name: str, folder: Path) -> TriedProject:
     return TriedProject(write_project(folder, "\n" + flow))
 
 
-def table(model: type[BaseModel]) -> str:
-    """Return the options of `model` as a table of a page."""
+def table(model: type[BaseModel], without: type[BaseModel] | None = None) -> str:
+    """Return the options of `model` as a table of a page; `without` those of another, which the page has before."""
+    left_out = {"module", "enabled", "limit_ms", "kind", *(without.model_fields if without else ())}
     rows = ["| option | what it takes | left out | meaning |", "|---|---|---|---|"]
     schema = model.model_json_schema()
     for key, field in schema["properties"].items():
-        if key not in {"module", "enabled", "limit_ms"}:  # which docs/modules.md says of all
+        if key not in left_out:  # the first three are in docs/modules.md, for all
             default = "needed" if key in schema.get("required", ()) else _shown(field.get("default"))
             rows.append(f"| `{key}` | {_taken(field, schema)} | {default} | {field.get('description', '')} |")
     return "\n".join(rows) + "\n"
@@ -43,7 +44,7 @@ def _shown(default: object) -> str:
 
 
 def _taken(field: dict[str, Any], schema: dict[str, Any]) -> str:
-    if "$ref" in field:
+    if "$ref" in field or "oneOf" in field:
         return "table"
     if "anyOf" in field:
         return next(_taken(each, schema) for each in field["anyOf"] if each.get("type") != "null")

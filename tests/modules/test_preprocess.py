@@ -117,7 +117,7 @@ def test_a_crop_is_cut_where_the_image_ends_and_one_beside_it_is_an_error_of_the
     ("steps", "mistake"),
     [
         ("[]", "flow[0].steps: list should have at least 1 item"),
-        ('[{ do = "crop", x = 1, y = 1, width = 0, height = 4 }]', "flow[0].steps[0].crop.width: should be greater"),
+        ('[{ do = "crop", x = 1, y = 1, width = 0, height = 4 }]', "flow[0].steps[0].width: should be greater"),
         ('[{ do = "squeeze" }]', "flow[0].steps[0]: "),
         ('[{ do = "blur" }]', "expected either sigma_px or median_px"),
         ('[{ do = "resize", width = 10 }]', "expected either a factor, or width and height"),

@@ -131,7 +131,7 @@ def test_the_table_names_every_key_and_no_other() -> None:
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| .*\|$", DOCUMENT.partition("## The context")[2], flags=re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     image = np.zeros((2, 2, 3), np.uint8)
-    also = {"notes", "damaged", "placement", "verdict", "worker", "frame", "timings"}
+    also = {"notes", "damaged", "placement", "verdict", "worker", "frame", "timings", "measures"}
     assert named == new_context(image, "").keys() | also
 
 

@@ -16,7 +16,7 @@ ROOMS = (CHECKOUT / "tests" / "rooms.txt").read_text().split()
 MOST_FILES = 12
 LONGEST_CLASS = 150
 # a room may be longer where its entries are alike
-LONGER = {"bench", "tests.modules", "tests.soak"}
+LONGER = {"bench", "service.cli.commands", "tests.modules", "tests.soak"}
 
 # what else of `workers` may be known to what speaks HTTP, beside rooms that put the server together
 KNOWN_TO_HTTP = {
@@ -35,6 +35,7 @@ OPENCV = {
     "workers.gate",
     "workers.mending",
     "workers.pixels",
+    "workers.calibration",
     "workers.modules",
     "workers.flow",
     "workers.context",

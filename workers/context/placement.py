@@ -3,8 +3,8 @@
 A placement is a (3, 3) float64 matrix: it takes a point of the image, (x, y, 1), to the one of the frame that it shows.
 (0, 0) is the upper left corner of the upper left pixel, so that to crop is to add and to scale is to multiply.
 
-Rectangles and heatmaps in a context are always those of the frame: what a module has found in a moved image is brought
-there as soon as it has ended.
+Rectangles, lines and heatmaps in a context are always those of the frame: what a module has found in a moved image is
+brought there as soon as it has ended.
 """
 
 from __future__ import annotations
@@ -83,6 +83,36 @@ def rectangle_in_frame(rectangle: Mapping[str, Any], matrix: Matrix) -> dict[str
     scale = _polygon_area(corners) / max(width * height, _NEARLY)
     numbers = {key: _tidy(float(value)) for key, value in placed.items()}
     return {**rectangle, **numbers, "area": float(rectangle.get("area", width * height)) * scale}
+
+
+def line_in_frame(line: Mapping[str, Any], matrix: Matrix) -> dict[str, Any]:
+    """Return an entry of `lines`, from `start` to `end`, as one of the frame; what is no such line stays as it is."""
+    points = [_place_of(line.get(key)) for key in ("start", "end")]
+    if None in points:
+        return dict(line)
+    start, end = points_in_frame(np.array(points, np.float64), matrix)
+    away = end - start
+    length = float(np.hypot(*away))
+    moved = {"start": _as_place(start), "end": _as_place(end)}
+    own = {"length": _tidy(length), "angle": _tidy(math.degrees(math.atan2(away[1], away[0])))}
+    return {**line, **moved, **{key: value for key, value in own.items() if key in line}}
+
+
+def _place_of(value: object) -> tuple[float, float] | None:
+    """Return x and y of {"x": ..., "y": ...}, or None for anything else."""
+    if not isinstance(value, Mapping):
+        return None
+    x, y = value.get("x"), value.get("y")
+    if not isinstance(x, int | float | np.number) or not isinstance(y, int | float | np.number):
+        return None
+    try:
+        return float(x), float(y)
+    except OverflowError:
+        return None
+
+
+def _as_place(point: NDArray[np.float64]) -> dict[str, float]:
+    return {"x": _tidy(float(point[0])), "y": _tidy(float(point[1]))}
 
 
 def points_in_frame(points: NDArray[np.float64], matrix: Matrix) -> NDArray[np.float64]:

@@ -40,9 +40,10 @@ class Mistakes:
 
 def _explained(detail: ErrorDetails, model: type[BaseModel], where: str) -> str:
     """Say in one line, with its key path, what pydantic found."""
-    path = where + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"])
     key = str(detail["loc"][-1]) if detail["loc"] else ""
-    fields = _model_at(model, detail["loc"][:-1]).model_fields
+    _, keys = _model_at(model, detail["loc"])
+    path = where + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in keys)
+    fields = _model_at(model, detail["loc"][:-1])[0].model_fields
     if detail["type"] == "missing":
         field = fields.get(key)
         return f"{path}: is missing" + (f": {field.description}" if field and field.description else "")
@@ -54,13 +55,25 @@ def _explained(detail: ErrorDetails, model: type[BaseModel], where: str) -> str:
     return f"{path}: {what[0].lower()}{what[1:]}, got {shown(detail['input'])}"
 
 
-def _model_at(model: type[BaseModel], where: Sequence[int | str]) -> type[BaseModel]:
-    """Return the model of the table that the keys and numbers `where` lead to from one of `model`."""
+def _model_at(model: type[BaseModel], where: Sequence[int | str]) -> tuple[type[BaseModel], list[int | str]]:
+    """Return the model of the table that the keys and numbers `where` lead to from one of `model`, and those keys.
+
+    Where a table is one of several kinds, `where` has the word that tells them apart: that is no key of the file.
+    """
+    models, keys = [model], list[int | str]()
     for key in where:
-        field = model.model_fields.get(key) if isinstance(key, str) else None
-        inner = next(_models_in(field.annotation), None) if field else None
-        model = inner or model
-    return model
+        kinds = [each for each in models if _is_of_kind(each, key)] if len(models) > 1 else []
+        if kinds:
+            models = kinds
+            continue
+        keys.append(key)
+        field = models[0].model_fields.get(key) if isinstance(key, str) else None
+        models = (list(_models_in(field.annotation)) if field else []) or models
+    return models[0], keys
+
+
+def _is_of_kind(model: type[BaseModel], word: int | str) -> bool:
+    return any(get_args(field.annotation) == (word,) for field in model.model_fields.values())
 
 
 def _models_in(annotation: object) -> Iterator[type[BaseModel]]:

@@ -18,6 +18,7 @@ from workers.modules.code.options import CodeOptions
 from workers.modules.color.options import ColorOptions
 from workers.modules.kind import ModuleKind
 from workers.modules.mask.options import MaskOptions
+from workers.modules.measure.options import MeasureOptions
 from workers.modules.only_if.options import OnlyIfOptions
 from workers.modules.parallel.options import ParallelOptions
 from workers.modules.preprocess.options import PreprocessOptions
@@ -34,6 +35,7 @@ OURS: Mapping[str, ModuleKind] = {
     "code": ModuleKind(CodeOptions, "workers.modules.code.module", runs_user_code=True),
     "color": ModuleKind(ColorOptions, "workers.modules.color.module", source_type="CLASSIFIER"),
     "mask": ModuleKind(MaskOptions, "workers.modules.mask.module"),
+    "measure": ModuleKind(MeasureOptions, "workers.modules.measure.module"),
     "only_if": ModuleKind(OnlyIfOptions, "workers.modules.only_if.module"),
     "parallel": ModuleKind(ParallelOptions, "workers.modules.parallel.module"),
     "preprocess": ModuleKind(PreprocessOptions, "workers.modules.preprocess.module"),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from workers.context.image_and_heat import top_8_bits, usable_image
-from workers.context.placement import WHOLE, composed, heat_in_frame, rectangle_in_frame
+from workers.context.placement import WHOLE, composed, heat_in_frame, line_in_frame, rectangle_in_frame
 from workers.context.rectangles import complete_rectangles
 from workers.errors import DeadlineExceeded, FrameCancelled, FramemillError
 from workers.text import shown, type_name
@@ -102,16 +102,16 @@ def bring_to_frame(context: Context, run: Run, known: Mapping[int, object]) -> N
     """Bring what a module has found in a moved image to the frame; `known` was there before it."""
     if run.placement is None or np.array_equal(run.placement, WHOLE):
         return
-    for key, moved in (("detectedRectangles", _moved_rectangle), ("heatmaps", _moved_heat)):
+    for key, moved in (("detectedRectangles", _moved_rectangle), ("lines", _moved_line), ("heatmaps", _moved_heat)):
         found = context.get(key)
         if isinstance(found, list):
             context[key] = [each if id(each) in known else moved(each, run) for each in found]
 
 
 def what_is_there(context: Context) -> dict[int, object]:
-    """Rectangles and heatmaps that are of the frame already, by their ids; kept, so that no other gets one of these."""
+    """What is of the frame already (rectangles, lines, heatmaps), by ids; kept, so that no other gets one of these."""
     known: dict[int, object] = {}
-    for found in (context.get("detectedRectangles"), context.get("heatmaps")):
+    for found in (context.get("detectedRectangles"), context.get("lines"), context.get("heatmaps")):
         if isinstance(found, _LISTS) and found:
             known.update((id(each), each) for each in found)
     return known
@@ -120,6 +120,7 @@ def what_is_there(context: Context) -> dict[int, object]:
 def begin_anew(image: NDArray[np.uint8], before: NDArray[np.uint8], run: Run, known: dict[int, object]) -> None:
     """See to what has been found where code puts an image of another size there and does not say how it lies.
 
+    `image` and the one `before` are (h, w) grey or (h, w, 3) BGR.
     What was `known` before that is of the frame, and is shown on that; the rest, and all to come, is of the new image.
     """
     if image.ndim < 2 or image.shape[:2] == before.shape[:2]:
@@ -138,6 +139,11 @@ def begin_anew(image: NDArray[np.uint8], before: NDArray[np.uint8], run: Run, kn
 def _moved_rectangle(rectangle: Any, run: Run) -> Any:
     assert run.placement is not None
     return rectangle_in_frame(rectangle, run.placement) if isinstance(rectangle, dict) else rectangle
+
+
+def _moved_line(line: Any, run: Run) -> Any:
+    assert run.placement is not None
+    return line_in_frame(line, run.placement) if isinstance(line, dict) else line
 
 
 def _moved_heat(heat: Any, run: Run) -> Any:

@@ -1,1 +1,1 @@
-"""Rectangles and heat become a PNG."""
+"""Rectangles, lines and heat become a PNG."""

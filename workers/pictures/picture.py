@@ -19,6 +19,7 @@ def draw(
     image: NDArray[np.uint8],
     heat: NDArray[np.float32] | None,
     rectangles: Sequence[Mapping[str, Any]],
+    lines: Sequence[object] = (),
 ) -> bytes:
     """Draw what `response` names and encode it; empty for the context alone.
 
@@ -27,7 +28,7 @@ def draw(
     if response is ResponseType.IMAGE:
         return encode_png(image if image.ndim == 2 else as_rgb(image))
     if response is ResponseType.ANNOTATED_IMAGE:
-        return encode_png(annotate(image, heat, rectangles))
+        return encode_png(annotate(image, heat, rectangles, lines))
     if response is ResponseType.HEATMAP:
         return encode_png(heatmap(heat, image.shape[0], image.shape[1]))
     return b""

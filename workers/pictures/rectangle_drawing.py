@@ -1,6 +1,6 @@
-"""Detected rectangles on a picture: an outline in the class colour and a tag with label and confidence.
+"""Detected rectangles on a picture: an outline in the class colour and a tag with label and confidence; and lines.
 
-Outlines come first and tags last, so that no outline crosses a text. A tag looks for a place beside its
+Outlines and lines come first and tags last, so that no outline crosses a text. A tag looks for a place beside its
 rectangle where it covers no other tag and as few other rectangles as it can; where there is none, only the
 outline is drawn: two texts on top of each other say nothing.
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from workers.pictures.line_drawing import draw_line, read_line
 from workers.pictures.rectangle_look import Look, read_look
 
 if TYPE_CHECKING:
@@ -43,18 +44,26 @@ class Pen:
         return cls(line_px=max(1, round(diagonal / 1100)), text_px=max(11, round(diagonal / 100)))
 
 
-def draw_rectangles(picture: NDArray[np.uint8], rectangles: Sequence[Mapping[str, Any]]) -> None:
-    """Draw `rectangles` into `picture`, (h, w, 3) uint8 RGB; what has no place is left out, nothing raises.
+def draw_rectangles(
+    picture: NDArray[np.uint8], rectangles: Sequence[Mapping[str, Any]], lines: Sequence[object] = ()
+) -> None:
+    """Draw `rectangles` and `lines` into `picture`, (h, w, 3) uint8 RGB; what has no place is left out, nothing raises.
 
-    The fields that are read, and what stands in for missing ones: `workers/pictures/rectangle_look.py`.
+    The fields that are read, and what stands in for missing ones: `workers/pictures/rectangle_look.py`, and
+    `workers/pictures/line_drawing.py` for lines.
     """
     height, width = picture.shape[:2]
     looks = [look for rectangle in rectangles if (look := read_look(rectangle, height, width))]
-    if not looks:
+    drawn = [line for entry in lines if (line := read_line(entry, height, width))]
+    if not looks and not drawn:
         return
     pen = Pen.for_size(height, width)
     for look in looks:
         _outline(picture, look, pen)
+    drawn.sort(key=lambda line: line.nok)  # what is wrong lies on top
+    for line in drawn:
+        draw_line(picture, line, pen.line_px)
+    looks += [line.look for line in drawn]
     places = _Places(height, width, cell_px=max(1, pen.text_px // 10))
     for look in looks:
         places.mark_rectangle(look)

@@ -26,6 +26,8 @@ DEFAULT_COLOR_BGR = (0, 0, 255)  # red, as in draw_rectangles of the vendor's SD
 _LONGEST_LABEL = 48
 _FARTHEST_PX = 1e6  # beyond any image, and small enough for all arithmetic on int32
 
+Color = tuple[int, int, int]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
@@ -57,7 +59,7 @@ def read_look(rectangle: Mapping[str, Any], height: int, width: int) -> Look | N
     (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
     if left >= width or top >= height or right <= 0 or bottom <= 0:
         return None
-    upright = bool((_number(rectangle.get("rotate")) or 0.0) % 90 == 0)
+    upright = bool((number(rectangle.get("rotate")) or 0.0) % 90 == 0)
     outline = _upright_outline(corners, height, width) if upright else np.rint(corners).astype(np.int32)
     box_left, box_top = np.maximum(outline.min(axis=0), 0).tolist()
     box_right, box_bottom = np.minimum(outline.max(axis=0) + 1, (width, height)).tolist()
@@ -65,18 +67,18 @@ def read_look(rectangle: Mapping[str, Any], height: int, width: int) -> Look | N
     return Look(
         outline, box_left, box_top, box_right, box_bottom, upright,
         color_bgr=_color_bgr(winner),
-        label=_printable(winner.get("label")),
+        label=printable_label(winner.get("label")),
         percent=_percent(rectangle.get("confidence", winner.get("confidence"))),
     )  # fmt: skip
 
 
 def _corners(rectangle: Mapping[str, Any]) -> NDArray[np.float64] | None:
     """Return the corners, (4, 2) px in drawing order, or None where one of the four numbers is missing."""
-    numbers = [_number(rectangle.get(name)) for name in ("x", "y", "width", "height")]
+    numbers = [number(rectangle.get(name)) for name in ("x", "y", "width", "height")]
     if any(number is None for number in numbers):
         return None
     x, y, width, height = (number or 0.0 for number in numbers)
-    return corners_of(x, y, width, height, _number(rectangle.get("rotate")) or 0.0)
+    return corners_of(x, y, width, height, number(rectangle.get("rotate")) or 0.0)
 
 
 def _upright_outline(corners: NDArray[np.float64], height: int, width: int) -> NDArray[np.int32]:
@@ -87,7 +89,8 @@ def _upright_outline(corners: NDArray[np.float64], height: int, width: int) -> N
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.int32)
 
 
-def _number(value: object) -> float | None:
+def number(value: object) -> float | None:
+    """Return `value` as a number that can be drawn by, or None."""
     try:
         number = float(value)  # type: ignore[arg-type]  # whatever user code put there
     except (TypeError, ValueError, OverflowError):
@@ -111,14 +114,14 @@ def _color_bgr(winner: Mapping[str, Any]) -> tuple[int, int, int]:
             return DEFAULT_COLOR_BGR
         return blue, green, red
     levels = winner.get("color_bgr")
-    numbers = [_number(level) for level in levels] if isinstance(levels, Sequence) else []
+    numbers = [number(level) for level in levels] if isinstance(levels, Sequence) else []
     if len(numbers) != 3 or any(number is None for number in numbers):
         return DEFAULT_COLOR_BGR
     blue, green, red = (round(max(0.0, min(number or 0.0, 255.0))) for number in numbers)
     return blue, green, red
 
 
-def _printable(label: object) -> str:
+def printable_label(label: object) -> str:
     """Return `label` in one line of printable characters: cv2.putText dies of SIGSEGV on a lone surrogate."""
     if label is None:
         return ""
@@ -129,7 +132,7 @@ def _printable(label: object) -> str:
 
 def _percent(confidence: object) -> str:
     """Return `confidence` of 0..1 as per cent, a larger one as the per cent that it must be, "" for none."""
-    number = _number(confidence)
-    if number is None:
+    share = number(confidence)
+    if share is None:
         return ""
-    return f"{number * 100 if number <= 1 else number:.0f} %"
+    return f"{share * 100 if share <= 1 else share:.0f} %"

@@ -4,7 +4,7 @@ They are in RGB, as PNG is: the copy that a drawing needs and the change of orde
 
 Both are drawn as PEKAT VISION draws them, measured on the vendor's own files: the heatmap is black with 204 *
 heat in its red channel, the annotated image is the frame blended with pure red, the heat being the weight of
-the red. Heat below 0.36 is drawn in neither. Rectangles lie on top.
+the red. Heat below 0.36 is drawn in neither. Rectangles and lines lie on top.
 """
 
 from __future__ import annotations
@@ -47,18 +47,19 @@ def annotate(
     image: NDArray[np.uint8],
     heat: NDArray[np.float32] | None,
     rectangles: Sequence[Mapping[str, Any]],
+    lines: Sequence[object] = (),
 ) -> NDArray[np.uint8]:
-    """Draw `heat` and `rectangles` over `image`: a new (h, w, 3) uint8 RGB array, the same where they are not.
+    """Draw `heat`, `rectangles` and `lines` over `image`: a new (h, w, 3) uint8 RGB array, the same where they are not.
 
     `image` is (h, w) grey or (h, w, 3) BGR and may be read-only; `heat` is (h, w) as for `heatmap`;
-    `rectangles` are those of the context, of which every field but the position may be missing (see
+    `rectangles` and `lines` are those of the context, of which every field but the position may be missing (see
     `workers/pictures/rectangle_drawing.py`).
     """
     picture = as_rgb(image)
     if heat is not None:
         _check_size(heat, *image.shape[:2])
         _blend_red(picture, heat)
-    draw_rectangles(picture, rectangles)
+    draw_rectangles(picture, rectangles, lines)
     return picture
 
 

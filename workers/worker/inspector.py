@@ -153,8 +153,8 @@ class Inspector:
         if inspected > memory.deadline_ns:
             raise DeadlineExceeded("the frame's time (run_ms, or its deadline) was over before its flow was")
         with DISTRUST:
-            rectangles = inspection.context["detectedRectangles"]
-            picture = draw(job.response, inspection.image, inspection.heat, rectangles)
+            rectangles, lines = inspection.context["detectedRectangles"], inspection.context["lines"]
+            picture = draw(job.response, inspection.image, inspection.heat, rectangles, lines)
             context = context_json(inspection.context, self._context_bytes)
         _write(memory.reply, picture, context)
         filled = len(picture) + len(context)
@@ -210,8 +210,9 @@ class Inspector:
         context = bytes(kept.reply[start:end])
         picture = b""
         if job.response is not ResponseType.CONTEXT:
-            rectangles: list[dict[str, Any]] = orjson.loads(context)["detectedRectangles"]
-            picture = draw(job.response, self._kept_image(kept), _kept_heat(kept), rectangles)
+            found: dict[str, list[dict[str, Any]]] = orjson.loads(context)
+            rectangles, lines = found["detectedRectangles"], found["lines"]
+            picture = draw(job.response, self._kept_image(kept), _kept_heat(kept), rectangles, lines)
         _write(reply, picture, context)
         return Answer(image_bytes=len(picture), json_bytes=len(context))
 

@@ -15,6 +15,7 @@ They run one after another, for parallelism is processes; "parallel" is about wh
     errors
     image, angle                 those of the first branch
     score, threshold             those of the branch with the highest score
+    measures                     those of all branches; of one name that of the last
     error, save                  true if true in any branch
     globalData                   what branches have changed in it, key by key; the last one wins
     anything else                as it was before: custom keys written in branches do not survive, and a note of the
@@ -110,8 +111,10 @@ class _Branch:
         if not isinstance(heatmaps, list | tuple):
             run.note(f"context['heatmaps'] is {shown(heatmaps)}, expected a list")
             heatmaps = []
-        image = self.context.get("image")
+        image, measures = self.context.get("image"), self.context.get("measures")
         self.context = {"image": image, "heatmaps": heatmaps, **repaired(self.context, run.note)}
+        if type(measures) is dict:
+            self.context["measures"] = measures
 
     def origin(self, item: object) -> object:
         """Return what `item` is a copy of, or None where it was made or changed in this branch."""
@@ -139,6 +142,10 @@ def _join(context: Context, branches: Sequence[_Branch]) -> None:
     shared = context.get("globalData")
     if isinstance(shared, dict):
         context["globalData"] = _merged(shared, [end["globalData"] for end in ends])
+
+    measures = {name: found for end in ends for name, found in end.get("measures", {}).items()}
+    if measures:
+        context["measures"] = measures
 
 
 def _merged(before: dict[Any, Any], ends: Sequence[dict[Any, Any]]) -> dict[Any, Any]:

@@ -9,11 +9,17 @@ This file imports neither OpenCV nor numpy: the command line checks projects too
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from workers.calibration.calibration import read_calibration
 from workers.modules.options import ModuleOptions
+from workers.modules.project_files import find_file
+
+if TYPE_CHECKING:
+    from workers.modules.project_files import ProjectFiles
 
 _MOST_PX = 16_384
 Point = Annotated[tuple[float, float], Field(description="x and y in px")]
@@ -80,9 +86,20 @@ class Undistort(_Step):
     """Take the lens's distortion out (OpenCV's model of a camera); the picture's size stays."""
 
     do: Literal["undistort"]
-    focal_px: Annotated[tuple[float, float], Field(description="fx and fy")]
-    centre_px: Annotated[tuple[float, float], Field(description="cx and cy")]
-    k: Annotated[tuple[float, ...], Field(min_length=4, max_length=14, description="k1, k2, p1, p2, k3, ...")]
+    calibration: Annotated[str, Field(max_length=1000, description="file of `framemill calibrate` in the project")] = ""
+    focal_px: Annotated[tuple[float, float] | None, Field(description="in its place: fx and fy")] = None
+    centre_px: Annotated[tuple[float, float] | None, Field(description="cx and cy")] = None
+    k: Annotated[
+        tuple[float, ...] | None, Field(min_length=4, max_length=14, description="k1, k2, p1, p2, k3, ...")
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Undistort:
+        numbers = [value is not None for value in (self.focal_px, self.centre_px, self.k)]
+        if all(numbers) == bool(self.calibration) or (any(numbers) and not all(numbers)):
+            msg = "expected either a calibration, or focal_px, centre_px and k"
+            raise ValueError(msg)
+        return self
 
 
 class Grey(_Step):
@@ -145,3 +162,15 @@ class PreprocessOptions(ModuleOptions):
     """What a project says about a `preprocess` module."""
 
     steps: Annotated[list[Step], Field(min_length=1, max_length=32, description="what is done, in this order")]
+
+    @classmethod
+    def mistakes_of_files(cls, table: Mapping[str, Any], files: ProjectFiles) -> Iterator[tuple[str, str]]:
+        """Yield why a calibration cannot be used."""
+        steps = table.get("steps")
+        for number, step in enumerate(steps if isinstance(steps, list) else ()):
+            named = step.get("calibration") if isinstance(step, dict) else None
+            if isinstance(named, str) and named:
+                try:
+                    read_calibration(find_file(files.folder, named))
+                except ValueError as error:
+                    yield f"steps[{number}].calibration", str(error)

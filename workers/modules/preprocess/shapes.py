@@ -88,6 +88,9 @@ def _perspective(image: NDArray[np.uint8], step: Perspective) -> Moved:
 
 
 def _undistort(image: NDArray[np.uint8], step: Undistort) -> Moved:
+    assert step.focal_px is not None  # of a calibration they are put in its place (module.py)
+    assert step.centre_px is not None
+    assert step.k is not None
     camera = np.array(
         [[step.focal_px[0], 0, step.centre_px[0]], [0, step.focal_px[1], step.centre_px[1]], [0, 0, 1]], np.float64
     )
