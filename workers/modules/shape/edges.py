@@ -117,6 +117,8 @@ def sampled(plane: Floats, x: Floats, y: Floats) -> Floats:
 
 def _sampled_each(plane: Floats, x: NDArray[np.floating], y: NDArray[np.floating]) -> Floats:
     """Return `plane` at any number of points, (n,)."""
+    if not len(x):
+        return np.empty(0, np.float32)
     rows = (np.pad(each, (0, -len(each) % _ROW)).astype(np.float32).reshape(-1, _ROW) for each in (x, y))
     return sampled(plane, *rows).ravel()[: len(x)]
 

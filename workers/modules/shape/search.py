@@ -47,11 +47,6 @@ class Search:
         self._templates = templates_of(outline, limits)
         self._grids: OrderedDict[tuple[int, int], Grid] = OrderedDict()
 
-    @property
-    def template_count(self) -> int:
-        """How many turns and scales are looked at."""
-        return sum(map(len, self._templates))
-
     def find(self, picture: Plane, most: int, window: Window | None, ask: Callable[[], None]) -> list[Found]:
         """Return the `most` best in `picture`, best first; `ask` is called often and may raise.
 

@@ -15,6 +15,7 @@ from workers.modules.region import Region, RegionOutside
 from workers.modules.shape.edges import grey_of
 from workers.modules.shape.outline import NoOutline, Outline, taught
 from workers.modules.shape.search import Search, twins_of
+from workers.modules.shape.templates import count_of
 from workers.modules.shape.wanted import Limits
 from workers.pixels.encoded import decode_image
 
@@ -50,14 +51,15 @@ class TaughtPart:
             overlap,
             either=options.contrast == "either",
         )
-        self.search = Search(self.outline, limits, twins_of(self.outline, plane))
-        if self.search.template_count > _MOST_TEMPLATES:
+        count = count_of(self.outline, limits)
+        if count > _MOST_TEMPLATES:
+            scales = f"{options.scale_min:g} to {options.scale_max:g}"
             msg = (
-                f"scale_max: angles and scales from {options.scale_min:g} to {options.scale_max:g} are"
-                f" {self.search.template_count:,} pictures of the part to look for, at most {_MOST_TEMPLATES:,} are:"
-                " expected a smaller range"
+                f"scale_max: angles and scales from {scales} are {count:,} pictures of the part to look for,"
+                f" at most {_MOST_TEMPLATES:,} are: expected a smaller range"
             )
             raise ProjectInvalid(msg)
+        self.search = Search(self.outline, limits, twins_of(self.outline, plane))
         self._angle_min = options.angle_min
 
     def degrees(self, angle_rad: float) -> float:

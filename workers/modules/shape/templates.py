@@ -31,6 +31,11 @@ def templates_of(outline: Outline, limits: Limits) -> list[list[Template]]:
     return [_of_scale(outline, limits, scale) for scale in _scales(outline, limits)]
 
 
+def count_of(outline: Outline, limits: Limits) -> int:
+    """Return how many templates there would be."""
+    return sum(_turns(outline, limits, scale) for scale in _scales(outline, limits))
+
+
 def turn_step(outline: Outline, scale: float) -> float:
     """Return by how much angle (rad) or scale (a share of it) may change, and still fill about the same cells."""
     return min(1.2 * outline.cell_px * outline.level_px / max(outline.radius * scale, 1.0), math.radians(15))
@@ -44,9 +49,12 @@ def _scales(outline: Outline, limits: Limits) -> list[float]:
     return [least * (most / least) ** ((index + 0.5) / count) for index in range(count)]
 
 
+def _turns(outline: Outline, limits: Limits, scale: float) -> int:
+    return max(1, math.ceil((limits.angle_max_rad - limits.angle_min_rad) / turn_step(outline, scale)))
+
+
 def _of_scale(outline: Outline, limits: Limits, scale: float) -> list[Template]:
-    span = limits.angle_max_rad - limits.angle_min_rad
-    count = max(1, math.ceil(span / turn_step(outline, scale)))
+    span, count = limits.angle_max_rad - limits.angle_min_rad, _turns(outline, limits, scale)
     angles = [limits.angle_min_rad + span * (index + 0.5) / count for index in range(count)]
     return [_template(outline.coarse, outline.cell_px, each, scale, either=limits.either) for each in angles]
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 import cv2
 import numpy as np
 
-from workers.context.placement import for_warp
+from workers.context.placement import for_warp, points_in_frame
 from workers.modules.base import ModuleSurroundings, reshaping
 from workers.modules.measured import failed, keep_measured
 from workers.modules.region import Region
@@ -48,8 +48,7 @@ def prepare(options: UnifyOptions, surroundings: ModuleSurroundings) -> Callable
     module = Unify(options, surroundings)
 
     def call(context: Context, run: Run) -> bool:
-        ask = asking(run, options.title)
-        return reshaping(lambda inner: module(inner, ask), surroundings)(context, run)
+        return reshaping(lambda inner: module(inner, run), surroundings)(context, run)
 
     return call
 
@@ -62,24 +61,20 @@ class Unify:
         self._options = options
         self._part = TaughtPart(options, surroundings, overlap=0.0)
 
-    def __call__(self, context: Context, ask: Callable[[], None]) -> _Change:
+    def __call__(self, context: Context, run: Run) -> _Change:
         """Return `context["image"]`, (h, w) grey or (h, w, 3) BGR uint8, with the part as it was taught, and how."""
         image = context["image"]
         window = self._window(image)
+        ask = asking(run, self._options.title)
         found = self._part.search.find(grey_of(image), 1, window, ask) if window else []
         if not found:
             return self._missing(context, image)
         pose, score = found[0]
         context["angle"] = angle = self._part.degrees(pose.angle_rad)
-        values = {
-            "found": True,
-            "x": pose.x + 0.5,
-            "y": pose.y + 0.5,
-            "angle": angle,
-            "scale": pose.scale,
-            "score": score,
-        }
-        keep_measured(context, "unify", self._options.name, values)
+        middle = np.array([[pose.x + 0.5, pose.y + 0.5]])
+        ((x, y),) = middle if run.placement is None else points_in_frame(middle, run.placement)
+        values = {"x": float(x), "y": float(y), "angle": angle, "scale": pose.scale, "score": score}
+        keep_measured(context, "unify", self._options.name, {"found": True, **values})
         return self._aligned(image, pose)
 
     def _window(self, image: NDArray[np.uint8]) -> Window | None:

@@ -1,0 +1,387 @@
+"""The module `shape` on scenes whose parts lie at known places."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from bench.shape_scenes import Part, Pen, Place, bracket, scene
+from tests.modules.pages import example, page, table
+from tests.support.projects import inspect, surroundings_in, write_project
+from workers.context.context import new_context
+from workers.context.run import Run
+from workers.errors import DeadlineExceeded, ProjectInvalid
+from workers.flow.flow import Flow
+from workers.flow.project import load_project
+from workers.modules.region_options import RegionOptions
+from workers.modules.shape.module import prepare
+from workers.modules.shape.options import ShapeOptions
+
+Image = NDArray[np.uint8]
+
+BRACKET = bracket()
+SIZE = (420, 560)
+
+
+class Looking:
+    """The module on the picture of one part; `middle` is the middle of its outline, px from that of the picture."""
+
+    def __init__(self, folder: Path, drawn: Part, **options: Any) -> None:
+        cv2.imwrite(str(folder / "part.png"), drawn.picture)
+        self.module = prepare(ShapeOptions(**{"file": "part.png", **options}), surroundings_in(folder))
+        taught = self.look(drawn.picture)["detectedRectangles"]
+        x, y = (taught[0][a] + taught[0][b] / 2 for a, b in (("x", "width"), ("y", "height"))) if taught else (0, 0)
+        self.middle = (x - drawn.width / 2, y - drawn.height / 2)
+
+    def look(self, image: Image) -> dict[str, Any]:
+        frame = image.copy()
+        frame.flags.writeable = False
+        context = new_context(frame, "")
+        run = Run.start(2**62)
+        context["worked"] = self.module(context, run)
+        context["told"] = run.errors
+        return context
+
+    def errors(self, rectangle: dict[str, Any], place: Place) -> tuple[float, float, float]:
+        """Return how far a rectangle lies from where the part is: px, px, degrees."""
+        x, y = place.of(*self.middle)
+        turned = math.remainder(rectangle["rotate"] - place.degrees, 360)
+        return rectangle["x"] + rectangle["width"] / 2 - x, rectangle["y"] + rectangle["height"] / 2 - y, turned
+
+
+@pytest.fixture(scope="module")
+def looking(tmp_path_factory: pytest.TempPathFactory) -> Looking:
+    return Looking(tmp_path_factory.mktemp("bracket"), BRACKET)
+
+
+def places(count: int, seed: int) -> list[Place]:
+    random = np.random.default_rng(seed)
+    return [Place(*random.uniform((100, 100), (460, 320)), random.uniform(-180, 180)) for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("light", "covered", "noise"), [(1.0, 0, 5), (0.7, 0, 5), (1.0, 0.2, 5), (0.7, 0.2, 5), (1.0, 0, 12), (0.4, 0, 2)]
+)
+def test_a_part_is_found_at_any_angle(looking: Looking, light: float, covered: float, noise: float) -> None:
+    missed, errors = [], []
+    for seed, place in enumerate(places(20, seed=8)):
+        image = scene(BRACKET, place, size=SIZE, seed=seed, light=light, covered=covered, noise=noise, clutter=6)
+        found = looking.look(image)["detectedRectangles"]
+        if len(found) != 1 or np.hypot(*looking.errors(found[0], place)[:2]) > 1:
+            missed.append((place, found))
+        else:
+            errors.append(looking.errors(found[0], place))
+            assert found[0]["confidence"] > 0.9 - covered * 1.3
+    assert not missed
+    spread, most = np.std(errors, axis=0), np.abs(errors).max(axis=0)
+    factor = max(1.0, noise / 5, 1 / light)
+    assert (spread < 0.02 * factor).all(), spread
+    assert (most < 0.06 * factor).all(), most
+
+
+@pytest.mark.parametrize("degrees", [0.0, 90.0, -90.0, 180.0, 45.0])
+@pytest.mark.parametrize("shift_px", [0.0, 0.25, 0.5])
+def test_where_it_is_known_to_a_fiftieth_of_a_pixel(looking: Looking, degrees: float, shift_px: float) -> None:
+    place = Place(280 + shift_px, 210 - shift_px, degrees)
+    (found,) = looking.look(scene(BRACKET, place, size=SIZE, noise=2, clutter=0))["detectedRectangles"]
+    assert looking.errors(found, place) == pytest.approx((0, 0, 0), abs=0.02)
+
+
+def test_its_rectangle_is_the_box_around_the_outline_turned_as_the_part_is(looking: Looking) -> None:
+    context = looking.look(scene(BRACKET, Place(280, 210, 30), size=SIZE, clutter=0))
+    (found,) = context["detectedRectangles"]
+    x, y, width, height = BRACKET.box
+    assert (found["width"], found["height"]) == pytest.approx((width, height), abs=1)
+    assert looking.middle == pytest.approx((x + width / 2 - 80, y + height / 2 - 80), abs=0.5)
+    assert found["rotate"] == pytest.approx(30, abs=0.05)
+    assert context["angle"] == found["rotate"]
+    assert found["classNames"][0]["label"] == "shape"
+    values = context["shapes"]["shape"]
+    assert values["count"] == 1
+    assert values["found"][0] == {"angle": context["angle"], "scale": 1.0, "score": found["confidence"]}
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_grey_and_colour_give_the_same(looking: Looking, colour: bool) -> None:
+    image = scene(BRACKET, Place(200.3, 190.8, 77), size=SIZE)
+    given = np.ascontiguousarray(np.repeat(image[:, :, None], 3, axis=2)) if colour else image
+    (found,) = looking.look(given)["detectedRectangles"]
+    assert looking.errors(found, Place(200.3, 190.8, 77)) == pytest.approx((0, 0, 0), abs=0.06)
+
+
+def test_nothing_is_found_where_nothing_is_and_that_is_nok(looking: Looking) -> None:
+    for seed in range(6):
+        context = looking.look(scene(BRACKET, size=SIZE, seed=seed, clutter=30))
+        assert context["detectedRectangles"] == []
+        assert (context["result"], context["angle"], context["worked"]) == (False, None, True)
+        assert context["shapes"] == {"shape": {"count": 0, "found": []}}
+    flat = looking.look(np.full(SIZE, 90, np.uint8))
+    assert (flat["result"], flat["detectedRectangles"]) == (False, [])
+
+
+def test_several_are_found_best_first_and_counted(tmp_path: Path) -> None:
+    three = [Place(100, 100, 10), Place(300.5, 120, 200), Place(440, 300, -75)]
+    image = scene(BRACKET, *three, size=SIZE, clutter=0)
+    image[60:90, 50:130] = 60  # a piece of the first is covered
+    looking = Looking(tmp_path, BRACKET, count_min=3, count_max=3, label="bracket")
+    context = looking.look(image)
+    found = context["detectedRectangles"]
+    assert [each["confidence"] for each in found] == sorted((each["confidence"] for each in found), reverse=True)
+    assert found[2]["confidence"] < 0.9 < found[1]["confidence"]
+    assert {each["classNames"][0]["label"] for each in found} == {"bracket"}
+    for place in three:
+        assert min(np.hypot(*looking.errors(each, place)[:2]) for each in found) < 0.1
+    assert context["result"] is True
+    assert looking.look(scene(BRACKET, *three[:2], size=SIZE, clutter=0))["result"] is False
+    four = looking.look(scene(BRACKET, *three, Place(130, 320, 33), size=SIZE, clutter=0))
+    assert (four["result"], four["shapes"]["shape"]["count"]) == (False, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "count", "result"),
+    [({}, 1, True), ({"most": 5}, 2, True), ({"count_min": 0, "most": 5}, 2, None), ({"count_min": 3}, 2, False)],
+)
+def test_the_counts_judge_and_most_says_how_many(
+    tmp_path: Path, options: dict[str, int], count: int, result: bool | None
+) -> None:
+    context = Looking(tmp_path, BRACKET, **options)
+    image = scene(BRACKET, Place(120, 200, 10), Place(400, 200, 100), size=SIZE, clutter=0)
+    found = context.look(image)
+    assert len(found["detectedRectangles"]) == count
+    assert found["result"] is (True if result is None else result)
+    if result is None:
+        assert context.look(np.full(SIZE, 9, np.uint8))["result"] is True
+
+
+def test_those_that_lie_over_each_other_too_far_are_one(tmp_path: Path) -> None:
+    part = Part(160, 160, lambda pen: pen.polygon([(30, 40), (40, 30), (130, 115), (115, 130)], 200))
+    looked_at = [scene(part, Place(x, 200, 0), size=SIZE, clutter=0) for x in (200, 250)]
+    image = np.maximum(*looked_at)  # two slanting bars beside each other: half of their boxes is shared
+    for overlap, count in ((0.6, 2), (0.4, 1)):
+        found = Looking(tmp_path, part, most=4, overlap=overlap).look(image)["detectedRectangles"]
+        assert len(found) == count
+
+
+def test_a_part_that_leaves_the_picture_is_found_by_what_is_seen(looking: Looking) -> None:
+    for place in (Place(45, 200, 15), Place(280, 30, 200), Place(520, 380, 80)):
+        context = looking.look(scene(BRACKET, place, size=SIZE, clutter=0))
+        (found,) = context["detectedRectangles"]
+        assert looking.errors(found, place) == pytest.approx((0, 0, 0), abs=0.15)
+        assert 0.6 < found["confidence"] < 0.97
+
+
+def test_scales_are_found_within_their_range(tmp_path: Path) -> None:
+    looking = Looking(tmp_path, BRACKET, scale_min=0.8, scale_max=1.3)
+    for scale in (0.8, 0.93, 1.0, 1.17, 1.3):
+        place = Place(250.4, 200.7, 61, scale)
+        context = looking.look(scene(BRACKET, place, size=SIZE))
+        (found,) = context["detectedRectangles"]
+        assert looking.errors(found, place) == pytest.approx((0, 0, 0), abs=0.1)
+        assert context["shapes"]["shape"]["found"][0]["scale"] == pytest.approx(scale, abs=0.002)
+        assert found["width"] == pytest.approx(BRACKET.box[2] * scale, abs=1)
+    for scale in (0.6, 1.6):
+        assert looking.look(scene(BRACKET, Place(250, 200, 61, scale), size=SIZE))["result"] is False
+
+
+def test_angles_are_found_within_their_range(tmp_path: Path) -> None:
+    looking = Looking(tmp_path, BRACKET, angle_min=-20, angle_max=30)
+    for degrees in (-20, 0, 12.5, 30):
+        place = Place(250.4, 200.7, degrees)
+        (found,) = looking.look(scene(BRACKET, place, size=SIZE))["detectedRectangles"]
+        assert looking.errors(found, place) == pytest.approx((0, 0, 0), abs=0.1)
+    for degrees in (-40, 50, 180):
+        assert looking.look(scene(BRACKET, Place(250, 200, degrees), size=SIZE))["result"] is False
+    late = Looking(tmp_path, BRACKET, angle_min=170, angle_max=200)
+    assert late.look(scene(BRACKET, Place(250, 200, -170), size=SIZE))["angle"] == pytest.approx(190, abs=0.1)
+
+
+def test_any_of_the_equal_angles_of_a_symmetrical_part_is_right(tmp_path: Path) -> None:
+    def cross(pen: Pen) -> None:
+        pen.box(25, 55, 125, 95, 190)
+        pen.box(55, 25, 95, 125, 190)
+
+    part = Part(150, 150, cross)
+    looking = Looking(tmp_path, part)
+    for seed, place in enumerate(places(8, seed=4)):
+        (found,) = looking.look(scene(part, place, size=SIZE, seed=seed, clutter=5))["detectedRectangles"]
+        x, y, turned = looking.errors(found, place)
+        assert (x, y, math.remainder(turned, 90)) == pytest.approx((0, 0, 0), abs=0.08)
+
+
+def test_a_disc_has_a_place_and_no_angle(tmp_path: Path) -> None:
+    part = Part(120, 120, lambda pen: pen.disc(60, 60, 45, 200))
+    looking = Looking(tmp_path, part)
+    place = Place(211.3, 188.6, 50)
+    (found,) = looking.look(scene(part, place, size=SIZE))["detectedRectangles"]
+    assert looking.errors(found, place)[:2] == pytest.approx((0, 0), abs=0.08)
+
+
+def test_a_part_that_looks_almost_the_same_upside_down_is_found_the_right_way_round(tmp_path: Path) -> None:
+    def bar(pen: Pen) -> None:
+        pen.box(10, 12, 190, 48, 200)
+        pen.box(160, 20, 176, 34, 60)  # by this alone its ends differ
+
+    part = Part(200, 60, bar)
+    looking = Looking(tmp_path, part)
+    for seed, place in enumerate(places(12, seed=6)):
+        (found,) = looking.look(scene(part, place, size=SIZE, seed=seed, clutter=0))["detectedRectangles"]
+        assert looking.errors(found, place) == pytest.approx((0, 0, 0), abs=0.1)
+
+
+def test_contrast_the_other_way_round_is_found_where_the_project_says_so(tmp_path: Path) -> None:
+    image = 255 - scene(BRACKET, Place(250, 200, 61), size=SIZE, clutter=0)
+    assert Looking(tmp_path, BRACKET).look(image)["result"] is False
+    looking = Looking(tmp_path, BRACKET, contrast="either")
+    (found,) = looking.look(image)["detectedRectangles"]
+    assert looking.errors(found, Place(250, 200, 61)) == pytest.approx((0, 0, 0), abs=0.1)
+
+
+def test_only_edges_of_the_part_count_where_the_picture_shows_more(tmp_path: Path) -> None:
+    whole = scene(BRACKET, Place(280, 210, 0), size=SIZE, noise=0, clutter=12, seed=3)
+    cv2.imwrite(str(tmp_path / "whole.png"), whole)
+    given = {"x": 210, "y": 150, "width": 140, "height": 120}
+    corners = [[210, 150], [350, 150], [350, 270], [210, 270]]
+    for part in (RegionOptions(**given), RegionOptions(polygon=corners)):
+        looking = Looking(tmp_path, BRACKET, file="whole.png", part=part)
+        found = looking.look(scene(BRACKET, Place(200.5, 220.25, 140), size=SIZE, seed=9))["detectedRectangles"]
+        assert found[0]["rotate"] == pytest.approx(140, abs=0.05)
+        assert (found[0]["width"], found[0]["height"]) == pytest.approx(BRACKET.box[2:], abs=2)
+
+
+def test_middles_lie_in_the_region_though_edges_may_not(tmp_path: Path) -> None:
+    image = scene(BRACKET, Place(120, 210, 10), Place(420, 210, 100), size=SIZE, clutter=0)
+    for region, x in (
+        (RegionOptions(x=100, y=190, width=40, height=40), 120),
+        (RegionOptions(x=400, y=190, width=40, height=40), 420),
+        (RegionOptions(polygon=[[300, 0], [560, 0], [560, 420], [300, 400]]), 420),
+    ):
+        (found,) = Looking(tmp_path, BRACKET, most=3, region=region).look(image)["detectedRectangles"]
+        assert found["x"] + found["width"] / 2 == pytest.approx(x, abs=3)
+    between = RegionOptions(x=200, y=0, width=150, height=420)
+    assert Looking(tmp_path, BRACKET, region=between).look(image)["detectedRectangles"] == []
+    beside = Looking(tmp_path, BRACKET, region=RegionOptions(x=500, y=0, width=150, height=420)).look(image)
+    assert "the region reaches to x = 650" in beside["told"][0]["message"]
+    assert beside["result"] is False
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1, 3), (2, 2), (7, 5, 3), (40, 30)])
+def test_in_pictures_of_a_few_pixels_nothing_is_found(looking: Looking, shape: tuple[int, ...]) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    context = looking.look(noise)
+    assert (context["detectedRectangles"], context["result"], context["told"]) == ([], False, [])
+
+
+def test_a_picture_that_is_all_edges_is_looked_through_too(looking: Looking) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, SIZE, dtype=np.uint8)
+    assert looking.look(noise)["result"] is False
+
+
+def test_frames_of_other_sizes_may_follow_each_other(looking: Looking) -> None:
+    for size in ((300, 300), (420, 560), (301, 333), (300, 300)):
+        (found,) = looking.look(scene(BRACKET, Place(150, 150, 33), size=size))["detectedRectangles"]
+        assert looking.errors(found, Place(150, 150, 33)) == pytest.approx((0, 0, 0), abs=0.1)
+
+
+def test_a_frame_whose_time_is_over_is_not_searched_to_the_end(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "part.png"), BRACKET.picture)
+    module = prepare(ShapeOptions(file="part.png", name="bolt"), surroundings_in(tmp_path))
+    with pytest.raises(DeadlineExceeded, match="was over while bolt searched"):
+        module(new_context(scene(BRACKET, Place(200, 200), size=SIZE), ""), Run.start(0))
+
+
+# teaching
+
+
+def test_what_cannot_be_taught_is_a_mistake_of_the_project(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "flat.png"), np.full((50, 50), 90, np.uint8))
+    cv2.imwrite(str(tmp_path / "part.png"), BRACKET.picture)
+    (tmp_path / "text.png").write_text("no picture")
+    for options, told in (
+        ({"file": "flat.png"}, "file: flat.png shows 0 px of edges with a contrast of 16 levels"),
+        ({"file": "text.png"}, "file: text.png cannot be used"),
+        ({"file": "gone.png"}, "file: gone.png cannot be read"),
+        ({"part": RegionOptions(x=100, y=0, width=100, height=10)}, "part: in part.png the region reaches to x = 200"),
+        ({"part": RegionOptions(x=0, y=0, width=9, height=9)}, "part.png shows 0 px of edges"),
+        ({"scale_min": 0.2, "scale_max": 5}, "scale_max: angles and scales from 0.2 to 5"),
+    ):
+        with pytest.raises(ProjectInvalid) as mistake:
+            prepare(ShapeOptions(**{"file": "part.png", **options}), surroundings_in(tmp_path))
+        assert told in mistake.value.message
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"file": ""}, "file\n.*at least 1 character"),
+        ({"angle_min": 10, "angle_max": 5}, "angle_max\n.* is 5, expected from angle_min = 10 to a whole turn more"),
+        ({"angle_min": -180, "angle_max": 181}, "angle_max\n.* is 181, expected"),
+        ({"scale_min": 1.2, "scale_max": 1.1}, "scale_max\n.* is 1.1, less than scale_min = 1.2"),
+        ({"scale_min": 0}, "greater than or equal to 0.2"),
+        ({"min_score": 0.1}, "greater than or equal to 0.3"),
+        ({"min_score": float("nan")}, "finite number"),
+        ({"count_min": 3, "count_max": 2}, "count_max\n.* is 2, less than count_min = 3"),
+        ({"count_min": 3, "most": 2}, "most\n.* is 2, with which the counts cannot be told; expected at least 3"),
+        ({"count_max": 3, "most": 3}, "most\n.* is 3, .* expected at least 4"),
+        ({"contrast": "any"}, "'same' or 'either'"),
+        ({"part": {"x": 1}}, "has no y, width, height"),
+    ],
+)
+def test_bad_options_are_told_what_was_expected(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        ShapeOptions.model_validate({"file": "part.png", **options})
+
+
+def test_a_picture_that_is_not_there_is_told_with_its_key(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "bracket.png"), BRACKET.picture)
+    with pytest.raises(ProjectInvalid) as told:
+        load_project(write_project(tmp_path, '\n[[flow]]\nmodule = "shape"\nfile = "braket.png"\n'))
+    assert "flow[0].file: braket.png does not exist in the project; did you mean bracket.png?" in told.value.message
+
+
+def test_what_is_found_in_a_crop_lies_in_the_frame(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "part.png"), BRACKET.picture)
+    flow = """
+    [[flow]]
+    module = "preprocess"
+    steps = [{ do = "crop", x = 100, y = 50, width = 400, height = 330 }]
+
+    [[flow]]
+    module = "shape"
+    file = "part.png"
+    """
+    context = inspect(
+        Flow.prepare(load_project(write_project(tmp_path, flow))), scene(BRACKET, Place(300, 220, 25), size=SIZE)
+    ).context
+    (found,) = context["detectedRectangles"]
+    assert context["errors"] == []
+    x, y = Place(300, 220, 25).of(0, -2.5)  # where the middle of the box is
+    assert found["x"] + found["width"] / 2 == pytest.approx(x, abs=0.5)
+    assert found["y"] + found["height"] / 2 == pytest.approx(y, abs=0.5)
+    assert found["rotate"] == pytest.approx(25, abs=0.1)
+    assert found["source"] == {"modelId": 0, "moduleId": 2, "type": "DETECTOR"}
+
+
+# the page
+
+
+def test_the_example_of_the_page_finds_what_it_says(tmp_path: Path) -> None:
+    (tmp_path / "references").mkdir()
+    cv2.imwrite(str(tmp_path / "references" / "bracket.png"), BRACKET.picture)
+    tried = example("shape", tmp_path)
+    image = scene(BRACKET, Place(120, 120, 40), Place(380, 140, 200), Place(250, 310, -30), size=SIZE, clutter=0)
+    context, annotated = tried.inspect(np.repeat(image[:, :, None], 3, axis=2))
+    assert context["result"] is True
+    assert context["shapes"]["brackets"]["count"] == 3
+    assert {each["classNames"][0]["label"] for each in context["detectedRectangles"]} == {"bracket"}
+    assert (annotated != image[:, :, None]).any()
+
+
+def test_the_page_says_what_the_options_are() -> None:
+    assert table(ShapeOptions) in page("shape")
