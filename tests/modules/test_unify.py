@@ -9,11 +9,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from bench.shape_scenes import Place, bracket, scene
+from bench.shape_scenes import Place, scene
 from tests.modules.pages import example, page, table
+from tests.modules.shapes import BRACKET, SIZE, Image
 from tests.support.projects import inspect, surroundings_in, write_project
 from workers.context.context import new_context
 from workers.context.placement import points_in_frame
@@ -24,11 +24,6 @@ from workers.flow.project import load_project
 from workers.modules.shape.options import ShapeOptions
 from workers.modules.unify.module import prepare
 from workers.modules.unify.options import UnifyOptions
-
-Image = NDArray[np.uint8]
-
-BRACKET = bracket()
-SIZE = (420, 560)
 
 
 def taught(folder: Path) -> Path:
@@ -71,11 +66,10 @@ def test_the_part_lies_as_it_was_taught(tmp_path: Path, place: Place, colour: bo
 
 
 def test_its_values_say_where_the_part_lies(tmp_path: Path) -> None:
-    context, _ = unified(
-        tmp_path, scene(BRACKET, Place(280.3, 210.8, 33, 1.1), size=SIZE), scale_min=0.9, scale_max=1.2
-    )
+    place = Place(280.3, 210.8, 33, 1.1)
+    context, _ = unified(tmp_path, scene(BRACKET, place, size=SIZE), scale_min=0.9, scale_max=1.2)
     values = context["unify"]["unify"]
-    x, y = Place(280.3, 210.8, 33, 1.1).of(0, -2.5)
+    x, y = place.of(0, -2.5)
     assert values == {
         "found": True,
         "x": pytest.approx(x, abs=0.6),
