@@ -21,7 +21,8 @@ def looking(tmp_path_factory: pytest.TempPathFactory) -> Looking:
 
 def places(count: int, seed: int) -> list[Place]:
     random = np.random.default_rng(seed)
-    return [Place(*random.uniform((100, 100), (460, 320)), random.uniform(-180, 180)) for _ in range(count)]
+    drawn = random.uniform((100, 100, -180), (460, 320, 180), (count, 3)).tolist()
+    return [Place(*each) for each in drawn]
 
 
 @pytest.mark.parametrize(
@@ -204,9 +205,8 @@ def test_contrast_the_other_way_round_is_found_where_the_project_says_so(tmp_pat
 def test_only_edges_of_the_part_count_where_the_picture_shows_more(tmp_path: Path) -> None:
     whole = scene(BRACKET, Place(280, 210, 0), size=SIZE, noise=0, clutter=12, seed=3)
     cv2.imwrite(str(tmp_path / "whole.png"), whole)
-    given = {"x": 210, "y": 150, "width": 140, "height": 120}
-    corners = [[210, 150], [350, 150], [350, 270], [210, 270]]
-    for part in (RegionOptions(**given), RegionOptions(polygon=corners)):
+    corners = [[210.0, 150.0], [350.0, 150.0], [350.0, 270.0], [210.0, 270.0]]
+    for part in (RegionOptions(x=210, y=150, width=140, height=120), RegionOptions(polygon=corners)):
         looking = Looking(tmp_path, BRACKET, file="whole.png", part=part)
         found = looking.look(scene(BRACKET, Place(200.5, 220.25, 140), size=SIZE, seed=9))["detectedRectangles"]
         assert found[0]["rotate"] == pytest.approx(140, abs=0.05)
