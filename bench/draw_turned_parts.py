@@ -2,9 +2,9 @@
 
     python -m bench.draw_turned_parts deploy/projects/turned_parts
 
-writes `references/bracket.png` and `samples/*.jpg` below that folder. Nothing is random but the sensor's noise, which has
-a fixed seed for each sample, so every run gives the same pixels. Coordinates are px of the golden image, 480x400; brackets
-are drawn four times as large.
+writes `references/bracket.png` and `samples/*.jpg` below that folder. Nothing is random but the sensor's noise, which
+has a fixed seed for each sample, so every run gives the same pixels. Coordinates are px of the golden image, 480x400;
+brackets are drawn four times as large.
 """
 
 from __future__ import annotations
@@ -66,7 +66,13 @@ class Sample:
 
 
 def _at(points: Sequence[tuple[int, int]]) -> NDArray[np.int32]:
-    return np.array(points, np.int32) * _LARGER
+    return np.array([(x * _LARGER, y * _LARGER) for x, y in points], np.int32)
+
+
+def _bar(picture: Image, start: tuple[int, int], length_px: int, width_px: int, color: Sequence[int]) -> None:
+    """Draw a level bar with round ends."""
+    (x, y), right = (each * _LARGER for each in start), (start[0] + length_px) * _LARGER
+    cv2.line(picture, (x, y), (right, y), color, width_px * _LARGER)
 
 
 def _body(defect: Defect) -> Image:
@@ -78,7 +84,7 @@ def _body(defect: Defect) -> Image:
     for number, (x, y, radius) in enumerate(_HOLES):
         if number != defect.missing_hole:
             cv2.circle(body, (x * _LARGER, y * _LARGER), radius * _LARGER, 0, -1)
-    cv2.line(body, *_at(((205, 270), (265, 270))).tolist(), 0, 30 * _LARGER)
+    _bar(body, (205, 270), 60, 30, (0,))
     if defect.chip:
         cv2.fillPoly(body, [_at(defect.chip)], 0)
     return body
@@ -93,8 +99,7 @@ def draw_bracket(defect: Defect) -> tuple[Image, Image]:
         if number != defect.missing_hole:
             cv2.circle(picture, (x * _LARGER, y * _LARGER), (radius + 9) * _LARGER, _SUNK, -1)
     for offset, color in ((-5, _RIM), (5, _SUNK), (0, _STEEL)):  # a rib that was pressed in
-        start, end = ((190, 165 + offset), (285, 165 + offset))
-        cv2.line(picture, *_at((start, end)).tolist(), color, 26 * _LARGER)
+        _bar(picture, (190, 165 + offset), 95, 26, color)
     place = (105 * _LARGER, 212 * _LARGER)
     cv2.putText(picture, "FM 204", place, cv2.FONT_HERSHEY_SIMPLEX, 1.1 * _LARGER, _MARKING, 3 * _LARGER, cv2.LINE_AA)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (6 * _LARGER + 1, 6 * _LARGER + 1))
@@ -130,7 +135,7 @@ def photograph(sample: Sample, size: tuple[int, int] = FRAME_PX) -> Image:
         scene = np.rint(scene + share * (seen.astype(np.float32) - scene)).astype(np.uint8)
     small = cv2.GaussianBlur(cv2.resize(scene, (width, height), interpolation=cv2.INTER_AREA), (0, 0), 0.7)
     noise = np.random.default_rng(sample.seed).normal(0, 2, small.shape)
-    return np.clip(np.rint(small * sample.light + noise), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(small * sample.light + noise), 0, 255), np.uint8)
 
 
 SAMPLES = {

@@ -17,7 +17,8 @@ from tests.support.running import CHECKOUT, Server, serving
 from workers.flow.project import load_project
 
 README = (CHECKOUT / "README.md").read_text()
-DOCUMENTS = ["README.md", "ARCHITECTURE.md", "bench/README.md", "deploy/projects/board/README.md"]
+EXAMPLES = ["deploy/projects/board/README.md", "deploy/projects/turned_parts/README.md"]
+DOCUMENTS = ["README.md", "ARCHITECTURE.md", "bench/README.md", *EXAMPLES]
 
 
 def _blocks(text: str, language: str) -> list[str]:
