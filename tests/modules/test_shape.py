@@ -119,6 +119,16 @@ def test_the_counts_judge_and_most_says_how_many(
         assert context.look(np.full(SIZE, 9, np.uint8))["result"] is True
 
 
+def test_all_of_many_are_found(tmp_path: Path) -> None:
+    turned = np.random.default_rng(2).uniform(-180, 180, 20).tolist()
+    many = [Place(90 + 160 * (i % 5), 90 + 160 * (i // 5), degrees) for i, degrees in enumerate(turned)]
+    looking = Looking(tmp_path, BRACKET, most=25)
+    found = looking.look(scene(BRACKET, *many, size=(660, 820), clutter=0))["detectedRectangles"]
+    assert len(found) == 20
+    for place in many:
+        assert min(np.hypot(*looking.errors(each, place)[:2]) for each in found) < 0.1
+
+
 def test_those_that_lie_over_each_other_too_far_are_one(tmp_path: Path) -> None:
     part = Part(160, 160, lambda pen: pen.polygon([(30, 40), (40, 30), (130, 115), (115, 130)], 200))
     looked_at = [scene(part, Place(x, 200, 0), size=SIZE, clutter=0) for x in (200, 250)]

@@ -126,12 +126,12 @@ def _sampled_each(plane: Floats, x: NDArray[np.floating], y: NDArray[np.floating
 def spread_evenly(points: EdgePoints, most: int) -> EdgePoints:
     """Return at most `most` of `points`: the steepest of each square of a grid that is as fine as that allows."""
     side = 1.0
-    chosen = np.arange(len(points.x))
-    while len(chosen) > most:
-        side *= 1.1
-        cell = np.floor(points.y / side).astype(np.int64) * 1_000_003 + np.floor(points.x / side).astype(np.int64)
+    while len(points.x) > most:
+        row, column = (np.floor(each / side).astype(np.int64) for each in (points.y, points.x))
+        cell = row * 1_000_003 + column
         order = np.lexsort((-points.slope, cell))
         first = np.ones(len(order), bool)
         first[1:] = cell[order][1:] != cell[order][:-1]
-        chosen = order[first]
-    return EdgePoints(*(column[chosen] for column in points))
+        points = EdgePoints(*(each[order[first]] for each in points))
+        side *= 1.1
+    return points

@@ -11,7 +11,7 @@ textureless objects", 2012, without its bits and tables.)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -21,21 +21,23 @@ from workers.modules.shape.edges import BINS, Numbers
 from workers.modules.shape.templates import Template, bins_of
 
 _AROUND = np.ones((3, 3), np.uint8)
+_TIE = 1e-3  # so little that it only tells equals apart
+_FIRST = 0.08  # of all points: by so much the middle of equal places is ahead
 _ASK_EVERY = 16  # templates between two looks at the clock
 
 
 class Candidates(NamedTuple):
-    """Where outlines may lie: the middle in px of the level, turn, scale, and the share of points with an edge."""
+    """Where outlines may lie: the middle in px of the level, turn, scale, and how likely that is."""
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     angle_rad: NDArray[np.float64]
     scale: NDArray[np.float64]
-    share: NDArray[np.float64]
+    rank: NDArray[np.float64]
 
     def first(self, most: int) -> Candidates:
         """Return the `most` best of them, the best first."""
-        order = np.argsort(-self.share, kind="stable")[:most]
+        order = np.argsort(-self.rank, kind="stable")[:most]
         return Candidates(*(column[order] for column in self))
 
 
@@ -106,18 +108,26 @@ class Grid:
         likely = (best >= least_share * count) & (best >= cv2.dilate(best, _AROUND))
         if allowed is not None:
             likely &= allowed
+        # an outline fills its cells from several places alike, a bar from many: the one in their middle comes first, so
+        # that each outline has one among the first, and the others follow
+        level = best.astype(np.float32)
+        level += cast("NDArray[np.float32]", cv2.blur(level, (3, 3), borderType=cv2.BORDER_CONSTANT)) * _TIE
+        rank = level + (level >= cv2.dilate(level, _AROUND)) * np.float32(_FIRST * count)
         row, column = np.nonzero(likely)
-        if len(row) > 4 * most:  # a plateau, or a picture that is all edges
-            order = np.argsort(-best[row, column].astype(np.intp), kind="stable")[: 4 * most]
+        if len(row) > most:
+            order = np.argsort(-rank[row, column], kind="stable")[:most]
             row, column = row[order], column[order]
         turns = sums[:, row * self._stride + column]
         # each place may be met at several turns: a part that looks almost the same upside down
         beside = np.pad(turns, ((1, 1), (0, 0)), mode="wrap" if self._whole_turn else "constant")
         top = (turns >= least_share * count) & (turns >= beside[:-2]) & (turns >= beside[2:])
         turn, place = np.nonzero(top)
+        found = turns[turn, place]
+        first = turn == turns.argmax(axis=0)[place]  # a disc is met at all turns alike
+        ranks = (rank[row, column][place] - best[row, column][place] + found) / count - _FIRST * ~first
         angles = np.array([each.angle_rad for each in group])[turn]
         x, y = (((each[place] + 0.5) * self._cell_px - 0.5).astype(np.float64) for each in (column, row))
-        return Candidates(x, y, angles, np.full(len(turn), group[0].scale), turns[turn, place] / count).first(most)
+        return Candidates(x, y, angles, np.full(len(turn), group[0].scale), ranks.astype(np.float64)).first(most)
 
     @property
     def cells(self) -> tuple[int, int]:
