@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from workers.modules.shape.edges import EdgePoints, Floats, sampled
 
-_REACHES_PX = (3, 2, 1, 1)  # how far a point looks, round by round
+_REACHES_PX = (4, 3, 2, 1)  # how far a point looks, round by round
 _TUKEY = 4.685  # of the residuals' spread: what is beyond does not count
 _FINEST_SPREAD_PX = 0.05
 _RIDGE = 1e-3  # a circle has no angle, and a line no end: there the step is none

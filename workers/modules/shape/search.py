@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workers.modules.shape.edges import EdgePoints, gradients, halved, soft, strong_pixels
+from workers.modules.shape.edges import gradients, halved, soft, strong_pixels
 from workers.modules.shape.grid import Grid
 from workers.modules.shape.moved import Directions
 from workers.modules.shape.refine import Pose, agreement, refined
@@ -92,8 +92,7 @@ class Search:
         outline = self._outline
         step, near_px = turn_step(outline, 1.0), outline.cell_px
         count = _LIKELY + _LIKELY_EACH * most
-        few = EdgePoints(*(each[::2] for each in outline.coarse))
-        better = looked.better(few, candidates, (near_px, 2, step / 3), ask).first(_BETTER * count)
+        better = looked.better(outline.coarse, candidates, (near_px, 2, step / 3), ask).first(_BETTER * count)
         chosen: list[Pose] = []
         for row in zip(*looked.better(outline.coarse, better, (1, 1, step / 6), ask)[:4], strict=True):
             pose = Pose(*map(float, row))
