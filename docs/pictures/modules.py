@@ -92,10 +92,36 @@ def reference_golden() -> Picture:
     return _board()
 
 
+def shape() -> Picture:
+    """Three brackets at three angles."""
+    from bench.draw_turned_parts import Lying, Sample, photograph  # noqa: PLC0415 - found by now
+
+    lying = (Lying(250, 250, 20), Lying(690, 230, -105), Lying(560, 590, 170))
+    return photograph(Sample(lying, 1.0, seed=1), (800, 960))
+
+
+def unify() -> Picture:
+    """A turned bracket without one of its holes."""
+    from bench.draw_turned_parts import Defect, Lying, Sample, photograph  # noqa: PLC0415 - found by now
+
+    return photograph(Sample((Lying(390, 320, 37, Defect(missing_hole=1)),), 1.0, seed=1), (640, 800))
+
+
+def _bracket() -> Picture:
+    from bench.draw_turned_parts import golden  # noqa: PLC0415 - found by now
+
+    return golden()
+
+
 PICTURES: dict[str, Callable[[], Picture]] = {
-    made.__name__: made for made in (blobs, brightness, color, measure, reference, sharpness)
+    made.__name__: made for made in (blobs, brightness, color, measure, reference, shape, sharpness, unify)
 }
-GOLDENS = {"reference": reference_golden}
+FILES: dict[str, tuple[str, Callable[[], Picture]]] = {
+    "reference": ("references/board.png", reference_golden),
+    "shape": ("references/bracket.png", _bracket),
+    "unify": ("references/bracket.png", _bracket),
+}
+"""What a module's project names, and how it is drawn."""
 
 
 def main(names: list[str]) -> None:
@@ -108,15 +134,16 @@ def main(names: list[str]) -> None:
         flow = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)[0]
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "framemill.toml").write_text(f'[project]\nname = "{name}"\n\n{flow}')
-            if name in GOLDENS:
-                (Path(folder) / "references").mkdir()
-                cv2.imwrite(str(Path(folder) / "references" / "board.png"), GOLDENS[name]())
+            if name in FILES:
+                file, draw = FILES[name]
+                (Path(folder) / file).parent.mkdir(exist_ok=True)
+                cv2.imwrite(str(Path(folder) / file), draw())
             tried = TriedProject(folder).inspect(PICTURES[name]())
         cv2.imwrite(str(FOLDER / f"{name}.jpg"), tried.annotated, [cv2.IMWRITE_JPEG_QUALITY, 88])
         print(
             name,
             tried.context["result"],
-            {key: tried.context.get(key) for key in ("blobs", "colors", "measures", name)},
+            {key: tried.context.get(key) for key in ("blobs", "colors", "measures", "shapes", name)},
         )
 
 

@@ -17,13 +17,12 @@ from tests.support.running import CHECKOUT, Server, serving
 from workers.flow.project import load_project
 
 README = (CHECKOUT / "README.md").read_text()
-DOCUMENTS = [
-    "README.md",
-    "ARCHITECTURE.md",
-    "bench/README.md",
+EXAMPLES = [f"deploy/projects/{name}/README.md" for name in ("board", "gap", "turned_parts")]
     "deploy/projects/board/README.md",
     "deploy/projects/gap/README.md",
+    "deploy/projects/turned_parts/README.md",
 ]
+DOCUMENTS = ["README.md", "ARCHITECTURE.md", "bench/README.md", *EXAMPLES]
 
 
 def _blocks(text: str, language: str) -> list[str]:

@@ -23,7 +23,9 @@ from workers.modules.only_if.options import OnlyIfOptions
 from workers.modules.parallel.options import ParallelOptions
 from workers.modules.preprocess.options import PreprocessOptions
 from workers.modules.reference.options import ReferenceOptions
+from workers.modules.shape.options import ShapeOptions
 from workers.modules.sharpness.options import SharpnessOptions
+from workers.modules.unify.options import UnifyOptions
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +42,9 @@ OURS: Mapping[str, ModuleKind] = {
     "parallel": ModuleKind(ParallelOptions, "workers.modules.parallel.module"),
     "preprocess": ModuleKind(PreprocessOptions, "workers.modules.preprocess.module"),
     "reference": ModuleKind(ReferenceOptions, "workers.modules.reference.module", source_type="UNSUPERVISED"),
+    "shape": ModuleKind(ShapeOptions, "workers.modules.shape.module", source_type="DETECTOR"),
     "sharpness": ModuleKind(SharpnessOptions, "workers.modules.sharpness.module"),
+    "unify": ModuleKind(UnifyOptions, "workers.modules.unify.module"),
 }
 
 

@@ -1,0 +1,1 @@
+"""The module `unify`: brings a part to its taught position and rotation."""
