@@ -12,10 +12,10 @@ from service.settings import Settings, load_settings
 from service.tryout.row import Row, row_of
 from workers.errors import ProjectInvalid
 from workers.flow.project import Project, load_project
-from workers.programs.try_messages import Frame, Start
 from workers.programs.try_pool import Tried, TryPool
 from workers.settings import PoolSettings
 from workers.versions.copy import version_of
+from workers.worker.try_messages import Frame, Start
 
 if TYPE_CHECKING:
     from service.tryout.truth import Expected

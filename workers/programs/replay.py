@@ -17,10 +17,10 @@ from pydantic import BaseModel
 from workers.errors import FramemillError
 from workers.flow.project import Project, load_project
 from workers.pool.job import Encoding, Job, ResponseType, Task
-from workers.programs.loaded import LoadedProject
 from workers.settings import PoolSettings
 from workers.this_process import die_with_parent
 from workers.versions.copy import version_of
+from workers.worker.loaded import LoadedProject
 from workers.worker.preload import calm_down
 
 _GRACE_S = 0.25  # for a flow that ends by itself when its time is over
@@ -69,7 +69,7 @@ def run(request: Request) -> Result:
     """Inspect the frame here, in this process; see Request."""
     settings = request.settings
     try:
-        loaded = LoadedProject(_as_it_is(request.project), settings)
+        loaded = LoadedProject.load(_as_it_is(request.project), settings)
         # a frame that hangs says where, and ends this process
         faulthandler.dump_traceback_later(settings.run_ms / 1000 + _GRACE_S, exit=True)
         answered = loaded.inspect(request.asked.job(), request.frame.read_bytes())

@@ -6,7 +6,7 @@ import mmap
 import os
 import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from workers.pool.job import Job, ResponseType, Task
 from workers.settings import MIB
@@ -26,20 +26,21 @@ class Answered(NamedTuple):
 
 
 class LoadedProject:
-    """A project whose flow is prepared here.
+    """A project whose flow is prepared, with `inspector`; see `load`."""
 
-    Raises:
-        ProjectInvalid: it has mistakes, or its code cannot be imported.
-    """
-
-    def __init__(self, project: Project, settings: PoolSettings) -> None:
-        os.environ["FRAMEMILL_DATA"] = str(project.data)
-        self._inspector = Inspector.prepare(project, settings)
+    def __init__(self, inspector: Inspector, settings: PoolSettings) -> None:
+        self._inspector = inspector
         self._run_ns = settings.run_ms * 1_000_000
         # as a worker's reply area: taken from the machine only as far as it is written to, and no memory of user code
         self._reply = memoryview(mmap.mmap(-1, settings.max_reply_mib * MIB))
         self._drawn = memoryview(mmap.mmap(-1, settings.max_reply_mib * MIB))
         self._last: KeptFrame | None = None
+
+    @classmethod
+    def load(cls, project: Project, settings: PoolSettings) -> Self:
+        """Prepare its flow here; raises ProjectInvalid where it has mistakes, or its code cannot be imported."""
+        os.environ["FRAMEMILL_DATA"] = str(project.data)
+        return cls(Inspector.prepare(project, settings), settings)
 
     def inspect(self, job: Job, frame: bytes) -> Answered:
         """Inspect a frame; raises FramemillError where a client would have had an error instead of a context."""
