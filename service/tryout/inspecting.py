@@ -39,12 +39,13 @@ class Wishes:
     """What is wanted of a run: `data` is what a client would send, `annotated` a folder for annotated pictures.
 
     In `data` {stem} is the file's name without its ending, and {folder} the name of the folder that it lies in.
-    `expected` are the verdicts that are right, by file: a row with another has a preview.
+    `expected` are the verdicts that are right, by file: a row with another has a preview. With `previews` each has one.
     """
 
     data: str = ""
     annotated: Path | None = None
     expected: Mapping[Path, Expected] | None = None
+    previews: bool = False
 
 
 def open_trial(folder: Path, workers: int | None = None) -> Trial:
@@ -85,6 +86,7 @@ def inspect(trial: Trial, files: Sequence[Path], wishes: Wishes) -> Iterator[tup
             wishes.data.replace("{stem}", path.stem).replace("{folder}", path.absolute().parent.name),
             str(start.written / saved[path]) if start.written else "",
             expected[path].result if path in expected else None,
+            wishes.previews,
         )
         for path in files
     ]
