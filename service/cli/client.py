@@ -56,13 +56,16 @@ def _authorities() -> ssl.SSLContext:
     return context
 
 
-def ask(client: httpx.Client, method: str, path: str, **arguments: Any) -> httpx.Response:
-    """Send one request; ends the command with a clear message where the server does not answer or refuses."""
+def ask(client: httpx.Client, method: str, path: str, allowed: int = 200, **arguments: Any) -> httpx.Response:
+    """Send one request; ends the command with a clear message where the server does not answer or refuses.
+
+    A refusal with the status `allowed` is an answer.
+    """
     try:
         answer = client.request(method, path, **arguments)
     except httpx.HTTPError as error:
         fail(UNREACHABLE, no_answer(client, error))
-    if answer.is_error:
+    if answer.is_error and answer.status_code != allowed:
         fail(1, f"{answer.status_code} {explain(answer)}")
     return answer
 

@@ -57,6 +57,10 @@ def proof_page(title: str, said: str, sides: tuple[Side, Side], pairs: Sequence[
     )
 
 
+def _way(how: str, count: int) -> tuple[str, int, str]:
+    return how.replace("->", "\u2192"), count, "nok" if how.endswith("> OK") else "warn"  # a bad part may pass
+
+
 def _page(**filled: object) -> str:
     when = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     return printable(templates().get_template("compare.html").render(when=when, **filled))

@@ -18,7 +18,7 @@ ROOMS = (CHECKOUT / "tests" / "rooms.txt").read_text().split()
 NO_ROOMS = ("bench/peers", "bench/project", "bench/three_ms", "bench/results")
 MOST_FILES = 12
 # a room may be longer where its entries are alike
-LONGER = {"bench", "tests.modules", "tests.soak"}
+LONGER = {"bench", "service.cli.commands", "tests.modules", "tests.soak"}
 
 # what else of `workers` may be known to what speaks HTTP, beside rooms that put the server together
 KNOWN_TO_HTTP = {

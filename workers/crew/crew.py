@@ -56,7 +56,7 @@ class Crew:
         self._births = Hiring(house, self._on_arrival, self._on_report, self.hire)
         self._births.template(project)  # from here on its copy is held
         self._losses = Losses(settings, arena, low, channel=channel, control=control, members=self._members)
-        self._shift = Shift(
+        self.shift = Shift(
             settings.workers,
             project,
             control,
@@ -93,7 +93,7 @@ class Crew:
         if not self._hiring or time.monotonic() < self._hire_from_s:
             return
         try:
-            self._shift.hire()
+            self.shift.hire()
         except OSError as error:
             if not self._has_worked:
                 raise
@@ -116,7 +116,7 @@ class Crew:
         member.ready = self._has_worked = True
         if not template.loads:
             template.has_loaded(report["boot_ns"])
-        self._shift.put_to_work()
+        self.shift.put_to_work()
         self.hire()
 
     def _on_death(self, member: Member) -> None:
@@ -129,14 +129,14 @@ class Crew:
             os.close(member.lifeline_fd)
         self._births.drop_report(member)
         del self._members[member.pid]
-        self._shift.count()
+        self.shift.count()
         if member.retired:
             return
         replaced = "; it is replaced" if self._hiring else ""
         _log.warning("worker %d ended by %s%s", member.pid, how_it_ended(status), replaced)
         if not member.ready and not member.said_why:
             self._births.template(member.project).standing.died()
-        self._shift.put_to_work()
+        self.shift.put_to_work()
         self.hire()
 
     def watch(self, now_ns: int) -> None:
@@ -148,14 +148,22 @@ class Crew:
         if self._births.forget_unused(self._members.values()):
             self._tidy()
 
-    def reload(self, project: Project) -> None:
-        """Load `project` in new workers beside the present ones; these go on until all new ones are ready."""
-        self._shift.reload(project)
+    def reload(self, project: Project, *, held: bool = False) -> None:
+        """Load `project` in new workers beside the present ones; these go on until all new ones are ready.
+
+        While it is `held` there are none: so it is until its proof is done.
+        """
+        self.shift.reload(project, held=held)
+        self.hire()
+
+    def let_come(self) -> None:
+        """Have workers made of the project that was held."""
+        self.shift.held = False
         self.hire()
 
     def give_up_reload(self) -> bool:
         """After a failed boot: drop the new project's workers; False where it was not a reload that failed."""
-        return self._shift.give_up_reload()
+        return self.shift.give_up_reload()
 
     def retire_all(self) -> None:
         """Ask all workers to finish and go; nobody replaces them."""

@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from workers.change.changing import Changing
 from workers.containment.orphans import Strays
 from workers.crew.crew import Crew
 from workers.crew.standing import BootFailed
@@ -31,18 +32,18 @@ from workers.memory.layout import Geometry
 from workers.memory.slot import headers
 from workers.pool.channel import Channel
 from workers.pool.handover import Handover
-from workers.pool.to_supervisor import Message, hear, pair
+from workers.pool.to_supervisor import Asked, Message, hear, pair
 from workers.supervisor.ending import Ending
 from workers.supervisor.events import Event
 from workers.supervisor.exits import Exit
 from workers.supervisor.following import Following
 from workers.supervisor.fronts_master import BOOT_S, FrontsMaster
 from workers.supervisor.program import Command, Program, ProgramPlan
-from workers.supervisor.reloading import Reloading
 from workers.supervisor.signals import act_on_signals
 from workers.this_process import be_last_to_go
 
 if TYPE_CHECKING:
+    from workers.change.trial import MakePage
     from workers.flow.project import Project
     from workers.memory.arena import ArenaFile
     from workers.settings import PoolSettings
@@ -57,9 +58,10 @@ class Supervisor:
     """Runs the server until it is asked to stop.
 
     `front_command` makes the command of the fronts, from what they are to inherit; `beside` are other programs.
-    `load_project` reads the project anew for a reload, in a process of its own; `tidy` removes copies of it that nobody
-    uses; `tend` is called again and again; `announce` is told each Event, with a process id where one follows;
-    `start_successor` starts the server that is to follow, and `follows` is open while the one before lives.
+    `load_project` reads the project anew for a reload, in a process of its own, and `show_proof` makes a page of a
+    proof that failed in another; `tidy` removes copies of it that nobody uses; `tend` is called again and again;
+    `announce` is told each Event, with a process id where one follows; `start_successor` starts the server that is to
+    follow, and `follows` is open while the one before lives.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Supervisor:
         start_successor: Callable[[], Started],
         follows: socket.socket | None = None,
         tidy: Callable[[], None] = lambda: None,
+        show_proof: MakePage | None = None,
         beside: Sequence[ProgramPlan] = (),
     ) -> None:
         arena, low = _frame_memory(Geometry.of(settings))
@@ -85,7 +88,16 @@ class Supervisor:
         self._strays = Strays()
         channel = Channel.create(arena.geometry.slots)
         self._crew = Crew(settings, project, arena, channel, self.control, low, self._selector, tidy)
-        self._reloading = Reloading(load_project, settings.boot_ms, self._selector, self._on_read)
+        self._changing = Changing(
+            settings,
+            self._crew,
+            self.control,
+            self._selector,
+            read=load_project,
+            make_page=show_proof,
+            begun=lambda: announce(Event.RELOADING, 0),
+            over=lambda: announce(Event.RELOADED, 0),
+        )
         self._ours, theirs = pair()
         handover = Handover(arena=arena, channel=channel, supervisor_fd=theirs.detach())
         self._fronts = FrontsMaster(
@@ -108,12 +120,11 @@ class Supervisor:
         self._ending = Ending(
             settings, self._crew, self._fronts, self._beside, abandon=self._abandon, is_left=self._is_left
         )
-        self._reloads = 0
 
     def run(self) -> Exit:
         """Start everything, keep it alive, end it; returns the exit status."""
         be_last_to_go()
-        acts = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._reload}
+        acts = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._reload_by_signal}
         act_on_signals(self._selector, {**acts, signal.SIGUSR2: self._be_followed})
         self._selector.register(self._ours, selectors.EVENT_READ, self._on_message)
         self._act(self._crew.hire)
@@ -134,23 +145,21 @@ class Supervisor:
         try:
             step()
         except BootFailed as failure:
-            if self._crew.give_up_reload():
-                _log.error("the project was not reloaded, the one before goes on: %s", failure)
-                self._announce(Event.RELOADED, 0)
+            if self._changing.has_failed(str(failure)):
                 return
             _log.error("the project cannot be loaded: %s", failure)
             self._ending.kill(Exit.CANNOT_LOAD_PROJECT)
 
     def _on_message(self) -> None:
-        message = hear(self._ours)
+        message, asked = hear(self._ours)
         if message is Message.READY:
             self._fronts.one_is_ready()
         elif message is Message.STOP:
             _log.info("asked to stop over HTTP")
             self._following.pass_on_stop()
             self.stop()
-        elif message is Message.RELOAD:
-            self._reload()
+        elif message is not None:
+            self._change(message, asked)
 
     def _tick(self) -> None:
         self._strays.sweep(time.monotonic_ns(), self._started_pids())
@@ -167,7 +176,7 @@ class Supervisor:
     def _keep_going(self) -> None:
         self._crew.hire()
         self._following.watch()
-        self._reloading.watch()
+        self._changing.watch()
         if self._fronts.is_due and (not self._following.is_behind or self._crew.complete):
             self._fronts.start()
         for program in self._beside:
@@ -177,16 +186,13 @@ class Supervisor:
             self.control.words[Control.OPEN] = 1
             _log.info("ready after %.2f s", (time.monotonic_ns() - self.control.words[Control.STARTED_NS]) / 1e9)
             self._announce(Event.READY, 0)
-        if self._reloads != self.control.words[Control.RELOADS]:
-            self._reloads = self.control.words[Control.RELOADS]
-            _log.info("the project was reloaded")
-            self._announce(Event.RELOADED, 0)
+            self._changing.prove_what_runs()
 
     def _started_pids(self) -> set[int]:
         """All that we know of; fronts become our children where their master is killed."""
         fronts = {row[FrontRow.PID] for row in self.control.fronts}
         beside = {pid for program in self._beside for pid in program.pids}
-        return self._crew.pids | fronts | self._fronts.pids | beside | self._following.pids | self._reloading.pids
+        return self._crew.pids | fronts | self._fronts.pids | beside | self._following.pids | self._changing.pids
 
     def stop(self) -> None:
         """Ask everything to stop, who took over included; asked a second time, kill it."""
@@ -205,22 +211,24 @@ class Supervisor:
         self._ending.begin()
 
     def _abandon(self) -> None:
-        self._reloading.kill()
+        self._changing.end()
         self._following.kill()
 
     def _is_left(self) -> bool:
-        return bool(self._following.is_on_its_way or self._reloading.pids)
+        return bool(self._following.is_on_its_way or self._changing.pids)
 
-    def _reload(self) -> None:
-        if self._ending.is_running and self._following.is_on_its_way:
-            _log.error("the project is not reloaded: a server that loads it anew is about to follow this one")
-        elif self._ending.is_running:
-            self._reloading.start()
+    def _reload_by_signal(self) -> None:
+        self._change(Message.RELOAD, Asked("a signal (SIGHUP)"))
 
-    def _on_read(self, project: Project) -> None:
-        if self._ending.is_running:
-            self._announce(Event.RELOADING, 0)
-            self._crew.reload(project)
+    def _change(self, message: Message, asked: Asked) -> None:
+        if not self._ending.is_running:
+            asked.drop()
+        elif self._following.is_on_its_way:
+            self._changing.refuse(asked, "a server that loads it anew is about to follow this one")
+        elif message is Message.ROLLBACK:
+            self._changing.rollback(asked)
+        else:
+            self._changing.reload(asked)
 
     def _be_followed(self) -> None:
         if self._ending.is_running and self._fronts.have_served:

@@ -51,21 +51,20 @@ def _inspect(loaded: LoadedProject, frame: Frame, max_frame_mib: int, max_previe
         Path(frame.save).write_bytes(answered.picture)
     preview = b""
     if frame.preview or (frame.expected is not None and frame.expected != (answered.how.verdict == 1)):
-        preview = _preview(answered.picture or _drawn(loaded), max_preview_px)
+        preview = _smaller(answered.picture, max_preview_px) if answered.picture else preview_of(loaded, max_preview_px)
     return Said(What.CONTEXT, answered.context, preview, answered.how.decode_ns, answered.how.flow_ns)
 
 
-def _drawn(loaded: LoadedProject) -> bytes:
+def preview_of(loaded: LoadedProject, longest_px: int) -> bytes:
+    """Draw the frame that was inspected last, as a JPEG; nothing where it cannot be."""
     try:
-        return loaded.draw()
+        return _smaller(loaded.draw(), longest_px)
     except FramemillError:  # too large to be kept: the verdict counts without a picture
         return b""
 
 
-def _preview(png: bytes, longest_px: int) -> bytes:
-    """Return a picture as a JPEG of at most `longest_px`; nothing of nothing."""
-    if not png:
-        return b""
+def _smaller(png: bytes, longest_px: int) -> bytes:
+    """Return a picture as a JPEG of at most `longest_px`."""
     image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None, "a PNG of ours"
     scale = longest_px / max(image.shape[:2])

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import time
-
 import click
 
-from service.cli.client import ask, ask_for, connect, fail, server_options
-
-_STEP_S = 0.1
+from service.cli.changes import change, say_which_runs
+from service.cli.client import server_options
 
 
 @click.command()
 @server_options
-@click.option("--timeout", "timeout_s", type=float, default=60, show_default=True, help="seconds to wait")
-def reload(url: str, api_key: str | None, timeout_s: float) -> None:
+@click.option("--accept", is_flag=True, help="take it over even where its proof fails; the log says who did")
+@click.option("--timeout", "timeout_s", type=float, default=180, show_default=True, help="seconds to wait")
+def reload(url: str, api_key: str | None, accept: bool, timeout_s: float) -> None:
     """Load the project anew, without losing a frame.
 
     \b
     Example:
       framemill reload
 
-    The workers of the old project go on until all new ones are ready. If the new project has a mistake the old one
-    stays, and the server's log says what is wrong.
+    The workers of the old project go on until all new ones are ready. If the new project has a mistake, cannot be
+    loaded, or says something else of a frame of its proof ([[proof]]), the old one stays, and what is wrong is said.
+
+    Exit status 0 when the new one runs, 1 when nothing has changed or it took too long.
     """
-    give_up = time.monotonic() + timeout_s
-    with connect(url, api_key) as client:
-        before = ask_for("reloads", client, "GET", "/api/v1/status")
-        ask(client, "POST", "/api/v1/reload")
-        while ask_for("reloads", client, "GET", "/api/v1/status") == before:
-            if time.monotonic() > give_up:
-                fail(1, "the project was not loaded; the one before goes on, the server's log says why")
-            time.sleep(_STEP_S)
-    click.echo("reloaded")
+    say_which_runs(change("/api/v1/reload", url, api_key, timeout_s, **({"accept": "1"} if accept else {})), "reloaded")
