@@ -6,6 +6,7 @@ Made in a process of its own, of what a fork of the version has found (workers/w
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ _SUFFIX = ".html"
 
 def write_refusal(failed: FailedProof, folder: Path) -> Path:
     """Write the page into `folder`; returns its path. Raises OSError."""
-    title = f"{failed.new.name}: the proof fails" if failed.old is None else f"{failed.new.name}: not reloaded"
+    title = f"{failed.new.name}: the proof of the {'next' if failed.old else 'running'} version fails"
     frames = len(failed.new.proofs)
     pairs = _pairs(failed)
     said = f"Version {failed.new.version} does not say of its proof what it should, in {len(pairs)} of {frames} frames."
@@ -39,7 +40,7 @@ def write_refusal(failed: FailedProof, folder: Path) -> Path:
     page = proof_page(title, said, (old, Side("next" if failed.old else "runs now", failed.new.version)), pairs, frames)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    path = _free(folder, failed.new.version)
+    path = folder / f"{datetime.now().astimezone():%Y%m%d-%H%M%S-%f}-{failed.new.version}{_SUFFIX}"
     with new_file(path, 0o600) as file:
         file.write(page.encode())
     _remove_old(folder)
@@ -70,16 +71,7 @@ def _rows(proved: Proved, names: list[Path]) -> Iterator[tuple[int, tuple[Row, l
             yield found.number, (row_of(names[found.number], tried, None), found.wrong)
 
 
-def _free(folder: Path, version: str) -> Path:
-    """Return a name that is not taken: the same version may fail again and again."""
-    number = 1
-    while (path := folder / f"{version}-{number}{_SUFFIX}").exists():
-        number += 1
-    return path
-
-
 def _remove_old(folder: Path) -> None:
-    pages = sorted(folder.glob(f"*{_SUFFIX}"), key=lambda page: page.lstat().st_mtime_ns)
-    for page in pages[:-_KEPT]:
+    for page in sorted(folder.glob(f"*{_SUFFIX}"))[:-_KEPT]:
         with suppress(OSError):
             page.unlink()

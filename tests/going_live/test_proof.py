@@ -80,7 +80,7 @@ def test_a_frame_of_the_proof_is_a_part_of_the_version(tmp_path: Path) -> None:
 
 def _context(**keys: Any) -> dict[str, Any]:
     found = [{"classNames": [{"label": "screw"}]}, {"classNames": [{"label": "screw"}]}, {"classNames": []}]
-    return {"result": True, "score": 0.25, "errors": [], "detectedRectangles": found, **keys}
+    return {"result": True, "score": 0.25, "error": False, "errors": [], "detectedRectangles": found, **keys}
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,12 @@ def _context(**keys: Any) -> dict[str, Any]:
         ("", _context(result=False), ["is NOK, expected OK"]),
         (
             "",
-            _context(result=False, errors=[{"message": "ZeroDivisionError: division by zero"}]),
-            ["is NOK, expected OK (ZeroDivisionError: division by zero)"],
+            _context(
+                result=False,
+                error=True,
+                errors=[{"message": "no", "type": "OSError", "file": "code/a.py", "line": 3}],
+            ),
+            ["the flow failed, expected OK: OSError: no (code/a.py, line 3)"],
         ),
         ('labels = ["screw"]', _context(), []),
         ('labels = ["screw", "nut"]', _context(), ["found are screw, expected nut, screw"]),
@@ -105,6 +109,13 @@ def _context(**keys: Any) -> dict[str, Any]:
 def test_what_differs_is_told(tmp_path: Path, more: str, context: dict[str, Any], differences: list[str]) -> None:
     (proof,) = load_project(_project(tmp_path, f"{GOOD}{more}\n")).proofs
     assert list(proof.differences(context)) == differences
+
+
+def test_a_flow_that_fails_is_right_about_no_part(tmp_path: Path) -> None:
+    (proof,) = load_project(_project(tmp_path, GOOD.replace("true", "false"))).proofs
+    failed = _context(result=False, error=True, errors=[{"message": "", "type": "MemoryError"}])
+    assert list(proof.differences(failed)) == ["the flow failed, expected NOK: MemoryError"]
+    assert list(proof.differences(_context(result=False))) == []
 
 
 def test_the_schema_knows_the_proof_and_offers_the_files(tmp_path: Path) -> None:

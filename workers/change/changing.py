@@ -128,16 +128,17 @@ class Changing:
     def rollback(self, asked: Asked) -> None:
         """Let the version before run again."""
         if self._attempt is not None or self._errand.pids:
-            self._refuse([asked], "another change of the version is under way; ask again when that is done")
+            self.refuse(asked, "another change of the version is under way; ask again when that is done")
         elif self._before is None:
-            self._refuse([asked], "there is no version before it to go back to")
+            self.refuse(asked, "there is no version before it to go back to")
         else:
             # another object: the one that ran before may still have a template that ends
             self._begin(_Attempt(replace(self._before.project), self._kept(), [asked], is_rollback=True))
 
     def refuse(self, asked: Asked, why: str) -> None:
-        """Change nothing, for a reason of the supervisor's."""
-        self._refuse([asked], why)
+        """Change nothing."""
+        _log.error("version %s goes on, whatever %s asks for: %s", self._running, asked.who, why)
+        asked.tell(Outcome(done=False, version=self._running, before="", words=why))
 
     def has_failed(self, why: str) -> bool:
         """Hear that a version cannot be loaded; False where it is none that is on its way."""
@@ -253,9 +254,8 @@ class Changing:
 
     def _refuse(self, asked: list[Asked], why: str) -> None:
         _log.error("the project was not reloaded, the one before goes on (version %s): %s", self._running, why)
-        outcome = Outcome(done=False, version=self._running, before="", words=why)
         for one in asked:
-            one.tell(outcome)
+            one.tell(Outcome(done=False, version=self._running, before="", words=why))
 
 
 def _said(verdict: Verdict) -> str:

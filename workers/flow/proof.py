@@ -64,8 +64,11 @@ class Proof:
     def differences(self, context: Mapping[str, Any]) -> Iterator[str]:
         """Yield what a context, as a client has it, says otherwise; nothing where it is as it should be."""
         wanted = self.options
+        if context["error"]:  # and so NOK, whatever the part is
+            yield f"the flow failed, expected {_word(wanted.result)}: {_why(context)}"
+            return
         if context["result"] is not wanted.result:
-            yield f"is {_word(context['result'])}, expected {_word(wanted.result)}{_why(context)}"
+            yield f"is {_word(context['result'])}, expected {_word(wanted.result)}"
         found = found_labels(context)
         if wanted.labels is not None and set(found) != set(wanted.labels):
             yield f"found are {_listed(found)}, expected {_listed(wanted.labels)}"
@@ -117,6 +120,8 @@ def _listed(labels: list[str]) -> str:
 
 
 def _why(context: Mapping[str, Any]) -> str:
-    """Return the first error of a flow that could not do its work, in brackets."""
-    first = next(iter(context["errors"]), None)
-    return f" ({first['message']})" if isinstance(first, dict) else ""
+    """Return the first error of a flow that could not do its work, and where it was."""
+    first = next((entry for entry in context["errors"] if isinstance(entry, dict)), {})
+    said = ": ".join(str(first[key]) for key in ("type", "message") if first.get(key))
+    where = f" ({first['file']}, line {first['line']})" if first.get("file") and first.get("line") else ""
+    return f"{said or 'without a message'}{where}"
