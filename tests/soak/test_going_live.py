@@ -1,4 +1,4 @@
-"""A hundred reloads and rollbacks under a hundred small frames a second: none is lost, none is late, all are in order."""
+"""A hundred reloads and rollbacks under a hundred small frames a second: none is lost or late, all are in order."""
 
 from __future__ import annotations
 
