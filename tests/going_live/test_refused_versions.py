@@ -69,7 +69,7 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
         r"proof\[0\] \(proof/good\.png\): the proof was not done within 4000 ms \(proof_ms\)\n",
     ),
     "eats memory": (
-        lambda project: save(project, edition(2, "    kept = []\n    while True: kept.append(bytearray(1 << 24))\n")),
+        lambda project: save(project, edition(2, "    kept = []\n    while True: kept.append(bytearray(1 << 28))\n")),
         r"proof\[0\] \(proof/good\.png\): the flow failed, expected OK: MemoryError \(code/judge\.py, line ",
     ),
     "ends its process": (

@@ -22,6 +22,7 @@ from workers.worker.proof_file import ProofFrame, ProofRequest
 
 if TYPE_CHECKING:
     from workers.crew.template_process import TemplateProcess
+    from workers.settings import PoolSettings
 
 _REPORT_BYTES = 1 << 16
 _FORK_S = 5.0  # milliseconds are usual
@@ -54,13 +55,10 @@ class Proved:
 
 
 class Proving:
-    """At most one at a time. `limit_ms` is how long all frames may take, beside what the version needs to load."""
+    """At most one at a time."""
 
-    def __init__(self, limit_ms: int, run_ms: int, boot_ms: int) -> None:
-        self._limit_s = limit_ms / 1000
-        self._boot_s = boot_ms / 1000
-        self._limit = f"{limit_ms} ms (proof_ms)"
-        self._run = f"{run_ms} ms (run_ms)"
+    def __init__(self, settings: PoolSettings) -> None:
+        self._settings = settings
         self._template: TemplateProcess | None = None
         self._proved: Proved | None = None
         self._on_done: Callable[[Proved], None] | None = None
@@ -71,7 +69,7 @@ class Proving:
 
     @property
     def is_busy(self) -> bool:
-        """Whether one is under way, or has just been given up and is not gone yet."""
+        """Whether one is under way, or was given up and is not gone yet."""
         return self._proved is not None
 
     def start(self, template: TemplateProcess, frames: Sequence[ProofFrame], on_done: Callable[[Proved], None]) -> None:
@@ -146,12 +144,16 @@ class Proving:
         assert self._template is not None
         assert self._proved is not None
         house = self._template.house
-        self._pidfd = os.pidfd_open(pid)
+        try:
+            self._pidfd = os.pidfd_open(pid)
+        except OSError:  # it has ended, and was reaped as a stray: its report ends, too
+            return
         self.pids, self._proved.was_born = {pid}, True
         house.outputs.follow(pid, self._output_fd, "proof")
         self._output_fd = -1
         house.selector.register(self._pidfd, selectors.EVENT_READ, self._on_death)
-        self._give_up_s = time.monotonic() + self._limit_s + (0 if self._template.loads else self._boot_s)
+        limit_ms = self._settings.proof_ms + (0 if self._template.loads else self._settings.boot_ms)
+        self._give_up_s = time.monotonic() + limit_ms / 1000
         if self._on_done is None:
             self._kill()
 
@@ -173,42 +175,24 @@ class Proving:
         self._finish("" if self._ended else self._why(status))
 
     def _why(self, status: int) -> str:
-        """Say why it did not come to its end, and where it was."""
-        assert self._proved is not None
-        if self._proved.failure:
-            return self._proved.failure
-        where = self._where()
-        if self._late:
-            return f"the proof was not done within {self._limit}"
-        if where:
-            return f"was not done within {self._run}: it was {where}"
-        return f"ended its process ({how_it_ended(status)})"
-
-    def _where(self) -> str:
-        """Return the innermost place in the project by the stack that a frame left that took too long."""
+        """Say why it did not come to its end."""
         assert self._proved is not None
         assert self._template is not None
-        size = os.fstat(self._proved.fd).st_size
-        words = os.pread(self._proved.fd, _LAST_WORDS_BYTES, max(0, size - _LAST_WORDS_BYTES)).decode(
-            "utf-8", "replace"
-        )
-        _, begins, stack = words.rpartition("(most recent call first):")
-        if not begins:
-            return ""
-        folder = self._template.project.folder
-        for path, line, function in _PLACE.findall(stack):
-            if Path(path).is_relative_to(folder):
-                return f"in {Path(path).relative_to(folder)}, line {line}, {function.strip()}"
-        return "in code that is none of the project's"
+        if self._proved.failure:
+            return self._proved.failure
+        if self._late:
+            return f"the proof was not done within {self._settings.proof_ms} ms (proof_ms)"
+        if where := _where(self._proved.fd, self._template.project.folder):
+            return f"was not done within {self._settings.run_ms} ms (run_ms): it was {where}"
+        return f"ended its process ({how_it_ended(status)})"
 
     def _finish(self, failure: str) -> None:
         assert self._proved is not None
         self._close_report()
         if self._output_fd >= 0:
             os.close(self._output_fd)
-            self._output_fd = -1
-        proved, self._proved = self._proved, None
-        on_done, self._on_done = self._on_done, None
+        proved, on_done = self._proved, self._on_done
+        self._proved, self._on_done, self._output_fd = None, None, -1
         proved.failure = failure
         if on_done is None:
             proved.close()
@@ -227,3 +211,15 @@ def _file_twice() -> tuple[int, int]:
     """Make a file in memory; returns two descriptors of it that stand at the same place."""
     fd = os.memfd_create("framemill-proof")
     return fd, os.dup(fd)
+
+
+def _where(fd: int, folder: Path) -> str:
+    """Return the innermost place in the project by the stack that a frame left that took too long; nothing without."""
+    last = os.pread(fd, _LAST_WORDS_BYTES, max(0, os.fstat(fd).st_size - _LAST_WORDS_BYTES))
+    _, begins, stack = last.decode("utf-8", "replace").rpartition("(most recent call first):")
+    if not begins:
+        return ""
+    for path, line, function in _PLACE.findall(stack):
+        if Path(path).is_relative_to(folder):
+            return f"in {Path(path).relative_to(folder)}, line {line}, {function.strip()}"
+    return "in code that is none of the project's"

@@ -65,7 +65,7 @@ class Trial:
     ) -> None:
         self._template = template
         self._make_page = make_page
-        self._proving = Proving(settings.proof_ms, settings.run_ms, settings.boot_ms)
+        self._proving = Proving(settings)
         self._page = Errand(
             "the page that shows it was not made",
             _PAGE_MS,
