@@ -72,8 +72,15 @@ def ask(client: httpx.Client, method: str, path: str, allowed: int = 200, **argu
 
 def ask_for(key: str, client: httpx.Client, method: str, path: str, **arguments: Any) -> Any:
     """Send one request and return what its answer, a JSON object, has under `key`; else as `ask`."""
+    (value,) = values_of(ask(client, method, path, **arguments), client, key)
+    return value
+
+
+def values_of(answer: httpx.Response, client: httpx.Client, *keys: str) -> list[Any]:
+    """Return what an answer, a JSON object, has under these keys; else as `ask`."""
     try:
-        return ask(client, method, path, **arguments).json()[key]
+        found = answer.json()
+        return [found[key] for key in keys]
     except (ValueError, KeyError, TypeError):
         fail(UNREACHABLE, f"what answers at {client.base_url} is no Framemill server")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from service.cli.changes import change, say_which_runs
+from service.cli.changes import change
 from service.cli.client import server_options
 
 
@@ -24,4 +24,4 @@ def reload(url: str, api_key: str | None, accept: bool, timeout_s: float) -> Non
 
     Exit status 0 when the new one runs, 1 when nothing has changed or it took too long.
     """
-    say_which_runs(change("/api/v1/reload", url, api_key, timeout_s, **({"accept": "1"} if accept else {})), "reloaded")
+    change("/api/v1/reload", "reloaded", url, api_key, timeout_s, **({"accept": "1"} if accept else {}))

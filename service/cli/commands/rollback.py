@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from service.cli.changes import change, say_which_runs
+from service.cli.changes import change
 from service.cli.client import server_options
 
 
@@ -23,4 +23,4 @@ def rollback(url: str, api_key: str | None, timeout_s: float) -> None:
 
     Exit status 0 when it runs, 1 when nothing has changed or it took too long.
     """
-    say_which_runs(change("/api/v1/rollback", url, api_key, timeout_s), "gone back")
+    change("/api/v1/rollback", "gone back", url, api_key, timeout_s)
