@@ -167,9 +167,8 @@ class Proving:
         (pid,) = self.pids
         end_group(pid)
         _, status = os.waitpid(pid, 0)
-        house = self._template.house
-        house.outputs.end(pid)
-        house.selector.unregister(self._pidfd)
+        self._template.house.outputs.end(pid)
+        self._template.house.selector.unregister(self._pidfd)
         os.close(self._pidfd)
         self.pids = set()
         self._finish("" if self._ended else self._why(status))

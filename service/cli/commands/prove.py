@@ -56,14 +56,19 @@ def prove(project: Path, workers: int | None, report_file: Path | None) -> None:
     except OSError as error:
         fail(_FAILED, f"the machine refuses processes to inspect with: {error.strerror}")
     wrong = [one for one in proven if one.wrong]
-    words = f"{len(wrong)} of {frames} frames of the proof {'is' if len(wrong) == 1 else 'are'} wrong"
-    said = (
-        words if wrong else f"all {frames} frames of the proof are right" if frames else "the project has no [[proof]]"
-    )
+    said = _words(len(wrong), frames)
     click.echo(said, err=True)
     if report_file and wrong:
         _write(report_file, trial, wrong, said)
     sys.exit(_WRONG if wrong else 0)
+
+
+def _words(wrong: int, frames: int) -> str:
+    if not frames:
+        return "the project has no [[proof]]"
+    if not wrong:
+        return f"the proof holds, {frames} frame{'s' if frames != 1 else ''}"
+    return f"{wrong} of {frames} frame{'s' if frames != 1 else ''} of the proof {'is' if wrong == 1 else 'are'} wrong"
 
 
 def _said(one: Proven) -> str:
