@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 PREFIX = "FRAMEMILL_"
 # how the command line, the vendor's starter and user code are told where things are: not settings
-_INTERNAL = frozenset({"FRAMEMILL_URL", "FRAMEMILL_PYTHON", "FRAMEMILL_DATA", "FRAMEMILL_WORKER"})
+_INTERNAL = frozenset({"FRAMEMILL_URL", "FRAMEMILL_PYTHON", "FRAMEMILL_DATA", "FRAMEMILL_WORKER", "FRAMEMILL_PROOF"})
 
 _ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 # of services called framemill, or framemill and a dash and something

@@ -33,6 +33,7 @@ STATUS: Mapping[str, int] = {
     "segment_not_found": 404,
     "body_too_slow": 408,
     "head_too_slow": 408,
+    "change_refused": 409,
     "frame_too_large": 413,
     "uri_too_long": 414,
     "body_unsupported": 415,

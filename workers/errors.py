@@ -254,6 +254,12 @@ class NoRoomForVersion(FramemillError):
     code = "no_room_for_version"
 
 
+class ChangeRefused(FramemillError):
+    """Another version was asked for and is not taken over; the message says which one goes on, and why."""
+
+    code = "change_refused"
+
+
 class CannotListen(FramemillError):
     """The address or port cannot be had."""
 

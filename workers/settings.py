@@ -78,6 +78,9 @@ class PoolSettings(BaseModel):
     boot_ms: Annotated[int, Field(ge=100, le=3_600_000, description="time for a worker to load the project")] = (
         60_000  # models are read from disk
     )
+    proof_ms: Annotated[
+        int, Field(ge=100, le=3_600_000, description="time for the proof of a version, all frames together")
+    ] = 60_000  # a hundred large frames; nobody waits for it but who reloads
     broken_flow_pause_ms: Annotated[
         int, Field(ge=100, le=3_600_000, description="how long a flow that ends its workers rests before it is tried")
     ] = 10_000  # long enough to be seen, short enough for a camera that was unplugged meanwhile

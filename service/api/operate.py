@@ -1,4 +1,4 @@
-"""What changes a server as it runs: stop, reload. Both are asked of the supervisor."""
+"""What changes a server as it runs: stop, reload, rollback. All are asked of the supervisor."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import falcon
 import orjson
 
-from service.intake.params import query_values
+from service.intake.params import flag, query_values, wait_s
 from service.local_client import is_local
-from workers.errors import Forbidden
+from workers.errors import ChangeRefused, Forbidden, NotReady
+from workers.pool.to_supervisor import Message
 
 if TYPE_CHECKING:
     from service.access.key_check import Access
@@ -41,14 +42,51 @@ class Stop:
 
 
 class ReloadResource:
-    """`POST /api/v1/reload`: the project is loaded anew; status counts `reloads` up once it runs."""
+    """`POST /api/v1/reload`: the project is loaded anew; `accept` takes it over whatever its proof says."""
 
     def __init__(self, link: SupervisorLink) -> None:
         self._link = link
 
-    def on_post(self, _: falcon.Request, resp: falcon.Response) -> None:
-        """Pass it on."""
-        self._link.ask_to_reload()
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Pass it on, and wait for its outcome where that is asked for."""
+        accepts = flag(query_values(req), "accept")
+        _change(self._link, Message.ACCEPT if accepts else Message.RELOAD, req, resp)
+
+
+class RollbackResource:
+    """`POST /api/v1/rollback`: the version before runs again."""
+
+    def __init__(self, link: SupervisorLink) -> None:
+        self._link = link
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Pass it on, and wait for its outcome where that is asked for."""
+        _change(self._link, Message.ROLLBACK, req, resp)
+
+
+def _change(link: SupervisorLink, change: Message, req: falcon.Request, resp: falcon.Response) -> None:
+    """Ask for a change; with `wait_s` its outcome is the answer, 202 where it is not known by then.
+
+    Raises:
+        ChangeRefused: nothing has changed; the message says why.
+    """
+    what = "rollback" if change is Message.ROLLBACK else "reload"
+    patience_s = wait_s(query_values(req))
+    with link.ask(change, _who(req)) as waiting:
+        try:
+            outcome = waiting.outcome(patience_s) if patience_s else None
+        except ConnectionError:
+            raise NotReady("the server ends; what became of the change is not known") from None
+    resp.content_type = falcon.MEDIA_JSON
+    if outcome is None:
         resp.status = 202
-        resp.data = orjson.dumps({"reload": "asked for"})
-        resp.content_type = falcon.MEDIA_JSON
+        resp.data = orjson.dumps({what: "asked for"})
+        return
+    if not outcome.done:
+        raise ChangeRefused(f"version {outcome.version} goes on: {outcome.words}")
+    resp.data = orjson.dumps({what: "done", "flowVersion": outcome.version, "before": outcome.before})
+
+
+def _who(req: falcon.Request) -> str:
+    client = getattr(req.context, "client", None) or "a client without a key"
+    return f"{client}, {req.remote_addr}"

@@ -56,21 +56,31 @@ def _authorities() -> ssl.SSLContext:
     return context
 
 
-def ask(client: httpx.Client, method: str, path: str, **arguments: Any) -> httpx.Response:
-    """Send one request; ends the command with a clear message where the server does not answer or refuses."""
+def ask(client: httpx.Client, method: str, path: str, allowed: int = 200, **arguments: Any) -> httpx.Response:
+    """Send one request; ends the command with a clear message where the server does not answer or refuses.
+
+    A refusal with the status `allowed` is an answer.
+    """
     try:
         answer = client.request(method, path, **arguments)
     except httpx.HTTPError as error:
         fail(UNREACHABLE, no_answer(client, error))
-    if answer.is_error:
+    if answer.is_error and answer.status_code != allowed:
         fail(1, f"{answer.status_code} {explain(answer)}")
     return answer
 
 
 def ask_for(key: str, client: httpx.Client, method: str, path: str, **arguments: Any) -> Any:
     """Send one request and return what its answer, a JSON object, has under `key`; else as `ask`."""
+    (value,) = values_of(ask(client, method, path, **arguments), client, key)
+    return value
+
+
+def values_of(answer: httpx.Response, client: httpx.Client, *keys: str) -> list[Any]:
+    """Return what an answer, a JSON object, has under these keys; else as `ask`."""
     try:
-        return ask(client, method, path, **arguments).json()[key]
+        found = answer.json()
+        return [found[key] for key in keys]
     except (ValueError, KeyError, TypeError):
         fail(UNREACHABLE, f"what answers at {client.base_url} is no Framemill server")
 

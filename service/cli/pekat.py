@@ -21,6 +21,7 @@ from typing import Any, TextIO
 import click
 
 from service.cli.command_line import run, what_is_missing
+from service.cli.proof_pages import show_proof
 from service.server.start import run_server
 from workers.errors import CannotListen, FramemillError
 from workers.standard_streams import never_wait, stream_to
@@ -71,7 +72,7 @@ def _serve(project: Path, options: dict[str, Any], log: Path, starter: TextIO) -
         print("STOP_INIT_MODEL\n__SERVER_RUNNING__", file=starter, flush=True)
 
     try:
-        status = run_server(project, options, say_running)
+        status = run_server(project, options, say_running, show_proof)
     except CannotListen as error:
         print(f"{_PORT_TAKEN}\n{error.message}", file=starter, flush=True)
         return Exit.CANNOT_START_FRONTS

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import falcon
 
 _NUMBER = re.compile(r"[0-9]{1,5}")
+_WAIT = re.compile(r"[0-9]{1,3}")
 _DEADLINE = re.compile(r"[0-9]{1,7}")
 _YES = frozenset({"", "1", "true", "yes", "on"})
 _NO = frozenset({"0", "false", "no", "off"})
@@ -36,9 +37,11 @@ _OURS = frozenset(
         "api_key",
         "name",
         "key",
+        "accept",
+        "wait_s",
     }
 )
-_SPELLED_STRICTLY = _OURS - {"api_key", "name", "key"}  # without one of these nothing is done anyway
+_SPELLED_STRICTLY = _OURS - {"api_key", "name", "key", "accept"}  # without one of these nothing is done anyway
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,14 @@ def _deadline_ms(values: Mapping[str, str]) -> int:
         return 0
     if not _DEADLINE.fullmatch(text) or int(text) == 0:
         raise InvalidParameter(f"deadline_ms={text[:40]!r} is no time; expected an integer from 1 to 9999999")
+    return int(text)
+
+
+def wait_s(values: Mapping[str, str]) -> int:
+    """Read `wait_s`, how long the outcome of a change is waited for, in seconds; 0 where it is not."""
+    text = values.get("wait_s", "0")
+    if not _WAIT.fullmatch(text):
+        raise InvalidParameter(f"wait_s={text[:40]!r} is no time; expected an integer from 0 to 999")
     return int(text)
 
 

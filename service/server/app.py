@@ -20,7 +20,7 @@ from service.analysis.last_image import LastImage
 from service.analysis.quarantine import Quarantine
 from service.api.health import Live, Ping, Ready, Version
 from service.api.metrics import Metrics
-from service.api.operate import ReloadResource, Stop
+from service.api.operate import ReloadResource, RollbackResource, Stop
 from service.api.status import StatusResource
 from service.api.switch import ProcessResource
 from service.errors import on_any_error, on_framemill_error, on_http_error
@@ -85,6 +85,7 @@ def _for_machines(pool: Pool, switch: ProcessSwitch, status: Status, link: Super
     yield Route("/api/v1/process", ProcessResource(switch), changes=Scope.OPERATE)
     yield Route("/api/v1/status", StatusResource(status))
     yield Route("/api/v1/reload", ReloadResource(link), changes=Scope.ADMIN)
+    yield Route("/api/v1/rollback", RollbackResource(link), changes=Scope.ADMIN)
 
 
 def _for_people(desk: Desk, status: Status) -> Iterable[Route]:

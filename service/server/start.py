@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from service.access.heirloom import Heirloom
 from service.access.startup_check import check_entrance
@@ -30,13 +30,24 @@ from workers.supervisor.program import Command
 from workers.supervisor.supervisor import Supervisor
 from workers.this_process import keep_private
 
+if TYPE_CHECKING:
+    from workers.change.failed_proof import FailedProof
+
+_PROOF_PAGES = "proof"
+
 _log = logging.getLogger(__name__)
 
 
-def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, str], None]) -> Exit:
+def run_server(
+    folder: Path,
+    options: dict[str, Any],
+    say_ready: Callable[[str, str], None],
+    show_proof: Callable[[FailedProof, Path], Path] | None = None,
+) -> Exit:
     """Serve the project in `folder` until asked to stop; returns the exit status.
 
-    `say_ready` is told the project's name and the server's address once a frame can be inspected.
+    `say_ready` is told the project's name and the server's address once a frame can be inspected. `show_proof` writes a
+    page of a proof that failed into a folder; it is called in a process of its own.
 
     Raises:
         ProjectInvalid, SettingsInvalid: with all mistakes.
@@ -98,6 +109,7 @@ def run_server(folder: Path, options: dict[str, Any], say_ready: Callable[[str, 
         follows=before.link if before else None,
         tidy=source.tidy_apart,
         global_fd=global_fd,
+        show_proof=show_proof and (lambda failed: show_proof(failed, state_dir / _PROOF_PAGES)),
     )
     source.let_go()
     try:

@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
 
 from service.server.preflight import refuse_code
 from service.settings import Settings, load_settings
 from service.tryout.row import Row, row_of
 from workers.errors import ProjectInvalid
 from workers.flow.project import Project, load_project
-from workers.programs.try_messages import Frame, Start
 from workers.programs.try_pool import Tried, TryPool
 from workers.settings import PoolSettings
 from workers.versions.copy import version_of
+from workers.worker.try_messages import Frame, Start
 
 if TYPE_CHECKING:
     from service.tryout.truth import Expected
+    from workers.flow.proof import Proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,13 @@ class Wishes:
     """What is wanted of a run: `data` is what a client would send, `annotated` a folder for annotated pictures.
 
     In `data` {stem} is the file's name without its ending, and {folder} the name of the folder that it lies in.
-    `expected` are the verdicts that are right, by file: a row with another has a preview.
+    `expected` are the verdicts that are right, by file: a row with another has a preview. With `previews` each has one.
     """
 
     data: str = ""
     annotated: Path | None = None
     expected: Mapping[Path, Expected] | None = None
+    previews: bool = False
 
 
 def open_trial(folder: Path, workers: int | None = None) -> Trial:
@@ -86,26 +90,52 @@ def inspect(trial: Trial, files: Sequence[Path], wishes: Wishes) -> Iterator[tup
         ProjectInvalid: the project cannot be loaded; the message says why.
         OSError: the machine refuses a process.
     """
-    start = begin(trial, wishes.annotated)
+    written = wishes.annotated and wishes.annotated.resolve()
     expected = wishes.expected or {}
     saved = _names(files)
     frames = [
         Frame(
             str(path.absolute()),
             data_of(path, wishes.data),
-            str(start.written / saved[path]) if start.written else "",
+            str(written / saved[path]) if written else "",
             expected[path].result if path in expected else None,
+            wishes.previews,
         )
         for path in files
     ]
+    for path, tried in zip(files, _tried(trial, frames, written), strict=True):
+        yield row_of(path, tried, expected.get(path)), tried.context
+
+
+class Proven(NamedTuple):
+    """A frame of a project's proof, what became of it, and what is wrong with that: nothing where it is right."""
+
+    proof: Proof
+    row: Row
+    wrong: tuple[str, ...]
+
+
+def prove(trial: Trial, *, previews: bool = False) -> Iterator[Proven]:
+    """Inspect the frames of a project's proof, as `inspect` does; raises as that does."""
+    proofs = trial.project.proofs
+    frames = [Frame(str(proof.path), proof.options.data, preview=previews) for proof in proofs]
+    for proof, tried in zip(proofs, _tried(trial, frames), strict=True):
+        wrong: tuple[str, ...] = (f"has no verdict: {tried.error}",)
+        if tried.context:
+            wrong = tuple(proof.differences(orjson.loads(tried.context)))
+        yield Proven(proof, row_of(Path(proof.options.frame), tried, None), wrong)
+
+
+def _tried(trial: Trial, frames: Sequence[Frame], written: Path | None = None) -> Iterator[Tried]:
+    """Yield what became of each frame, in their order."""
+    start = begin(trial, written)
     done: dict[int, Tried] = {}
-    with TryPool(start, trial.processes(len(files))) as pool:
+    with TryPool(start, trial.processes(len(frames))) as pool:
         next_one = 0
         for tried in pool.run(frames):
             done[tried.number] = tried
             while (there := done.pop(next_one, None)) is not None:
-                path = files[next_one]
-                yield row_of(path, there, expected.get(path)), there.context
+                yield there
                 next_one += 1
 
 

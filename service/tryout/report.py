@@ -38,7 +38,7 @@ class Findings:
 
 def write_report(path: Path, trial: Trial, score: Score, findings: Findings) -> None:
     """Write the page; raises OSError where it cannot be written."""
-    page = _templates().get_template("report.html")
+    page = templates().get_template("report.html")
     path.write_text(
         page.render(
             project=trial.project.name,
@@ -54,7 +54,8 @@ def write_report(path: Path, trial: Trial, score: Score, findings: Findings) -> 
     )
 
 
-def _templates() -> Environment:
+def templates() -> Environment:
+    """Return the templates of pages, with the filters that they use."""
     templates = Environment(
         loader=PackageLoader("service.tryout"),
         autoescape=select_autoescape(),

@@ -31,7 +31,23 @@ def framemill(*arguments: str, env: dict[str, str] | None = None) -> subprocess.
 
 
 @pytest.mark.parametrize(
-    "command", ["serve", "check", "process", "reload", "send", "bench", "new", "run", "watch", "schema", "calibrate"]
+    "command",
+    [
+        "serve",
+        "check",
+        "process",
+        "reload",
+        "rollback",
+        "send",
+        "bench",
+        "new",
+        "run",
+        "watch",
+        "schema",
+        "compare",
+        "prove",
+        "calibrate",
+    ],
 )
 def test_every_command_has_help_with_an_example(command: str) -> None:
     done = framemill(command, "--help")
@@ -162,7 +178,8 @@ def test_send_prints_verdicts_saves_pictures_and_ends_with_a_status_to_script_wi
         assert _send(server, str(good)).stdout.startswith("OFF")
         assert framemill("process", "on", "--url", server.url).stdout == "on\n"
         done = framemill("reload", "--url", server.url)
-        assert (done.returncode, done.stdout) == (0, "reloaded\n")
+        version = server.status()["flowVersion"]
+        assert (done.returncode, done.stdout) == (0, f"reloaded: version {version} runs, before it was {version}\n")
 
 
 @pytest.mark.long
@@ -176,7 +193,7 @@ def test_many_files_without_a_terminal_make_no_bar(tmp_path: Path, judge: Path, 
     assert done.stderr == "25 frames: 25 OK\n"
 
 
-@pytest.mark.parametrize("command", [["send", "LICENSE"], ["process", "status"], ["reload"]])
+@pytest.mark.parametrize("command", [["send", "LICENSE"], ["process", "status"], ["reload"], ["rollback"]])
 def test_a_server_that_is_not_there_is_a_clear_error(command: list[str]) -> None:
     done = framemill(*command, "--url", "http://127.0.0.1:9")
     assert done.returncode == 4

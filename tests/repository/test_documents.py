@@ -18,10 +18,6 @@ from workers.flow.project import load_project
 
 README = (CHECKOUT / "README.md").read_text()
 EXAMPLES = [f"deploy/projects/{name}/README.md" for name in ("board", "gap", "turned_parts")]
-    "deploy/projects/board/README.md",
-    "deploy/projects/gap/README.md",
-    "deploy/projects/turned_parts/README.md",
-]
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", "bench/README.md", *EXAMPLES]
 
 

@@ -18,9 +18,9 @@ from tests.support.running import CHECKOUT
 from workers.calibration.calibration import read_calibration
 from workers.flow.project import load_project
 from workers.pool.job import Encoding, Job, ResponseType
-from workers.programs.loaded import LoadedProject
 from workers.programs.trying import TriedProject
 from workers.settings import PoolSettings
+from workers.worker.loaded import LoadedProject
 
 PROJECT = CHECKOUT / "deploy" / "projects" / "gap"
 

@@ -65,6 +65,7 @@ class Line:
     """Cameras that post as fast as they are answered."""
 
     answers: list[httpx.Response] = field(default_factory=list)
+    by_camera: dict[int, list[str]] = field(default_factory=dict)  # the versions that answered, in their order
 
     @property
     def contexts(self) -> list[dict[str, Any]]:
@@ -79,9 +80,12 @@ def under_load(server: Server, cameras: int = 3, data: str = "other") -> Iterato
     line, over = Line(), threading.Event()
 
     def post_on() -> None:
+        seen = line.by_camera[threading.get_ident()] = []
         with server.client() as client:
             while not over.is_set():
-                line.answers.append(client.post(f"{RAW}&data={data}", content=FRAME))
+                answer = client.post(f"{RAW}&data={data}", content=FRAME)
+                line.answers.append(answer)
+                seen.append(answer.json().get("flowVersion", ""))
 
     with ThreadPoolExecutor(cameras) as threads:
         running = [threads.submit(post_on) for _ in range(cameras)]
@@ -100,8 +104,12 @@ def workers_of(server: Server) -> set[int]:
 
 def template_of(server: Server) -> int:
     """The one template process."""
-    (found,) = until(lambda: [pid for pid in children_of(server.process.pid) if _score(pid) == 300])
-    return int(found)
+    return int(until(lambda: templates_of(server) if len(templates_of(server)) == 1 else None)[0])
+
+
+def templates_of(server: Server) -> list[int]:
+    """All template processes."""
+    return [pid for pid in children_of(server.process.pid) if _score(pid) == 300]
 
 
 def _score(pid: int) -> int:

@@ -72,7 +72,7 @@ class Crew:
             modules=self._modules,
             outputs=self._outputs,
         )
-        self._shift = Shift(
+        self.shift = Shift(
             settings.workers,
             project,
             control,
@@ -117,7 +117,7 @@ class Crew:
         if not self._hiring or time.monotonic() < self._hire_from_s:
             return
         try:
-            self._shift.hire()
+            self.shift.hire()
         except OSError as error:
             if not self._has_worked:
                 raise
@@ -140,7 +140,7 @@ class Crew:
         member.ready = self._has_worked = True
         if not template.loads:
             template.has_loaded(report["boot_ns"])
-        self._shift.put_to_work()
+        self.shift.put_to_work()
         self.hire()
 
     def _on_death(self, member: Member) -> None:
@@ -154,14 +154,14 @@ class Crew:
             os.close(member.lifeline_fd)
         self._births.drop_report(member)
         del self._members[member.pid]
-        self._shift.count()
+        self.shift.count()
         if member.retired:
             return
         replaced = "; it is replaced" if self._hiring else ""
         _log.warning("worker %d ended by %s%s", member.pid, how_it_ended(status), replaced)
         if not member.ready and not member.said_why:
             self._templates.of(member.project).standing.died()
-        self._shift.put_to_work()
+        self.shift.put_to_work()
         self.hire()
 
     def watch(self, now_ns: int) -> None:
@@ -177,15 +177,23 @@ class Crew:
         if self._templates.forget_unused([m.project for m in (*self._members.values(), *self._births.coming)]):
             self._tidy()
 
-    def reload(self, project: Project) -> None:
-        """Load `project` in new workers beside the present ones; these go on until all new ones are ready."""
+    def reload(self, project: Project, *, held: bool = False) -> None:
+        """Load `project` in new workers beside the present ones; these go on until all new ones are ready.
+
+        While it is `held` there are none: so it is until its proof is done.
+        """
         self._modules.enter(modules_of(project.steps))
-        self._shift.reload(project)
+        self.shift.reload(project, held=held)
+        self.hire()
+
+    def let_come(self) -> None:
+        """Have workers made of the project that was held."""
+        self.shift.held = False
         self.hire()
 
     def give_up_reload(self) -> bool:
         """After a failed boot: drop the new project's workers; False where it was not a reload that failed."""
-        return self._shift.give_up_reload()
+        return self.shift.give_up_reload()
 
     def retire_all(self) -> None:
         """Ask all workers to finish and go; nobody replaces them."""

@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from workers.crew.breaker import Breaker
     from workers.crew.hiring import Hiring
     from workers.crew.member import Member
+    from workers.crew.template_process import TemplateProcess
     from workers.flow.project import Project
     from workers.memory.control import ControlPage
 
 
 class Shift:
-    """`project` is the version at work, `next_project` the one that a reload brings; `members` are the crew's."""
+    """`project` is the version at work, `next_project` the one that a reload brings; `members` are the crew's.
+
+    While the next one is `held` it has its template and no workers.
+    """
 
     def __init__(
         self,
@@ -33,6 +37,7 @@ class Shift:
     ) -> None:
         self.project = project
         self.next_project: Project | None = None
+        self.held = False
         self._wanted = wanted
         self._control = control
         self._births = births
@@ -46,7 +51,7 @@ class Shift:
         extra = int(self._births.templates.of(self.project).wants_spare) + int(self._grown() is not None)
         self._births.fill(self.project, self._wanted + extra, self._members.values())
         if self.next_project is not None:
-            self._births.fill(self.next_project, self._wanted, self._members.values())
+            self._births.fill(self.next_project, 0 if self.held else self._wanted, self._members.values())
 
     def put_to_work(self) -> None:
         """Give the go to ready members until enough are at work; on a reload, to all new ones at once."""
@@ -89,10 +94,14 @@ class Shift:
         """Say in the control page how many can take a frame."""
         self._control.words[Control.WORKERS_READY] = self._at_work()
 
-    def reload(self, project: Project) -> None:
+    def reload(self, project: Project, *, held: bool) -> None:
         """Have `project` follow: its workers are made beside the present ones, which go on until all are ready."""
         self.give_up_reload()
-        self.next_project = project
+        self.next_project, self.held = project, held
+
+    def template(self, project: Project) -> TemplateProcess:
+        """The template of one of the two."""
+        return self._births.templates.of(project)
 
     def give_up_reload(self) -> bool:
         """Drop the next version's workers; False where there is no next one."""

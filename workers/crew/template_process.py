@@ -56,7 +56,7 @@ class TemplateProcess:
         self.loads = project.forks
         self.wants_spare = False
         self.pid = 0
-        self._house = house
+        self.house = house
         self._on_loaded = on_loaded
         self._link: socket.socket | None = None
         self._pidfd = -1
@@ -84,7 +84,7 @@ class TemplateProcess:
 
     def start(self) -> None:
         """Make the process; raises OSError where there is none to be had."""
-        house = self._house
+        house = self.house
         with Birth() as birth:
             output_read, output_write = birth.pipe_from(house.outputs.pipe)
             link, theirs = birth.sockets(wire.pair)
@@ -107,7 +107,7 @@ class TemplateProcess:
 
     def watch(self, now_ns: int) -> None:
         """End it where loading takes too long; raises BootFailed for a version that is new."""
-        boot_ms = self._house.settings.boot_ms
+        boot_ms = self.house.settings.boot_ms
         if self.pid and not self._loaded and not self._said_why and now_ns - self._begun_ns > boot_ms * 1_000_000:
             self._said_why = True
             self.kill()
@@ -128,7 +128,7 @@ class TemplateProcess:
 
     def _close_link(self) -> None:
         if self._link is not None:
-            self._house.selector.unregister(self._link)
+            self.house.selector.unregister(self._link)
             self._link.close()
             self._link = None
 
@@ -161,8 +161,8 @@ class TemplateProcess:
             self._on_told()
         end_group(self.pid)
         _, status = os.waitpid(self.pid, 0)
-        self._house.outputs.end(self.pid)
-        self._house.selector.unregister(self._pidfd)
+        self.house.outputs.end(self.pid)
+        self.house.selector.unregister(self._pidfd)
         os.close(self._pidfd)
         pid, self.pid = self.pid, 0
         was_loading, self._loaded = not self._loaded, False

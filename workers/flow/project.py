@@ -17,6 +17,10 @@
 
     [verdict]                # rules over what the flow found, see verdict.py; left out: what modules have set
 
+    [[proof]]                # frames of the project with their verdicts, see proof.py; a reload must not change them
+    frame = "proof/good.png"
+    result = true
+
     [server]                 # the server's own settings, checked elsewhere
 
 This file imports neither OpenCV nor numpy: the command line checks projects too.
@@ -35,6 +39,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from workers.errors import ProjectInvalid
 from workers.flow.mistakes import Mistakes, unknown
+from workers.flow.proof import Proof, read_proofs
 from workers.flow.registry import registry
 from workers.flow.verdict import Verdict, read_verdict
 from workers.modules.kind import ModuleKind
@@ -57,7 +62,7 @@ class ProjectTable(BaseModel):
     fork: Annotated[bool, Field(description="workers may be forks of one process that has loaded the project")] = True
 
 
-_TABLES = ("project", "frame", "flow", "verdict", "server")
+_TABLES = ("project", "frame", "flow", "verdict", "proof", "server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ class Project:
 
     `data` is the absolute path of its data folder, which need not exist. `version` is the hash of its content where
     `folder` is a copy that nobody changes. `forks` says whether a process that has loaded it may be forked.
-    `verdict` are its rules over the context at the end, where it has some.
+    `verdict` are its rules over the context at the end, where it has some; `proofs` frames that it must be right about.
     """
 
     folder: Path
@@ -106,6 +111,7 @@ class Project:
     forks: bool = True
     version: str = ""
     verdict: Verdict | None = None
+    proofs: tuple[Proof, ...] = ()
 
     @property
     def has_code(self) -> bool:
@@ -176,12 +182,15 @@ class _Reading:
             self.mistakes.add("server", f"is {shown(server)}, expected a table [server]")
         steps = self._steps(tables.get("flow", []), "flow")
         verdict = read_verdict(tables["verdict"], self.mistakes) if "verdict" in tables else None
+        proofs = read_proofs(tables.get("proof", []), self._folder, self._data, self.mistakes)
         for kind in registry().kinds.values():
             self.mistakes.lines += kind.options.mistakes_of_project(self._files)
         registry().warn(self._named)
         name, idempotent = (head.name, head.idempotent) if head else ("", False)
         forks = head.fork if head else True
-        return Project(self._folder, name, idempotent, server, steps, frame, self._data, forks, self._version, verdict)
+        return Project(
+            self._folder, name, idempotent, server, steps, frame, self._data, forks, self._version, verdict, proofs
+        )
 
     def _find_data(self, given: str) -> None:
         """Take `given` for the data folder, unless a part of the project lies in it."""

@@ -17,6 +17,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from workers.flow.project import FILE, ProjectTable
+from workers.flow.proof import MOST_PROOFS, ProofOptions
 from workers.flow.registry import registry
 from workers.flow.rules import KINDS, Group, Limits
 from workers.flow.verdict import VerdictOptions
@@ -46,6 +47,7 @@ def project_schema(server: type[BaseModel], folder: Path | None = None) -> Schem
         "project": _table(ProjectTable, "project"),
         "frame": _table(FrameForm, "frame"),
         "verdict": _table(VerdictOptions, "verdict"),
+        "proof": _table(ProofOptions, "proof"),
         "server": _table(server, "server"),
     }
     for name, kind in registry().kinds.items():
@@ -54,6 +56,8 @@ def project_schema(server: type[BaseModel], folder: Path | None = None) -> Schem
             _offer(module["properties"], key, files)
         if kind.options.BRANCHES:
             module["properties"][kind.options.BRANCHES]["items"] = {"type": "array", "items": _ref("module")}
+    if files:
+        _offer(definitions["proof"]["properties"], "frame", files)
     for name, rule in KINDS.items():
         made = definitions[f"rule.{name}"] = _table(rule, f"rule.{name}", "rule", name)
         if issubclass(rule, Group):
@@ -64,6 +68,12 @@ def project_schema(server: type[BaseModel], folder: Path | None = None) -> Schem
     definitions["rule"] = _one_of("rule", KINDS, "a rule of the verdict")
     definitions["verdict"]["properties"]["rules"]["items"] = _ref("rule")
     flow = {"type": "array", "items": _ref("module"), "description": "the modules, in the order in which they run"}
+    proof = {
+        "type": "array",
+        "items": _ref("proof"),
+        "maxItems": MOST_PROOFS,
+        "description": "frames with their verdicts, which a reload must not change",
+    }
     tables = {name: _ref(name) for name in ("project", "frame", "verdict", "server")}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -72,7 +82,7 @@ def project_schema(server: type[BaseModel], folder: Path | None = None) -> Schem
         "type": "object",
         "additionalProperties": False,
         "required": ["project"],
-        "properties": {**tables, "flow": flow},
+        "properties": {**tables, "flow": flow, "proof": proof},
         "definitions": _hoisted(definitions),
     }
 

@@ -5,16 +5,31 @@
     front                        supervisor
       |--- READY ------------------>|   it can take requests
       |--- STOP ------------------->|   the whole server is asked to end
-      |--- RELOAD ----------------->|   the project is to be loaded anew
+      |--- RELOAD, who ------------>|   the project is to be loaded anew
+      |--- ACCEPT, who ------------>|   the same, whatever its proof says
+      |--- ROLLBACK, who ---------->|   the version before is to run again
 
-One byte each. The supervisor reads whenever it is not asleep, and its death is an error for who writes.
+One byte each, and the name of who asks. The last three bring a socket of their own, through which the Outcome is told
+once it is known, as JSON; where the server ends before, that socket ends. The supervisor reads whenever it is not
+asleep, and its death is an error for who writes.
 """
 
 from __future__ import annotations
 
+import array
 import enum
 import os
+import select
 import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
+
+import orjson
+
+_NAME_BYTES = 200
+_OUTCOME_BYTES = 32 * 1024
 
 
 class Message(enum.Enum):
@@ -23,6 +38,43 @@ class Message(enum.Enum):
     READY = b"r"
     STOP = b"s"
     RELOAD = b"l"
+    ACCEPT = b"a"
+    ROLLBACK = b"b"
+
+
+class Outcome(NamedTuple):
+    """What became of a change: which version runs, which one ran before, and in words why, where it was refused."""
+
+    done: bool
+    version: str
+    before: str
+    words: str
+
+    def pack(self) -> bytes:
+        """Return its bytes; of a very long text the end is left out."""
+        words = self.words.encode("utf-8", "backslashreplace")[: _OUTCOME_BYTES // 4].decode("utf-8", "ignore")
+        return orjson.dumps([self.done, self.version, self.before, words])
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """That somebody asks for a change; `links` are where its outcome is to be told."""
+
+    who: str
+    accepts: bool = False
+    links: Sequence[socket.socket] = field(default=(), repr=False)
+
+    def tell(self, outcome: Outcome) -> None:
+        """Tell who asked, as far as that one still listens."""
+        for link in self.links:
+            with suppress(OSError):
+                link.send(outcome.pack())
+        self.drop()
+
+    def drop(self) -> None:
+        """Tell nothing: the server ends."""
+        for link in self.links:
+            link.close()
 
 
 class SupervisorLink:
@@ -39,9 +91,42 @@ class SupervisorLink:
         """End the whole server."""
         os.write(self._fd, Message.STOP.value)
 
-    def ask_to_reload(self) -> None:
-        """Load the project anew."""
-        os.write(self._fd, Message.RELOAD.value)
+    def ask(self, change: Message, who: str) -> Waiting:
+        """Ask for a change; what is returned is told of its outcome."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        name = who.encode("utf-8", "backslashreplace")[:_NAME_BYTES]
+        with theirs, socket.fromfd(self._fd, socket.AF_UNIX, socket.SOCK_SEQPACKET) as link:
+            socket.send_fds(link, [change.value + name], [theirs.fileno()])
+        return Waiting(ours)
+
+
+class Waiting:
+    """For the outcome of a change; use it in a `with`."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Hear no more."""
+        self._link.close()
+
+    def outcome(self, wait_s: float) -> Outcome | None:
+        """Wait for it, so long at most; None where it is not known by then.
+
+        Raises ConnectionError where the server ends before it is known.
+        """
+        waiter = select.poll()
+        waiter.register(self._link, select.POLLIN)
+        if not waiter.poll(wait_s * 1000):
+            return None
+        told = os.read(self._link.fileno(), _OUTCOME_BYTES)
+        if not told:
+            raise ConnectionResetError("the server ends")
+        return Outcome(*orjson.loads(told))
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -49,9 +134,22 @@ def pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
 
 
-def hear(ours: socket.socket) -> Message | None:
-    """What a front says; None for what is no message of ours."""
+def hear(ours: socket.socket) -> tuple[Message | None, Asked]:
+    """What a front says, and who asks it to; None for what is no message of ours."""
+    # socket.recv_fds passes no flags on: what it takes would be left to programs that are started
+    packed, ancillary, _, _ = ours.recvmsg(_NAME_BYTES + 1, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
+    fds = array.array("i")
+    for _, _, part in ancillary:
+        fds.frombytes(part[: len(part) // 4 * 4])
+    asked = Asked(packed[1:].decode("utf-8", "replace"), packed[:1] == Message.ACCEPT.value, [*map(_link, fds)])
     try:
-        return Message(ours.recv(64))
+        return Message(packed[:1]), asked
     except ValueError:
-        return None
+        asked.drop()
+        return None, asked
+
+
+def _link(fd: int) -> socket.socket:
+    link = socket.socket(fileno=fd)
+    link.setblocking(False)
+    return link

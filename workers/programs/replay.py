@@ -22,10 +22,10 @@ from workers.containment.witness import Witness
 from workers.errors import FramemillError
 from workers.flow.project import Project, load_project
 from workers.pool.job import Encoding, Job, ResponseType, Task
-from workers.programs.loaded import LoadedProject
 from workers.settings import PoolSettings
 from workers.this_process import die_with_parent
 from workers.versions.copy import version_of
+from workers.worker.loaded import LoadedProject
 from workers.worker.preload import calm_down
 
 _GRACE_S = 0.25  # for a flow that ends by itself when its time is over
@@ -88,7 +88,7 @@ def run(request: Request) -> tuple[Result, LoadedProject | None]:
     """Inspect the frame here, in this process; see Request."""
     settings, told, loaded = request.settings, _Tracebacks(str(request.project)), None
     try:
-        loaded = LoadedProject(_as_it_is(request.project), settings, told)
+        loaded = LoadedProject.load(_as_it_is(request.project), settings, told)
         # a frame that hangs says where, and ends this process
         faulthandler.dump_traceback_later(settings.run_ms / 1000 + _GRACE_S, exit=True)
         answered = loaded.inspect(request.asked.job(), request.frame.read_bytes())

@@ -1,8 +1,8 @@
 """One of the processes that try a project on pictures: `python -I -m workers.programs.try_process PARENT`.
 
-It loads the project as a worker does and inspects the frames that it is told; see try_messages.py. A frame may well end
-it: that is what a process of its own is for. Where it is told no more it ends as a program does, so that what user code
-leaves to be done at the end is done.
+It loads the project as a worker does and inspects the frames that it is told (workers/worker/try_messages.py). A frame
+may well end it: that is what a process of its own is for. Where it is told no more it ends as a program does, so that
+what user code leaves to be done at the end is done.
 """
 
 from __future__ import annotations
@@ -10,19 +10,15 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workers.containment.streams import speak_through
-from workers.errors import FramemillError, FrameTooLarge, InvalidParameter
-from workers.programs.try_messages import Frame, Said, Start, What
-from workers.settings import MIB
+from workers.errors import FramemillError
 from workers.this_process import be_first_to_go, die_with_parent
+from workers.worker.try_messages import Frame, Said, Start, What
 
 if TYPE_CHECKING:
-    from workers.programs.loaded import LoadedProject
-
-_JPEG_QUALITY = 88
+    from workers.worker.loaded import LoadedProject
 
 
 def main() -> None:
@@ -63,22 +59,22 @@ class _Trying:
         from workers.containment.limits import Growth, data_bytes, limit_memory  # noqa: PLC0415
         from workers.containment.surroundings import Surroundings  # noqa: PLC0415
         from workers.flow.project import load_project  # noqa: PLC0415
-        from workers.programs.loaded import LoadedProject  # noqa: PLC0415
         from workers.versions.guard import protect  # noqa: PLC0415
+        from workers.worker.loaded import LoadedProject  # noqa: PLC0415
 
         start, settings = self._start, self._start.settings
         try:
             project = replace(load_project(start.project), version=start.version)
             protect(project.folder, project.data, *([start.written] if start.written else ()))
-            self._loaded = LoadedProject(project, settings, shared_fd=start.shared_fd)
+            self._loaded = LoadedProject.load(project, settings, shared_fd=start.shared_fd)
             loaded_bytes = data_bytes()  # as at the fork of a worker
             self._growth = Growth(settings, loaded_bytes)
             limit_memory(settings.worker_memory_mib, loaded_bytes)
         except FramemillError as error:
-            self._say(Said(What.REFUSED, _text(error.message)))
+            self._say(Said(What.REFUSED, _bytes(error.message)))
             return False
         except BaseException as error:  # noqa: BLE001 - code of the project may raise anything
-            self._say(Said(What.REFUSED, _text(f"{type(error).__name__}: {error}")))
+            self._say(Said(What.REFUSED, _bytes(f"{type(error).__name__}: {error}")))
             return False
         self._surroundings = Surroundings()
         self._say(Said(What.LOADED))
@@ -86,17 +82,10 @@ class _Trying:
 
     def run(self, frame: Frame) -> None:
         """Inspect a frame and say what became of it."""
-        from workers.worker.runner import as_error_of_ours  # noqa: PLC0415 - see above
+        from workers.worker.try_frame import try_frame  # noqa: PLC0415 - see above
 
-        try:
-            said = self._inspect(frame)
-        except FramemillError as error:
-            said = Said(What.ERROR, _text(error.message))
-        except OSError as error:
-            said = Said(What.ERROR, _text(f"{error.strerror or error}"))
-        except Exception as error:  # noqa: BLE001 - as a worker
-            said = Said(What.ERROR, _text(as_error_of_ours(error).message))
-        self._say(said)
+        start = self._start
+        self._say(try_frame(self._loaded, frame, start.settings.max_frame_mib, start.max_preview_px))
         self._surroundings.restore()
         self._frames += 1
 
@@ -108,35 +97,8 @@ class _Trying:
         """Whether a worker would be replaced by now; it is said, then."""
         why = self._growth.why(self._frames)
         if why:
-            self._say(Said(What.LEAVING, _text(why)))
+            self._say(Said(What.LEAVING, _bytes(why)))
         return bool(why)
-
-    def _inspect(self, frame: Frame) -> Said:
-        from workers.pool.job import MAX_DATA_BYTES, Encoding, Job, ResponseType  # noqa: PLC0415 - see above
-
-        if (size := len(frame.data.encode("utf-8", "surrogatepass"))) > MAX_DATA_BYTES:
-            msg = f"data has {size} bytes, at most {MAX_DATA_BYTES} are accepted"
-            raise InvalidParameter(msg)
-        content = Path(frame.path).read_bytes()
-        most_mib = self._start.settings.max_frame_mib
-        if len(content) > most_mib * MIB:
-            msg = f"the file has {len(content):,} bytes, at most {most_mib * MIB:,} are taken (max_frame_mib)"
-            raise FrameTooLarge(msg)
-        response = ResponseType.ANNOTATED_IMAGE if frame.save else ResponseType.CONTEXT
-        answered = self._loaded.inspect(Job(encoding=Encoding.ENCODED, response=response, data=frame.data), content)
-        if frame.save:
-            Path(frame.save).write_bytes(answered.picture)
-        preview = b""
-        if frame.expected is not None and frame.expected != (answered.how.verdict == 1):
-            preview = _preview(answered.picture or self._drawn(), self._start.max_preview_px)
-        how = answered.how
-        return Said(What.CONTEXT, answered.context, preview, how.decode_ns, how.flow_ns, how.encode_ns)
-
-    def _drawn(self) -> bytes:
-        try:
-            return self._loaded.draw()
-        except FramemillError:  # too large to be kept: the verdict counts without a picture
-            return b""
 
     def _say(self, said: Said) -> None:
         left = memoryview(said.pack())
@@ -144,23 +106,8 @@ class _Trying:
             left = left[os.write(self._fd, left) :]
 
 
-def _text(message: str) -> bytes:
+def _bytes(message: str) -> bytes:
     return message.encode("utf-8", "backslashreplace")
-
-
-def _preview(png: bytes, longest_px: int) -> bytes:
-    """Return a picture as a JPEG of at most `longest_px`; nothing of nothing."""
-    import cv2  # noqa: PLC0415 - see above
-    import numpy as np  # noqa: PLC0415
-
-    if not png:
-        return b""
-    image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
-    assert image is not None, "a PNG of ours"
-    scale = longest_px / max(image.shape[:2])
-    if scale < 1:
-        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ import orjson
 
 from workers.flow.project import load_project
 from workers.pool.job import Encoding, Job, ResponseType
-from workers.programs.loaded import LoadedProject
 from workers.settings import PoolSettings
+from workers.worker.loaded import LoadedProject
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +44,7 @@ class TriedProject:
     """
 
     def __init__(self, folder: Path | str, **settings: Any) -> None:
-        self._loaded = LoadedProject(load_project(Path(folder)), PoolSettings(**settings))
+        self._loaded = LoadedProject.load(load_project(Path(folder)), PoolSettings(**settings))
 
     def inspect(self, picture: Path | str | NDArray[np.uint8], data: str = "", camera: str = "") -> Tried:
         """Inspect a file, or pixels: (h, w) grey or (h, w, 3) BGR, uint8; `data` is what a client sends with it.

@@ -1,4 +1,4 @@
-"""What is asked of the server while it runs: to stop, to load its project anew, to let another server follow.
+"""What is asked of the server while it runs: to stop, to change its version, to let another server follow.
 
 It comes by signals, over HTTP, and from the servers before and after this one. Of what would take its place, a version
 or a server, one is on its way at a time.
@@ -10,18 +10,18 @@ import logging
 from typing import TYPE_CHECKING
 
 from workers.memory.control import Control
+from workers.pool.to_supervisor import Asked, Message
 from workers.supervisor.events import Event
 from workers.supervisor.following import Following
 from workers.supervisor.fronts_master import BOOT_S
-from workers.supervisor.reloading import Reloading
 
 if TYPE_CHECKING:
     import selectors
     import socket
     from collections.abc import Callable
 
+    from workers.change.changing import Changing
     from workers.crew.crew import Crew
-    from workers.flow.project import Project
     from workers.memory.control import ControlPage
     from workers.supervisor.ending import Ending
     from workers.supervisor.fronts_master import FrontsMaster
@@ -33,8 +33,8 @@ _log = logging.getLogger(__name__)
 class Demands:
     """What can be done is done, of the rest the log says why not.
 
-    `load_project`, `start_successor`, `follows` and `announce` are the supervisor's; loading a project may take
-    `boot_ms`. `ending` returns how the server ends, which is made after this.
+    `start_successor`, `follows` and `announce` are the supervisor's; loading a project may take `boot_ms`. `changing`
+    changes the version. `ending` returns how the server ends, which is made after this.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Demands:
         selector: selectors.BaseSelector,
         boot_ms: int,
         *,
-        load_project: Callable[[], Project],
+        changing: Changing,
         start_successor: Callable[[], Started],
         follows: socket.socket | None,
         announce: Callable[[Event, int], None],
@@ -57,7 +57,7 @@ class Demands:
         self._boot_ms = boot_ms
         self._announce = announce
         self._ending = ending
-        self._reloading = Reloading(load_project, boot_ms, selector, self._on_read, self.not_reloaded)
+        self._changing = changing
         self._following = Following(
             start_successor,
             follows,
@@ -71,7 +71,7 @@ class Demands:
     @property
     def pids(self) -> set[int]:
         """The processes of what would take this server's place, or its version's."""
-        return self._following.pids | self._reloading.pids
+        return self._following.pids | self._changing.pids
 
     @property
     def is_behind(self) -> bool:
@@ -85,7 +85,7 @@ class Demands:
     def watch(self) -> None:
         """End what takes too long on its way here."""
         self._following.watch()
-        self._reloading.watch()
+        self._changing.watch()
 
     def stop_both(self) -> None:
         """Be asked to stop over HTTP: the server before has this address too, and is told."""
@@ -110,21 +110,19 @@ class Demands:
         self._ending().begin()
 
     def reload(self) -> None:
-        """Have the project read anew; its workers follow once it is."""
-        if self._ending().is_running and self._following.is_on_its_way:
-            self.not_reloaded("a server that loads it anew is about to follow this one")
-        elif self._ending().is_running:
-            self._reloading.start()
+        """Be asked by a signal to load the project anew."""
+        self.change(Message.RELOAD, Asked("a signal (SIGHUP)"))
 
-    def not_reloaded(self, why: str) -> None:
-        """Say why the version at work stays, in the log and to whoever asks."""
-        _log.error("the project was not reloaded, the one before goes on:\n%s", why)
-        self._control.say_reload_failed(why)
-
-    def _on_read(self, project: Project) -> None:
-        if self._ending().is_running:
-            self._announce(Event.RELOADING, 0)
-            self._crew.reload(project)
+    def change(self, message: Message, asked: Asked) -> None:
+        """Load the project anew, or go back to the version before it."""
+        if not self._ending().is_running:
+            asked.drop()
+        elif self._following.is_on_its_way:
+            self._changing.refuse(asked, "a server that loads it anew is about to follow this one")
+        elif message is Message.ROLLBACK:
+            self._changing.rollback(asked)
+        else:
+            self._changing.reload(asked)
 
     def be_followed(self) -> None:
         """Start another server, which takes over once it is ready."""
@@ -135,9 +133,9 @@ class Demands:
 
     def abandon(self) -> None:
         """Kill what is on its way here."""
-        self._reloading.kill()
+        self._changing.end()
         self._following.kill()
 
     def is_left(self) -> bool:
         """Whether some of that still lives."""
-        return bool(self._following.is_on_its_way or self._reloading.pids)
+        return bool(self._following.is_on_its_way or self._changing.pids)

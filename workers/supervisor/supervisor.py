@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from workers.change.changing import Changing
 from workers.containment.orphans import Orphans
 from workers.crew.crew import Crew
 from workers.crew.standing import BootFailed
@@ -44,6 +45,7 @@ from workers.supervisor.signals import act_on_signals
 from workers.this_process import be_last_to_go
 
 if TYPE_CHECKING:
+    from workers.change.trial import MakePage
     from workers.flow.project import Project
     from workers.memory.arena import ArenaFile
     from workers.settings import PoolSettings
@@ -58,9 +60,10 @@ class Supervisor:
     """Runs the server until it is asked to stop.
 
     `front_command` makes the command of the fronts, from what they are to inherit; `beside` are other programs.
-    `load_project` reads the project anew for a reload, in a process of its own; `tidy` removes copies of it that nobody
-    uses; `tend` is called again and again; `announce` is told each Event, with a process id where one follows;
-    `start_successor` starts the server that is to follow, and `follows` is open while the one before lives.
+    `load_project` reads the project anew for a reload, in a process of its own, and `show_proof` makes a page of a
+    proof that failed in another; `tidy` removes copies of it that nobody uses; `tend` is called again and again;
+    `announce` is told each Event, with a process id where one follows; `start_successor` starts the server that is to
+    follow, and `follows` is open while the one before lives.
     `global_fd` is the memory of globalData, where it is shared with that one.
     """
 
@@ -76,6 +79,7 @@ class Supervisor:
         start_successor: Callable[[], Started],
         follows: socket.socket | None = None,
         tidy: Callable[[], None] = lambda: None,
+        show_proof: MakePage | None = None,
         beside: Sequence[ProgramPlan] = (),
         global_fd: int | None = None,
     ) -> None:
@@ -88,6 +92,16 @@ class Supervisor:
         self._orphans = Orphans()
         channel = Channel.create(arena.geometry.slots)
         self._crew = Crew(settings, project, arena, channel, self.control, low, self._selector, tidy)
+        self._changing = Changing(
+            settings,
+            self._crew,
+            self.control,
+            self._selector,
+            read=load_project,
+            make_page=show_proof,
+            begun=lambda: announce(Event.RELOADING, 0),
+            over=lambda: announce(Event.RELOADED, 0),
+        )
         self._ours, theirs = pair()
         handover = Handover(arena=arena, channel=channel, supervisor_fd=theirs.detach())
         self._fronts = FrontsMaster(
@@ -104,7 +118,7 @@ class Supervisor:
             self._fronts,
             self._selector,
             settings.boot_ms,
-            load_project=load_project,
+            changing=self._changing,
             start_successor=start_successor,
             follows=follows,
             announce=announce,
@@ -118,7 +132,6 @@ class Supervisor:
             abandon=self._demands.abandon,
             is_left=self._demands.is_left,
         )
-        self._reloads = 0
 
     def run(self) -> Exit:
         """Start everything, keep it alive, end it; returns the exit status."""
@@ -145,21 +158,19 @@ class Supervisor:
         try:
             step()
         except BootFailed as failure:
-            if self._crew.give_up_reload():
-                self._demands.not_reloaded(str(failure))
-                self._announce(Event.RELOADED, 0)
+            if self._changing.has_failed(str(failure)):
                 return
             _log.error("the project cannot be loaded: %s", failure)
             self._ending.kill(Exit.CANNOT_LOAD_PROJECT)
 
     def _on_message(self) -> None:
-        message = hear(self._ours)
+        message, asked = hear(self._ours)
         if message is Message.READY:
             self._fronts.one_is_ready()
         elif message is Message.STOP:
             self._demands.stop_both()
-        elif message is Message.RELOAD:
-            self._demands.reload()
+        elif message is not None:
+            self._demands.change(message, asked)
 
     def _tick(self) -> None:
         self._orphans.sweep(time.monotonic_ns(), self._started_pids())
@@ -185,10 +196,7 @@ class Supervisor:
             self.control.words[Control.OPEN] = 1
             _log.info("ready after %.2f s", (time.monotonic_ns() - self.control.words[Control.STARTED_NS]) / 1e9)
             self._announce(Event.READY, 0)
-        if self._reloads != self.control.words[Control.RELOADS]:
-            self._reloads = self.control.words[Control.RELOADS]
-            _log.info("the project was reloaded")
-            self._announce(Event.RELOADED, 0)
+            self._changing.prove_what_runs()
 
     def _started_pids(self) -> set[int]:
         """All that we know of; fronts become our children where their master is killed."""

@@ -30,6 +30,7 @@ from workers.this_process import die_with_parent, go_after_workers, keep_private
 from workers.versions import wire
 from workers.versions.guard import protect
 from workers.worker.preload import calm_down
+from workers.worker.proof import run_proof
 from workers.worker.worker import BOOT_FAILED, Place, load, run_worker
 
 if TYPE_CHECKING:
@@ -170,6 +171,8 @@ def _be_between(  # noqa: PLR0917 - as above
                 inspector=inspector,
                 said=said,
             )
+            if order.row == wire.PROOF_ROW:
+                run_proof(place, supervisor_pid)
             run_worker(place, supervisor_pid)
     except OSError as error:
         os._exit(error.errno or 1)

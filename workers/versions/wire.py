@@ -13,6 +13,9 @@
         |<== report: {"pid": n}\n =====================|      once the supervisor is its parent
         |<== report: {"boot_ns": n}\n or {"error"} ====|
 
+Row PROOF_ROW asks for a fork that is no worker: it tries the frames of a proof (workers/worker/proof.py), and its
+second descriptor is the file in memory that says which, in place of a lifeline.
+
 Closing the supervisor's end is the message to end. Neither waits for the other: the supervisor's end does not block,
 and what it has not heard after a while it takes for lost.
 """
@@ -31,6 +34,7 @@ import orjson
 
 _ORDER = struct.Struct("<4sI")
 _MAGIC = b"FMT1"
+PROOF_ROW = 0xFFFFFFFF
 _FDS = 4
 _MOST_BYTES = 64 * 1024
 _TEXT_CHARACTERS = 12_000  # four bytes each at most, and escapes

@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import orjson
 
@@ -89,7 +89,7 @@ def run_worker(place: Place, supervisor_pid: int) -> NoReturn:
     try:
         die_with_new_parent(supervisor_pid)
         keep_private(yes=False)  # until it has arranged its own affairs
-        _start_clean(place)
+        start_clean(place)
         be_first_to_go()
         keep_private()
         status = _serve(place)
@@ -101,7 +101,7 @@ def run_worker(place: Place, supervisor_pid: int) -> NoReturn:
         os._exit(status)
 
 
-def _start_clean(place: Place) -> None:
+def start_clean(place: Place) -> None:
     """Become a process of its own, with a group, an output and random numbers that no other fork has."""
     os.setpgid(0, 0)
     streams.go_on_through(place.output_fd, place.new_output_fd)
@@ -125,17 +125,17 @@ def load(project: Project, settings: PoolSettings) -> tuple[Inspector | None, st
 
 def _serve(place: Place) -> int:
     begun = time.monotonic_ns()
-    _report(place.report_fd, {"pid": os.getpid()})
+    report(place.report_fd, {"pid": os.getpid()})
     from_bytes = data_bytes()
     inspector, failure = (place.inspector, "") if place.inspector else load(place.project, place.settings)
     if inspector is None:
-        _report(place.report_fd, {"error": failure})
+        report(place.report_fd, {"error": failure})
         return BOOT_FAILED
     inspector.flow.worker = place.row
     try:
         runner, row, growth = _boot(place, inspector, from_bytes)
     except FramemillError as error:
-        _report(place.report_fd, {"error": error.message})
+        report(place.report_fd, {"error": error.message})
         return BOOT_FAILED
 
     def beat() -> None:
@@ -143,7 +143,7 @@ def _serve(place: Place) -> int:
 
     beat()
     row[WorkerRow.BOOT_NS] = time.monotonic_ns() - begun
-    _report(place.report_fd, {"boot_ns": row[WorkerRow.BOOT_NS]})
+    report(place.report_fd, {"boot_ns": row[WorkerRow.BOOT_NS]})
     os.close(place.report_fd)
     if told_to_go(place.lifeline_fd, beat):
         _work(place, runner, row, growth, beat)
@@ -198,5 +198,6 @@ def _boot(place: Place, inspector: Inspector, from_bytes: int) -> tuple[Runner, 
     return runner, row, growth
 
 
-def _report(fd: int, message: dict[str, int | str]) -> None:
+def report(fd: int, message: dict[str, Any]) -> None:
+    """Say something of itself to the supervisor."""
     os.write(fd, orjson.dumps(message) + b"\n")

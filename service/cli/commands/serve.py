@@ -10,6 +10,7 @@ import click
 
 from service.cli.command_line import what_is_missing
 from service.cli.options import settings_options
+from service.cli.proof_pages import show_proof
 from workers.errors import FramemillError, ProjectInvalid, SettingsInvalid
 from workers.server_log import log_to
 from workers.standard_streams import never_wait
@@ -44,7 +45,7 @@ def serve(project: Path | None, **options: Any) -> None:
     from service.server.start import run_server  # noqa: PLC0415
 
     try:
-        status = run_server(project or _EXAMPLE, options, _say_ready)
+        status = run_server(project or _EXAMPLE, options, _say_ready, show_proof)
     except (ProjectInvalid, SettingsInvalid) as error:
         click.echo(f"framemill: {error.message}", err=True)
         sys.exit(_MISTAKES)

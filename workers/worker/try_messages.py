@@ -46,13 +46,15 @@ class Start(BaseModel):
 class Frame(NamedTuple):
     """A frame to inspect: a file, what a client would send as `data`, where to save its annotated picture, if at all.
 
-    Where the verdict is another than `expected`, a preview comes back with the context; None expects nothing.
+    Where the verdict is another than `expected`, a preview comes back with the context; None expects nothing. With
+    `preview` it comes in any case.
     """
 
     path: str
     data: str = ""
     save: str = ""
     expected: bool | None = None
+    preview: bool = False
 
     def line(self) -> bytes:
         """Return it as a line."""

@@ -7,7 +7,8 @@ import os
 import time
 import weakref
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from workers.containment.witness import Witness
 from workers.containment.working_folder import working_folder, working_in
@@ -31,27 +32,24 @@ class Answered(NamedTuple):
 
 
 class LoadedProject:
-    """A project whose flow is prepared here; `witness` is told of frames, and logs exceptions unless another is given.
-    `shared_fd` is the memory of globalData where others have it, too.
+    """A project whose flow is prepared, with `inspector`; see `load`.
 
-    Raises:
-        ProjectInvalid: it has mistakes, or its code cannot be imported.
+    What code opens by a relative name lies in `folder`, where one is given. `witness` is told of frames; `shared_fd` is
+    the memory of globalData where others have it, too.
     """
 
     def __init__(
         self,
-        project: Project,
+        inspector: Inspector,
         settings: PoolSettings,
+        *,
+        folder: Path | None = None,
         witness: Witness | None = None,
         shared_fd: int | None = None,
     ) -> None:
-        self._witness = witness or Witness(str(project.folder))
-        os.environ["FRAMEMILL_DATA"] = str(project.data)
-        number = int(os.environ.setdefault(WORKER_VARIABLE, "0"))
-        self._folder = working_folder(project.data, project.folder) if project.has_code else None
-        with working_in(self._folder):
-            self._inspector = Inspector.prepare(project, settings)
-        self._inspector.flow.worker = number
+        self._inspector = inspector
+        self._folder = folder
+        self._witness = witness or Witness()
         self._run_ns = settings.run_ms * 1_000_000
         # as a worker's reply area: taken from the machine only as far as it is written to, and no memory of user code
         self._reply = memoryview(mmap.mmap(-1, settings.max_reply_mib * MIB))
@@ -61,6 +59,24 @@ class LoadedProject:
             shared_fd = create_global_data(settings.global_data_kib)
             weakref.finalize(self, os.close, shared_fd)
         self._shared = GlobalData(shared_fd)
+
+    @classmethod
+    def load(
+        cls, project: Project, settings: PoolSettings, witness: Witness | None = None, shared_fd: int | None = None
+    ) -> Self:
+        """Prepare its flow here; exceptions of its code are logged unless a `witness` is given.
+
+        Raises:
+            ProjectInvalid: it has mistakes, or its code cannot be imported.
+        """
+        os.environ["FRAMEMILL_DATA"] = str(project.data)
+        number = int(os.environ.setdefault(WORKER_VARIABLE, "0"))
+        folder = working_folder(project.data, project.folder) if project.has_code else None
+        with working_in(folder):
+            inspector = Inspector.prepare(project, settings)
+        inspector.flow.worker = number
+        told = witness or Witness(str(project.folder))
+        return cls(inspector, settings, folder=folder, witness=told, shared_fd=shared_fd)
 
     def inspect(self, job: Job, frame: bytes) -> Answered:
         """Inspect a frame; raises FramemillError where a client would have had an error instead of a context."""

@@ -1,0 +1,1 @@
+"""One version follows another: read, proved, taken over or refused, and taken back."""
