@@ -80,7 +80,7 @@ def test_it_has_no_mistakes() -> None:
 
 
 def test_the_last_image_has_the_same_lines() -> None:
-    loaded = LoadedProject(load_project(PROJECT), PoolSettings())
+    loaded = LoadedProject.load(load_project(PROJECT), PoolSettings())
     frame = (PROJECT / "samples" / "nok_gap.jpg").read_bytes()
     answered = loaded.inspect(Job(encoding=Encoding.ENCODED, response=ResponseType.ANNOTATED_IMAGE), frame)
     assert loaded.draw() == answered.picture
