@@ -53,6 +53,17 @@ name = "board"
 module = "mask"
 drop = [[[10, 10], [60, 10], [60, 40], [10, 40]]]
 """,
+    "measure": """
+[[flow]]
+module = "measure"
+
+[[flow.tools]]
+kind = "edge"
+name = "edge"
+start = [8, 60]
+end = [152, 60]
+min_contrast_levels = 5
+""",
     "only_if": """
 [[flow]]
 module = "only_if"
@@ -73,9 +84,23 @@ steps = [{ do = "rotate", degrees = 90 }, { do = "blur", sigma_px = 1.0 }]
 module = "reference"
 image = "references/board.png"
 """,
+    "shape": """
+[[flow]]
+module = "shape"
+file = "references/board.png"
+region = { x = 8, y = 8, width = 100, height = 80 }
+""",
     "sharpness": """
 [[flow]]
 module = "sharpness"
+""",
+    "unify": """
+[[flow]]
+module = "unify"
+file = "references/board.png"
+shift_px = 8
+angle_min = -5
+angle_max = 5
 """,
 }
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -133,6 +135,21 @@ def test_state_between_frames(tmp_path: Path) -> None:
     with serving(copied("trend", tmp_path), "--workers", "1") as server:
         assert [asked(server, flat(level))["result"] for level in (200, 198, 202, 150)] == [True, True, True, False]
         assert asked(server, flat(200))["usual"] == pytest.approx((200 + 198 + 202 + 150) / 4)
+
+
+def test_state_that_all_workers_share_and_that_outlives_them(tmp_path: Path) -> None:
+    project = copied("lots", tmp_path)
+    (project / "code" / "who.py").write_text("import os\ndef main(context): context['pid'] = os.getpid()")
+    with (project / "framemill.toml").open("a") as file:
+        file.write('[[flow]]\nmodule = "code"\nfile = "code/who.py"\n')
+    with serving(project) as server:
+        seen = [asked(server, flat(20), "lot 7") for _ in range(2)]
+        assert [context["badParts"] for context in seen] == [1, 2]
+        assert not asked(server, flat(200), "lot 7")["stopLot"]
+        for pid in {context["pid"] for context in seen}:
+            os.kill(pid, signal.SIGKILL)
+        assert asked(server, flat(20), "lot 7")["stopLot"] is True
+        assert asked(server, flat(20), "lot 8")["badParts"] == 1
 
 
 def test_several_files_and_a_list_that_another_system_updates(tmp_path: Path) -> None:
