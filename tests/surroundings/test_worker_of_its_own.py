@@ -163,11 +163,12 @@ def test_threads_that_wait_are_not_counted() -> None:
             thread.join()
 
 
-def test_memory_that_the_first_frame_takes_counts_as_loaded(caplog: pytest.LogCaptureFixture) -> None:
+def test_memory_that_the_first_frame_takes_counts_as_loaded(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     has = [100 * MIB]
+    monkeypatch.setattr(Growth, "_data_bytes", lambda _: has[0])  # as if this process had grown
     growth = Growth(PoolSettings(workers=1, worker_memory_mib=512, max_frame_mib=24), 0)
-    growth._data_bytes = lambda: has[0]  # type: ignore[method-assign]  # as if it had grown
-    growth._full_bytes = growth._full()
     has[0] = 420 * MIB
     assert growth.why(1) == ""
     assert "worker_memory_mib = 512 is little for this project" in caplog.text

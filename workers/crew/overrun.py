@@ -130,9 +130,9 @@ class Overrun:
         os.kill(member.pid, signal.SIGKILL)
         words = header.words
         _log.warning(
-            "worker %d is killed: its frame ran longer than %d ms (run_ms): it waited %d ms and ran %d ms, %s",
+            "worker %d is killed: %s: it waited %d ms and ran %d ms, %s",
             member.pid,
-            self._run_ms,
+            escaped(header.limited.encode()) or f"its frame ran longer than {self._run_ms} ms (run_ms)",
             max(0, words[Word.STARTED_NS] - words[Word.QUEUED_NS]) // 1_000_000,
             max(0, now_ns - words[Word.STARTED_NS]) // 1_000_000,
             place,
