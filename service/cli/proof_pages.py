@@ -12,6 +12,6 @@ if TYPE_CHECKING:
 
 def show_proof(failed: FailedProof, folder: Path) -> Path:
     """Write such a page into `folder`; what makes it is loaded only where one is made, in a process of its own."""
-    from service.tryout.refusal import write_refusal  # noqa: PLC0415
+    from service.compared.refusal import write_refusal  # noqa: PLC0415
 
     return write_refusal(failed, folder)

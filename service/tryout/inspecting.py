@@ -16,8 +16,8 @@ from workers.errors import ProjectInvalid
 from workers.flow.project import Project, load_project
 from workers.programs.try_pool import Tried, TryPool
 from workers.settings import PoolSettings
+from workers.trying.try_messages import Frame, Start
 from workers.versions.copy import version_of
-from workers.worker.try_messages import Frame, Start
 
 if TYPE_CHECKING:
     from service.tryout.truth import Expected

@@ -15,7 +15,7 @@ from service.trial.machine import machine
 from service.tryout.inspecting import Trial, begin, data_of
 from workers.programs.try_pool import Tried, TryPool
 from workers.text import printable
-from workers.worker.try_messages import Frame
+from workers.trying.try_messages import Frame
 
 if TYPE_CHECKING:
     from workers.flow.project import Step

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from service.cli.images import is_image
-from service.tryout.watching import Watched
+from service.compared.watching import Watched
 from tests.command_line.tried import JUDGE, NOK, OK, children_of, command, judge, picture
 from tests.support.running import CHECKOUT
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from workers.containment import memory_watch
-from workers.containment.memory_watch import MemoryWatch
+from workers.told import memory_watch
+from workers.told.memory_watch import MemoryWatch
 
 SECOND_NS = 10**9
 

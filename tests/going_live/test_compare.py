@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.tryout.comparing import Compared, Pair
+from service.compared.comparing import Compared, Pair
 from service.tryout.row import Row
 from tests.command_line.tried import EXIT, JUDGE, NOK, OK, RAISE
 from tests.going_live.proved import edition, part, proved_project

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.lifecycle.upgrades import line_of_servers
+from tests.succession.upgrades import line_of_servers
 from tests.support.contract import checked, raw
 from tests.support.faults import until
 from tests.support.projects import frame

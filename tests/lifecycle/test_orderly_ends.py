@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lifecycle.upgrades import line_of_servers
+from tests.succession.upgrades import line_of_servers
 from tests.support.faults import children_of, post, until, whole
 from tests.support.running import Server, serving, write_project
 

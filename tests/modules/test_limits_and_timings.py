@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.projects import code_flow, frame, inspect, write_project
-from workers.context.context import Origin
+from workers.context.origin import Origin
 from workers.errors import DeadlineExceeded, ProjectInvalid
 from workers.flow.flow import Flow
 from workers.flow.project import load_project

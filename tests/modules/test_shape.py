@@ -236,3 +236,4 @@ def test_middles_lie_in_the_region_though_edges_may_not(tmp_path: Path) -> None:
     assert Looking(tmp_path, BRACKET, region=between).look(image)["detectedRectangles"] == []
     beside = Looking(tmp_path, BRACKET, region=RegionOptions(x=500, y=0, width=150, height=420)).look(image)
     assert "the region reaches to x = 650" in beside["told"][0]["message"]
+    assert beside["worked"] is False

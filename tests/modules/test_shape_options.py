@@ -63,8 +63,8 @@ def test_what_cannot_be_taught_is_a_mistake_of_the_project(tmp_path: Path) -> No
     (tmp_path / "text.png").write_text("no picture")
     for options, told in (
         ({"file": "flat.png"}, "file: flat.png shows 0 px of edges with a contrast of 16 levels"),
-        ({"file": "text.png"}, "file: text.png cannot be used"),
-        ({"file": "gone.png"}, "file: gone.png cannot be read"),
+        ({"file": "text.png"}, "file: the picture of the part 'text.png' cannot be used"),
+        ({"file": "gone.png"}, "file: there is no picture of the part 'gone.png' in the project"),
         ({"part": RegionOptions(x=100, y=0, width=100, height=10)}, "part: in part.png the region reaches to x = 200"),
         ({"part": RegionOptions(x=0, y=0, width=9, height=9)}, "part.png shows 0 px of edges"),
         ({"scale_min": 0.2, "scale_max": 5}, "scale_max: angles and scales from 0.2 to 5"),

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.lifecycle.upgrades import Line, line_of_servers
 from tests.soak.kit.cameras import Cameras
 from tests.soak.kit.census import take_census
 from tests.soak.kit.project import soak_project
 from tests.soak.kit.report import report, summary
+from tests.succession.upgrades import Line, line_of_servers
 from tests.support.faults import until
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.support.projects import code_flow, frame
-from workers.containment.black_box import Reading, Writing, make_box
-from workers.containment.tracebacks import causes_of, traceback_of
-from workers.containment.witness import Witness
+from workers.told.black_box import Reading, Writing, make_box
+from workers.told.tracebacks import causes_of, traceback_of
+from workers.told.witness import Witness
 
 
 def error_of(folder: Path, body: str) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def test_a_kind_is_logged_once_with_files_as_the_author_knows_them(
 ) -> None:
     source = "import json\ndef main(context):\n    json.loads(context['data'])\n"
     flow, witness, now_ns = code_flow(tmp_path, source), Witness(str(tmp_path)), 10**9
-    monkeypatch.setattr("workers.containment.witness.time.monotonic_ns", lambda: now_ns)
+    monkeypatch.setattr("workers.told.witness.time.monotonic_ns", lambda: now_ns)
 
     def logged(text: str) -> list[str]:
         caplog.clear()

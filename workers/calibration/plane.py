@@ -31,7 +31,7 @@ class Plane:
         self._to_mm = np.array(calibration.plane_to_mm, np.float64)
 
     def for_frame(self, frame_px: tuple[int, int], items: object) -> Plane:
-        """Return the plane as a frame of that height and width sees it; `items` are those of its context.
+        """Return the plane as a frame of `frame_px`, (height, width), sees it; `items` are those of its context.
 
         Raises ImageInvalid where the calibration is of other frames, or another distortion was taken out before.
         """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workers.change.proving import Proved
     from workers.flow.project import Project
-    from workers.worker.proof_file import ProofFrame
+    from workers.trying.proof_file import ProofFrame
 
 
 @dataclass(frozen=True, slots=True)

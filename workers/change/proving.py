@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from workers.containment.black_box import make_box
 from workers.containment.orphans import end_group
 from workers.crew.fork import Birth, how_it_ended
+from workers.told.black_box import make_box
+from workers.trying.proof_file import ProofFrame, ProofRequest
 from workers.versions.wire import PROOF_ROW
-from workers.worker.proof_file import ProofFrame, ProofRequest
 
 if TYPE_CHECKING:
     from workers.crew.template_process import TemplateProcess
@@ -49,6 +49,14 @@ class Proved:
     def holds(self) -> bool:
         """Whether it came to its end and nothing is wrong."""
         return not self.wrong and not self.failure
+
+    def why_broken_off(self, status: int, folder: Path, run_ms: int) -> str:
+        """Say why its process ended before it did: what it said last, or left in the file, or its wait `status`."""
+        if self.failure:
+            return self.failure
+        if where := _where(self.fd, folder):
+            return f"was not done within {run_ms} ms (run_ms): it was {where}"
+        return f"ended its process ({how_it_ended(status)})"
 
     def close(self) -> None:
         """Let go of the file."""
@@ -180,13 +188,9 @@ class Proving:
         """Say why it did not come to its end."""
         assert self._proved is not None
         assert self._template is not None
-        if self._proved.failure:
-            return self._proved.failure
-        if self._late:
+        if self._late and not self._proved.failure:
             return f"the proof was not done within {self._settings.proof_ms} ms (proof_ms)"
-        if where := _where(self._proved.fd, self._template.project.folder):
-            return f"was not done within {self._settings.run_ms} ms (run_ms): it was {where}"
-        return f"ended its process ({how_it_ended(status)})"
+        return self._proved.why_broken_off(status, self._template.project.folder, self._settings.run_ms)
 
     def _finish(self, failure: str) -> None:
         assert self._proved is not None

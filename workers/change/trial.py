@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from workers.change.errand import Errand
 from workers.change.failed_proof import FailedProof, lines_of
 from workers.change.proving import Proved, Proving
-from workers.worker.proof_file import ProofFrame
+from workers.trying.proof_file import ProofFrame
 
 if TYPE_CHECKING:
     import selectors

@@ -1,1 +1,1 @@
-"""What user code may take, say and leave behind."""
+"""What user code may take, print and leave behind."""

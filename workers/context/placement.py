@@ -86,7 +86,10 @@ def rectangle_in_frame(rectangle: Mapping[str, Any], matrix: Matrix) -> dict[str
 
 
 def line_in_frame(line: Mapping[str, Any], matrix: Matrix) -> dict[str, Any]:
-    """Return an entry of `lines`, from `start` to `end`, as one of the frame; what is no such line stays as it is."""
+    """Return an entry of `lines`, from `start` to `end`, as one of the frame; what is no such line stays as it is.
+
+    `matrix`, (3, 3), is the image's placement.
+    """
     points = [_place_of(line.get(key)) for key in ("start", "end")]
     if None in points:
         return dict(line)

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workers.containment.witness import Witness
 from workers.context.printed import Printed
 from workers.errors import DeadlineExceeded, FrameCancelled
 from workers.text import shown
+from workers.told.witness import Witness
 
 if TYPE_CHECKING:
     import numpy as np

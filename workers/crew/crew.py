@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import logging
-import os
 import selectors
-import signal
-import time
 from typing import TYPE_CHECKING, Any
 
-from workers.containment.log import Outputs, escaped
+from workers.containment.log import Outputs
 from workers.crew.fork import how_it_ended
 from workers.crew.hiring import Hiring
 from workers.crew.losses import Losses
 from workers.crew.member import Member
-from workers.crew.shift import Shift, retire
+from workers.crew.shift import Shift
 from workers.crew.template_process import Household
 from workers.crew.templates import Templates
 from workers.flow.project import modules_of
-from workers.memory.crash_table import CrashTable
 from workers.memory.module_table import ModuleTable
 from workers.worker.preload import freeze
 
@@ -32,9 +28,6 @@ if TYPE_CHECKING:
     from workers.settings import PoolSettings
 
 _log = logging.getLogger(__name__)
-
-_LOOK_NS = 1_000_000_000
-_NOTHING_LEFT_S = 1.0  # between two tries to start a process where the machine has no room for one
 
 
 class Crew:
@@ -62,16 +55,7 @@ class Crew:
         self._templates.of(project)  # from here on its copy is held
         self._births = Hiring(house, self._templates, self._on_arrival, self._on_report)
         self._modules = ModuleTable(low, arena.geometry, control.words)
-        self._losses = Losses(
-            settings,
-            arena,
-            low,
-            channel=channel,
-            control=control,
-            members=self._members,
-            modules=self._modules,
-            outputs=self._outputs,
-        )
+        self._losses = Losses(house, low, control, members=self._members, modules=self._modules)
         self.shift = Shift(
             settings.workers,
             project,
@@ -81,11 +65,8 @@ class Crew:
             breaker=self._losses.breaker,
         )
         self._modules.enter(modules_of(project.steps))
-        self._crashes = CrashTable(low, arena.geometry, arena.fd)
-        self._looked_ns = 0
         self._hiring = True
         self._has_worked = False
-        self._hire_from_s = 0.0
         freeze()
 
     @property
@@ -114,15 +95,8 @@ class Crew:
         Raises:
             OSError: a process or its pipes cannot be made, before any worker was ready; later it is tried again.
         """
-        if not self._hiring or time.monotonic() < self._hire_from_s:
-            return
-        try:
-            self.shift.hire()
-        except OSError as error:
-            if not self._has_worked:
-                raise
-            _log.error("no worker can be started at the moment: %s; it is tried again", error)
-            self._hire_from_s = time.monotonic() + _NOTHING_LEFT_S
+        if self._hiring:
+            self.shift.hire(is_first=not self._has_worked)
 
     def _on_arrival(self, member: Member) -> None:
         self._members[member.pid] = member
@@ -146,12 +120,8 @@ class Crew:
     def _on_death(self, member: Member) -> None:
         self._births.hear(member)  # its last words may be why
         status = self._losses.reap(member)
-        self._outputs.end(member.pid)
         self._selector.unregister(member.pidfd)
-        os.close(member.pidfd)
-        os.close(member.box_fd)
-        if member.lifeline_fd >= 0:
-            os.close(member.lifeline_fd)
+        member.close()
         self._births.drop_report(member)
         del self._members[member.pid]
         self.shift.count()
@@ -168,10 +138,6 @@ class Crew:
         """Look after everybody. Called at every tick."""
         self._outputs.tick(now_ns)
         self._losses.watch(self.pids, now_ns)
-        if now_ns - self._looked_ns > _LOOK_NS:
-            self._looked_ns = now_ns
-            for kind, more in self._crashes.left(now_ns):
-                _log.error("%s: %s more like it since it was logged last", escaped(kind.encode()), f"{more:,}")
         self._births.watch(now_ns)
         self._births.watch_loading(self._members.values(), now_ns)
         if self._templates.forget_unused([m.project for m in (*self._members.values(), *self._births.coming)]):
@@ -199,17 +165,13 @@ class Crew:
         """Ask all workers to finish and go; nobody replaces them."""
         self._hiring = False
         self._templates.end(at_once=False)
-        for member in [*self._births.coming, *self._members.values()]:
-            retire(member)
+        self.shift.retire_all()
 
     def kill_all(self) -> None:
         """End all workers at once; nobody replaces them."""
         self._hiring = False
         self._templates.end(at_once=True)
-        for member in self._births.coming:
-            retire(member)
-        for pid in self._members:
-            os.kill(pid, signal.SIGKILL)
+        self.shift.kill_all()
 
     def close(self) -> None:
         """Let go of all copies; no process is left that uses them."""

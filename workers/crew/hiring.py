@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from workers.containment.black_box import make_box
 from workers.crew.fork import Birth
 from workers.crew.member import Member
+from workers.told.black_box import make_box
 
 if TYPE_CHECKING:
     from workers.crew.template_process import Household, TemplateProcess

@@ -8,24 +8,25 @@ import signal
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from workers.containment.memory_watch import MemoryWatch
+from workers.containment.log import escaped
 from workers.containment.orphans import end_group
 from workers.crew import rescue
 from workers.crew.breaker import Breaker
 from workers.crew.member import Member, doubted, silent
 from workers.crew.overrun import Overrun, SlowEnds
 from workers.memory.control import Control, WorkerRow
+from workers.memory.crash_table import CrashTable
 from workers.memory.slot import headers
+from workers.told.memory_watch import MemoryWatch
 
 if TYPE_CHECKING:
-    from workers.containment.log import Outputs
-    from workers.memory.arena import ArenaFile
+    from workers.crew.template_process import Household
     from workers.memory.control import ControlPage
     from workers.memory.module_table import ModuleTable
-    from workers.pool.channel import Channel
-    from workers.settings import PoolSettings
 
 _log = logging.getLogger(__name__)
+
+_LOOK_NS = 1_000_000_000
 
 
 class Losses:
@@ -33,25 +34,26 @@ class Losses:
 
     def __init__(
         self,
-        settings: PoolSettings,
-        arena: ArenaFile,
+        house: Household,
         low: memoryview,
-        *,
-        channel: Channel,
         control: ControlPage,
+        *,
         members: Mapping[int, Member],
         modules: ModuleTable,
-        outputs: Outputs,
     ) -> None:
+        settings, arena, outputs = house.settings, house.arena, house.outputs
         self.breaker = Breaker(control, settings.broken_flow_pause_ms)
         self._members = members
         self._control = control
-        self._channel = channel
+        self._outputs = outputs
+        self._channel = house.channel
         self._headers = headers(low, arena.geometry)
         self._overrun = Overrun(self._headers, control, settings.run_ms, modules=modules, outputs=outputs)
         self._slow_ends = SlowEnds(control, settings.finish_ms, outputs)
-        self._lost = rescue.LostJobs(self._headers, channel)
+        self._lost = rescue.LostJobs(self._headers, house.channel)
         self._memory = MemoryWatch()
+        self._crashes = CrashTable(low, arena.geometry, arena.fd)
+        self._looked_ns = 0
         self._ownerless: set[int] = set()
 
     @property
@@ -72,9 +74,17 @@ class Losses:
                 _kill(member, "it is idle and does not look for frames")
         for member in doubted(self._members, self._control.fronts):
             _kill(member, "it left an answer that cannot be right")
+        self._log_crashes(now_ns)
+
+    def _log_crashes(self, now_ns: int) -> None:
+        """Say how often workers have met with exceptions that the log has had and does not get again."""
+        if now_ns - self._looked_ns > _LOOK_NS:
+            self._looked_ns = now_ns
+            for kind, more in self._crashes.left(now_ns):
+                _log.error("%s: %s more like it since it was logged last", escaped(kind.encode()), f"{more:,}")
 
     def reap(self, member: Member) -> int:
-        """Take note of a worker's end, and see to what it ran; returns its wait status."""
+        """Take note of a worker's end, and see to what it ran and said last; returns its wait status."""
         end_group(member.pid)
         _, status = os.waitpid(member.pid, 0)
         row = self._control.workers[member.row]
@@ -94,6 +104,7 @@ class Losses:
             self._control.words[Control.WORKER_DEATHS] += 1
             # the signal before the kill has ended it
             self._control.words[Control.OVERDUE_KILLS] += member.late_ns > 0
+        self._outputs.end(member.pid)
         return status
 
 

@@ -24,7 +24,7 @@ class Member:
     """One worker process. `report_fd` is -1 once it has said that it is ready.
 
     `pid` is 0 while it is on its way from the template `template_pid`; until then its output waits in `output_fd`.
-    `box_fd` is its black box (containment/black_box.py).
+    `box_fd` is its black box (told/black_box.py).
     """
 
     pid: int
@@ -58,6 +58,13 @@ class Member:
         with suppress(BrokenPipeError):
             os.write(self.lifeline_fd, b"g")
             self.went_ns = time.monotonic_ns()
+
+    def close(self) -> None:
+        """Let go of a process that has ended; its report and its output have owners of their own."""
+        os.close(self.pidfd)
+        os.close(self.box_fd)
+        if self.lifeline_fd >= 0:
+            os.close(self.lifeline_fd)
 
 
 def silent(members: Iterable[Member], rows: Sequence[memoryview], now_ns: int, longest_wait_ns: int) -> list[Member]:

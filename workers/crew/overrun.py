@@ -1,6 +1,6 @@
 """Ends workers whose frame runs longer than it may, and has them say first where they are.
 
-A worker that is to be killed is asked for the stack of its threads (containment/stack.py); one turn of the supervisor's
+A worker that is to be killed is asked for the stack of its threads (told/stack.py); one turn of the supervisor's
 loop later, or three where it has not answered, comes SIGKILL. Module, line and times are in the log by then, and in the
 slot's header, for the client; what the frame had printed is in the log. A frame that ends in between spares its worker.
 
@@ -17,12 +17,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workers.containment.black_box import Reading
 from workers.containment.log import escaped
-from workers.containment.stack import Question
 from workers.crew.rescue import has_run
 from workers.memory.control import Control, WorkerRow
 from workers.memory.slot import State, Word
+from workers.told.black_box import Reading
+from workers.told.stack import Question
 
 if TYPE_CHECKING:
     from workers.containment.log import Outputs

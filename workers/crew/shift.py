@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
+import time
 from typing import TYPE_CHECKING
 
 from workers.admission.pace import Pace
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
     from workers.crew.template_process import TemplateProcess
     from workers.flow.project import Project
     from workers.memory.control import ControlPage
+
+_log = logging.getLogger(__name__)
+
+_NOTHING_LEFT_S = 1.0  # between two tries to start a process where the machine has no room for one
 
 
 class Shift:
@@ -43,11 +50,27 @@ class Shift:
         self._births = births
         self._members = members
         self._breaker = breaker
+        self._hire_from_s = 0.0
         control.words[Control.WORKERS_WANTED] = wanted
         control.words[Control.FLOW_VERSION] = _number_of(project)
 
-    def hire(self) -> None:
-        """Ask for workers that are missing: of the version at work, a spare included, and of the next one."""
+    def hire(self, *, is_first: bool) -> None:
+        """Ask for workers that are missing: of the version at work, a spare included, and of the next one.
+
+        Raises:
+            OSError: a process or its pipes cannot be made where `is_first`; otherwise it is tried again a bit later.
+        """
+        if time.monotonic() < self._hire_from_s:
+            return
+        try:
+            self._fill()
+        except OSError as error:
+            if is_first:
+                raise
+            _log.error("no worker can be started at the moment: %s; it is tried again", error)
+            self._hire_from_s = time.monotonic() + _NOTHING_LEFT_S
+
+    def _fill(self) -> None:
         extra = int(self._births.templates.of(self.project).wants_spare) + int(self._grown() is not None)
         self._births.fill(self.project, self._wanted + extra, self._members.values())
         if self.next_project is not None:
@@ -116,6 +139,18 @@ class Shift:
         coming = self._births.give_up(project)
         for member in [*coming, *(m for m in self._members.values() if m.project is project)]:
             retire(member)
+
+    def retire_all(self) -> None:
+        """Ask all to finish and go, those that are on their way included."""
+        for member in [*self._births.coming, *self._members.values()]:
+            retire(member)
+
+    def kill_all(self) -> None:
+        """End all at once; those that are on their way find nobody who waits for them."""
+        for member in self._births.coming:
+            retire(member)
+        for pid in self._members:
+            os.kill(pid, signal.SIGKILL)
 
 
 def retire(member: Member) -> None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from workers.context.context import FRAME, Origin, complete, new_context, repaired
+from workers.context.context import FRAME, complete, new_context, repaired
 from workers.context.image_and_heat import combined_heat, top_8_bits, usable_image
+from workers.context.origin import Origin
 from workers.context.printed import Printed
 from workers.context.run import Context, Run, Stage, run_stages
 from workers.errors import FramemillError, ProjectInvalid
@@ -24,9 +25,9 @@ from workers.modules.project_files import ProjectFiles
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from workers.containment.witness import Witness
     from workers.flow.project import Project, Step
     from workers.memory.global_data import GlobalData
+    from workers.told.witness import Witness
 
 _log = logging.getLogger(__name__)
 

@@ -23,11 +23,6 @@ class GuardOptions(ModuleOptions):
         Field(description="where a limit does not hold: the frame is NOK and the flow ends, or `warnings` has a line"),
     ] = "nok"
 
-    @property
-    def title(self) -> str:
-        """The name that the project gives it."""
-        return self.name
-
 
 def not_below_its_min(most: float | None, info: ValidationInfo) -> float | None:
     """Return the value of an option whose name has `max`; raises ValueError where that with `min` is larger.

@@ -17,15 +17,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from workers.containment.tracebacks import traceback_of
-from workers.containment.witness import Witness
 from workers.errors import FramemillError
 from workers.flow.project import Project, load_project
 from workers.pool.job import Encoding, Job, ResponseType, Task
 from workers.settings import PoolSettings
 from workers.this_process import die_with_parent
+from workers.told.tracebacks import traceback_of
+from workers.told.witness import Witness
+from workers.trying.loaded import LoadedProject
 from workers.versions.copy import version_of
-from workers.worker.loaded import LoadedProject
 from workers.worker.preload import calm_down
 
 _GRACE_S = 0.25  # for a flow that ends by itself when its time is over

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from workers.containment.streams import STACK_SIGNAL
 from workers.isolated import isolated
-from workers.worker.try_messages import Said, Start, take_first
+from workers.trying.try_messages import Said, Start, take_first
 
 _PIECE_BYTES = 1 << 20
 _PIPE_BYTES = 32 * 1024  # a pipe has 64 KiB

@@ -19,7 +19,7 @@ from typing import Self
 from workers.errors import ProjectInvalid
 from workers.memory.global_data import create_global_data
 from workers.programs.try_member import Member, Told
-from workers.worker.try_messages import Frame, Said, Start, What
+from workers.trying.try_messages import Frame, Said, Start, What
 
 _AHEAD = 4  # frames that a process is told at once
 _LOOK_S = 0.05

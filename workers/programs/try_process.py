@@ -1,6 +1,6 @@
 """One of the processes that try a project on pictures: `python -I -m workers.programs.try_process PARENT`.
 
-It loads the project as a worker does and inspects the frames that it is told (workers/worker/try_messages.py). A frame
+It loads the project as a worker does and inspects the frames that it is told (workers/trying/try_messages.py). A frame
 may well end it: that is what a process of its own is for. Where it is told no more it ends as a program does, so that
 what user code leaves to be done at the end is done.
 """
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from workers.containment.streams import speak_through
 from workers.errors import FramemillError
 from workers.this_process import be_first_to_go, die_with_parent
-from workers.worker.try_messages import Frame, Said, Start, What
+from workers.trying.try_messages import Frame, Said, Start, What
 
 if TYPE_CHECKING:
-    from workers.worker.loaded import LoadedProject
+    from workers.trying.loaded import LoadedProject
 
 
 def main() -> None:
@@ -59,8 +59,8 @@ class _Trying:
         from workers.containment.limits import Growth, data_bytes, limit_memory  # noqa: PLC0415
         from workers.containment.surroundings import Surroundings  # noqa: PLC0415
         from workers.flow.project import load_project  # noqa: PLC0415
+        from workers.trying.loaded import LoadedProject  # noqa: PLC0415
         from workers.versions.guard import protect  # noqa: PLC0415
-        from workers.worker.loaded import LoadedProject  # noqa: PLC0415
 
         start, settings = self._start, self._start.settings
         try:
@@ -82,7 +82,7 @@ class _Trying:
 
     def run(self, frame: Frame) -> None:
         """Inspect a frame and say what became of it."""
-        from workers.worker.try_frame import try_frame  # noqa: PLC0415 - see above
+        from workers.trying.try_frame import try_frame  # noqa: PLC0415 - see above
 
         start = self._start
         self._say(try_frame(self._loaded, frame, start.settings.max_frame_mib, start.max_preview_px))

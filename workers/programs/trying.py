@@ -19,7 +19,7 @@ import orjson
 from workers.flow.project import load_project
 from workers.pool.job import Encoding, Job, ResponseType
 from workers.settings import PoolSettings
-from workers.worker.loaded import LoadedProject
+from workers.trying.loaded import LoadedProject
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

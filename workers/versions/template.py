@@ -23,14 +23,18 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
+# before all that loads OpenCV or numpy: it says how they are loaded
+from workers.worker.preload import calm_down
+
+# isort: split
+
 from workers.containment import streams
 from workers.containment.descriptors import Ours
 from workers.containment.working_folder import working_folder
 from workers.this_process import die_with_parent, go_after_workers, keep_private
+from workers.trying.proof import run_proof
 from workers.versions import wire
 from workers.versions.guard import protect
-from workers.worker.preload import calm_down
-from workers.worker.proof import run_proof
 from workers.worker.worker import BOOT_FAILED, Place, load, run_worker
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@
         |<== report: {"pid": n}\n =====================|      once the supervisor is its parent
         |<== report: {"boot_ns": n}\n or {"error"} ====|
 
-Row PROOF_ROW asks for a fork that is no worker: it tries the frames of a proof (workers/worker/proof.py), and its
+Row PROOF_ROW asks for a fork that is no worker: it tries the frames of a proof (workers/trying/proof.py), and its
 second descriptor is the file in memory that says which, in place of a lifeline.
 
 Closing the supervisor's end is the message to end. Neither waits for the other: the supervisor's end does not block,

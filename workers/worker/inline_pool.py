@@ -13,7 +13,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from workers.admission.pace import Pace
-from workers.containment.witness import WorkerWitness
 from workers.flow.project import modules_of
 from workers.memory.arena import create_arena, map_part
 from workers.memory.control import Control, ControlPage, WorkerRow
@@ -26,6 +25,7 @@ from workers.memory.slot_memory import SlotMemory
 from workers.pool.channel import Channel, Descriptor
 from workers.pool.exchange import receive_into
 from workers.pool.pool import Pool
+from workers.told.witness import WorkerWitness
 from workers.worker.inspector import Inspector
 from workers.worker.newest import Newest
 from workers.worker.runner import Runner

@@ -23,9 +23,9 @@ import cv2
 import numpy as np
 import orjson
 
-from workers.containment.witness import Witness
-from workers.context.context import Origin, context_json
+from workers.context.context import context_json
 from workers.context.image_and_heat import top_8_bits
+from workers.context.origin import Origin
 from workers.errors import (
     DeadlineExceeded,
     NoLastImage,
@@ -36,6 +36,7 @@ from workers.gate import ImageLimits
 from workers.pictures.picture import draw
 from workers.pixels.pixel_format import check_length, pixel_format
 from workers.pool.job import Encoding, Job, ResponseType, Task
+from workers.told.witness import Witness
 from workers.worker.decoder import Decoder
 from workers.worker.distrust import DISTRUST
 

@@ -19,10 +19,10 @@ from workers.worker.inspector import Answer, FrameMemory
 
 if TYPE_CHECKING:
     from workers.admission.pace import Pace
-    from workers.containment.witness import Witness
     from workers.memory.global_data import GlobalData
     from workers.memory.slot import Header
     from workers.pool.channel import Descriptor
+    from workers.told.witness import Witness
     from workers.worker.inspector import Inspector
     from workers.worker.newest import Newest
 

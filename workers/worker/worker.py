@@ -20,12 +20,9 @@ import orjson
 
 from workers.admission.pace import Pace
 from workers.containment import streams
-from workers.containment.black_box import Writing
 from workers.containment.leaving import leave_in_order
 from workers.containment.limits import Growth, data_bytes, limit_memory
 from workers.containment.surroundings import Surroundings
-from workers.containment.thread_watch import ThreadWatch
-from workers.containment.witness import WorkerWitness
 from workers.errors import FramemillError
 from workers.flow.project import modules_of
 from workers.machine import cores
@@ -38,6 +35,9 @@ from workers.memory.slot import headers
 from workers.memory.slot_memory import SlotMemory
 from workers.pool.channel import Inbox, told_to_go
 from workers.this_process import be_first_to_go, die_with_new_parent, keep_private
+from workers.told.black_box import Writing
+from workers.told.thread_watch import ThreadWatch
+from workers.told.witness import WorkerWitness
 from workers.worker.inspector import Inspector
 from workers.worker.newest import Newest
 from workers.worker.runner import Runner

@@ -14,8 +14,8 @@ from service.cli.client import fail
 from service.cli.images import NoImages, find_images
 from service.cli.options import DATA_HELP, utf8
 from service.cli.progress import with_progress
-from service.tryout.compare_page import MOST_PICTURES, Side, compare_page
-from service.tryout.comparing import Compared, Pair
+from service.compared.compare_page import MOST_PICTURES, Side, compare_page
+from service.compared.comparing import Compared, Pair
 from service.tryout.inspecting import Trial, Wishes, inspect, open_trial
 from service.tryout.row import Row
 from workers.errors import FramemillError

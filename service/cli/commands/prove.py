@@ -10,8 +10,8 @@ import click
 from service.cli.client import fail
 from service.cli.options import utf8
 from service.cli.progress import with_progress
-from service.tryout.compare_page import Side, proof_page
-from service.tryout.comparing import Pair
+from service.compared.compare_page import Side, proof_page
+from service.compared.comparing import Pair
 from service.tryout.inspecting import Proven, Trial, open_trial
 from service.tryout.inspecting import prove as try_proof
 from workers.errors import FramemillError

@@ -11,10 +11,10 @@ from service.cli.client import fail
 from service.cli.images import NoImages, find_images, is_image
 from service.cli.options import DATA_HELP, utf8
 from service.cli.progress import with_progress
+from service.compared.watching import Watched, changed
 from service.tryout.inspecting import Wishes, inspect, open_trial
 from service.tryout.row import Row
 from service.tryout.table import Table, Tally
-from service.tryout.watching import Watched, changed
 from workers.errors import ProjectInvalid, SettingsInvalid
 
 _FAILED = 1

@@ -98,11 +98,6 @@ class BlobsOptions(ModuleOptions):
     heat: Annotated[bool, Field(description="whether its blobs are hot in the heatmap")] = False
 
     @property
-    def title(self) -> str:
-        """The name that the project gives it."""
-        return self.name
-
-    @property
     def judges(self) -> bool:
         """Whether it makes a result."""
         return self.count_min is not None or self.count_max is not None

@@ -18,9 +18,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from workers.containment.tracebacks import causes_of
 from workers.modules.code.signature import Call, plan_call
 from workers.text import type_name
+from workers.told.tracebacks import causes_of
 
 if TYPE_CHECKING:
     from workers.context.run import Run

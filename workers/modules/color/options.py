@@ -119,11 +119,6 @@ class ColorOptions(ModuleOptions):
     ]
     regions: Annotated[list[ColorRegion], Field(min_length=1, max_length=1000, description="regions with a name")]
 
-    @property
-    def title(self) -> str:
-        """The name that the project gives it."""
-        return self.name
-
     @field_validator("classes", "regions")
     @classmethod
     def _names_are_there_once(cls, parts: list[Any]) -> list[Any]:

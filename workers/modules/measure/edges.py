@@ -50,7 +50,7 @@ class Edges:
     smoothing_px: float
 
     def chosen(self, least: float, polarity: Polarity, which: Which) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Return the calipers, (k,), that have such an edge of `least` levels, and how far it is from their start."""
+        """Return the calipers, (n,), that have such an edge of `least` levels, and how far it is from their start."""
         strength = self.contrast * _SIGNS[polarity] if polarity in _SIGNS else np.abs(self.contrast)
         fitting = self.there & (strength >= least) & self._within()
         rows = np.flatnonzero(fitting.any(axis=1))
@@ -68,7 +68,7 @@ class Edges:
         return [(int(sample), float(self.contrast[row, sample])) for sample in np.flatnonzero(fitting)]
 
     def placed(self, rows: NDArray[np.intp], samples: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return how far the edges at `samples` of the calipers `rows` are from their start, (k,) px."""
+        """Return how far the edges at `samples` of the calipers `rows` are from their start, (n,) px."""
         levels, sigma = self.given.levels, self.smoothing_px
         reach = math.ceil(_REACH * sigma / STEP_PX)
         low, high = self._free(rows, samples)

@@ -46,7 +46,7 @@ class Calipers:
         return np.stack([-self.along[:, 1], self.along[:, 0]], axis=1)
 
     def at(self, positions: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return the points, (m, 2) px, that lie `positions` px from the starts of the calipers `rows`."""
+        """Return the points, (n, 2) px, that lie `positions` px from the starts of the calipers `rows`."""
         found: NDArray[np.float64] = self.starts[rows] + positions[:, None] * self.along[rows]
         return found
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.context.placement import points_in_frame
 from workers.modules.measure.fits import Line
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Straight:
-    """A straight edge between two points; `spread` is how far its points lie beside it, in all."""
+    """A straight edge between two points, (2,); `spread` is how far its points lie beside it, in all."""
 
     begin: Point
     end: Point
@@ -49,12 +50,12 @@ class Straight:
 
     @property
     def middle(self) -> Point:
-        """The point half way."""
+        """The point half way, (2,)."""
         return np.asarray((self.begin + self.end) / 2)
 
     @property
     def direction(self) -> Point:
-        """The unit vector from begin to end."""
+        """The unit vector from begin to end, (2,)."""
         away = self.end - self.begin
         return np.asarray(away / max(float(np.hypot(*away)), 1e-12))
 
@@ -66,7 +67,7 @@ class Straight:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """A round edge; `spread` is how far its points lie inside and outside of it, in all."""
+    """A round edge around a point, (2,); `spread` is how far its points lie inside and outside of it, in all."""
 
     point: Point
     radius: float
@@ -93,17 +94,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """How the image at hand lies in the frame, and the frame's pixels in the plane that is measured."""
+    """How the image at hand lies in the frame, (3, 3), and the frame's pixels in the plane that is measured."""
 
     placement: Matrix | None
     plane: Plane | None
 
     def px(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return points of the image, (n, 2), as points of the frame."""
-        if self.placement is None:
-            return points
-        placed = np.column_stack([points, np.ones(len(points))]) @ self.placement.T
-        return np.asarray(placed[:, :2] / placed[:, 2:])
+        return points if self.placement is None else points_in_frame(points, self.placement)
 
     def mm(self, points: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """Return points of the frame, (n, 2) px, in mm."""
@@ -111,7 +109,7 @@ class Space:
 
 
 def nearest(one: Shape, other: Shape) -> tuple[Point, Point]:
-    """Return where the distance of two shapes is taken: of two lines from the middle of one to the other."""
+    """Return where the distance of two shapes is taken, (2,) each: of two lines from the middle of one to the other."""
     if isinstance(one, Straight):
         if isinstance(other, Straight):
             return one.middle, other.line.foot(one.middle)

@@ -16,7 +16,7 @@ _Levels = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Hot:
-    """Hot pixels: where, their heat of 255, and by how many levels they are brighter, darker or tinted."""
+    """Hot pixels: where, their heat of 255, and by how many levels they are brighter, darker or tinted; (n,) each."""
 
     y: Numbers
     x: Numbers
@@ -36,11 +36,11 @@ class Hot:
 
     @property
     def columns(self) -> tuple[NDArray[Any], ...]:
-        """All that is known of the pixels, in the order of the fields."""
+        """All that is known of the pixels, (n,) each, in the order of the fields."""
         return self.y, self.x, self.heat, self.brighter, self.darker, self.tinted
 
     def chosen(self, which: Numbers | NDArray[np.bool_]) -> Hot:
-        """Return some of these pixels."""
+        """Return some of these pixels: `which` are their numbers, (k,), or says it of each, (n,) bool."""
         return Hot(*(column[which] for column in self.columns))
 
 

@@ -41,7 +41,8 @@ _CHROMA_VOTE_PX = 2
 class Comparison:
     """What differs: `hot` pixels in several parts, which may overlap, the first one counts.
 
-    `heat`, 0..255, is the strip of `patches`, None where nothing differs; what lies in `blind` areas does not count.
+    `heat`, (h, w) uint8, is the strip of `patches`, None where nothing differs; what lies in `blind` areas does not
+    count.
     """
 
     hot: list[Hot]

@@ -55,7 +55,10 @@ class WithinJitter:
         self._heat_per_level = 255 / (2 * options.contrast_levels)
 
     def look(self, suspects: Hot, normal: Plane, shifts: Shifts, blind: list[Area]) -> list[Hot]:
-        """Return the defects among `suspects`: what is hot with half the jitter, `heat` being that with all of it."""
+        """Return the defects among `suspects`, whose heat is that with all of the jitter: what is hot with half of it.
+
+        `normal` is the frame's luma, (h, w) uint8, as bright as the golden image.
+        """
         if not 0 < suspects.y.size <= MOST_POINTS:
             return []
         owner = owners(suspects.y, suspects.x)

@@ -27,7 +27,7 @@ _SPREAD_PX = 1.2  # of a sharp edge once it is blurred: by that, contrast become
 
 
 class EdgePoints(NamedTuple):
-    """Points on edges: `x`, `y` in px from the centre of the upper left pixel; `slope` in levels per px."""
+    """Points on edges, (n,) each: `x`, `y` in px from the centre of the upper left pixel; `slope` in levels per px."""
 
     x: Floats
     y: Floats
@@ -54,7 +54,7 @@ def grey_of(image: NDArray[np.uint8]) -> Plane:
 
 
 def halved(plane: Plane, times: int) -> Plane:
-    """Return `plane` at a half of its size, `times` over; an odd row or column at the end is left out."""
+    """Return `plane`, (h, w) uint8, at half its size, `times` over; an odd row or column at the end is left out."""
     for _ in range(times):
         height, width = (max(1, length // 2) for length in plane.shape)
         plane = cast(
@@ -64,7 +64,7 @@ def halved(plane: Plane, times: int) -> Plane:
 
 
 def soft(plane: Plane) -> Floats:
-    """Return `plane` a little blurred, not rounded to levels: for what is measured to a part of a pixel."""
+    """Return `plane`, (h, w) uint8, a little blurred, as float32: for what is measured to a part of a pixel."""
     return _blurred(plane.astype(np.float32))
 
 
@@ -73,7 +73,7 @@ def _blurred(plane: _Plane) -> _Plane:
 
 
 def gradients(plane: Plane) -> Gradients:
-    """Return the slopes of `plane` once it is blurred."""
+    """Return the slopes of `plane`, (h, w) uint8, once it is blurred."""
     softened = _blurred(plane)
     along_x, along_y = cv2.spatialGradient(softened)
     return Gradients(softened, cast("NDArray[np.int16]", along_x), cast("NDArray[np.int16]", along_y))

@@ -27,7 +27,7 @@ _ASK_EVERY = 16  # templates between two looks at the clock
 
 
 class Candidates(NamedTuple):
-    """Where outlines may lie: the middle in px of the level, turn, scale, and how likely that is."""
+    """Where outlines may lie, (n,) float64 each: the middle in px of the level, turn, scale, and how likely that is."""
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]

@@ -77,7 +77,7 @@ def offsets_of(
 
 
 def refined(plane: Floats, points: EdgePoints, pose: Pose, *, either: bool, scales: bool, slope: float) -> Pose:
-    """Return `pose` moved so that `points` lie on the edges of `plane`; with `scales` its scale changes too."""
+    """Return `pose` moved so that `points` lie on edges of `plane`, (h, w) float32; with `scales` it is scaled too."""
     for reach in _REACHES_PX:
         offsets, seen = offsets_of(plane, points, pose, reach, either=either, slope=slope)
         if seen.sum() < _FEWEST:

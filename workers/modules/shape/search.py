@@ -48,7 +48,7 @@ class Search:
         self._grids: OrderedDict[tuple[int, int], Grid] = OrderedDict()
 
     def find(self, picture: Plane, most: int, window: Window | None, ask: Callable[[], None]) -> list[Found]:
-        """Return the `most` best in `picture`, best first; `ask` is called often and may raise.
+        """Return the `most` best in `picture`, (h, w) uint8, best first; `ask` is called often and may raise.
 
         Middles lie in `window`, or anywhere in the picture.
         """
@@ -156,7 +156,7 @@ class Search:
 def twins_of(outline: Outline, plane: Plane) -> list[Pose]:
     """Return where in its taught picture a part is found too, nearly alike: upside down, say; from its own middle.
 
-    Where it looks the same altogether it does not matter, and is left out.
+    `plane` is that picture, (h, w) uint8. Where it looks the same altogether it does not matter, and is left out.
     """
     limits = Limits(-math.pi, math.pi, 1.0, 1.0, _TWIN_SCORE, 1.0, either=False)
     x, y = outline.centre

@@ -66,11 +66,6 @@ class SearchOptions(ModuleOptions):
             raise ValueError(msg)
         return most
 
-    @property
-    def title(self) -> str:
-        """The name that the project gives it."""
-        return self.name
-
     @classmethod
     def mistakes_of_files(cls, table: Mapping[str, Any], files: ProjectFiles) -> Iterator[tuple[str, str]]:
         """Yield why the taught picture is not there."""

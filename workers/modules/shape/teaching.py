@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workers.errors import DeadlineExceeded, FramemillError, ProjectInvalid
-from workers.gate import ImageLimits
+from workers.errors import DeadlineExceeded, ProjectInvalid
+from workers.modules.project_image import ImageUnusable, project_image
 from workers.modules.region import Region, RegionOutside
 from workers.modules.shape.edges import grey_of
 from workers.modules.shape.outline import NoOutline, Outline, taught
 from workers.modules.shape.search import Search, twins_of
 from workers.modules.shape.templates import count_of
 from workers.modules.shape.wanted import Limits
-from workers.pixels.encoded import decode_image
 
 _MOST_TEMPLATES = 6000
 
@@ -81,13 +80,9 @@ def asking(run: Run, title: str) -> Callable[[], None]:
 
 def _picture(options: SearchOptions, surroundings: ModuleSurroundings) -> Plane:
     try:
-        content = (surroundings.folder / options.file).read_bytes()
-        return grey_of(decode_image(memoryview(content), ImageLimits()))
-    except OSError as error:
-        msg = f"file: {options.file} cannot be read: {error.strerror}"
-        raise ProjectInvalid(msg) from None
-    except FramemillError as error:
-        msg = f"file: {options.file} cannot be used: {error.message}"
+        return grey_of(project_image(surroundings.folder, options.file, "picture of the part"))
+    except ImageUnusable as error:
+        msg = f"file: {error}"
         raise ProjectInvalid(msg) from None
 
 

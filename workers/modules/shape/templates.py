@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Template(NamedTuple):
-    """The coarse points of an outline at one turn and scale: each one's direction and cell, from its middle."""
+    """The coarse points of an outline at one turn and scale: direction and cell of each, from its middle, (n,) intp."""
 
     angle_rad: float
     scale: float
@@ -70,6 +70,6 @@ def _template(points: EdgePoints, cell_px: int, angle_rad: float, scale: float, 
 
 
 def bins_of(direction: NDArray[np.float32], *, either: bool) -> NDArray[np.float32]:
-    """Return directions in bins, 0 to BINS, to a part of one."""
+    """Return directions, (n,) float32 or of any shape, in bins, 0 to BINS, to a part of one."""
     turn = math.pi if either else 2 * math.pi
     return cast("NDArray[np.float32]", np.mod(direction, np.float32(turn)) * np.float32(BINS / turn))

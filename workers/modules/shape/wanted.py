@@ -53,7 +53,7 @@ class Window:
         return self.mask is None or bool(self.mask[row - self.top, column - self.left])
 
     def cells(self, rows: int, columns: int, side_px: int) -> NDArray[np.bool_] | None:
-        """Return which cells of a grid touch it or are next to one that does; None for all."""
+        """Return which cells of a grid, (rows, columns) bool, touch it or are next to one that does; None for all."""
         within = np.zeros((rows, columns), bool)
         row, column = max(0, self.top // side_px - 1), max(0, self.left // side_px - 1)
         within[row : self.bottom // side_px + 2, column : self.right // side_px + 2] = True

@@ -43,7 +43,7 @@ class Alignment:
         self.seeks = limit_px > 0 and min(height, width) >= 2 * _SCALE
 
     def take(self, half: Plane) -> None:
-        """Take the golden plane in half its size, uint8; only where it `seeks`."""
+        """Take the golden plane in half its size, (h, w) uint8; only where it `seeks`."""
         shrunk = _shrunk(half)
         self._golden = shrunk.astype(np.float32)
         y, x = np.mgrid[: self._golden.shape[0], : self._golden.shape[1]].astype(np.float32)
@@ -55,11 +55,14 @@ class Alignment:
         self._blocks = self._solver(self._grid)
 
     def unmoved(self) -> Shifts:
-        """Return no shift for each block."""
+        """Return no shift for each block, (rows, columns, 2)."""
         return np.zeros((*self._grid, 2), np.intp)
 
     def shifts(self, half: Plane) -> Shifts:
-        """Return the shift of each block of a frame, given in half its size, uint8; only where it `seeks`."""
+        """Return the shift of each block of a frame, (rows, columns, 2) px; only where it `seeks`.
+
+        `half` is the frame in half its size, (h, w) uint8.
+        """
         small = self._normalised(_shrunk(half))
         shifts = np.tile(self._clipped(self._step(small, self._whole)), (*self._grid, 1))
         for _ in range(_BLOCK_ROUNDS):

@@ -61,7 +61,10 @@ class Lighting:
         self._has_range = high - low >= _MIN_RANGE_LEVELS
 
     def gain_and_offset(self, frame: Plane, shift: tuple[int, int]) -> tuple[float, float]:
-        """Return gain and offset of `frame` = gain * golden + offset, moved by about `shift` (dx, dy)."""
+        """Return gain and offset of `frame` = gain * golden + offset, moved by about `shift` (dx, dy).
+
+        `frame` is (h, w) uint8.
+        """
         levels = self._at_points(frame, shift)
         golden_dark, golden_bright = (end.level for end in self._ends)
         dark, bright = (
@@ -86,7 +89,7 @@ class Lighting:
 
 
 def normalised(frame: Plane, gain: float, offset: float, out: Plane) -> Plane:
-    """Return `frame` as bright as the golden plane, to the nearest level: itself, or written to `out`."""
+    """Return `frame`, (h, w) uint8, as bright as the golden plane, to the nearest level: itself or written to `out`."""
     if abs(1 / gain - 1) * 255 + abs(offset / gain) < _HALF_A_LEVEL:
         return frame
     # the one saturating linear function of OpenCV that is vectorised: the second term has weight 0

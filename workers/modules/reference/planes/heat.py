@@ -45,7 +45,7 @@ class Differences(NamedTuple):
         return cls(*(cast("Plane", cv2.max(*pair)) for pair in pairs))
 
     def heat(self, heat_per_level: float, vote_px: int = VOTE_PX) -> Plane:
-        """Return the heat of what differs.
+        """Return the heat of what differs, (h, w) uint8.
 
         `more` and `less` vote each for itself: an edge off by the jitter leaves a line one pixel wide in both, side by
         side.
@@ -55,7 +55,10 @@ class Differences(NamedTuple):
 
 
 def envelope(plane: Plane, radius_px: int, darkest: Plane | None = None, brightest: Plane | None = None) -> list[Plane]:
-    """Return the darkest and the brightest level within the radius of each pixel, in the planes given if there are."""
+    """Return the darkest and the brightest level within the radius of each pixel, (h, w) uint8 each.
+
+    They are written to the planes given, if there are.
+    """
     size = 2 * radius_px + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (size, size))
     found = cv2.erode(plane, kernel, dst=darkest), cv2.dilate(plane, kernel, dst=brightest)
@@ -63,7 +66,7 @@ def envelope(plane: Plane, radius_px: int, darkest: Plane | None = None, brighte
 
 
 def greatest(frame: Plane, golden: Plane, radius_px: int, sheet: Sheet, out: Plane) -> None:
-    """Write to `out` by how many levels either plane leaves the envelope of the other."""
+    """Write to `out`, (h, w) uint8 as all of them, by how many levels either plane leaves the envelope of the other."""
     height, width = frame.shape
     rows = max(4 * radius_px, _BAND_PX // width)
     for top in range(0, height, rows):
@@ -83,7 +86,7 @@ def greatest(frame: Plane, golden: Plane, radius_px: int, sheet: Sheet, out: Pla
 def blank(
     plane: NDArray[np.uint8] | NDArray[np.float32], areas: Iterable[Area], origin: tuple[int, int] = (0, 0)
 ) -> None:
-    """Write 0 where `areas` of a frame lie in a plane whose upper left corner is at `origin` (y, x) of it."""
+    """Write 0 where `areas` of a frame lie in a plane, (h, w), whose upper left corner is at `origin` (y, x) of it."""
     y, x = origin
     for top, bottom, left, right in areas:
         if bottom > y and right > x and top < y + plane.shape[0] and left < x + plane.shape[1]:

@@ -17,7 +17,7 @@ Area = tuple[int, int, int, int]  # top, bottom, left, right in px
 
 
 def outside(y: NDArray[np.intp], x: NDArray[np.intp], areas: Iterable[Area]) -> NDArray[np.bool_]:
-    """Tell of each pixel whether it lies in none of `areas`."""
+    """Tell of each pixel, (n,) rows and columns, whether it lies in none of `areas`."""
     inside = np.zeros(y.size, np.bool_)
     for top, bottom, left, right in areas:
         inside |= (y >= top) & (y < bottom) & (x >= left) & (x < right)
@@ -41,13 +41,13 @@ class MovableLuma:
         self.n_bytes = self._padded.nbytes
 
     def window(self, area: Area, shift: tuple[int, int], wider_px: int = 0) -> NDArray[np.uint8]:
-        """Return what lies in `area` of a frame whose content is moved by `shift` (dx, dy); a view."""
+        """Return what lies in `area` of a frame whose content is moved by `shift` (dx, dy), (h, w); a view."""
         (top, bottom, left, right), (dx, dy) = area, shift
         x, y = self._margin_px - dx, self._margin_px - dy
         return self._padded[top + y - wider_px : bottom + y + wider_px, left + x - wider_px : right + x + wider_px]
 
     def moved(self, shifts: Shifts, out: Plane) -> Plane:
-        """Return the plane with each block where the frame has it: a view where all moved alike, else `out`."""
+        """Return the plane, (h, w), with each block where the frame has it; a view where all moved alike, or `out`."""
         return _moved(self._shape, shifts, self.window, out)
 
 
@@ -66,7 +66,7 @@ class MovableChroma:
         self.n_bytes = sum(phase.nbytes for phase in phases.values())
 
     def moved(self, shifts: Shifts, out: Plane) -> Plane:
-        """Return the plane with each block where the frame has it: a view where all moved alike, else `out`."""
+        """Return the plane, (h, w), with each block where the frame has it; a view where all moved alike, or `out`."""
         return _moved(self._shape, shifts, self._window, out)
 
     def _window(self, area: Area, shift: tuple[int, int]) -> Plane:
@@ -99,7 +99,7 @@ def _moved(
 def blind_areas(shape: tuple[int, int], shifts: Shifts, radius_px: int) -> list[Area]:
     """Return where the golden image does not say what comes into view.
 
-    That is the border, by the jitter and by what was moved in from beyond it.
+    That is the border, by the jitter and by what `shifts`, (rows, columns, 2), have moved in from beyond it.
     """
     height, width = shape
     top, bottom = radius_px + max(0, int(shifts[0, :, 1].max())), radius_px - min(0, int(shifts[-1, :, 1].min()))

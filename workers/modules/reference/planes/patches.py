@@ -28,7 +28,7 @@ _Level = TypeVar("_Level", np.uint8, np.float32)
 
 
 class Places(NamedTuple):
-    """Pixels of a frame, each once, and where in a strip, read as one row, they were seen."""
+    """Pixels of a frame, each once, and where in a strip, read as one row, they were seen; (n,) each."""
 
     y: Numbers
     x: Numbers
@@ -56,14 +56,14 @@ class Patches:
         return np.ascontiguousarray(cut).reshape(self._side_px, -1)
 
     def paste(self, strip: NDArray[_Level], out: NDArray[_Level]) -> None:
-        """Put the inner parts of all squares of a strip back to where they were cut."""
+        """Put the inner parts of all squares of a strip back into `out`, (h, w), to where they were cut."""
         side_px = self._side_px - 2 * self._around_px
         _squares(out, side_px)[self._y + self._around_px, self._x + self._around_px] = self.inner(strip).transpose(
             1, 0, 2
         )
 
     def places(self, strip: Plane, least: int) -> Places:
-        """Return where the inner parts of a strip have a level of `least` or more."""
+        """Return where the inner parts of a strip, (h, w) uint8, have a level of `least` or more."""
         y, number, x = np.nonzero(self.inner(strip) >= least)
         y, x = y + self._around_px, x + self._around_px
         seen = (y * self._y.size + number) * self._side_px + x
@@ -85,7 +85,7 @@ class Patches:
         )
 
     def inner(self, strip: NDArray[_Level]) -> NDArray[_Level]:
-        """Return the inner parts of a strip, (side, number, side)."""
+        """Return the inner parts of a strip, (h, w), as (height, number, width) of the squares."""
         inner = slice(self._around_px, self._side_px - self._around_px)
         return strip.reshape(self._side_px, -1, self._side_px)[inner, :, inner]
 
@@ -94,15 +94,15 @@ class WholeFrame:
     """The same where all of a frame is looked at once more."""
 
     def cut(self, plane: Plane) -> Plane:
-        """Return the plane."""
+        """Return the plane, (h, w) uint8."""
         return plane
 
     def inner(self, strip: NDArray[_Level]) -> NDArray[_Level]:
-        """Return the plane."""
+        """Return the plane, (h, w)."""
         return strip
 
     def paste(self, strip: NDArray[_Level], out: NDArray[_Level]) -> None:
-        """Copy the plane."""
+        """Copy the plane, (h, w), to `out`."""
         out[:] = strip
 
     def touch(self, areas: Iterable[Area]) -> bool:
@@ -110,7 +110,7 @@ class WholeFrame:
         return any(True for _ in areas)
 
     def places(self, strip: Plane, least: int) -> Places:
-        """Return where a plane has a level of `least` or more."""
+        """Return where a plane, (h, w) uint8, has a level of `least` or more."""
         y, x = np.nonzero(strip >= least)
         return Places(y, x, y * strip.shape[1] + x)
 
@@ -129,7 +129,7 @@ def _squares(plane: NDArray[Any], side_px: int) -> NDArray[Any]:
 
 
 def where(cells: Cells) -> tuple[Numbers, Numbers]:
-    """Return rows and columns of all that is not 0."""
+    """Return rows and columns, (n,) each, of all that is not 0."""
     found = cv2.findNonZero(cells)
     if found is None:
         return np.empty(0, np.intp), np.empty(0, np.intp)
@@ -138,7 +138,7 @@ def where(cells: Cells) -> tuple[Numbers, Numbers]:
 
 
 def cells_of(padded: Plane) -> Cells:
-    """Return in which cells of a plane, whose sides are full of cells, some level is not 0."""
+    """Return in which cells of a plane, (h, w) uint8, whose sides are full of cells, some level is not 0."""
     rows = padded[0::CELL_PX]
     for offset in range(1, CELL_PX):
         rows = cast("Plane", cv2.bitwise_or(rows, padded[offset::CELL_PX]))
@@ -148,7 +148,7 @@ def cells_of(padded: Plane) -> Cells:
 
 
 def owners(y: Numbers, x: Numbers) -> Numbers:
-    """Return the number of what each pixel belongs to, from 0: what lies close together is one.
+    """Return the number of what each pixel belongs to, (n,) from 0: what lies close together is one.
 
     By their cells, pieces with up to 11 px between them are one for certain, with 15 px never.
     """

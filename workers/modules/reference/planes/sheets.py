@@ -81,13 +81,13 @@ def luma(image: NDArray[np.uint8], out: Plane) -> Plane:
 
 
 def halved(plane: Plane) -> Plane:
-    """Return a plane in half its size; an odd last row or column is left out."""
+    """Return a plane, (h, w) uint8, in half its size; an odd last row or column is left out."""
     height, width = (length // 2 for length in plane.shape)
     return cast("Plane", cv2.resize(plane[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA))
 
 
 def has_no_colour(image: NDArray[np.uint8]) -> bool:
-    """Tell whether blue, green and red of an image, (h, w, 3), are the same everywhere."""
+    """Tell whether blue, green and red of an image, (h, w, 3) BGR, are the same everywhere."""
     blue, green, red = cv2.split(image)
     return np.array_equal(blue, green) and np.array_equal(green, red)
 

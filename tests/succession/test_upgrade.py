@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.lifecycle.upgrades import Line, line_of_servers
 from tests.soak.kit.cameras import Cameras
 from tests.soak.kit.project import soak_project
+from tests.succession.upgrades import Line, line_of_servers
 from tests.support.faults import FRAME, GIVE_UP_S, RAW, children_of, faulty, is_gone, until
 from tests.support.running import write_project
 

@@ -18,9 +18,9 @@ import pytest
 from tests.support.faults import children_of, post, until
 from tests.support.running import CHECKOUT, serving, write_project
 from workers.containment.limits import Growth
-from workers.containment.thread_watch import ThreadWatch
 from workers.programs.trying import TriedProject
 from workers.settings import MIB, PoolSettings
+from workers.told.thread_watch import ThreadWatch
 
 FLOW = '[[flow]]\nmodule = "code"\nfile = "code/look.py"\n'
 NUMBER = """

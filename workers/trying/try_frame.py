@@ -11,11 +11,11 @@ import numpy as np
 from workers.errors import FramemillError, FrameTooLarge, InvalidParameter
 from workers.pool.job import MAX_DATA_BYTES, Encoding, Job, ResponseType
 from workers.settings import MIB
+from workers.trying.try_messages import Frame, Said, What
 from workers.worker.runner import as_error_of_ours
-from workers.worker.try_messages import Frame, Said, What
 
 if TYPE_CHECKING:
-    from workers.worker.loaded import LoadedProject
+    from workers.trying.loaded import LoadedProject
 
 _JPEG_QUALITY = 88
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.tryout.comparing import Compared, Pair
+from service.compared.comparing import Compared, Pair
 from service.tryout.report import templates
 from workers.text import printable
 

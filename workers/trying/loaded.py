@@ -10,11 +10,11 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from workers.containment.witness import Witness
 from workers.containment.working_folder import working_folder, working_in
 from workers.memory.global_data import GlobalData, create_global_data
 from workers.pool.job import Job, ResponseType, Task
 from workers.settings import MIB
+from workers.told.witness import Witness
 from workers.worker.inspector import Answer, FrameMemory, Inspector, KeptFrame
 from workers.worker.worker import WORKER_VARIABLE
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.guests import add_key
-from tests.lifecycle.upgrades import Line, line_of_servers
+from tests.succession.upgrades import Line, line_of_servers
 from tests.support.faults import FRAME, GIVE_UP_S, RAW, children_of, is_gone, until
 from tests.support.running import Server, serving, write_project
 from workers.supervisor.successor import KILL, READY, STOP, Started, Successor

@@ -1,6 +1,6 @@
 """The page of a proof that failed, in a folder that is the server's own user's alone; the oldest ones go.
 
-Made in a process of its own, of what a fork of the version has found (workers/worker/proof.py).
+Made in a process of its own, of what a fork of the version has found (workers/trying/proof.py).
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from service.compared.compare_page import Side, proof_page
+from service.compared.comparing import Pair
 from service.safe_files import new_file
-from service.tryout.compare_page import Side, proof_page
-from service.tryout.comparing import Pair
 from service.tryout.row import Row, row_of
 from workers.programs.try_pool import Tried
-from workers.worker.proof_file import read_found
-from workers.worker.try_messages import What, take_first
+from workers.trying.proof_file import read_found
+from workers.trying.try_messages import What, take_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from workers.containment.streams import STACK_SIGNAL
 
 if TYPE_CHECKING:
-    from workers.containment.black_box import Reading
+    from workers.told.black_box import Reading
 
 _WRITES_NS = 15_000_000  # long enough to write a stack
 _LATEST_NS = 60_000_000  # and for a thread to be given a core, where the machine is busy

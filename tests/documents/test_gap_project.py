@@ -20,7 +20,7 @@ from workers.flow.project import load_project
 from workers.pool.job import Encoding, Job, ResponseType
 from workers.programs.trying import TriedProject
 from workers.settings import PoolSettings
-from workers.worker.loaded import LoadedProject
+from workers.trying.loaded import LoadedProject
 
 PROJECT = CHECKOUT / "deploy" / "projects" / "gap"
 

@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from workers.containment.tracebacks import traceback_of
 from workers.memory.control import WorkerRow
 from workers.memory.crash_table import QUIET_NS
 from workers.memory.module_table import OUTSIDE
+from workers.told.tracebacks import traceback_of
 
 if TYPE_CHECKING:
-    from workers.containment.black_box import Writing
     from workers.memory.crash_table import CrashTable
+    from workers.told.black_box import Writing
 
 _log = logging.getLogger(__name__)
 

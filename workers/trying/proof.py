@@ -21,12 +21,12 @@ import orjson
 from workers.containment import streams
 from workers.containment.limits import data_bytes, limit_memory
 from workers.containment.surroundings import Surroundings
-from workers.containment.witness import Witness
 from workers.this_process import be_first_to_go, die_with_new_parent, keep_private
-from workers.worker.loaded import LoadedProject
-from workers.worker.proof_file import ProofFrame, ProofRequest, write_all
-from workers.worker.try_frame import preview_of, try_frame
-from workers.worker.try_messages import Frame, Said, What
+from workers.told.witness import Witness
+from workers.trying.loaded import LoadedProject
+from workers.trying.proof_file import ProofFrame, ProofRequest, write_all
+from workers.trying.try_frame import preview_of, try_frame
+from workers.trying.try_messages import Frame, Said, What
 from workers.worker.worker import BOOT_FAILED, Place, load, report, start_clean
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What one version or run says of the same pictures that another does not."""

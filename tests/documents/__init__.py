@@ -1,0 +1,1 @@
+"""What the documents and the example projects show works as printed."""

@@ -1,0 +1,1 @@
+"""One server follows another: handed over, taken over, or given up."""

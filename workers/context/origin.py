@@ -1,0 +1,30 @@
+"""Where a frame comes from, and what code is told of it (`context["frame"]`)."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+
+class Origin(NamedTuple):
+    """Where a frame comes from: when its request came (CLOCK_REALTIME), which slot it lies in, who sent it."""
+
+    came_ns: int
+    slot: int = 0
+    camera: str = ""
+
+    def about(self, deadline_ns: int) -> dict[str, Any]:
+        """Return what code finds of it; its id stays the same where the frame is run again after a worker's death."""
+        return {
+            "id": "%016x%02x" % (self.came_ns, self.slot),  # noqa: UP031 - twice as fast
+            "camera": self.camera,
+            "time": f"{_second(self.came_ns // 1_000_000_000)}.{self.came_ns // 1000 % 1_000_000:06}+00:00",
+            "remainingMs": (deadline_ns - time.monotonic_ns()) / 1e6,
+        }
+
+
+@lru_cache(4)  # frames of one second share it, and it takes as long as all of the rest
+def _second(since_1970: int) -> str:
+    return datetime.fromtimestamp(since_1970, UTC).strftime("%Y-%m-%dT%H:%M:%S")

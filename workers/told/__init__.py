@@ -1,0 +1,1 @@
+"""What is told of user code that fails, hangs or takes too much, by a process that may say nothing more."""
