@@ -15,7 +15,7 @@ from workers.flow.project import load_project
 from workers.flow.registry import OURS
 from workers.pool.job import Encoding, Job
 from workers.settings import PoolSettings
-from workers.worker.loaded import LoadedProject
+from workers.trying.loaded import LoadedProject
 
 
 @pytest.mark.parametrize("kind", OURS)
