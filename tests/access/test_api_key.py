@@ -93,6 +93,7 @@ def _only_the_head(server: Server, key: str) -> int:
         return answer.status
 
 
+@pytest.mark.long
 def test_a_wrong_key_is_refused_before_the_frame_is_sent_and_takes_no_slot(tmp_path: Path) -> None:
     env = {"FRAMEMILL_API_KEY": "right", "FRAMEMILL_SLOTS": "2", "FRAMEMILL_QUEUE_MS": "50"}
     with (

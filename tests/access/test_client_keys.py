@@ -262,6 +262,7 @@ def test_the_command_leaves_a_broken_file_as_it_is(tmp_path: Path) -> None:
     assert file.read_text() == "[keys.a\n"
 
 
+@pytest.mark.long
 def test_a_file_of_keys_beside_the_one_key(tmp_path: Path) -> None:
     key = add_key("camera", "analyze", tmp_path / "keys.toml")
     env = {"FRAMEMILL_KEYS_FILE": str(tmp_path / "keys.toml"), "FRAMEMILL_API_KEY": "the-one"}

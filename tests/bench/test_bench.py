@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.running import CHECKOUT
 
 
+@pytest.mark.long
 def test_the_smallest_scenario_runs_and_its_numbers_parse(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "--smallest", "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)

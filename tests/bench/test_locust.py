@@ -66,6 +66,7 @@ def bench_server() -> Iterator[Server]:
         yield running
 
 
+@pytest.mark.long
 def test_every_kind_of_camera_gets_its_own_answers(bench_server: Server) -> None:
     done = locust(bench_server, "-u", 14, "-t", "5s", "--json")
     assert done.returncode == 0, done.stderr

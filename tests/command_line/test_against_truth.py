@@ -88,6 +88,7 @@ def _check_page(page: str) -> None:
     assert "prefers-color-scheme: dark" in page
 
 
+@pytest.mark.long
 def test_the_status_is_that_of_the_verdicts_not_of_the_parts(folder: Path, tmp_path: Path) -> None:
     truth = tmp_path / "truth.json"
     part = folder / "parts" / "right nok.png"
@@ -101,6 +102,7 @@ def test_the_status_is_that_of_the_verdicts_not_of_the_parts(folder: Path, tmp_p
     assert "precision 0.000, recall -, F1 0.000" in done.stdout
 
 
+@pytest.mark.long
 def test_all_mistakes_of_a_truth_are_named_at_once(folder: Path, tmp_path: Path) -> None:
     truth = tmp_path / "truth.json"
     bad = {"a.png": {"result": "yes"}, "b.png": {"lable": "dent", "result": True}, "c.png": {}, "d.png": True}

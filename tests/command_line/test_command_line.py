@@ -89,6 +89,7 @@ def test_check_and_serve_name_wrong_settings_with_where_they_came_from(tmp_path:
     assert "--port" in done.stderr
 
 
+@pytest.mark.long
 def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", "[server]\nworkers = 3\nfronts = 1\n")
     with serving(project, "--workers", "1", env={"FRAMEMILL_WORKERS": "2"}) as server:
@@ -152,6 +153,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_project(tmp_path_factory.mktemp("judge"), toml, judge=JUDGE)
 
 
+@pytest.mark.long
 def test_send_prints_verdicts_saves_pictures_and_ends_with_a_status_to_script_with(
     tmp_path: Path, judge: Path, scene: NDArray[np.uint8]
 ) -> None:

@@ -65,6 +65,7 @@ def save(path: Path, text: str) -> None:
     beside.rename(path)
 
 
+@pytest.mark.long
 def test_it_runs_again_on_save_and_says_what_changed(tmp_path: Path) -> None:
     project = judge(tmp_path / "p", "workers = 1\n")
     parts = tmp_path / "parts"

@@ -148,6 +148,7 @@ def _names(running: TlsServer) -> str:
         return str(certificate["subject"][0][0][1])
 
 
+@pytest.mark.long
 def test_a_server_shows_the_new_certificate_and_cuts_nobody(pairs: Path, tmp_path: Path) -> None:
     with tls_serving(write_project(tmp_path / "p")) as running:
         everybody = running.certificate.read_text() + (pairs / "new.pem").read_text()

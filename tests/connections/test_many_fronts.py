@@ -132,6 +132,7 @@ def _wait_for_port(port: int) -> socket.socket:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fronts", ["1", "2"])
 def test_who_comes_before_the_server_is_ready_waits_until_then_and_is_answered(tmp_path: Path, fronts: str) -> None:
     project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/slow.py"\n', slow=_SLOW)

@@ -124,6 +124,7 @@ def test_1000_clients_that_never_read_hold_no_slot(tmp_path: Path) -> None:
     _non_readers(tmp_path, 1000)
 
 
+@pytest.mark.long
 def test_clients_that_never_read_hold_no_slot(tmp_path: Path) -> None:
     _non_readers(tmp_path, 30)
 
@@ -210,6 +211,7 @@ def _is_closed(client: Connection) -> bool:
     return bool(poll.poll(0))  # none of them has anything else to read than the end
 
 
+@pytest.mark.long
 def test_who_fills_the_server_with_connections_loses_them_and_nobody_else(tmp_path: Path) -> None:
     few = ["sh", "-c", 'ulimit -n 330; exec "$@"', "few"]
     project = write_project(tmp_path / "p")

@@ -161,6 +161,7 @@ def short_way(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Way]:
         yield Way(server, ssl.create_default_context(cafile=f"{tmp_path}/ours.pem") if is_tls else None)
 
 
+@pytest.mark.long
 def test_who_never_reads_is_cut_off_in_time(short_way: Way) -> None:
     with ExitStack() as stack:
         asked = {_LONG: 1, _PICTURE: 1, _PING * _MANY: _MANY, _LONG + b"GET / HTTP/9.9\r\n\r\n": 2}
@@ -232,6 +233,7 @@ def test_what_the_kernel_has_taken_is_not_kept_for_ever_either(tmp_path: Path) -
         assert Way(server).cut_off() == 0
 
 
+@pytest.mark.long
 def test_a_crowd_that_never_reads_is_not_noticed_by_good_cameras(tmp_path: Path) -> None:
     with serving(_project(tmp_path / "p"), "--fronts", "1") as server:
         for request in (_PING, frame_request("long900000")):
@@ -242,6 +244,7 @@ def test_a_crowd_that_never_reads_is_not_noticed_by_good_cameras(tmp_path: Path)
         until(lambda: Way(server).status()["connections"]["unread_bytes_here"] == 0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("keepalive_s", ["0", "1"])
 def test_who_connects_and_speaks_late_is_answered_however_short_connections_may_idle(
     tmp_path: Path, keepalive_s: str

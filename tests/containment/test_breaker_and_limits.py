@@ -178,6 +178,7 @@ def test_a_frame_whose_flow_closes_all_descriptors_still_gets_its_answer(server:
     until(lambda: whole(server) and server.status()["workers"]["deaths"] == 3)
 
 
+@pytest.mark.long
 def test_a_worker_that_dies_while_a_project_loads_is_replaced_at_once(tmp_path: Path) -> None:
     slow = project(tmp_path / "p")
     gate = tmp_path / "gate"

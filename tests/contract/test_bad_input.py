@@ -140,6 +140,7 @@ STALLS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", STALLS)
 def test_a_body_that_stalls_is_given_up_and_its_slot_comes_back(tmp_path: Path, form: str) -> None:
     with serving(write_project(tmp_path / "p"), env={"FRAMEMILL_BODY_MS": "300"}) as server:

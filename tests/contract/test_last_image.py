@@ -61,6 +61,7 @@ def line(server: Server, cameras: int = 3) -> Iterator[list[int]]:
             thread.join()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fronts", ["1", "2"])
 def test_while_frames_come_as_fast_as_they_can_every_request_for_the_last_one_is_answered_whole(
     tmp_path: Path, fronts: str
@@ -81,6 +82,7 @@ def test_while_frames_come_as_fast_as_they_can_every_request_for_the_last_one_is
     assert set(statuses) == {200}
 
 
+@pytest.mark.long
 def test_it_is_the_newest_of_all_fronts(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/many.py"\n', many=MANY)
     with serving(project, "--fronts", "2") as server:
@@ -91,6 +93,7 @@ def test_it_is_the_newest_of_all_fronts(tmp_path: Path) -> None:
                 assert len(client.get("/last_image").json()["detectedRectangles"]) == number
 
 
+@pytest.mark.long
 def test_the_last_frame_outlives_its_front(tmp_path: Path) -> None:
     with serving(write_project(tmp_path / "p")) as server:
         with server.client() as client:

@@ -105,6 +105,7 @@ def _stopped(instance: Any) -> int:
     return status
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("wait_for_init_model", [True, False])
 def test_the_sdk_starts_uses_and_stops_a_server(
     tmp_path: Path, scene: NDArray[np.uint8], *, wait_for_init_model: bool
@@ -186,6 +187,7 @@ def _old_client(port: int, key: str, in_body: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_the_older_sdk_sends_its_key(tmp_path: Path) -> None:
     key_file = tmp_path / "key"
     key_file.write_text("a-key-for-tests\n")
@@ -213,6 +215,7 @@ def test_the_starter_is_found_from_a_copy_of_the_folder(tmp_path: Path) -> None:
     assert "-stop_key" in done.stdout
 
 
+@pytest.mark.long
 def test_what_the_starter_writes_to_the_temporary_folder_goes_when_it_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,6 +36,7 @@ expression = 'count("nut") == 0'
 """
 
 
+@pytest.mark.long
 def test_a_client_is_told_which_rule_failed_and_new_rules_count_after_a_reload(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", FLOW.replace("MIN", "2"), find=FIND)
     path, body = raw(frame())
@@ -58,6 +59,7 @@ def test_a_client_is_told_which_rule_failed_and_new_rules_count_after_a_reload(t
         assert checked(client.post(f"{path}&data=3", content=body))["result"] is True
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("response_type", ["image", "annotated_image", "heatmap"])
 def test_the_verdict_comes_with_pictures_too(tmp_path: Path, response_type: str) -> None:
     project = write_project(tmp_path / "p", FLOW.replace("MIN", "2"), find=FIND)

@@ -70,6 +70,7 @@ def _agree(passed: list[int], inspected: int) -> bool:
     return whole <= inspected <= whole + sum(map(passed.count, _BROKEN_OFF))
 
 
+@pytest.mark.long
 def test_proxy_and_origin_agree_on_every_odd_request(proxy: Proxy, noting: Noting) -> None:
     sent = [case.request if case.ends else case.request + _GOODBYE for case in CASES]
     found = [_difference(proxy, noting, request, 0.03) for request in sent]

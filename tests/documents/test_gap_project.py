@@ -44,6 +44,7 @@ def test_samples_are_measured_as_they_were_drawn(project: TriedProject, name: st
     assert wrong == name.startswith("nok")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "draw"), [("samples/ok_2.jpg", "ok_2"), ("target/2.jpg", 2)])
 def test_redrawing_gives_the_same_picture(tmp_path: Path, name: str, draw: str | int) -> None:
     write_frame(tmp_path / "redrawn.jpg", sample(draw) if isinstance(draw, str) else target(draw))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from service.cli.commands.run import run
 from tests.support.pictures import png
@@ -24,6 +25,7 @@ def _plate(screws: int) -> bytes:
     return png(image)
 
 
+@pytest.mark.long
 def test_its_lines_work_as_printed(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     (tmp_path / "good_part.png").write_bytes(_plate(4))

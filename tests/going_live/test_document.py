@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from service.cli.commands.compare import compare
 from tests.support.pictures import png
@@ -40,6 +41,7 @@ def _project(folder: Path, expected: int) -> None:
     (folder / "proof" / "three_screws.png").write_bytes(_plate(3))
 
 
+@pytest.mark.long
 def test_its_lines_work_as_printed(tmp_path: Path) -> None:
     _project(tmp_path / "screws", 4)
     _project(tmp_path / "screws_next", 3)

@@ -119,6 +119,7 @@ def test_a_broken_version_is_refused_and_the_answer_says_why(server: Server, kin
     until(lambda: templates_of(server) == [template])
 
 
+@pytest.mark.long
 def test_what_fails_is_shown_beside_what_runs_in_a_page_for_the_servers_user_alone(server: Server) -> None:
     save(server.project, edition(2).replace("mark == 10", "True"))
     detail = ask(server).json()["detail"]
@@ -195,6 +196,7 @@ def test_a_version_that_cannot_be_forked_is_proved_in_a_process_that_loads_it(se
     assert edition_of(server) == 2
 
 
+@pytest.mark.long
 def test_a_start_with_a_proof_that_fails_is_said_and_serves_all_the_same(tmp_path: Path) -> None:
     project = proved_project(tmp_path / "p", JUDGE.replace("mark == 10", "True"))
     with serving(project) as server:

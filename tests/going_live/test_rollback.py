@@ -85,6 +85,7 @@ def test_a_rollback_while_a_reload_is_under_way_is_refused(server: Server) -> No
     assert edition_of(server) == 2
 
 
+@pytest.mark.long
 def test_ten_switches_under_load_lose_no_frame_and_each_camera_sees_them_in_order(server: Server) -> None:
     """No answer comes from an older version than one before it on the same connection, but where somebody went back."""
     versions = [server.status()["flowVersion"]]

@@ -122,6 +122,7 @@ def test_of_many_segments_the_last_64_are_kept(folder: Folder) -> None:
     assert folder.find(names[0]) is None
 
 
+@pytest.mark.long
 def test_a_removed_segment_is_let_go(folder: Folder) -> None:
     folder.find()
     folder.find()

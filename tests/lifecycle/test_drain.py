@@ -59,6 +59,7 @@ class _Camera:
 _WITHOUT_FILTERS = ["setpriv", "--bounding-set", "-net_admin"] if os.geteuid() == 0 else []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("keeps", "launcher"),
     [(True, []), (False, []), (False, _WITHOUT_FILTERS)],
@@ -77,6 +78,7 @@ def test_a_server_that_stops_under_load_cuts_no_answer(tmp_path: Path, keeps: bo
     assert not [line for line in server.log if "may be reset" in line]
 
 
+@pytest.mark.long
 def test_fronts_that_are_exchanged_under_load_cut_no_answer(tmp_path: Path) -> None:
     with serving(faulty(tmp_path / "p")) as server:
         cameras = [_Camera(server, keeps=keeps) for keeps in (True, True, False, False)]

@@ -19,6 +19,7 @@ def reload(server: Server) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=100, check=False)
 
 
+@pytest.mark.long
 def test_the_command_prints_why_and_the_version_before_goes_on(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", FLOW, look=GOOD)
     with serving(project, "--workers", "1") as server:
@@ -44,6 +45,7 @@ def test_the_command_prints_why_and_the_version_before_goes_on(tmp_path: Path) -
         assert server.status()["flowVersion"] != version
 
 
+@pytest.mark.long
 def test_a_long_reason_is_cut(tmp_path: Path) -> None:
     tables = '[[flow]]\nmodule = "no such module"\n' * 200
     project = write_project(tmp_path / "p", FLOW, look=GOOD)
@@ -55,6 +57,7 @@ def test_a_long_reason_is_cut(tmp_path: Path) -> None:
         assert 2000 < len(server.status()["reload_failure"]) < 3200
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["failed_reloads", "reload_failure"])
 def test_status_says_nothing_of_a_failure_before_there_is_one(tmp_path: Path, name: str) -> None:
     with serving(write_project(tmp_path / "p", FLOW, look=GOOD), "--workers", "1") as server:

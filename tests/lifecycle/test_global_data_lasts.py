@@ -33,6 +33,7 @@ def send(server: Server) -> dict[str, Any]:
         return checked(client.post(path, content=body))
 
 
+@pytest.mark.long
 def test_all_workers_share_it_and_their_deaths_leave_it(tmp_path: Path) -> None:
     with serving(write_project(tmp_path / "p", FLOW, count=COUNT), "--workers", "2") as server:
         pids: set[int] = set()
@@ -46,6 +47,7 @@ def test_all_workers_share_it_and_their_deaths_leave_it(tmp_path: Path) -> None:
         assert {f"by {pid}" for pid in pids} <= send(server)["globalData"].keys()
 
 
+@pytest.mark.long
 def test_a_reload_leaves_it_and_a_start_clears_it(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", FLOW, count=COUNT)
     with serving(project, "--workers", "1") as server:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from threading import Timer
 
+import pytest
+
 from tests.support.faults import FRAME, RAW, faulty, post, until, whole
 from tests.support.running import serving
 
@@ -12,6 +14,7 @@ LIMITED = '[[flow]]\nmodule = "code"\nfile = "code/fault.py"\nname = "hangs"\nli
 ENV = {"FRAMEMILL_DEADLINE_MS": "60000"}
 
 
+@pytest.mark.long
 def test_a_module_that_hangs_is_ended_at_its_limit_and_named(tmp_path: Path) -> None:
     with serving(faulty(tmp_path / "p", LIMITED), "--workers", "1", env=ENV) as server:
         assert post(server, "").json()["errors"] == []
@@ -31,6 +34,7 @@ def test_a_module_that_hangs_is_ended_at_its_limit_and_named(tmp_path: Path) -> 
         assert "run_ms" not in log.partition("is killed")[2]
 
 
+@pytest.mark.long
 def test_a_module_without_a_limit_may_take_longer_than_one_that_had_one(tmp_path: Path) -> None:
     quick = '[[flow]]\nmodule = "brightness"\nlimit_ms = 20'
     with serving(faulty(tmp_path / "p", quick), "--workers", "1", env=ENV) as server:

@@ -88,6 +88,7 @@ def post_rows(server: Server, names: list[str]) -> set[int]:
 NAMES = [f"row{number:02}" for number in range(20)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fork", ["true", "false"])
 def test_at_a_stop_no_row_is_lost_and_each_worker_ends_once(tmp_path: Path, fork: str) -> None:
     project = write_project(tmp_path / "rows", f"fork = {fork}\n{FLOW}", rows=ROWS)
@@ -104,6 +105,7 @@ def test_at_a_stop_no_row_is_lost_and_each_worker_ends_once(tmp_path: Path, fork
     assert any("all ended by themselves" in line for line in server.log)
 
 
+@pytest.mark.long
 def test_at_a_reload_no_row_is_lost(tmp_path: Path) -> None:
     project = write_project(tmp_path / "rows", FLOW, rows=ROWS)
     with serving(project) as server:
@@ -117,6 +119,7 @@ def test_at_a_reload_no_row_is_lost(tmp_path: Path) -> None:
         assert rows_in(project) == NAMES
 
 
+@pytest.mark.long
 def test_at_a_recycling_no_row_is_lost(tmp_path: Path) -> None:
     project = write_project(tmp_path / "rows", FLOW, rows=ROWS)
     with serving(project, "--recycle-after-frames", "4") as server:
@@ -130,6 +133,7 @@ def test_at_a_recycling_no_row_is_lost(tmp_path: Path) -> None:
     assert all(what == ["stop", "atexit"] for what in ends_of(project).values())
 
 
+@pytest.mark.long
 def test_at_an_upgrade_no_row_is_lost(tmp_path: Path) -> None:
     project = write_project(tmp_path / "rows", FLOW, rows=ROWS)
     with line_of_servers(project, tmp_path / "copy") as line:
@@ -155,6 +159,7 @@ def main(context):
 """
 
 
+@pytest.mark.long
 def test_an_end_that_hangs_is_killed_at_the_bound_and_told(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", FLOW, rows=HANGS)
     with serving(project, "--finish-ms", "100", "--workers", "1") as server:
@@ -167,6 +172,7 @@ def test_an_end_that_hangs_is_killed_at_the_bound_and_told(tmp_path: Path) -> No
     assert re.search(r"processes were asked, [12] did not end in time and were killed", log)  # a spare hangs too
 
 
+@pytest.mark.long
 def test_zero_has_nothing_run_at_the_end(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", FLOW, rows=HANGS)
     with serving(project, "--finish-ms", "0") as server:
@@ -190,6 +196,7 @@ def last():
 """
 
 
+@pytest.mark.long
 def test_what_raises_at_the_end_is_in_the_log_and_the_rest_goes_on(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", FLOW, rows=RAISES)
     with serving(project, "--workers", "1") as server:
@@ -224,6 +231,7 @@ def stop():
 """
 
 
+@pytest.mark.long
 def test_threads_are_waited_for(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", FLOW, rows=THREADS)
     with serving(project, "--workers", "1") as server:
@@ -233,6 +241,7 @@ def test_threads_are_waited_for(tmp_path: Path) -> None:
     assert (project / "data" / "pool.txt").read_text() == "written"
 
 
+@pytest.mark.long
 def test_a_thread_that_never_ends_does_not_keep_atexit_from_running(tmp_path: Path) -> None:
     code = THREADS.replace("asked.set()", "pass").replace("import concurrent", "import atexit, concurrent")
     code += '\natexit.register(lambda: (HERE / "atexit.txt").write_text("ran"))\n'
@@ -244,6 +253,7 @@ def test_a_thread_that_never_ends_does_not_keep_atexit_from_running(tmp_path: Pa
     assert any("threads that do not end are not waited for any longer: Thread-1 (write)" in one for one in server.log)
 
 
+@pytest.mark.long
 def test_a_worker_that_is_killed_does_nothing_at_its_end(tmp_path: Path) -> None:
     project = write_project(tmp_path / "rows", FLOW, rows=ROWS)
     with serving(project, "--workers", "1") as server:

@@ -87,6 +87,7 @@ def test_user_code_that_leaves_the_process_is_a_crash_of_its_own_frame_only(serv
     assert post(server, "none:x").json()["token"] == "x"
 
 
+@pytest.mark.long
 def test_a_frame_that_overruns_its_deadline_is_an_error_and_its_worker_is_replaced(tmp_path: Path) -> None:
     with serving(faulty(tmp_path / "slow"), env={"FRAMEMILL_DEADLINE_MS": "400"}) as server:
         with ThreadPoolExecutor(3) as cameras:

@@ -72,6 +72,7 @@ def _lines(loop: Loop, said: Path, count: int) -> list[str]:
     return found
 
 
+@pytest.mark.long
 def test_it_is_started_again_after_a_pause_until_it_is_asked_to_end(
     loop: Loop, said: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -93,6 +93,7 @@ def test_what_does_not_end_is_killed_two_seconds_after_the_deadline(tmp_path: Pa
     assert any("not everything ended in time; the rest is killed" in line for line in server.log)
 
 
+@pytest.mark.long
 def test_stop_over_http_ends_the_server(tmp_path: Path) -> None:
     with serving(faulty(tmp_path / "p"), "--stop-key", "open-sesame") as server:
         with server.client() as client:
@@ -109,6 +110,7 @@ def _version(number: int) -> str:
     return f"def main(context):\n    context['version'] = {number}\n"
 
 
+@pytest.mark.long
 def test_a_reload_brings_new_code_and_loses_nothing(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/v.py"\n', v=_version(1))
     with serving(project) as server, ThreadPoolExecutor(4) as cameras:
@@ -145,6 +147,7 @@ _BROKEN = [
 ]
 
 
+@pytest.mark.long
 def test_a_reload_of_a_broken_project_changes_nothing(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/v.py"\n', v=_version(1))
     with serving(project) as server:

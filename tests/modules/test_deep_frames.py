@@ -66,6 +66,7 @@ def test_each_kind_of_frame_arrives_with_all_its_bits(tmp_path: Path) -> None:
         assert seen(png(eight), "/analyze_image")["type"] == "uint8"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layout", ["RG", "GR", "GB", "BG"])
 def test_a_deep_mosaic_has_the_colours_of_one_of_eight_bits(tmp_path: Path, layout: str) -> None:
     project = write_project(tmp_path, DEEP)

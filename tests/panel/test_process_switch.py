@@ -63,6 +63,7 @@ def test_while_it_is_off_every_analysis_answers_the_same_bare_json(
     assert server.status()["process"] is True
 
 
+@pytest.mark.long
 def test_while_it_is_off_bad_frames_are_still_refused_and_no_user_code_runs(
     tmp_path: Path, scene: NDArray[np.uint8]
 ) -> None:
@@ -75,6 +76,7 @@ def test_while_it_is_off_bad_frames_are_still_refused_and_no_user_code_runs(
         assert client.get("/last_image").status_code == 404
 
 
+@pytest.mark.long
 def test_it_reaches_all_fronts_at_once_and_holds_over_a_restart(tmp_path: Path, scene: NDArray[np.uint8]) -> None:
     project = _project(tmp_path / "p")
     with serving(project, "--fronts", "3") as server:
@@ -119,6 +121,7 @@ def test_a_damaged_state_file_means_off_until_it_is_switched_on_and_everybody_is
     assert (switch.is_on, switch.why_off) == (False, "")
 
 
+@pytest.mark.long
 def test_the_page_the_log_and_readyz_say_that_nobody_knows_how_it_was_left(
     tmp_path: Path, scene: NDArray[np.uint8]
 ) -> None:
@@ -142,6 +145,7 @@ def test_a_switch_that_was_never_thrown_is_on(tmp_path: Path) -> None:
         assert switch.is_on
 
 
+@pytest.mark.long
 def test_thrown_by_many_at_once_in_several_fronts_file_and_memory_agree(tmp_path: Path) -> None:
     project = _project(tmp_path / "p")
     file = project / ".framemill" / "process.json"

@@ -96,6 +96,7 @@ def test_mono_frames_are_looked_at_where_they_lie() -> None:
     assert np.shares_memory(raw_to_grey(pixels, pixel_format("Mono8"), 20, 10, None), pixels)
 
 
+@pytest.mark.long
 def test_the_server_answers_about_the_reduced_frame(tmp_path: Path) -> None:
     toml = '[frame]\ngrey = true\nreduce = 2\n[[flow]]\nmodule = "code"\nfile = "code/sees.py"\n'
     scene = smooth(64, 48)

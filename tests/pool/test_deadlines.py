@@ -37,6 +37,7 @@ def test_a_clients_own_deadline_ends_its_waiting_and_not_its_worker(server: Serv
     assert server.status()["workers"]["deaths"] == 0
 
 
+@pytest.mark.long
 def test_a_frame_that_still_waits_at_its_own_deadline_is_taken_back(tmp_path: Path) -> None:
     with serving(faulty(tmp_path / "p"), "--workers", "1") as server:
         free = server.status()["slots"]["free_here"]
@@ -53,6 +54,7 @@ def test_a_frame_that_still_waits_at_its_own_deadline_is_taken_back(tmp_path: Pa
         assert server.status()["workers"]["deaths"] == 0
 
 
+@pytest.mark.long
 def test_a_flow_goes_no_further_once_nobody_waits_for_its_frame(tmp_path: Path) -> None:
     toml = '[[flow]]\nmodule = "code"\nfile = "code/after.py"\n'
     after = "import pathlib\ndef main(context):\n    pathlib.Path(context['dataFolder'], 'went-on').touch()\n"
@@ -90,6 +92,7 @@ def main(context):
 """
 
 
+@pytest.mark.long
 def test_a_frame_that_runs_too_long_is_ended_and_the_log_says_where_it_was(tmp_path: Path) -> None:
     toml = '[server]\nrun_ms = 300\n[[flow]]\nmodule = "code"\nfile = "code/stuck.py"\n'
     with serving(write_project(tmp_path / "p", toml, stuck=STUCK), "--workers", "1") as server:
@@ -108,6 +111,7 @@ def test_a_frame_that_runs_too_long_is_ended_and_the_log_says_where_it_was(tmp_p
             assert re.search(rf"worker \d+:   File .*stuck\.py\", line {at} in main", text), text
 
 
+@pytest.mark.long
 def test_waiting_is_not_running(tmp_path: Path) -> None:
     slow = "import time\ndef main(context):\n    time.sleep(0.3)\n"
     toml = '[server]\nrun_ms = 600\n[[flow]]\nmodule = "code"\nfile = "code/slow.py"\n'
@@ -126,6 +130,7 @@ def test_a_deadline_that_is_no_number_is_refused(server: Server) -> None:
             assert "deadline_ms" in answer.json()["detail"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["reset", "end"])
 def test_a_frame_whose_client_has_gone_is_not_inspected(tmp_path: Path, how: str) -> None:
     with serving(faulty(tmp_path / "p"), "--workers", "1") as server:

@@ -54,6 +54,7 @@ def checked(python: Path, project: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
 
 
+@pytest.mark.long
 def test_the_module_of_the_documents_works_as_printed(python: Path, tmp_path: Path) -> None:
     install(python, EXAMPLE)
     project = write(tmp_path / "p", PROJECT)
@@ -79,6 +80,7 @@ def test_the_mistakes_of_an_installed_modules_options_are_told_with_all_others(p
     assert "flow[0].area: is unknown; known are module, name, enabled, limit_ms, level, min_area_px" in told
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
@@ -128,6 +130,7 @@ def test_a_command_is_a_file(python: Path) -> None:
         assert said in done.stdout
 
 
+@pytest.mark.long
 def test_a_counter_is_a_row_and_a_call(python: Path, tmp_path: Path) -> None:
     code = code_of(python.parents[1])
     table = code / "workers" / "memory" / "counters.py"
@@ -154,6 +157,7 @@ class Greeting:
 """
 
 
+@pytest.mark.long
 def test_a_route_is_a_row(python: Path, tmp_path: Path) -> None:
     code = code_of(python.parents[1])
     (code / "service" / "api" / "greeting.py").write_text(PAGE)

@@ -61,6 +61,7 @@ def has_loaded(process: subprocess.Popen[str], library: str) -> bool:
     return library in Path(f"/proc/{process.pid}/maps").read_text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("library", ["_pydantic_core", "_multiarray_umath", "simplejpeg"])
 def test_while_its_libraries_are_loaded(tmp_path: Path, library: str) -> None:
     process = begun(tmp_path, "serve", "{project}", "--port", "0")
@@ -70,6 +71,7 @@ def test_while_its_libraries_are_loaded(tmp_path: Path, library: str) -> None:
     assert "Traceback" not in complained
 
 
+@pytest.mark.long
 def test_while_the_project_is_loaded(tmp_path: Path) -> None:
     process = begun(tmp_path, "serve", "{project}", "--port", "0", "--workers", "2")
     status, out, complained = interrupted(process, lambda: any((tmp_path / "seen").iterdir()))

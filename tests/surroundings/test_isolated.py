@@ -81,6 +81,7 @@ def _found(seen: dict[str, Any]) -> list[str]:
     return [re.sub(r".*/framemill-versions-[^/]+/[^/]+/files/", "copy/", name) for name in seen["found"]]
 
 
+@pytest.mark.long
 def test_a_server_its_fronts_workers_and_successor_are_isolated(
     tmp_path: Path, command: Path, hostile: HostileFolder
 ) -> None:
@@ -116,6 +117,7 @@ def _inspected(server: Server, data: str = "") -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.long
 def test_every_other_command_is_isolated(tmp_path: Path, command: Path, hostile: HostileFolder, server: Server) -> None:
     project = write_project(tmp_path / "p", FLOW, see=CODE, beside=BESIDE)
     image = tmp_path / "part.png"

@@ -114,6 +114,7 @@ def goes_on(server: Mute) -> None:
     assert server.process.wait(60) == 0
 
 
+@pytest.mark.long
 def test_standard_output_and_error_may_be_closed(tmp_path: Path) -> None:
     with mute_server(tmp_path / "p", "sh", "-c", 'exec "$@" <&- >&- 2>&-', "closed") as server:
         taken = [str(Path(f"/proc/{server.process.pid}/fd/{fd}").readlink()) for fd in range(3)]
@@ -121,6 +122,7 @@ def test_standard_output_and_error_may_be_closed(tmp_path: Path) -> None:
         goes_on(server)
 
 
+@pytest.mark.long
 def test_standard_output_and_error_may_be_full(tmp_path: Path) -> None:
     with mute_server(tmp_path / "p", "sh", "-c", 'exec "$@" >/dev/full 2>&1', "full") as server:
         goes_on(server)
@@ -145,6 +147,7 @@ def test_whoever_reads_may_have_stopped(tmp_path: Path, full: object) -> None:
     os.close(reader)
 
 
+@pytest.mark.long
 def test_a_name_that_cannot_be_encoded_is_shown_as_far_as_it_can(tmp_path: Path) -> None:
     said = tmp_path / "said"
     launcher = ("env", "LC_ALL=C", "PYTHONIOENCODING=ascii", "PYTHONUTF8=0", "PYTHONCOERCECLOCALE=0")

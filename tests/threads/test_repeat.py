@@ -105,6 +105,7 @@ def test_other_requests_may_come_between(line: socket.socket) -> None:
         assert answer(line)[2]["project"].startswith("mark")
 
 
+@pytest.mark.long
 def test_switching_process_off_is_seen_at_once(tmp_path: Path) -> None:
     with (
         serving(write_project(tmp_path / "p")) as server,
@@ -136,6 +137,7 @@ def test_a_length_that_is_not_the_frames_is_refused_as_ever(line: socket.socket,
     assert answer(line)[0] == status
 
 
+@pytest.mark.long
 def test_more_cameras_than_slots_all_get_answers(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", "[server]\nslots = 2\nqueue_ms = 60000\n")
     statuses: list[int] = []
@@ -155,6 +157,7 @@ def test_more_cameras_than_slots_all_get_answers(tmp_path: Path) -> None:
     assert statuses == [200] * 600
 
 
+@pytest.mark.long
 def test_a_camera_for_which_there_is_no_slot_is_told_so(tmp_path: Path) -> None:
     slow = "import time\ndef main(context):\n    time.sleep(1 if context['data'] == 'slow' else 0)\n"
     toml = '[server]\nslots = 2\nqueue_ms = 0\n[[flow]]\nmodule = "code"\nfile = "code/slow.py"\n'

@@ -102,6 +102,7 @@ def test_the_log_has_each_kind_once_with_its_causes(server: Server) -> None:
     assert "The above exception was the direct cause of the following exception:" in told
 
 
+@pytest.mark.long
 def test_what_was_counted_survives_workers_and_a_name_stays_with_its_module(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", FLOW, first=FIRST, second=SECOND)
     with serving(project, "--workers", "1") as server:

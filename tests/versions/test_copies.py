@@ -246,6 +246,7 @@ def test_a_servers_copies_go_after_a_reload_at_its_end_and_if_it_is_killed_at_th
     assert copies_in(state) == []
 
 
+@pytest.mark.long
 def test_a_state_folder_that_cannot_be_made_is_no_obstacle(tmp_path: Path) -> None:
     project = versioned(tmp_path / "p")
     (project / ".framemill").touch()

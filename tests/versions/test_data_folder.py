@@ -148,6 +148,7 @@ def test_check_names_files_that_read_beside_themselves(tmp_path: Path, reads: st
     assert note.startswith(f"code/c.py: line 5: reads {READERS[reads]} beside its file: it is part of the version")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("opens", ["open('limits.csv')", "pathlib.Path('limits.csv').read_text()"])
 def test_check_names_files_that_open_relative_names(tmp_path: Path, opens: str) -> None:
     done = check(write_project(tmp_path / "p", FLOW, c=f"import pathlib\ndef main(context):\n    {opens}\n"))

@@ -56,6 +56,7 @@ def replaced_in_ms(pool: Pool) -> float:
     return (time.monotonic() - begun_s) * 1000
 
 
+@pytest.mark.long
 def test_a_replacement_takes_milliseconds_however_slow_the_project_loads(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", CODE, c=SLOW.format(load_s=2))
     settings = PoolSettings(workers=1, fronts=1, slots=2, max_frame_mib=1, max_reply_mib=1)
@@ -173,6 +174,7 @@ def main(context):
 """
 
 
+@pytest.mark.long
 def test_a_template_whose_death_and_whose_end_of_stream_are_heard_at_once_ends_nobody(tmp_path: Path) -> None:
     """Its death first: a child that it was forking has kept its end of the stream open a little longer."""
     with serving(write_project(tmp_path / "p", CODE, c=LATE_FORK)) as server:
@@ -223,6 +225,7 @@ def test_what_all_workers_share_counts_for_none_of_them(tmp_path: Path) -> None:
             assert int(own_kib) < 60 * 1024
 
 
+@pytest.mark.long
 def test_a_reload_takes_the_next_edition_and_leaves_nothing_of_the_one_before(tmp_path: Path) -> None:
     project = versioned(tmp_path / "p")
     with serving(project) as server, server.client() as client:

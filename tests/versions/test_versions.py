@@ -143,6 +143,7 @@ def test_the_version_is_said_in_the_context_the_status_the_metrics_and_on_the_pa
         assert shown["flowVersion"] == version
 
 
+@pytest.mark.long
 def test_a_change_on_disk_is_noticed_and_what_a_reload_would_do_is_said(server: Server, kept: Path) -> None:
     assert until(lambda: server.status()["projectOnDisk"] == "same")
     os.utime(kept / "code" / "helper.py")
