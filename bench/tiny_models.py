@@ -7,6 +7,7 @@ round. A square of full red has confidence 1 where it lies, one of half red 0.5.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -190,3 +191,26 @@ def _places(side: int) -> dict[str, NDArray[Any]]:
         "zero": np.array([0]),
         "one": np.array([1]),
     }
+
+
+def large(path: Path, side: int = 224) -> Path:
+    """Write a classifier of about 86 MB that has learned nothing, its weights in a file beside it."""
+    random = np.random.default_rng(0)
+    channels = (3, 32, 64, 128, 256, 512, 768, 1024, 1024)
+    arrays: dict[str, NDArray[Any]] = {}
+    body, last = "", "images"
+    for number, (before, after) in enumerate(pairwise(channels)):
+        arrays[f"w{number}"] = random.normal(0, np.sqrt(2 / (9 * before)), (after, before, 3, 3)).astype(np.float32)
+        arrays[f"b{number}"] = np.zeros(after, np.float32)
+        stride = 2 if number < 5 else 1
+        body += f"""
+            c{number} = Conv <pads = [1, 1, 1, 1], strides = [{stride}, {stride}]> ({last}, w{number}, b{number})
+            r{number} = Relu (c{number})
+        """
+        last = f"r{number}"
+    body += f"pooled = GlobalAveragePool ({last})\nlogits = Flatten <axis = 1> (pooled)"
+    written = _write(path, (f"float[1, 3, {side}, {side}]", f"float[1, {channels[-1]}] logits"), body, arrays, {})
+    model = onnx.load(written)
+    data = f"{path.stem}.data"
+    onnx.save(model, written, save_as_external_data=True, location=data, size_threshold=1024)
+    return written

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, NoReturn
 from workers.containment import streams
 from workers.containment.descriptors import Ours
 from workers.containment.working_folder import working_folder
+from workers.memory.arena import give_back_freed
 from workers.this_process import die_with_parent, go_after_workers, keep_private
 from workers.versions import wire
 from workers.versions.guard import protect
@@ -108,6 +109,7 @@ def _serve(charge: Charge, ours: Ours, supervisor_pid: int) -> int:
         # what exists now is shared by all workers: the collector must not touch, and so copy, its pages
         gc.collect()
         gc.freeze()
+        give_back_freed()
     if why := _why_alone(ours):
         wire.tell(charge.link, "alone", why)
         return 0
