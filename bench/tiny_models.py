@@ -67,25 +67,40 @@ _DETECTORS = {
         "images4 = Unsqueeze (images, zero)" + _SURE + _BEST,
     ),
 }
+_MASKS = """
+    redness_and_greenness = ReduceMax <axes = [1], keepdims = 1> (only)
+    masks = Expand (redness_and_greenness, each)
+"""
 _PLANES = """
     small = AveragePool <kernel_shape = [4, 4], strides = [4, 4]> (images)
     planes = Conv (small, weights, bias)
 """
 
 
-def detector(path: Path, side: int = 64, form: str = "ultralytics", **metadata: str) -> Path:
+def detector(
+    path: Path,
+    side: int = 64,
+    form: str = "ultralytics",
+    *,
+    masks: bool = False,
+    metadata: Mapping[str, str] | None = None,
+) -> Path:
     """Write a detector of squares in pictures of `side` px; `form` is one of the module's formats.
 
-    `boxes` takes 3xHxW as torchvision's models do, and gives the surest places, whatever lies over each other.
+    `boxes` takes 3xHxW as torchvision's models do, and gives the surest places, whatever lies over each other; with
+    `masks` one for each: all that is of any colour.
     """
     gives, body = _DETECTORS[form]
+    if masks:
+        gives += f", float[K, 1, {side}, {side}] masks"
+        body += _MASKS
     takes = f"float[3, {side}, {side}]" if form == "boxes" else f"float[1, 3, {side}, {side}]"
     arrays = _places(side)
     gives = gives.replace("N", str(arrays["middles"].shape[2]))
-    return _write(path, (takes, gives), body, arrays, metadata)
+    return _write(path, (takes, gives), body, arrays, metadata or {})
 
 
-def segmenter(path: Path, side: int = 64, **metadata: str) -> Path:
+def segmenter(path: Path, side: int = 64, metadata: Mapping[str, str] | None = None) -> Path:
     """Write what finds squares with masks, as Ultralytics' exports do: a prototype of red, and one of green."""
     arrays = _places(side)
     arrays["bias"] = np.full(2, -10, np.float32)
@@ -97,10 +112,10 @@ def segmenter(path: Path, side: int = 64, **metadata: str) -> Path:
         + _PLANES.replace("weights, bias", "colour_weights, bias").replace("planes", "output1")
     )
     gives = f"float[1, 8, {arrays['middles'].shape[2]}] output0, float[1, 2, {side // 4}, {side // 4}] output1"
-    return _write(path, (f"float[1, 3, {side}, {side}]", gives), body, arrays, metadata)
+    return _write(path, (f"float[1, 3, {side}, {side}]", gives), body, arrays, metadata or {})
 
 
-def planes(path: Path, side: int = 64, form: str = "logits", **metadata: str) -> Path:
+def planes(path: Path, side: int = 64, form: str = "logits", metadata: Mapping[str, str] | None = None) -> Path:
     """Write what says of each 4x4 px whether it is nothing, red or green: `logits`, `softmax`, `classes`, or `one`.
 
     `classes` gives numbers of classes, `one` a single plane of logits, of red.
@@ -122,10 +137,14 @@ def planes(path: Path, side: int = 64, form: str = "logits", **metadata: str) ->
     )
     if form == "classes":
         gives = f"int64[1, {small}, {small}] masks"
-    return _write(path, (f"float[1, 3, {side}, {side}]", gives), body, {"weights": weights, "bias": bias}, metadata)
+    return _write(
+        path, (f"float[1, 3, {side}, {side}]", gives), body, {"weights": weights, "bias": bias}, metadata or {}
+    )
 
 
-def classifier(path: Path, side: int = 64, *, softmax: bool = False, size: str = "", **metadata: str) -> Path:
+def classifier(
+    path: Path, side: int = 64, *, softmax: bool = False, size: str = "", metadata: Mapping[str, str] | None = None
+) -> Path:
     """Write what says how red, green and blue a picture is on average: ten times that, or softmax of it."""
     size = size or f"{side}, {side}"
     last = "logits = Softmax <axis = 1> (tens)" if softmax else "logits = Identity (tens)"
@@ -136,7 +155,7 @@ def classifier(path: Path, side: int = 64, *, softmax: bool = False, size: str =
         {last}
     """
     arrays = {"ten": np.array([10], np.float32)}
-    return _write(path, (f"float[1, 3, {size}]", "float[1, 3] logits"), body, arrays, metadata)
+    return _write(path, (f"float[1, 3, {size}]", "float[1, 3] logits"), body, arrays, metadata or {})
 
 
 def ultralytics(task: str, side: int, names: tuple[str, ...] = NAMES, **more: str) -> dict[str, str]:
@@ -188,6 +207,7 @@ def _places(side: int) -> dict[str, NDArray[Any]]:
         "corners": np.stack([x - half, y - half, x + half, y + half], axis=1).astype(np.float32),
         "ones": np.ones((1, 1, len(x)), np.float32),
         "most": np.array([MOST]),
+        "each": np.array([MOST, 1, 1, 1]),
         "zero": np.array([0]),
         "one": np.array([1]),
     }

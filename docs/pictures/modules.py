@@ -179,7 +179,7 @@ def _write_model(name: str, folder: Path) -> None:
     from bench import tiny_models  # noqa: PLC0415 - found by now
 
     if name == "detector":
-        tiny_models.detector(folder / "models" / "buttons.onnx", 160, **tiny_models.ultralytics("detect", 160))
+        tiny_models.detector(folder / "models" / "buttons.onnx", 160, metadata=tiny_models.ultralytics("detect", 160))
     elif name == "classifier":
         tiny_models.classifier(folder / "models" / "caps.onnx")
     elif name == "segmentation":

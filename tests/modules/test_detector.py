@@ -36,7 +36,7 @@ def test_each_form_of_export_finds_the_same(tmp_path: Path, form: str) -> None:
 
 
 def test_what_an_export_has_written_beside_its_model_is_used(tmp_path: Path) -> None:
-    tiny_models.detector(tmp_path / "model.onnx", **ULTRALYTICS)
+    tiny_models.detector(tmp_path / "model.onnx", metadata=ULTRALYTICS)
     flow = prepared(tmp_path, "detector")
     # letterboxed: a frame of 128x64 is shown at half its size, with bars above and below
     wide = squares(("red", 40, 20), size=(64, 128), side=16)
@@ -54,19 +54,19 @@ def test_what_an_export_has_written_beside_its_model_is_used(tmp_path: Path) -> 
 
 def test_a_model_with_its_own_suppression_is_known_by_its_metadata(tmp_path: Path) -> None:
     told = tiny_models.ultralytics("detect", 64, names=("red", "green"), args="{'nms': True}")
-    tiny_models.detector(tmp_path / "model.onnx", form="ultralytics_nms", **told)
+    tiny_models.detector(tmp_path / "model.onnx", form="ultralytics_nms", metadata=told)
     assert found(looked(prepared(tmp_path, "detector"), squares(("green", 5, 9)))) == [("green", 5, 9, 8, 8)]
 
 
 def test_colours_are_shown_in_the_order_that_the_options_say(tmp_path: Path) -> None:
-    tiny_models.detector(tmp_path / "model.onnx", **ULTRALYTICS)
+    tiny_models.detector(tmp_path / "model.onnx", metadata=ULTRALYTICS)
     image = squares(("red", 20, 10))
     assert found(looked(prepared(tmp_path, "detector", 'channels = "bgr"'), image)) == []
     assert found(looked(prepared(tmp_path, "detector", 'channels = "bgr"'), image[:, :, ::-1].copy())) != []
 
 
 def test_grey_frames_and_tiny_ones_are_looked_at_too(tmp_path: Path) -> None:
-    tiny_models.detector(tmp_path / "model.onnx", **ULTRALYTICS)
+    tiny_models.detector(tmp_path / "model.onnx", metadata=ULTRALYTICS)
     flow = prepared(tmp_path, "detector")
     for shape in ((64, 64), (1, 1), (1, 1, 3), (1, 500, 3), (500, 1), (7, 9, 3)):
         assert found(looked(flow, np.full(shape, 200, np.uint8))) == []
@@ -83,21 +83,21 @@ def test_grey_frames_and_tiny_ones_are_looked_at_too(tmp_path: Path) -> None:
     ],
 )
 def test_options_say_what_counts(tmp_path: Path, options: str, labels: list[str]) -> None:
-    tiny_models.detector(tmp_path / "model.onnx", **ULTRALYTICS)
+    tiny_models.detector(tmp_path / "model.onnx", metadata=ULTRALYTICS)
     image = squares(("red", 20, 10), ("green", 33, 40), ("half red", 50, 3))
     context = looked(prepared(tmp_path, "detector", options), image)
     assert [label for label, *_ in found(context)] == labels
 
 
 def test_a_region_is_all_that_the_model_sees(tmp_path: Path) -> None:
-    tiny_models.detector(tmp_path / "model.onnx", **ULTRALYTICS)
+    tiny_models.detector(tmp_path / "model.onnx", metadata=ULTRALYTICS)
     flow = prepared(tmp_path, "detector", "region = { x = 32, y = 30, width = 64, height = 64 }")
     image = squares(("green", 50, 60), ("red", 100, 100), ("red", 3, 3), size=(128, 128))
     assert found(looked(flow, image)) == [("green", 50, 60, 8, 8)]
 
 
 def test_objects_of_a_label_that_lie_over_each_other_are_one(tmp_path: Path) -> None:
-    tiny_models.detector(tmp_path / "model.onnx", **ULTRALYTICS)
+    tiny_models.detector(tmp_path / "model.onnx", metadata=ULTRALYTICS)
     apart = squares(("red", 20, 10), ("red", 29, 10))
     assert len(found(looked(prepared(tmp_path, "detector"), apart))) == 2
     # without suppression, the places beside a square are found as well
@@ -118,13 +118,13 @@ def test_objects_of_a_label_that_lie_over_each_other_are_one(tmp_path: Path) -> 
     ],
 )
 def test_options_make_the_result(tmp_path: Path, options: str, result: bool) -> None:
-    tiny_models.detector(tmp_path / "model.onnx", **ULTRALYTICS)
+    tiny_models.detector(tmp_path / "model.onnx", metadata=ULTRALYTICS)
     context = looked(prepared(tmp_path, "detector", options), squares(("red", 20, 10), ("green", 33, 40)))
     assert context["result"] is result
 
 
 def test_without_such_options_rules_of_the_verdict_judge(tmp_path: Path) -> None:
-    tiny_models.detector(tmp_path / "model.onnx", **ULTRALYTICS)
+    tiny_models.detector(tmp_path / "model.onnx", metadata=ULTRALYTICS)
     rules = '\n[verdict]\n[[verdict.rules]]\nrule = "expression"\nexpression = "detections.detector.labels.red == 1"'
     flow = prepared(tmp_path, "detector", rules)
     assert looked(flow, squares(("red", 20, 10)))["result"] is True
@@ -132,7 +132,7 @@ def test_without_such_options_rules_of_the_verdict_judge(tmp_path: Path) -> None
 
 
 def test_what_is_found_in_a_crop_lies_in_the_frame(tmp_path: Path) -> None:
-    tiny_models.detector(tmp_path / "model.onnx", **ULTRALYTICS)
+    tiny_models.detector(tmp_path / "model.onnx", metadata=ULTRALYTICS)
     crop = '[[flow]]\nmodule = "preprocess"\nsteps = [{ do = "crop", x = 30, y = 20, width = 64, height = 64 }]\n'
     detect = '[[flow]]\nmodule = "detector"\nfile = "model.onnx"\n'
     flow = Flow.prepare(load_project(write_project(tmp_path, crop + detect)))
@@ -154,12 +154,12 @@ def test_outputs_that_are_no_boxes_are_a_mistake_that_says_what_there_is(tmp_pat
     assert told.startswith("flow[0]: file: model.onnx: its outputs cannot be read, they are masks (float32 1x3x16x16);")
     assert "expected 1x(4+classes)xN or 1xNx6 (Ultralytics)" in told
     assert told.endswith("it takes images (float32 1x3x64x64) and gives masks (float32 1x3x16x16)")
-    tiny_models.detector(tmp_path / "model.onnx", **tiny_models.ultralytics("segment", 64))
+    tiny_models.detector(tmp_path / "model.onnx", metadata=tiny_models.ultralytics("segment", 64))
     assert "expected a model that detects, not one for the task 'segment'" in refused(tmp_path)
 
 
 def test_names_that_do_not_fit_the_model_are_mistakes(tmp_path: Path) -> None:
-    tiny_models.detector(tmp_path / "model.onnx", **ULTRALYTICS)
+    tiny_models.detector(tmp_path / "model.onnx", metadata=ULTRALYTICS)
     told = refused(tmp_path, 'ok_labels = ["rde"]')
     assert "ok_labels: has 'rde', which is no label of the model; it has red, green; did you mean red?" in told
     assert "expected 2 labels with the form ultralytics, not 3" in refused(tmp_path, 'labels = ["a", "b", "c"]')
@@ -190,7 +190,7 @@ def test_bad_options_are_told_what_was_expected(options: dict[str, Any], message
 
 
 def test_what_is_not_a_number_is_never_ok(tmp_path: Path) -> None:
-    tiny_models.detector(tmp_path / "model.onnx", **ULTRALYTICS)
+    tiny_models.detector(tmp_path / "model.onnx", metadata=ULTRALYTICS)
     flow = prepared(tmp_path, "detector", "mean = [3e38, -3e38, 0.0]\ncount_max = 0")
     context = inspect(flow, squares(("red", 20, 10))).context
     assert (context["result"], context["error"]) == (False, True)
@@ -201,7 +201,7 @@ def test_what_is_not_a_number_is_never_ok(tmp_path: Path) -> None:
 
 
 def test_the_example_of_the_page_finds_what_it_says(tmp_path: Path) -> None:
-    tiny_models.detector(tmp_path / "models" / "buttons.onnx", **ULTRALYTICS)
+    tiny_models.detector(tmp_path / "models" / "buttons.onnx", metadata=ULTRALYTICS)
     tried = example("detector", tmp_path)
     image = squares(("red", 20, 10), ("red", 40, 10), ("green", 20, 40), ("green", 40, 40))
     context, annotated = tried.inspect(image)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.modules.base import ModuleSurroundings, on_context
 from workers.modules.measured import keep_measured
 from workers.modules.models.looking import Part
-from workers.modules.models.model import Facts, Model
+from workers.modules.models.model import Facts, Model, ModelModule
 
 if TYPE_CHECKING:
     from workers.context.run import Context, Run
+    from workers.modules.base import ModuleSurroundings
     from workers.modules.classifier.options import ClassifierOptions
     from workers.modules.models.metadata import Metadata
     from workers.modules.models.network import Output
@@ -38,11 +38,7 @@ def prepare(options: ClassifierOptions, surroundings: ModuleSurroundings) -> Cal
         ProjectInvalid: the model cannot be loaded, takes no pictures, or its output has no number for each class.
     """
     module = Classifier(options, surroundings)
-
-    def call(context: Context, run: Run) -> bool:
-        return on_context(lambda inner: module(inner, run), surroundings)(context, run)
-
-    return call
+    return ModelModule(module, module.model, surroundings)
 
 
 class Classifier:
@@ -52,11 +48,11 @@ class Classifier:
         """Raises ProjectInvalid as `prepare` does."""
         self._options = options
         self._part = Part(options)
-        self._model: Model[Read] = Model(options, surroundings, self._reader, _fit)
+        self.model: Model[Read] = Model(options, surroundings, self._reader, _fit)
 
     def __call__(self, context: Context, run: Run) -> None:
         """Say what `context["image"]` shows, (h, w) grey or (h, w, 3) BGR uint8, which is only read."""
-        options, model = self._options, self._model
+        options, model = self._options, self.model
         image, part = self._part.of(context["image"])
         outputs, _ = model.ask(image, part, run)
         shares = model.reader(outputs)

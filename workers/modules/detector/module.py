@@ -12,14 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from workers.modules.base import ModuleSurroundings, on_context
 from workers.modules.measured import keep_measured
 from workers.modules.models.detections import Read, box_reader
 from workers.modules.models.looking import Part, counted, rectangles_of, together, views_of, wanted_of
-from workers.modules.models.model import Facts, Model
+from workers.modules.models.model import Facts, Model, ModelModule
 
 if TYPE_CHECKING:
     from workers.context.run import Context, Run
+    from workers.modules.base import ModuleSurroundings
     from workers.modules.detector.options import DetectorOptions
     from workers.modules.models.boxes import Boxes
     from workers.modules.models.metadata import Metadata
@@ -32,11 +32,7 @@ def prepare(options: DetectorOptions, surroundings: ModuleSurroundings) -> Calla
         ProjectInvalid: the model cannot be loaded, takes no pictures, or its outputs are no boxes.
     """
     module = Detector(options, surroundings)
-
-    def call(context: Context, run: Run) -> bool:
-        return on_context(lambda inner: module(inner, run), surroundings)(context, run)
-
-    return call
+    return ModelModule(module, module.model, surroundings)
 
 
 class Detector:
@@ -46,11 +42,11 @@ class Detector:
         """Raises ProjectInvalid as `prepare` does."""
         self._options = options
         self._part = Part(options)
-        self._model: Model[Read] = Model(options, surroundings, self._reader, _fit)
+        self.model: Model[Read] = Model(options, surroundings, self._reader, _fit)
 
     def __call__(self, context: Context, run: Run) -> None:
         """Look for objects in `context["image"]`, (h, w) grey or (h, w, 3) BGR uint8, which is only read."""
-        options, model = self._options, self._model
+        options, model = self._options, self.model
         image, part = self._part.of(context["image"])
         views = views_of(options, part)
         found: list[Boxes] = []

@@ -84,7 +84,7 @@ def _session(path: Path, options: ModelOptions) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), wanted, providers=providers)
     except Exception as error:  # noqa: BLE001 - it has a class for each status, and no common one
-        why = " ".join(str(error).split()) or type(error).__name__
+        why = " ".join(str(error).split()).replace(f"{path.parent}/", "") or type(error).__name__
         msg = f"file: {options.file} cannot be loaded by onnxruntime {onnxruntime.__version__}: {why[:500]}"
         raise ProjectInvalid(msg) from None
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 
 from workers.errors import DeadlineExceeded, ModelFailed, ProjectInvalid
+from workers.modules.base import on_context
 from workers.modules.models.labels import Labels
 from workers.modules.models.local import Sessions
 from workers.modules.models.metadata import Metadata, read_metadata
@@ -23,7 +24,7 @@ from workers.modules.models.shown import Fitted, Input, View
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from workers.context.run import Run
+    from workers.context.run import Context, Run
     from workers.modules.base import ModuleSurroundings
     from workers.modules.models.network import Network, Output, Signature
     from workers.modules.models.options import ModelOptions
@@ -57,6 +58,23 @@ class _Ready(NamedTuple, Generic[Reader]):
     input: Input
     facts: Facts
     reader: Reader
+
+
+class ModelModule:
+    """A module that asks a model, as a flow runs it: `inspect` is told of a context and of the frame's time."""
+
+    def __init__(
+        self, inspect: Callable[[Context, Run], None], model: Model[Any], surroundings: ModuleSurroundings
+    ) -> None:
+        self._inspect, self._model, self._surroundings = inspect, model, surroundings
+
+    def __call__(self, context: Context, run: Run) -> bool:
+        """Run it; False where it could not do its work."""
+        return on_context(lambda inner: self._inspect(inner, run), self._surroundings)(context, run)
+
+    def stop(self) -> None:
+        """Close what a worker has open."""
+        self._model.release()
 
 
 class Model(Generic[Reader]):
@@ -118,6 +136,10 @@ class Model(Generic[Reader]):
         self.look_at_time(run)
         self._check(outputs)
         return outputs, fitted
+
+    def release(self) -> None:
+        """Close what this process has open; the next frame opens it again."""
+        self._network.release()
 
     def look_at_time(self, run: Run) -> None:
         """Raise DeadlineExceeded once the frame's time is over."""

@@ -13,6 +13,7 @@ from workers.modules.models.shown import View
 _AT_BORDER_PX = 3  # how near to it a box ends that the border has cut
 _ALIKE = 0.6  # share by which two parts of one object agree along the border
 _INSIDE = 0.7  # share of the smaller box that lies in the larger one: the same object, seen in part
+_SEEN_WHOLE = 0.5  # the same, where another tile has seen all of it
 
 
 def tiles_of(view: View, tile_px: int, overlap_px: int) -> list[View]:
@@ -43,39 +44,39 @@ def cut_at(boxes: Boxes, tile: View, whole: View) -> NDArray[np.bool_]:
 
 
 def mended(boxes: Boxes, cut: NDArray[np.bool_], tile: NDArray[np.intp]) -> Boxes:
-    """Return boxes with those made one that are parts of one object; `tile` is the number of each one's tile.
+    """Return boxes with those made one that are of one object; `tile` is the number of each one's tile.
 
-    Two of a label and of different tiles are, where a border has cut at least one of them, and the smaller lies in the
-    larger, or it has cut both and they are at the same height or width. The surer one has the name; it grows.
+    A box that a border has cut goes where another tile saw the object whole. Where none did, parts of a label are one
+    if the smaller lies in the larger, or they are at the same height or width; the surest has the name, and it grows.
     """
     corners = boxes.corners.copy()
-    order = np.argsort(-boxes.confidence, kind="stable")
     gone = np.zeros(len(boxes), bool)
-    for first in order:
+    for first in np.lexsort((-boxes.confidence, cut)):  # those that were seen whole come first
         again = not gone[first]
         while again:  # what has grown may touch the next part
-            others = ~gone & (boxes.label == boxes.label[first]) & (cut | cut[first]) & (tile != tile[first])
+            others = cut & ~gone & (boxes.label == boxes.label[first]) & (tile != tile[first])
             others[first] = False
             candidates = np.flatnonzero(others)
-            parts = candidates[_are_one(corners[first], corners[candidates], cut[candidates] & cut[first])]
+            common = shared_px(corners[first], corners[candidates])
+            smaller = np.minimum(areas_px(corners[first][None]), areas_px(corners[candidates]))
+            if not cut[first]:
+                gone[candidates[common > _SEEN_WHOLE * smaller]] = True
+                break
+            one = (common > _INSIDE * smaller) | ((common > 0) & _level(corners[first], corners[candidates]))
+            parts = candidates[one]
             again = bool(len(parts))
             if again:
                 both = np.concatenate([corners[first][None], corners[parts]])
                 corners[first] = [*both[:, :2].min(axis=0), *both[:, 2:].max(axis=0)]
-                cut[first] |= cut[parts].any()
                 gone[parts] = True
     return Boxes(corners, boxes.confidence, boxes.label, boxes.more).at(~gone)
 
 
-def _are_one(box: NDArray[np.float32], others: NDArray[np.float32], both: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tell which of `others` are parts of the object that `box` is of; `both` says where both are cut."""
-    common = shared_px(box, others)
-    smaller = np.minimum(areas_px(box[None]), areas_px(others))
-    inside = common > _INSIDE * smaller
-    agree = np.zeros(len(others), bool)
+def _level(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Tell which of `others` are at the same height as `box`, or at the same width."""
+    level = np.zeros(len(others), bool)
     for low, high in ((0, 2), (1, 3)):
         within = np.minimum(box[high], others[:, high]) - np.maximum(box[low], others[:, low])
         around = np.maximum(box[high], others[:, high]) - np.minimum(box[low], others[:, low])
-        agree |= within > _ALIKE * around
-    one: NDArray[np.bool_] = inside | (agree & both & (common > 0))
-    return one
+        level |= within > _ALIKE * around
+    return level

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workers.modules.base import ModuleSurroundings, on_context
 from workers.modules.measured import keep_measured
 from workers.modules.models.looking import Part, counted, together, views_of, wanted_of
-from workers.modules.models.model import Facts, Model
+from workers.modules.models.model import Facts, Model, ModelModule
 from workers.modules.models.shown import View
 from workers.modules.segmentation import instances, planes
 from workers.modules.segmentation.instances import Instances
@@ -27,6 +26,7 @@ from workers.modules.segmentation.surface import NOTHING, Piece, Surface
 
 if TYPE_CHECKING:
     from workers.context.run import Context, Run
+    from workers.modules.base import ModuleSurroundings
     from workers.modules.models.metadata import Metadata
     from workers.modules.models.network import Output
     from workers.modules.models.shown import Fitted
@@ -44,11 +44,7 @@ def prepare(options: SegmentationOptions, surroundings: ModuleSurroundings) -> C
         ProjectInvalid: the model cannot be loaded, takes no pictures, or its outputs are no masks.
     """
     module = Segmentation(options, surroundings)
-
-    def call(context: Context, run: Run) -> bool:
-        return on_context(lambda inner: module(inner, run), surroundings)(context, run)
-
-    return call
+    return ModelModule(module, module.model, surroundings)
 
 
 class Segmentation:
@@ -58,11 +54,11 @@ class Segmentation:
         """Raises ProjectInvalid as `prepare` does."""
         self._options = options
         self._part = Part(options)
-        self._model: Model[Read] = Model(options, surroundings, self._reader, _fit)
+        self.model: Model[Read] = Model(options, surroundings, self._reader, _fit)
 
     def __call__(self, context: Context, run: Run) -> None:
         """Look at `context["image"]`, (h, w) grey or (h, w, 3) BGR uint8, which is only read."""
-        options, model = self._options, self._model
+        options, model = self._options, self.model
         image, part = self._part.of(context["image"])
         views = views_of(options, part)
         surface = Surface(part)
@@ -81,14 +77,14 @@ class Segmentation:
 
     def _put_planes(self, said: Planes, fitted: Fitted, surface: Surface, run: Run) -> None:
         """Put the likeliest class of each pixel into the surface, where it is one that is wanted."""
-        view, size = fitted.view, self._model.input_px
-        wanted = wanted_of(self._options, self._model.labels)
+        view, size = fitted.view, self.model.input_px
+        wanted = wanted_of(self._options, self.model.labels)
         if not said.sure:
             return
         best = fitted.sampled(said.nothing, size, view, 1.0)
         number = np.full(best.shape, NOTHING, np.int16)
         for each, plane in said.sure.items():
-            self._model.look_at_time(run)
+            self.model.look_at_time(run)
             sure = fitted.sampled(plane, size, view, 0.0)
             better = sure > best
             best[better], number[better] = sure[better], each if wanted is None or each in wanted else NOTHING
@@ -97,14 +93,14 @@ class Segmentation:
 
     def _put_instances(self, said: Instances, fitted: Fitted, surface: Surface, run: Run) -> list[Piece]:
         """Put the masks of objects into the surface; return them as pieces, the surest first."""
-        options, size = self._options, self._model.input_px
+        options, size = self._options, self.model.input_px
         boxes = said.boxes.placed(fitted.corners_in_image(said.boxes.corners))
-        boxes = together([boxes], [fitted.view], fitted.view, options, wanted_of(options, self._model.labels))
+        boxes = together([boxes], [fitted.view], fitted.view, options, wanted_of(options, self.model.labels))
         pieces = []
         for corners, confidence, number, more in zip(
             boxes.corners.tolist(), boxes.confidence.tolist(), boxes.label.tolist(), boxes.more, strict=True
         ):
-            self._model.look_at_time(run)
+            self.model.look_at_time(run)
             left, top, right, bottom = corners
             x, y = math.floor(left), math.floor(top)
             box = View(x, y, math.ceil(right) - x, math.ceil(bottom) - y)
@@ -116,7 +112,7 @@ class Segmentation:
         return pieces
 
     def _tell(self, context: Context, pieces: list[Piece], surface: Surface) -> None:
-        options, labels = self._options, self._model.labels
+        options, labels = self._options, self.model.labels
         rectangles = [_rectangle(each, labels.of(each.number)) for each in pieces]
         context["detectedRectangles"] += rectangles
         classes = surface.classes(labels.of)
