@@ -215,8 +215,31 @@ def _places(side: int) -> dict[str, NDArray[Any]]:
 
 def large(path: Path, side: int = 224) -> Path:
     """Write a classifier of about 86 MB that has learned nothing, its weights in a file beside it."""
+    body, last, arrays = _layers((3, 32, 64, 128, 256, 512, 768, 1024, 1024))
+    body += f"pooled = GlobalAveragePool ({last})\nlogits = Flatten <axis = 1> (pooled)"
+    written = _write(path, (f"float[1, 3, {side}, {side}]", "float[1, 1024] logits"), body, arrays, {})
+    data = f"{path.stem}.data"
+    onnx.save(onnx.load(written), written, save_as_external_data=True, location=data, size_threshold=1024)
+    return written
+
+
+def backbone(path: Path, side: int) -> Path:
+    """Write a detector of about 10 MB that has learned nothing and finds nothing, as Ultralytics' with 80 classes."""
+    body, last, arrays = _layers((3, 16, 32, 64, 128, 256, 256, 256, 256))
+    count = (side // 32) ** 2
+    arrays |= {"head": np.zeros((84, 256, 1, 1), np.float32), "flat": np.array([1, 84, count])}
+    body += f"all = Conv ({last}, head)\noutput0 = Reshape (all, flat)"
+    names = tuple(f"class {number}" for number in range(80))
+    given = f"float[1, 3, {side}, {side}]", f"float[1, 84, {count}] output0"
+    return _write(path, given, body, arrays, ultralytics("detect", side, names))
+
+
+def _layers(channels: tuple[int, ...]) -> tuple[str, str, dict[str, NDArray[Any]]]:
+    """Return convolutions of 3x3 as text, the name of what the last one gives, and their weights at random.
+
+    The first five go in steps of two.
+    """
     random = np.random.default_rng(0)
-    channels = (3, 32, 64, 128, 256, 512, 768, 1024, 1024)
     arrays: dict[str, NDArray[Any]] = {}
     body, last = "", "images"
     for number, (before, after) in enumerate(pairwise(channels)):
@@ -228,9 +251,4 @@ def large(path: Path, side: int = 224) -> Path:
             r{number} = Relu (c{number})
         """
         last = f"r{number}"
-    body += f"pooled = GlobalAveragePool ({last})\nlogits = Flatten <axis = 1> (pooled)"
-    written = _write(path, (f"float[1, 3, {side}, {side}]", f"float[1, {channels[-1]}] logits"), body, arrays, {})
-    model = onnx.load(written)
-    data = f"{path.stem}.data"
-    onnx.save(model, written, save_as_external_data=True, location=data, size_threshold=1024)
-    return written
+    return body, last, arrays

@@ -35,11 +35,11 @@ class Boxes:
         return len(self.confidence)
 
     def at(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> Boxes:
-        """Return some of them."""
+        """Return some of them: `which` are (n,), true or false for each, or numbers."""
         return Boxes(self.corners[which], self.confidence[which], self.label[which], self.more[which])
 
     def placed(self, corners: Floats) -> Boxes:
-        """Return them with other corners, without those that have no area there."""
+        """Return them with other corners, (n, 4), without those that have no area there."""
         moved = Boxes(corners, self.confidence, self.label, self.more)
         return moved.at((corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1]))
 

@@ -31,7 +31,10 @@ EXPECTED = (
 def box_reader(facts: Facts, wanted: str | None, min_confidence: float, masks: int = 0) -> Read:
     """Return what reads the boxes of at least `min_confidence`, in px of the input; a box has `masks` numbers more.
 
-    `wanted` is the form, or None for what its outputs look like. Raises ProjectInvalid where they are of no such form.
+    `wanted` is the form, or None for what its outputs look like. Corners are (n, 4).
+
+    Raises:
+        ProjectInvalid: its outputs are of no such form.
     """
     form = wanted or _form(facts, masks)
     if form == "boxes":

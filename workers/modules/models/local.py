@@ -57,7 +57,7 @@ class LocalNetwork:
         return Signature(inputs, outputs, dict(session.get_modelmeta().custom_metadata_map))
 
     def run(self, tensor: NDArray[Any], deadline_ns: int) -> list[Output]:  # noqa: ARG002 - nobody could break it off
-        """Return all outputs for the one input."""
+        """Return all outputs for the one input, (1, 3, h, w) or as the model takes it."""
         found = self._session.run(self._names, {self._input: tensor})
         return [Output(name, values) for name, values in zip(self._names, found, strict=True)]
 

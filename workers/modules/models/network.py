@@ -22,7 +22,7 @@ class TensorInfo(NamedTuple):
 
 
 class Output(NamedTuple):
-    """What came out under a name."""
+    """What came out under a name; `values` are of any shape, (1, ...) as a rule."""
 
     name: str
     values: NDArray[Any]
@@ -50,7 +50,7 @@ class Network(Protocol):
         """Say what it takes and gives, by that time (CLOCK_MONOTONIC)."""
 
     def run(self, tensor: NDArray[Any], deadline_ns: int) -> list[Output]:
-        """Return all outputs for the one input. One that runs in this process cannot be broken off."""
+        """Return all outputs for the one input, (1, 3, h, w) or as it takes it; in this process it runs to its end."""
 
     def release(self) -> None:
         """Close what forks of this process must not share."""

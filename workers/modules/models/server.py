@@ -60,7 +60,7 @@ class RemoteNetwork:
         return Signature(inputs, outputs, {})
 
     def run(self, tensor: NDArray[Any], deadline_ns: int) -> list[Output]:
-        """Return all outputs for the one input."""
+        """Return all outputs for the one input, (1, 3, h, w) or as the model takes it."""
         asked = {
             "name": self._input,
             "shape": list(tensor.shape),

@@ -118,7 +118,7 @@ class Input:
         self._tensor = np.empty((0, 0, 0), np.float32)
 
     def empty(self) -> NDArray[Any]:
-        """Return the tensor of a picture that is all grey, for a first look at what comes out."""
+        """Return the tensor of a picture (h, w) that is all grey, for a first look at what comes out."""
         grey = np.full((self.size_px[1], self.size_px[0]), BAR_LEVEL, np.uint8)
         tensor, _ = self.show(grey, View(0, 0, *self.size_px))
         self._canvas, self._tensor = np.empty((0, 0), np.uint8), np.empty((0, 0, 0), np.float32)

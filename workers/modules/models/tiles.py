@@ -44,7 +44,7 @@ def cut_at(boxes: Boxes, tile: View, whole: View) -> NDArray[np.bool_]:
 
 
 def mended(boxes: Boxes, cut: NDArray[np.bool_], tile: NDArray[np.intp]) -> Boxes:
-    """Return boxes with those made one that are of one object; `tile` is the number of each one's tile.
+    """Return boxes with those made one that are of one object; `cut` and `tile`, the tiles' numbers, are (n,).
 
     A box that a border has cut goes where another tile saw the object whole. Where none did, parts of a label are one
     if the smaller lies in the larger, or they are at the same height or width; the surest has the name, and it grows.

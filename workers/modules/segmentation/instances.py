@@ -23,7 +23,7 @@ Plane = NDArray[np.float32]
 
 
 class Instances(NamedTuple):
-    """Boxes in px of the input; `mask` gives how sure the model is of each pixel of the input for one of them."""
+    """Boxes in px of the input; `mask` makes of what a box has beside, (n,), how sure each pixel is: (h, w)."""
 
     boxes: Boxes
     mask: Callable[[NDArray[np.float32]], Plane]
@@ -33,7 +33,7 @@ Read = Callable[["list[Output]"], Instances]
 
 
 def instance_reader(facts: Facts, options: SegmentationOptions) -> Read | None:
-    """Return what reads the instances; None where the outputs are none."""
+    """Return what reads the instances, their masks (h, w); None where the outputs are none."""
     index = next((at for at, each in enumerate(facts.outputs) if each.values.ndim == 4), -1)
     if index < 0 or len(facts.outputs) == 1:
         return None

@@ -33,7 +33,7 @@ Read = Callable[["list[Output]"], Planes]
 
 
 def plane_reader(facts: Facts, options: SegmentationOptions) -> Read | None:
-    """Return what reads the planes; None where the outputs are no planes."""
+    """Return what reads the planes, (h, w) each; None where the outputs are no planes."""
     if len(facts.outputs) != 1:
         return None
     values = facts.outputs[0].values

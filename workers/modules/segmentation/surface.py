@@ -34,7 +34,10 @@ class Surface:
         self.sure: NDArray[np.float32] = np.zeros((part.height, part.width), np.float32)
 
     def put(self, box: View, number: NDArray[np.int16] | int, sure: NDArray[np.float32]) -> None:
-        """Put what was found in a box of the image there, where it is surer than what is there; 0 is nothing."""
+        """Put what was found in a box of the image there, where it is surer than what is there; 0 is nothing.
+
+        `number`, one for all or (height, width) int16, and `sure`, float32, are of the box.
+        """
         rows = slice(box.y - self._part.y, box.y - self._part.y + box.height)
         columns = slice(box.x - self._part.x, box.x - self._part.x + box.width)
         better = sure > self.sure[rows, columns]
