@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from bench import tiny_models
@@ -17,8 +18,14 @@ from workers.errors import ProjectInvalid
 from workers.flow.flow import Flow
 from workers.flow.project import load_project
 from workers.modules.detector.options import DetectorOptions
+from workers.modules.models.detections import box_reader
+from workers.modules.models.labels import Labels
+from workers.modules.models.metadata import read_metadata
+from workers.modules.models.model import Facts
+from workers.modules.models.network import Output, Signature
 
 ULTRALYTICS = tiny_models.ultralytics("detect", 64)
+LABELS_OF_NONE = Labels(DetectorOptions(file="m"), read_metadata({}))
 LABELS = 'labels = ["red", "green"]'
 
 
@@ -56,6 +63,19 @@ def test_a_model_with_its_own_suppression_is_known_by_its_metadata(tmp_path: Pat
     told = tiny_models.ultralytics("detect", 64, names=("red", "green"), args="{'nms': True}")
     tiny_models.detector(tmp_path / "model.onnx", form="ultralytics_nms", metadata=told)
     assert found(looked(prepared(tmp_path, "detector"), squares(("green", 5, 9)))) == [("green", 5, 9, 8, 8)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 7])
+def test_three_outputs_are_known_whatever_their_names_and_number(count: int) -> None:
+    corners = np.arange(4 * count, dtype=np.float32).reshape(count, 4)
+    scores, labels = np.full(count, 0.5, np.float32), np.arange(count)
+    for batch in (False, True):
+        given: list[NDArray[Any]] = [labels, scores, corners]
+        outputs = [Output(name, each[None] if batch else each) for name, each in zip("abc", given, strict=True)]
+        facts = Facts("file: m", Signature([], [], {}), read_metadata({}), LABELS_OF_NONE, outputs, (64, 64))
+        boxes = box_reader(facts, None, 0.1)(outputs)
+        assert boxes.corners.tolist() == corners.tolist()
+        assert boxes.label.tolist() == labels.tolist()
 
 
 def test_colours_are_shown_in_the_order_that_the_options_say(tmp_path: Path) -> None:

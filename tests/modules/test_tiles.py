@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from bench import tiny_models
 from tests.modules.squares import found, looked, prepared, squares
+from workers.modules.detector.options import DetectorOptions
 from workers.modules.models.boxes import Boxes
+from workers.modules.models.looking import together
 from workers.modules.models.shown import View
 from workers.modules.models.tiles import cut_at, mended, tiles_of
 
@@ -86,6 +88,21 @@ def test_what_a_border_has_cut_is_one_again(objects: list[tuple[float, ...]]) ->
         (*corners, label) for corners, label in zip(boxes.corners.tolist(), boxes.label.tolist(), strict=True)
     )
     assert told == sorted(objects)
+
+
+def test_boxes_without_number_take_a_blink() -> None:
+    tiles = tiles_of(View(0, 0, 1920, 1024), 320, 64)
+    random = np.random.default_rng(1)
+    many = []
+    for tile in tiles:
+        first = np.add(random.uniform(0, 280, (300, 2)), (tile.x, tile.y))
+        corners = np.hstack([first, first + random.uniform(5, 40, (300, 2))]).astype(np.float32)
+        sure = random.uniform(0, 1, 300).astype(np.float32)
+        many.append(Boxes(corners, sure, np.zeros(300, np.int64), corners[:, :0]))
+    options = DetectorOptions(file="a.onnx", tile_px=320)
+    boxes = together(many, tiles, View(0, 0, 1920, 1024), options, None)
+    assert len(boxes) == 300
+    assert (np.diff(boxes.confidence) <= 0).all()
 
 
 def test_what_is_larger_than_a_tile_is_found_whole_too(tmp_path: Path) -> None:

@@ -79,29 +79,30 @@ def _form(facts: Facts, masks: int) -> str | None:
 def _three(facts: Facts) -> tuple[int, int, int] | None:
     """Return which outputs are boxes, scores and labels, by name or by what they are; None where they are not there."""
     found: list[int] = []
-    shapes = [_inner(each.values).shape for each in facts.outputs]
-    kinds = [each.values.dtype.kind for each in facts.outputs]
     for word, rank, kind in (("box", 2, "f"), ("score", 1, "f"), ("label", 1, "iu")):
         fitting = [
             at
-            for at, shape in enumerate(shapes)
-            if len(shape) == rank and kinds[at] in kind and at not in found and (rank == 1 or shape[1] == 4)
+            for at, (_, values) in enumerate(facts.outputs)
+            if at not in found and values.dtype.kind in kind and _is_of_rank(values, rank)
         ]
-        named = [at for at in fitting if word in facts.outputs[at].name.lower()]
-        if not (named or fitting):
+        if not fitting:
             return None
-        found.append((named or fitting)[0])
+        # four scores with a 1 in front look like one box: a name tells, else all have that 1
+        found.append(
+            max(fitting, key=lambda at: (word in facts.outputs[at].name.lower(), facts.outputs[at].values.ndim))
+        )
     return found[0], found[1], found[2]
 
 
-def _inner(values: NDArray[Any]) -> NDArray[Any]:
-    """Return an output without the 1 in front: of boxes, scores and labels only one is (n, 4), the others (n,)."""
-    has_batch = values.shape[:1] == (1,) and (values.ndim == 3 or (values.ndim == 2 and values.shape[1] != 4))
-    return values[0] if has_batch else values
+def _is_of_rank(values: NDArray[Any], rank: int) -> bool:
+    """Tell whether it is (n, 4), of rank 2, or (n,), or the same with a 1 in front."""
+    has_batch = values.ndim == rank + 1 and values.shape[0] == 1
+    return (values.ndim == rank or has_batch) and (rank == 1 or values.shape[-1] == 4)
 
 
 def _of_three(outputs: list[Output], places: tuple[int, int, int], least: float) -> Boxes:
-    corners, scores, labels = (_inner(outputs[at].values) for at in places)
+    corners = outputs[places[0]].values.reshape(-1, 4)
+    scores, labels = (outputs[at].values.reshape(-1) for at in places[1:])
     numbers = np.arange(len(scores), dtype=np.float32)[:, None]
     all_boxes = Boxes(corners.astype(np.float32), scores.astype(np.float32), labels.astype(np.int64), numbers)
     return all_boxes.at(all_boxes.confidence >= least)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workers.modules.models.boxes import Boxes, joined
+from workers.modules.models.boxes import MOST_CANDIDATES, Boxes, joined
 from workers.modules.models.shown import BAR_LEVEL, View
 from workers.modules.models.tiles import cut_at, mended, tiles_of
 from workers.modules.region import Area, Region
@@ -58,7 +58,9 @@ def together(
     else:
         cut = np.concatenate([cut_at(each, tile, view) for each, tile in zip(found, views, strict=True)])
         tile = np.repeat(np.arange(len(views)), [len(each) for each in found])
-        boxes = mended(joined(list(found)), cut, tile)
+        boxes = joined(list(found))
+        surest = np.argsort(-boxes.confidence, kind="stable")[:MOST_CANDIDATES]
+        boxes = mended(boxes.at(surest), cut[surest], tile[surest])
     if wanted is not None:
         boxes = boxes.at(np.isin(boxes.label, list(wanted)))
     return boxes.apart(options.overlap).surest(options.most)

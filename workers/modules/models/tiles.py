@@ -49,6 +49,8 @@ def mended(boxes: Boxes, cut: NDArray[np.bool_], tile: NDArray[np.intp]) -> Boxe
     A box that a border has cut goes where another tile saw the object whole. Where none did, parts of a label are one
     if the smaller lies in the larger, or they are at the same height or width; the surest has the name, and it grows.
     """
+    if not cut.any():
+        return boxes
     corners = boxes.corners.copy()
     gone = np.zeros(len(boxes), bool)
     for first in np.lexsort((-boxes.confidence, cut)):  # those that were seen whole come first
