@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from bench import tiny_models
 from tests.modules.squares import found, looked, prepared, squares
+from tests.support.projects import inspect, write_project
+from workers.flow.flow import Flow
+from workers.flow.project import load_project
 from workers.modules.detector.options import DetectorOptions
 from workers.modules.models.boxes import Boxes
 from workers.modules.models.looking import together
@@ -88,6 +91,37 @@ def test_what_a_border_has_cut_is_one_again(objects: list[tuple[float, ...]]) ->
         (*corners, label) for corners, label in zip(boxes.corners.tolist(), boxes.label.tolist(), strict=True)
     )
     assert told == sorted(objects)
+
+
+@pytest.mark.parametrize("module", ["detector", "segmentation"])
+def test_what_tiles_of_a_cropped_and_turned_image_show_lies_in_the_frame(tmp_path: Path, module: str) -> None:
+    labels = '["red", "green"]'
+    if module == "detector":
+        tiny_models.detector(tmp_path / "model.onnx")
+    else:
+        tiny_models.planes(tmp_path / "model.onnx")
+        labels = '["nothing", "red", "green"]'
+    steps = "[{ do = 'crop', x = 40, y = 30, width = 192, height = 128 }, { do = 'rotate', degrees = 90 }]"
+    flow = Flow.prepare(
+        load_project(
+            write_project(
+                tmp_path,
+                f'[[flow]]\nmodule = "preprocess"\nsteps = {steps}\n\n[[flow]]\nmodule = "{module}"\n'
+                f'file = "model.onnx"\nlabels = {labels}\nmin_confidence = 0.6\n{TILES}',
+            )
+        )
+    )
+    image = squares(("red", 60, 50), ("green", 204, 134), ("red", 2, 2), size=(200, 300))
+    inspected = inspect(flow, image)
+    boxes = found(inspected.context)
+    assert inspected.context["errors"] == []
+    assert [label for label, *_ in boxes] == ["red", "green"]
+    assert boxes[0][1:] == pytest.approx((60, 50, 8, 8), abs=2)
+    assert boxes[1][1:] == pytest.approx((204, 134, 8, 8), abs=2)
+    if inspected.heat is not None:
+        assert inspected.heat.shape == (200, 300)
+        assert inspected.heat[54, 64] > 0.6
+        assert inspected.heat[6, 6] == 0
 
 
 def test_boxes_without_number_take_a_blink() -> None:

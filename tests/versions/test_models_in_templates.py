@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from bench import tiny_models
 from tests.support.children import processes_pool
 from tests.support.faults import post, until, whole
 from tests.support.running import CHECKOUT, Server, serving, write_project
@@ -70,3 +73,18 @@ def test_a_worker_with_a_large_model_is_replaced_in_milliseconds(tmp_path: Path)
         took_ms = sorted(replaced_in_ms(pool) for _ in range(30))
     print(f"replaced in {took_ms[15]:.1f} ms (median), {took_ms[29]:.1f} ms (longest of 30)")
     assert took_ms[15] < 250  # loading takes longer; how long a replacement takes is for a quiet machine
+
+
+def test_what_is_computed_elsewhere_is_loaded_by_each_worker(tmp_path: Path) -> None:
+    tiny_models.classifier(tmp_path / "models" / "small.onnx")
+    # one that every onnxruntime has, and that leaves all of such a model to the CPU
+    flow = MODEL.replace("large.onnx", "small.onnx").replace("\n\n", '\nprovider = "AzureExecutionProvider"\n\n', 1)
+    with serving(write_project(tmp_path, flow, c=CODE)) as server:
+        first = post(server, "").json()
+        os.kill(first["pid"], signal.SIGKILL)
+        until(lambda: whole(server))
+        again = post(server, "").json()
+        assert (first["errors"], again["errors"]) == ([], [])
+        assert first["classes"] == again["classes"]
+        why = "each worker loads the project by itself: classifier is computed by AzureExecutionProvider"
+        assert len([said for said in server.log if why in said]) == 1
