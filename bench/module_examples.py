@@ -1,7 +1,7 @@
 """An example of each kind of module, as a project has it: what is timed, and what memory is watched over.
 
 A kind that comes gets a row. Frames are boards of any size; their golden image is `references/board.png`, and there is
-code in `code/check.py`.
+code in `code/check.py`; models lie in `models`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,12 @@ darker_than = 60
 module = "brightness"
 mean_min_level = 1
 """,
+    "classifier": """
+[[flow]]
+module = "classifier"
+file = "models/colours.onnx"
+labels = ["red", "green", "blue"]
+""",
     "code": """
 [[flow]]
 module = "code"
@@ -47,6 +53,12 @@ hsv_max = [150, 100, 100]
 
 [[flow.regions]]
 name = "board"
+""",
+    "detector": """
+[[flow]]
+module = "detector"
+file = "models/squares.onnx"
+tile_px = 320
 """,
     "mask": """
 [[flow]]
@@ -84,6 +96,12 @@ steps = [{ do = "rotate", degrees = 90 }, { do = "blur", sigma_px = 1.0 }]
 module = "reference"
 image = "references/board.png"
 """,
+    "segmentation": """
+[[flow]]
+module = "segmentation"
+file = "models/planes.onnx"
+labels = ["nothing", "red", "green"]
+""",
     "shape": """
 [[flow]]
 module = "shape"
@@ -104,6 +122,13 @@ angle_max = 5
 """,
 }
 
+MODELS: Mapping[str, tuple[str, str]] = {
+    "classifier": ("classifier", "colours.onnx"),
+    "detector": ("detector", "squares.onnx"),
+    "segmentation": ("planes", "planes.onnx"),
+}
+"""The model of each kind that has one: what writes it (bench/tiny_models.py), and its file in `models/`."""
+
 
 def write_example(kind: str, folder: Path, golden: NDArray[np.uint8]) -> Path:
     """Write the example project of `kind` to `folder`; `golden` is (h, w, 3) BGR. Returns the folder."""
@@ -112,4 +137,9 @@ def write_example(kind: str, folder: Path, golden: NDArray[np.uint8]) -> Path:
     (folder / "framemill.toml").write_text(f'[project]\nname = "{kind}"\n{EXAMPLES[kind]}')
     (folder / "code" / "check.py").write_text(_CODE)
     cv2.imwrite(str(folder / "references" / "board.png"), golden)
+    if kind in MODELS:
+        from bench import tiny_models  # noqa: PLC0415 - onnx takes a second, and few kinds need it
+
+        write, name = MODELS[kind]
+        getattr(tiny_models, write)(folder / "models" / name, side=128)
     return folder

@@ -236,6 +236,12 @@ class ProjectInvalid(FramemillError):
     code = "project_invalid"
 
 
+class ModelFailed(FramemillError):
+    """A trained model gave no answer, or one that cannot be used; it is an error of the frame."""
+
+    code = "model_failed"
+
+
 class SettingsInvalid(FramemillError):
     """Settings have mistakes; the message lists all of them with where each came from."""
 

@@ -66,6 +66,40 @@ def sharpness() -> Picture:
     return _noisy(np.asarray(cv2.GaussianBlur(_board(), (0, 0), 6), np.uint8))
 
 
+def _buttons(*placed: tuple[int, int, tuple[int, int, int]]) -> Picture:
+    """A grey panel with buttons of 32x32 px: left, top, colour."""
+    panel = np.full((400, 640, 3), 150, np.uint8)
+    cv2.rectangle(panel, (40, 40), (600, 360), (175, 175, 175), -1)
+    for x, y, color in placed:
+        cv2.rectangle(panel, (x - 6, y - 6), (x + 37, y + 37), (90, 90, 90), -1)
+        cv2.rectangle(panel, (x, y), (x + 31, y + 31), color, -1)
+    return panel
+
+
+_RED, _GREEN = (30, 30, 220), (40, 190, 40)
+
+
+def detector() -> Picture:
+    """A panel with four buttons."""
+    return _buttons((120, 100, _RED), (240, 220, _RED), (360, 100, _GREEN), (480, 260, _GREEN))
+
+
+def classifier() -> Picture:
+    """A red cap."""
+    cap = np.full((400, 640, 3), 60, np.uint8)
+    cv2.circle(cap, (320, 200), 170, (40, 40, 200), -1, cv2.LINE_AA)
+    cv2.circle(cap, (320, 200), 120, (60, 60, 230), -1, cv2.LINE_AA)
+    return cap
+
+
+def segmentation() -> Picture:
+    """A grey plate with two smears of red."""
+    plate = np.full((400, 640, 3), 165, np.uint8)
+    cv2.ellipse(plate, (220, 150), (90, 26), 25, 0, 360, (40, 40, 205), -1, cv2.LINE_AA)
+    cv2.ellipse(plate, (450, 280), (40, 52), 0, 0, 360, (60, 60, 215), -1, cv2.LINE_AA)
+    return plate
+
+
 def measure() -> Picture:
     """A plate with a slot that is too wide, and a hole."""
     fine = np.full((4 * 400, 4 * 640), 205, np.uint8)
@@ -114,7 +148,20 @@ def _bracket() -> Picture:
 
 
 PICTURES: dict[str, Callable[[], Picture]] = {
-    made.__name__: made for made in (blobs, brightness, color, measure, reference, shape, sharpness, unify)
+    made.__name__: made
+    for made in (
+        blobs,
+        brightness,
+        classifier,
+        color,
+        detector,
+        measure,
+        reference,
+        segmentation,
+        shape,
+        sharpness,
+        unify,
+    )
 }
 FILES: dict[str, tuple[str, Callable[[], Picture]]] = {
     "reference": ("references/board.png", reference_golden),
@@ -122,6 +169,21 @@ FILES: dict[str, tuple[str, Callable[[], Picture]]] = {
     "unify": ("references/bracket.png", _bracket),
 }
 """What a module's project names, and how it is drawn."""
+
+
+_VALUES = ("blobs", "brightness", "classes", "colors", "detections", "measures", "shapes", "sharpness", "surfaces")
+
+
+def _write_model(name: str, folder: Path) -> None:
+    """Write the model that the module of a page names, where it names one."""
+    from bench import tiny_models  # noqa: PLC0415 - found by now
+
+    if name == "detector":
+        tiny_models.detector(folder / "models" / "buttons.onnx", 160, metadata=tiny_models.ultralytics("detect", 160))
+    elif name == "classifier":
+        tiny_models.classifier(folder / "models" / "caps.onnx")
+    elif name == "segmentation":
+        tiny_models.planes(folder / "models" / "smears.onnx", 320)
 
 
 def main(names: list[str]) -> None:
@@ -138,12 +200,13 @@ def main(names: list[str]) -> None:
                 file, draw = FILES[name]
                 (Path(folder) / file).parent.mkdir(exist_ok=True)
                 cv2.imwrite(str(Path(folder) / file), draw())
+            _write_model(name, Path(folder))
             tried = TriedProject(folder).inspect(PICTURES[name]())
         cv2.imwrite(str(FOLDER / f"{name}.jpg"), tried.annotated, [cv2.IMWRITE_JPEG_QUALITY, 88])
         print(
             name,
             tried.context["result"],
-            {key: tried.context.get(key) for key in ("blobs", "colors", "measures", "shapes", name)},
+            {key: tried.context[key] for key in _VALUES if key in tried.context},
         )
 
 

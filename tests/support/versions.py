@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,9 +16,13 @@ from typing import Any
 import cv2
 import httpx
 import numpy as np
+import orjson
 
 from tests.support.faults import FRAME, RAW, children_of, until
 from tests.support.running import Server, write_project
+from workers.memory.control import Control, WorkerRow
+from workers.pool.job import Job
+from workers.pool.pool import Pool
 
 CHECK = """
 import os, pathlib
@@ -135,3 +140,17 @@ def kill_all_workers(server: Server) -> None:
     until(lambda: server.status()["workers"]["deaths"] >= deaths + len(before))
     until(lambda: server.status()["workers"]["ready"] == server.status()["workers"]["wanted"])
     assert not before & workers_of(server)
+
+
+def replaced_in_ms(pool: Pool) -> float:
+    """Kill the only worker at work; returns how long it takes until the next is, as the frame memory says it."""
+    words = pool.control.words
+    deaths = words[Control.WORKER_DEATHS]
+    until(lambda: sum(row[WorkerRow.PID] > 0 for row in pool.control.workers) == 2)  # a spare is there, too
+    with pool.lease(time.monotonic_ns() + 10**10, 0) as lease:
+        victim = orjson.loads(lease.run(Job(width=2, height=2, pixel_format="Mono8"), 4).context)["pid"]
+    begun_s = time.monotonic()
+    os.kill(victim, signal.SIGKILL)
+    while words[Control.WORKER_DEATHS] == deaths or words[Control.WORKERS_READY] == 0:
+        time.sleep(0.0002)
+    return (time.monotonic() - begun_s) * 1000

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
-import orjson
 import pytest
 
 from tests.support.children import processes_pool
@@ -18,14 +16,12 @@ from tests.support.versions import (
     await_answers,
     kill_all_workers,
     next_edition,
+    replaced_in_ms,
     template_of,
     under_load,
     versioned,
     workers_of,
 )
-from workers.memory.control import Control, WorkerRow
-from workers.pool.job import Job
-from workers.pool.pool import Pool
 from workers.settings import PoolSettings
 
 CODE = '[[flow]]\nmodule = "code"\nfile = "code/c.py"\n'
@@ -40,20 +36,6 @@ def main(context):
     context["random"] = [random.random(), float(np.random.random())]
     context["blurred"] = int(cv2.GaussianBlur(np.full((500, 500), 7, np.uint8), (9, 9), 0)[250, 250])
 """
-
-
-def replaced_in_ms(pool: Pool) -> float:
-    """Kill the only worker at work; returns how long it takes until the next is, as the frame memory says it."""
-    words = pool.control.words
-    deaths = words[Control.WORKER_DEATHS]
-    until(lambda: sum(row[WorkerRow.PID] > 0 for row in pool.control.workers) == 2)  # a spare is there, too
-    with pool.lease(time.monotonic_ns() + 10**10, 0) as lease:
-        victim = orjson.loads(lease.run(Job(width=2, height=2, pixel_format="Mono8"), 4).context)["pid"]
-    begun_s = time.monotonic()
-    os.kill(victim, signal.SIGKILL)
-    while words[Control.WORKER_DEATHS] == deaths or words[Control.WORKERS_READY] == 0:
-        time.sleep(0.0002)
-    return (time.monotonic() - begun_s) * 1000
 
 
 @pytest.mark.long

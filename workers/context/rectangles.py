@@ -138,6 +138,11 @@ def _class_name(given: object, index: int, confidence: float) -> dict[str, Any]:
     return _kept(names, made)
 
 
+def color_of(number: int) -> tuple[str, list[int]]:
+    """Return the colour of a class by its number, as #rrggbb and as blue, green and red."""
+    return _colors({}, number)
+
+
 def _colors(names: dict[str, Any], number: int) -> tuple[str, list[int]]:
     if "color_bgr" in names and "color" not in names:
         blue, green, red = levels = _take(names, "color_bgr", _levels)

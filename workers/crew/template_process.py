@@ -53,7 +53,7 @@ class TemplateProcess:
     def __init__(self, project: Project, house: Household, standing: Standing, on_loaded: Callable[[], None]) -> None:
         self.project = project
         self.standing = standing
-        self.loads = project.forks
+        self.loads = not project.alone
         self.wants_spare = False
         self.pid = 0
         self.house = house
@@ -64,8 +64,8 @@ class TemplateProcess:
         self._loaded = False
         self._said_why = False
         self._given_up = False
-        if not project.forks:
-            _log.info("each worker loads the project by itself, as the project says (fork = false)")
+        if project.alone:
+            _log.info("each worker loads the project by itself: %s", project.alone)
 
     @property
     def takes_orders(self) -> bool:

@@ -83,6 +83,12 @@ class Step:
         """Whether it runs code of the project's, or one in its branches does."""
         return self.kind.runs_user_code or any(step.has_code for branch in self.branches for step in branch)
 
+    @property
+    def alone(self) -> str:
+        """Why a process that has loaded it must not be forked; nothing where it may."""
+        inner = (step.alone for branch in self.branches for step in branch)
+        return (self.options.alone if self.options.enabled else "") or next(filter(None, inner), "")
+
 
 def modules_of(steps: Iterable[Step]) -> Iterator[tuple[int, str]]:
     """Yield id and name of each module of a flow, those of branches too."""
@@ -97,8 +103,9 @@ class Project:
     """A project without mistakes; `folder` is absolute, `server` the table of that name as it is in the file.
 
     `data` is the absolute path of its data folder, which need not exist. `version` is the hash of its content where
-    `folder` is a copy that nobody changes. `forks` says whether a process that has loaded it may be forked.
-    `verdict` are its rules over the context at the end, where it has some; `proofs` frames that it must be right about.
+    `folder` is a copy that nobody changes. `alone` says why a process that has loaded it must not be forked, nothing
+    where it may. `verdict` are its rules over the context at the end, where it has some; `proofs` frames that it must
+    be right about.
     """
 
     folder: Path
@@ -108,7 +115,7 @@ class Project:
     steps: tuple[Step, ...]
     frame: FrameForm = WHOLE
     data: Path = Path()
-    forks: bool = True
+    alone: str = ""
     version: str = ""
     verdict: Verdict | None = None
     proofs: tuple[Proof, ...] = ()
@@ -187,9 +194,10 @@ class _Reading:
             self.mistakes.lines += kind.options.mistakes_of_project(self._files)
         registry().warn(self._named)
         name, idempotent = (head.name, head.idempotent) if head else ("", False)
-        forks = head.fork if head else True
+        alone = "" if head is None or head.fork else "as the project says (fork = false)"
+        alone = alone or next((why for step in steps if (why := step.alone)), "")
         return Project(
-            self._folder, name, idempotent, server, steps, frame, self._data, forks, self._version, verdict, proofs
+            self._folder, name, idempotent, server, steps, frame, self._data, alone, self._version, verdict, proofs
         )
 
     def _find_data(self, given: str) -> None:

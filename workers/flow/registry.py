@@ -14,8 +14,10 @@ from importlib.metadata import EntryPoint, entry_points
 
 from workers.modules.blobs.options import BlobsOptions
 from workers.modules.brightness.options import BrightnessOptions
+from workers.modules.classifier.options import ClassifierOptions
 from workers.modules.code.options import CodeOptions
 from workers.modules.color.options import ColorOptions
+from workers.modules.detector.options import DetectorOptions
 from workers.modules.kind import ModuleKind
 from workers.modules.mask.options import MaskOptions
 from workers.modules.measure.options import MeasureOptions
@@ -23,6 +25,7 @@ from workers.modules.only_if.options import OnlyIfOptions
 from workers.modules.parallel.options import ParallelOptions
 from workers.modules.preprocess.options import PreprocessOptions
 from workers.modules.reference.options import ReferenceOptions
+from workers.modules.segmentation.options import SegmentationOptions
 from workers.modules.shape.options import ShapeOptions
 from workers.modules.sharpness.options import SharpnessOptions
 from workers.modules.unify.options import UnifyOptions
@@ -34,14 +37,17 @@ GROUP = "framemill.modules"
 OURS: Mapping[str, ModuleKind] = {
     "blobs": ModuleKind(BlobsOptions, "workers.modules.blobs.module", source_type="DETECTOR"),
     "brightness": ModuleKind(BrightnessOptions, "workers.modules.brightness.module"),
+    "classifier": ModuleKind(ClassifierOptions, "workers.modules.classifier.module", source_type="CLASSIFIER"),
     "code": ModuleKind(CodeOptions, "workers.modules.code.module", runs_user_code=True),
     "color": ModuleKind(ColorOptions, "workers.modules.color.module", source_type="CLASSIFIER"),
+    "detector": ModuleKind(DetectorOptions, "workers.modules.detector.module", source_type="DETECTOR"),
     "mask": ModuleKind(MaskOptions, "workers.modules.mask.module"),
     "measure": ModuleKind(MeasureOptions, "workers.modules.measure.module"),
     "only_if": ModuleKind(OnlyIfOptions, "workers.modules.only_if.module"),
     "parallel": ModuleKind(ParallelOptions, "workers.modules.parallel.module"),
     "preprocess": ModuleKind(PreprocessOptions, "workers.modules.preprocess.module"),
     "reference": ModuleKind(ReferenceOptions, "workers.modules.reference.module", source_type="UNSUPERVISED"),
+    "segmentation": ModuleKind(SegmentationOptions, "workers.modules.segmentation.module", source_type="SUPERVISED"),
     "shape": ModuleKind(ShapeOptions, "workers.modules.shape.module", source_type="DETECTOR"),
     "sharpness": ModuleKind(SharpnessOptions, "workers.modules.sharpness.module"),
     "unify": ModuleKind(UnifyOptions, "workers.modules.unify.module"),

@@ -109,3 +109,10 @@ def keep_large_arrays() -> None:
     if hasattr(libc, "mallopt"):
         libc.mallopt(-3, 64 * _MIB)
         libc.mallopt(-1, 256 * _MIB)
+
+
+def give_back_freed() -> None:
+    """Give what was freed back to the kernel, once: loading may take several times what it keeps."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)

@@ -42,6 +42,11 @@ class ModuleOptions(BaseModel):
         """How messages call it where the project gives it no name."""
         return self.module
 
+    @property
+    def alone(self) -> str:
+        """Why a process that has loaded such a module must not be forked; nothing where it may."""
+        return ""
+
     @classmethod
     def mistakes_of_files(cls, table: Mapping[str, Any], files: ProjectFiles) -> Iterator[tuple[str, str]]:  # noqa: ARG003 - for those who name files
         """Yield what is wrong with the files that `table` names, as key and mistake; nothing in it is checked yet."""

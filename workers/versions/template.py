@@ -31,6 +31,7 @@ from workers.worker.preload import calm_down
 from workers.containment import streams
 from workers.containment.descriptors import Ours
 from workers.containment.working_folder import working_folder
+from workers.memory.arena import give_back_freed
 from workers.this_process import die_with_parent, go_after_workers, keep_private
 from workers.trying.proof import run_proof
 from workers.versions import wire
@@ -112,6 +113,7 @@ def _serve(charge: Charge, ours: Ours, supervisor_pid: int) -> int:
         # what exists now is shared by all workers: the collector must not touch, and so copy, its pages
         gc.collect()
         gc.freeze()
+        give_back_freed()
     if why := _why_alone(ours):
         wire.tell(charge.link, "alone", why)
         return 0

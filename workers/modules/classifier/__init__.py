@@ -1,0 +1,1 @@
+"""The module `classifier`: says by a trained model what a picture shows."""

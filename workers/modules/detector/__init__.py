@@ -1,0 +1,1 @@
+"""The module `detector`: finds objects with a trained model."""

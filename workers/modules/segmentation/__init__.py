@@ -1,0 +1,1 @@
+"""The module `segmentation`: finds with a trained model which pixels are what."""
