@@ -36,6 +36,12 @@ mean_min_level = 1
 module = "code"
 file = "code/check.py"
 """,
+    "codes": """
+[[flow]]
+module = "codes"
+count_min = 0
+time_ms = 100
+""",
     "color": """
 [[flow]]
 module = "color"

@@ -15,6 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 from workers.modules.blobs.options import BlobsOptions
 from workers.modules.brightness.options import BrightnessOptions
 from workers.modules.code.options import CodeOptions
+from workers.modules.codes.options import CodesOptions
 from workers.modules.color.options import ColorOptions
 from workers.modules.kind import ModuleKind
 from workers.modules.mask.options import MaskOptions
@@ -35,6 +36,7 @@ OURS: Mapping[str, ModuleKind] = {
     "blobs": ModuleKind(BlobsOptions, "workers.modules.blobs.module", source_type="DETECTOR"),
     "brightness": ModuleKind(BrightnessOptions, "workers.modules.brightness.module"),
     "code": ModuleKind(CodeOptions, "workers.modules.code.module", runs_user_code=True),
+    "codes": ModuleKind(CodesOptions, "workers.modules.codes.module", source_type="DETECTOR"),
     "color": ModuleKind(ColorOptions, "workers.modules.color.module", source_type="CLASSIFIER"),
     "mask": ModuleKind(MaskOptions, "workers.modules.mask.module"),
     "measure": ModuleKind(MeasureOptions, "workers.modules.measure.module"),

@@ -1,0 +1,192 @@
+"""The attempts at one picture, cheap ones first: each a picture to read, and how it lies in the one that was given.
+
+    pieces --as they are, upright, inverted--> whole --as it is--> pieces --sharpened, smoothed, coarser-->
+    whole --inverted, contrast, turned, larger, smaller-->
+
+Most codes are read in the first step: a piece is a small picture, and bars are upright there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from workers.modules.codes.formats import LINEAR, MATRIX, stacked_of
+from workers.modules.codes.places import Grey, Matrix, Piece, find_places
+from workers.modules.codes.reading import Reader
+from workers.modules.codes.sharpening import BARS_ROWS, FINER, bars_restored, bars_sharpened, sharpened
+
+# blurs that are tried, sigma in px, with noise beside the signal
+_BARS_BLURS = ((1.2, 0.01), (2.4, 0.0001))
+_BARS_RESTORED_PX = (1.8, 2.4)
+_BLURS = ((1.2, 0.03), (1.8, 0.01), (2.4, 0.003), (2.4, 0.001))
+_TURNS_DEGREES = (45.0, 22.5, -22.5, 67.5)
+_MOST_ENLARGED_PX = 3_000_000
+_LEAST_COARSE_PX = 64
+
+_Given = Callable[[Grey], tuple[Grey, Matrix]]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A picture that is made of the given one when it is asked for: `size_px` pixels, with a matrix, (3, 3).
+
+    It is made for `reader`. Of a `piece` that has been read nothing more is tried. What has the same `step` belongs
+    together.
+    """
+
+    step: int
+    reader: Reader
+    size_px: int
+    make: Callable[[], tuple[Grey, Matrix]]
+    piece: Piece | None = None
+
+
+class Ladder:
+    """The attempts at codes of some formats."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        names = tuple(names)
+        self._bars = Reader(name for name in names if name in LINEAR)
+        self._stacked = Reader(stacked_of(names))
+        self._patterns = Reader(name for name in names if name in MATRIX)
+        self._rows = Reader(name for name in names if name not in MATRIX)
+        self._all = Reader(names)
+
+    def attempts(self, grey: Grey) -> Iterator[Attempt]:
+        """Yield the attempts at `grey`, (h, w)."""
+        places = find_places(grey)
+        bars = places.bars if self._bars else ()
+        stacked = places.stacked if self._stacked else ()
+        upright = places.upright if self._patterns else ()
+        for piece in upright:
+            yield _of_piece(1, self._patterns, grey, piece, _as_it_is)
+        for reader, pieces in ((self._bars, bars), (self._stacked, stacked)):
+            for piece in pieces:
+                yield _of_piece(1, reader, grey, piece, _as_it_is)
+                yield _of_piece(1, reader, grey, piece, _inverted)
+        yield Attempt(2, self._all, grey.size, lambda: (grey, np.eye(3)))
+        yield from self._of_pieces(grey, bars, stacked, upright)
+        yield from self._of_whole(grey)
+
+    def _of_pieces(
+        self, grey: Grey, bars: Iterable[Piece], stacked: Iterable[Piece], upright: Iterable[Piece]
+    ) -> Iterator[Attempt]:
+        """Yield what is tried of pieces that nothing was read in."""
+        ways: list[_Given] = [_bars_restored(sigma_px) for sigma_px in _BARS_RESTORED_PX]
+        ways += [_bars_sharpened(*blur) for blur in _BARS_BLURS]
+        for number, way in enumerate(ways, 3):
+            for piece in bars:
+                yield _of_piece(number, self._bars, grey, piece, way)
+                yield _of_piece(number, self._bars, grey, piece, _then(way, _inverted))
+        for number, way in enumerate([*(_sharpened(*blur) for blur in _BLURS), _smoothed, _coarser], 10):
+            finer = FINER if number < 10 + len(_BLURS) else 1
+            for piece in upright:
+                yield _of_piece(number, self._patterns, grey, piece, way, finer=finer)
+            for piece in stacked:
+                yield _of_piece(number, self._stacked, grey, piece, way, finer=finer)
+                yield _of_piece(number, self._stacked, grey, piece, _then(way, _inverted), finer=finer)
+
+    def _of_whole(self, grey: Grey) -> Iterator[Attempt]:
+        """Yield what is tried of the whole picture at last."""
+        height, width = grey.shape
+        whole = Piece(width / 2, height / 2, width, height)
+        if self._rows:
+            yield _of_whole(20, self._rows, grey, _inverted)
+        yield _of_whole(21, self._all, grey, _contrast)
+        for number, degrees in enumerate(_TURNS_DEGREES if self._rows else (), 22):
+            turned = whole.turned(degrees)
+            for way in (_as_it_is, _inverted):
+                yield Attempt(number, self._rows, round(turned.width * turned.height), _cutting(grey, turned, way))
+        if grey.size * FINER**2 <= _MOST_ENLARGED_PX * 2:
+            yield Attempt(30, self._all, grey.size * FINER**2, lambda: _enlarged(grey))
+        yield _of_whole(31, self._all, grey, _smoothed)
+        yield _of_whole(32, self._all, grey, _coarser)
+
+
+def _of_piece(step: int, reader: Reader, grey: Grey, piece: Piece, way: _Given, *, finer: int = 1) -> Attempt:
+    return Attempt(step, reader, round(piece.width * piece.height) * finer**2, _cutting(grey, piece, way), piece)
+
+
+def _of_whole(step: int, reader: Reader, grey: Grey, way: _Given) -> Attempt:
+    return Attempt(step, reader, grey.size, lambda: way(grey))
+
+
+def _cutting(grey: Grey, piece: Piece, way: _Given) -> Callable[[], tuple[Grey, Matrix]]:
+    def make() -> tuple[Grey, Matrix]:
+        cut, place = piece.cut(grey)
+        made, within = way(cut)
+        return made, place @ within
+
+    return make
+
+
+def _then(first: _Given, second: _Given) -> _Given:
+    def way(grey: Grey) -> tuple[Grey, Matrix]:
+        made, within = first(grey)
+        last, place = second(made)
+        return last, within @ place
+
+    return way
+
+
+def _as_it_is(grey: Grey) -> tuple[Grey, Matrix]:
+    return grey, np.eye(3)
+
+
+def _inverted(grey: Grey) -> tuple[Grey, Matrix]:
+    return np.asarray(cv2.bitwise_not(grey), np.uint8), np.eye(3)
+
+
+def _contrast(grey: Grey) -> tuple[Grey, Matrix]:
+    return np.asarray(cv2.createCLAHE(6.0, (16, 9)).apply(grey), np.uint8), np.eye(3)
+
+
+def _smoothed(grey: Grey) -> tuple[Grey, Matrix]:
+    """Return `grey`, (h, w), without what is noise: dots of a printer or a needle grow together."""
+    return np.asarray(cv2.GaussianBlur(cv2.medianBlur(grey, 3), (0, 0), 1.5), np.uint8), np.eye(3)
+
+
+def _coarser(grey: Grey) -> tuple[Grey, Matrix]:
+    """Return `grey`, (h, w), at a third of its size, if there is something left of it then."""
+    if min(grey.shape) < _LEAST_COARSE_PX:
+        return _as_it_is(grey)
+    size = (grey.shape[1] // 3, grey.shape[0] // 3)
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8), _scaled(grey.shape[1] / size[0], grey.shape[0] / size[1])
+
+
+def _enlarged(grey: Grey) -> tuple[Grey, Matrix]:
+    large = cv2.resize(grey, None, fx=FINER, fy=FINER, interpolation=cv2.INTER_CUBIC)
+    return np.asarray(large, np.uint8), _scaled(1 / FINER, 1 / FINER)
+
+
+def _sharpened(sigma_px: float, noise: float) -> _Given:
+    return lambda grey: (sharpened(grey, sigma_px, noise), _scaled(1 / FINER, 1 / FINER))
+
+
+def _bars_sharpened(sigma_px: float, noise: float) -> _Given:
+    return _of_middle(lambda grey: bars_sharpened(grey, sigma_px, noise))
+
+
+def _bars_restored(sigma_px: float) -> _Given:
+    return _of_middle(lambda grey: bars_restored(grey, sigma_px))
+
+
+def _of_middle(way: Callable[[Grey], Grey]) -> _Given:
+    """Return what makes bars of the middle half of a piece, where they are long enough in any case."""
+
+    def make(grey: Grey) -> tuple[Grey, Matrix]:
+        height = grey.shape[0]
+        made = way(grey[height // 4 : height - height // 4])
+        # bars as tall as the piece, whatever was looked at
+        return made, _scaled(grey.shape[1] / made.shape[1], height / BARS_ROWS)
+
+    return make
+
+
+def _scaled(across: float, down: float) -> Matrix:
+    return np.diag([across, down, 1.0])
