@@ -10,7 +10,7 @@ LinearName = Literal[
     "databar", "databar_limited", "databar_expanded",
 ]  # fmt: skip
 StackedName = Literal["pdf417", "micro_pdf417"]
-MatrixName = Literal["qr", "micro_qr", "rmqr", "data_matrix", "aztec", "maxicode"]
+MatrixName = Literal["qr", "micro_qr", "rmqr", "data_matrix", "aztec"]
 FormatName = Literal[LinearName, StackedName, MatrixName]
 
 LINEAR, STACKED, MATRIX = (frozenset(get_args(names)) for names in (LinearName, StackedName, MatrixName))
@@ -39,7 +39,6 @@ ZXING: Mapping[str, tuple[str, ...]] = {
     "rmqr": ("RMQRCode",),
     "data_matrix": ("DataMatrix",),
     "aztec": ("Aztec", "AztecCode", "AztecRune"),
-    "maxicode": ("MaxiCode",),
 }
 
 _STACKED_TOO = frozenset({"databar", "databar_expanded"})

@@ -22,7 +22,7 @@ from workers.modules.codes.sharpening import BARS_ROWS, FINER, bars_restored, ba
 # blurs that are tried, sigma in px, with noise beside the signal
 _BARS_BLURS = ((1.2, 0.01), (2.4, 0.0001))
 _BARS_RESTORED_PX = (1.8, 2.4)
-_BLURS = ((1.2, 0.03), (1.8, 0.01), (2.4, 0.003), (2.4, 0.001))
+_BLURS = ((1.2, 0.03), (1.8, 0.01), (2.4, 0.001), (2.4, 0.003))
 _TURNS_DEGREES = (45.0, 22.5, -22.5, 67.5)
 _MOST_ENLARGED_PX = 3_000_000
 _LEAST_COARSE_PX = 64

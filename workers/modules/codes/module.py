@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from workers.modules.codes.options import CodesOptions
 
 _LONGEST_LABEL = 60
+_LEAST_SIDE_PX = 4.0
 _FITS: dict[str, Any] = {"id": 1, "color": "#009e73", "color_bgr": [115, 158, 0]}
 _OTHER: dict[str, Any] = {"id": 2, "color": "#ff0000", "color_bgr": [0, 0, 255]}
 
@@ -201,7 +202,8 @@ def _values(judged: _Judged, placement: Matrix | None) -> dict[str, Any]:
 
 def _rectangle(judged: _Judged) -> dict[str, Any]:
     code = judged.code
-    (x, y), (width, height) = code.middle, code.sides_px
+    # of some stacked codes the reader knows but a line
+    (x, y), (width, height) = code.middle, (max(side, _LEAST_SIDE_PX) for side in code.sides_px)
     text = code.text if len(code.text) <= _LONGEST_LABEL else f"{code.text[: _LONGEST_LABEL - 3]}..."
     return {
         "x": x - width / 2,

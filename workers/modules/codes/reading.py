@@ -15,6 +15,7 @@ from workers.modules.codes.formats import ZXING
 from workers.modules.codes.places import Grey, Matrix
 
 _BY_ZXING = {variant: name for name, variants in ZXING.items() for variant in variants}
+_UPC, _EAN_DIGITS = ("upc_a", "upc_e"), 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,10 @@ class Code:
 
     @property
     def degrees(self) -> float:
-        """Its angle, clockwise, -180 to 180; 0 is upright."""
+        """Its angle, clockwise, above -180 to 180; 0 is upright."""
         x, y = (self.corners[1] - self.corners[0] + self.corners[2] - self.corners[3]).tolist()
-        return math.degrees(math.atan2(y, x))
+        degrees = math.degrees(math.atan2(y, x))
+        return degrees if degrees > -180 else 180.0
 
     @property
     def sides_px(self) -> tuple[float, float]:
@@ -85,4 +87,6 @@ def _code(found: zxingcpp.Barcode) -> Code:
     corners = [(each.x, each.y) for each in (at.top_left, at.top_right, at.bottom_right, at.bottom_left)]
     name = _BY_ZXING.get(found.format.name) or _BY_ZXING.get(found.symbology.name) or found.format.name.lower()
     is_gs1 = found.content_type == zxingcpp.ContentType.GS1
-    return Code(found.text, name, found.bytes, is_gs1, np.array(corners, np.float64))
+    # zxing-cpp gives UPC as EAN, with a digit in front that nobody prints
+    text = found.text[1:] if name in _UPC and len(found.text) == _EAN_DIGITS else found.text
+    return Code(text, name, found.bytes, is_gs1, np.array(corners, np.float64))
