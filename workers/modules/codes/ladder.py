@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 
 from workers.modules.codes.formats import LINEAR, MATRIX, stacked_of
 from workers.modules.codes.places import Grey, Matrix, Piece, find_places
-from workers.modules.codes.reading import Reader
+from workers.modules.codes.reading import Code, Reader, agreeing
 from workers.modules.codes.sharpening import BARS_ROWS, FINER, bars_restored, bars_sharpened, sharpened
 
 # blurs that are tried, sigma in px, with noise beside the signal
@@ -27,15 +28,19 @@ _TURNS_DEGREES = (45.0, 22.5, -22.5, 67.5)
 _MOST_ENLARGED_PX = 3_000_000
 _LEAST_COARSE_PX = 64
 
+_LEAST_ROWS_PX = 5
+
 _Given = Callable[[Grey], tuple[Grey, Matrix]]
+_Bars = Callable[[Grey], Grey]
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """A picture that is made of the given one when it is asked for: `size_px` pixels, with a matrix, (3, 3).
 
-    It is made for `reader`. Of a `piece` that has been read nothing more is tried. What has the same `step` belongs
-    together.
+    It is made for `reader`. Where there is a `second` one, both must say the same: bars that were averaged have no rows
+    that could contradict each other. Of a `piece` that has been read nothing more is tried. What has the same `step`
+    belongs together.
     """
 
     step: int
@@ -43,6 +48,15 @@ class Attempt:
     size_px: int
     make: Callable[[], tuple[Grey, Matrix]]
     piece: Piece | None = None
+    second: Callable[[], tuple[Grey, Matrix]] | None = None
+
+    def read(self) -> list[Code]:
+        """Make it and return what is read, in px of the given picture."""
+        grey, matrix = self.make()
+        found = [code for code in self.reader.read(grey) if self.piece is None or _has_rows(code)]
+        if found and self.second is not None:
+            found = agreeing(found, self.reader.read(self.second()[0]))
+        return [code.placed(matrix) for code in found]
 
 
 class Ladder:
@@ -60,14 +74,17 @@ class Ladder:
         """Yield the attempts at `grey`, (h, w)."""
         places = find_places(grey)
         bars = places.bars if self._bars else ()
-        stacked = places.stacked if self._stacked else ()
+        stacked = list[Piece]()
         upright = places.upright if self._patterns else ()
         for piece in upright:
             yield _of_piece(1, self._patterns, grey, piece, _as_it_is)
-        for reader, pieces in ((self._bars, bars), (self._stacked, stacked)):
-            for piece in pieces:
-                yield _of_piece(1, reader, grey, piece, _as_it_is)
-                yield _of_piece(1, reader, grey, piece, _inverted)
+        for piece in bars:
+            yield _of_piece(1, self._bars, grey, piece, _as_it_is)
+            yield _of_piece(1, self._bars, grey, piece, _inverted)
+        for coarse in places.stacked if self._stacked else ():
+            stacked.append(coarse.aligned(grey))
+            yield _of_piece(1, self._stacked, grey, stacked[-1], _as_it_is)
+            yield _of_piece(1, self._stacked, grey, stacked[-1], _inverted)
         yield Attempt(2, self._all, grey.size, lambda: (grey, np.eye(3)))
         yield from self._of_pieces(grey, bars, stacked, upright)
         yield from self._of_whole(grey)
@@ -76,12 +93,10 @@ class Ladder:
         self, grey: Grey, bars: Iterable[Piece], stacked: Iterable[Piece], upright: Iterable[Piece]
     ) -> Iterator[Attempt]:
         """Yield what is tried of pieces that nothing was read in."""
-        ways: list[_Given] = [_bars_restored(sigma_px) for sigma_px in _BARS_RESTORED_PX]
-        ways += [_bars_sharpened(*blur) for blur in _BARS_BLURS]
-        for number, way in enumerate(ways, 3):
+        for number, bars_way in enumerate(_of_bars(), 3):
             for piece in bars:
-                yield _of_piece(number, self._bars, grey, piece, way)
-                yield _of_piece(number, self._bars, grey, piece, _then(way, _inverted))
+                yield _of_bars_piece(number, self._bars, grey, piece, bars_way)
+                yield _of_bars_piece(number, self._bars, grey, piece, _then_inverted(bars_way))
         for number, way in enumerate([*(_sharpened(*blur) for blur in _BLURS), _smoothed, _coarser], 10):
             finer = FINER if number < 10 + len(_BLURS) else 1
             for piece in upright:
@@ -168,24 +183,34 @@ def _sharpened(sigma_px: float, noise: float) -> _Given:
     return lambda grey: (sharpened(grey, sigma_px, noise), _scaled(1 / FINER, 1 / FINER))
 
 
-def _bars_sharpened(sigma_px: float, noise: float) -> _Given:
-    return _of_middle(lambda grey: bars_sharpened(grey, sigma_px, noise))
+def _of_bars() -> list[_Bars]:
+    """Return what makes upright bars sharper, each as their mean row."""
+    restoring: list[_Bars] = [partial(bars_restored, sigma_px=sigma_px) for sigma_px in _BARS_RESTORED_PX]
+    return restoring + [partial(bars_sharpened, sigma_px=sigma_px, noise=noise) for sigma_px, noise in _BARS_BLURS]
 
 
-def _bars_restored(sigma_px: float) -> _Given:
-    return _of_middle(lambda grey: bars_restored(grey, sigma_px))
+def _then_inverted(way: _Bars) -> _Bars:
+    return lambda grey: _inverted(way(grey))[0]
 
 
-def _of_middle(way: Callable[[Grey], Grey]) -> _Given:
-    """Return what makes bars of the middle half of a piece, where they are long enough in any case."""
+def _of_bars_piece(step: int, reader: Reader, grey: Grey, piece: Piece, way: _Bars) -> Attempt:
+    """Return the attempt at the middle of a piece, where bars are long enough in any case: at each half of it."""
 
-    def make(grey: Grey) -> tuple[Grey, Matrix]:
-        height = grey.shape[0]
-        made = way(grey[height // 4 : height - height // 4])
+    def strip(first: float, last: float) -> tuple[Grey, Matrix]:
+        cut, place = piece.cut(grey)
+        height, width = cut.shape
+        made = way(cut[round(height * first) : max(round(height * last), round(height * first) + 1)])
         # bars as tall as the piece, whatever was looked at
-        return made, _scaled(grey.shape[1] / made.shape[1], height / BARS_ROWS)
+        return made, place @ _scaled(width / made.shape[1], height / BARS_ROWS)
 
-    return make
+    size_px = round(piece.width * piece.height)
+    return Attempt(step, reader, size_px, lambda: strip(0.15, 0.5), piece, lambda: strip(0.5, 0.85))
+
+
+def _has_rows(code: Code) -> bool:
+    """Tell whether enough rows of a piece say the same; two that do may both be misread."""
+    stacked = code.format not in LINEAR or bool(stacked_of([code.format]))
+    return stacked or code.sides_px[1] >= _LEAST_ROWS_PX
 
 
 def _scaled(across: float, down: float) -> Matrix:

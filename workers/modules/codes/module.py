@@ -53,7 +53,7 @@ def prepare(options: CodesOptions, surroundings: ModuleSurroundings) -> Callable
     return call
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Judged:
     """A code, what it holds by GS1, and what does not fit; nothing if it does."""
 
@@ -72,6 +72,15 @@ class _Search:
     cost_ns: int = 0
     read_px: int = 0
     all_tried: bool = True
+
+    def add(self, judged: _Judged) -> None:
+        """Add a code unless it is there; where two contradict each other, the one that is seen in more stays."""
+        code = judged.code
+        if any(code.is_same(other.code) for other in self.found):
+            return
+        against = [other for other in self.found if code.contradicts(other.code)]
+        if all(code.area_px > other.code.area_px for other in against) and len(self.found) < MOST_CODES:
+            self.found = [other for other in self.found if other not in against] + [judged]
 
     def would_end_ns(self, size_px: int) -> int:
         """When an attempt of so many pixels would end, if it began now."""
@@ -133,18 +142,14 @@ class Codes:
     def _tried(self, attempt: Attempt, search: _Search, area: Area, expected: str | None) -> bool:
         """Make an attempt, and add what it has found that is new; tell whether there was something."""
         began_ns = time.monotonic_ns()
-        grey, matrix = attempt.make()
-        found = attempt.reader.read(grey)
+        found = attempt.read()
         search.cost_ns += time.monotonic_ns() - began_ns
         search.read_px += attempt.size_px
         search.attempts += 1
-        for each in found:
-            code = each.placed(matrix)
-            if not _is_inside(code, area):
-                continue
-            code = code.placed(np.array([[1, 0, area.x], [0, 1, area.y], [0, 0, 1]], np.float64))
-            if len(search.found) < MOST_CODES and not any(code.is_same(other.code) for other in search.found):
-                search.found.append(self._judged(code, expected))
+        to_image = np.array([[1, 0, area.x], [0, 1, area.y], [0, 0, 1]], np.float64)
+        for code in found:
+            if _is_inside(code, area):
+                search.add(self._judged(code.placed(to_image), expected))
         return bool(found)
 
     def _is_enough(self, search: _Search) -> bool:

@@ -27,6 +27,8 @@ _LEAST_ENERGY = 8.0  # mean square of a gradient, in levels of 255 a pixel
 _OVER_MEDIAN = 2.5
 _COHERENT = 0.55
 _QUIET_PX = 3 * CELL_PX
+_WEAK_PERCENT = 60  # of the pixels of a piece: no edges to tell a direction by
+_BESIDE_DEGREES = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,25 @@ class Piece:
         cos, sin = abs(math.cos(turn)), abs(math.sin(turn))
         width, height = self.width * cos + self.height * sin, self.width * sin + self.height * cos
         return Piece(self.x, self.y, width, height, self.turn_rad + turn)
+
+    def aligned(self, grey: Grey) -> Piece:
+        """Return it along the direction that most of its edges in `grey`, (h, w), have, near its own.
+
+        Rows of bars that are shifted against each other have slanting edges where they meet: the mean is beside.
+        """
+        cut, _ = self.cut(grey)
+        across, down = cv2.Scharr(cut, cv2.CV_32F, 1, 0), cv2.Scharr(cut, cv2.CV_32F, 0, 1)
+        energy = across * across + down * down
+        degrees = np.degrees(np.arctan(down / np.where(across == 0, 1e-6, across)))
+        edges = (energy > np.percentile(energy, _WEAK_PERCENT)) & (np.abs(degrees) < _BESIDE_DEGREES)
+        if not edges.any():
+            return self
+        bins = np.arange(-_BESIDE_DEGREES, _BESIDE_DEGREES + 0.1, 0.5)
+        counted, _ = np.histogram(degrees[edges], bins, weights=energy[edges])
+        peak = float(bins[np.convolve(counted, np.ones(5), "same").argmax()]) + 0.25
+        near = edges & (np.abs(degrees - peak) < 2)
+        turn = float(np.average(degrees[near], weights=energy[near])) if near.any() else peak
+        return Piece(self.x, self.y, self.width, self.height, self.turn_rad + math.radians(turn))
 
     def cut(self, grey: Grey) -> tuple[Grey, Matrix]:
         """Return it cut out of `grey`, (h, w), upright, (height, width), and its matrix, (3, 3)."""

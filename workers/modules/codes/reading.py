@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import zxingcpp
 from numpy.typing import NDArray
 
 from workers.context.placement import points_in_frame
-from workers.modules.codes.formats import ZXING
+from workers.modules.codes.formats import LINEAR, ZXING
 from workers.modules.codes.places import Grey, Matrix
 
 _BY_ZXING = {variant: name for name, variants in ZXING.items() for variant in variants}
@@ -53,6 +54,21 @@ class Code:
         down = np.hypot(*(lower_left - upper_left)) + np.hypot(*(lower_right - upper_right))
         return float(across) / 2, float(down) / 2
 
+    @property
+    def area_px(self) -> float:
+        """How much of the picture it is seen in: of bars, as far as rows agree."""
+        width, height = self.sides_px
+        return width * height
+
+    def holds(self, other: Code) -> bool:
+        """Tell whether the middle of `other` is within it."""
+        return cv2.pointPolygonTest(self.corners.astype(np.float32), other.middle, measureDist=False) >= 0
+
+    def contradicts(self, other: Code) -> bool:
+        """Tell whether one of both was misread: bars where the other is, which say something else."""
+        bars = self.format in LINEAR or other.format in LINEAR
+        return bars and (self.holds(other) or other.holds(self)) and not self.is_same(other)
+
     def is_same(self, other: Code) -> bool:
         """Tell whether both are one code that was read twice: of the same text, at the same place."""
         if (self.format, self.content) != (other.format, other.content):
@@ -63,6 +79,12 @@ class Code:
     def placed(self, matrix: Matrix) -> Code:
         """Return it as `matrix`, (3, 3), takes it to another picture."""
         return Code(self.text, self.format, self.content, self.is_gs1, points_in_frame(self.corners, matrix))
+
+
+def agreeing(one: Iterable[Code], other: Iterable[Code]) -> list[Code]:
+    """Return those of `one` that are among `other` by what they say."""
+    said = {(code.format, code.content) for code in other}
+    return [code for code in one if (code.format, code.content) in said]
 
 
 class Reader:
@@ -84,9 +106,13 @@ class Reader:
 
 def _code(found: zxingcpp.Barcode) -> Code:
     at = found.position
-    corners = [(each.x, each.y) for each in (at.top_left, at.top_right, at.bottom_right, at.bottom_left)]
+    corners = np.array(
+        [(each.x, each.y) for each in (at.top_left, at.top_right, at.bottom_right, at.bottom_left)], np.float64
+    )
     name = _BY_ZXING.get(found.format.name) or _BY_ZXING.get(found.symbology.name) or found.format.name.lower()
+    if name in LINEAR and cv2.contourArea(corners.astype(np.float32), oriented=True) < 0:
+        corners = corners[[3, 2, 1, 0]]  # bars read from right to left: what is below is said to be above
     is_gs1 = found.content_type == zxingcpp.ContentType.GS1
     # zxing-cpp gives UPC as EAN, with a digit in front that nobody prints
     text = found.text[1:] if name in _UPC and len(found.text) == _EAN_DIGITS else found.text
-    return Code(text, name, found.bytes, is_gs1, np.array(corners, np.float64))
+    return Code(text, name, found.bytes, is_gs1, corners)
