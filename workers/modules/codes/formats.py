@@ -15,8 +15,6 @@ FormatName = Literal[LinearName, StackedName, MatrixName]
 
 LINEAR, STACKED, MATRIX = (frozenset(get_args(names)) for names in (LinearName, StackedName, MatrixName))
 
-COMMON: tuple[FormatName, ...] = ("qr", "data_matrix", "code128", "ean13")
-
 # as zxing-cpp calls them; what it calls otherwise is a variant of one of these
 ZXING: Mapping[str, tuple[str, ...]] = {
     "code128": ("Code128",),

@@ -204,7 +204,7 @@ def _of_bars_piece(step: int, reader: Reader, grey: Grey, piece: Piece, way: _Ba
         return made, place @ _scaled(width / made.shape[1], height / BARS_ROWS)
 
     size_px = round(piece.width * piece.height)
-    return Attempt(step, reader, size_px, lambda: strip(0.15, 0.5), piece, lambda: strip(0.5, 0.85))
+    return Attempt(step, reader, size_px, lambda: strip(0.2, 0.7), piece, lambda: strip(0.3, 0.8))
 
 
 def _has_rows(code: Code) -> bool:

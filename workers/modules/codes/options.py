@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from workers.modules.codes.formats import COMMON, FormatName
+from workers.modules.codes.formats import FormatName
 from workers.modules.codes.pattern import LONGEST_PATTERN, checked_pattern
 from workers.modules.measuring_options import not_below_its_min
 from workers.modules.options import ModuleOptions
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DATA = "{data}"
 MOST_CODES = 200
+_COMMON: list[FormatName] = ["qr", "data_matrix", "code128", "ean13"]
 
 _Count = Annotated[int, Field(ge=0, le=MOST_CODES)]
 
@@ -37,13 +38,8 @@ class CodesOptions(ModuleOptions):
     module: str = "codes"
     name: Annotated[str, Field(min_length=1, max_length=200, description="how messages and `codes` call it")] = "codes"
     formats: Annotated[
-        list[FormatName],
-        Field(
-            min_length=1,
-            default_factory=lambda: list(COMMON),
-            description="what is read; the fewer, the faster and surer",
-        ),
-    ]
+        list[FormatName], Field(min_length=1, description="what is read; the fewer, the faster and the surer")
+    ] = _COMMON
     region: RegionOption = None
     count_min: Annotated[_Count, Field(description="OK if at least so many fit; 0 asks for none")] = 1
     count_max: Annotated[_Count | None, Field(description="OK if at most so many fit")] = None

@@ -14,6 +14,7 @@ from typing import Any
 LONGEST_PATTERN = 200
 LONGEST_TEXT = 200
 _MOST_WAYS = 100_000_000
+_FEW = 10  # as if it were written so often
 _MANY = 50  # a repeat with so many choices counts as one without an end
 
 
@@ -62,7 +63,11 @@ class _Choices:
                 self.nested |= repeated and choices > 1
                 self._open += choices > _MANY
                 self._others *= choices if choices <= _MANY else 1
-                self.add(inner, repeated=repeated or int(most) > 1)
+                if choices == 1 and int(most) <= _FEW:
+                    for _ in range(int(most)):
+                        self.add(inner, repeated=repeated)
+                else:
+                    self.add(inner, repeated=repeated or int(most) > 1)
             elif name == "BRANCH":
                 self.nested |= repeated and not _told_apart(argument[1])
                 self._others *= len(argument[1])
