@@ -8,9 +8,10 @@ Most codes are read in the first step: a piece is a small picture, and bars are 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import cv2
 import numpy as np
@@ -25,13 +26,15 @@ _BARS_BLURS = ((1.2, 0.01), (2.4, 0.0001))
 _BARS_RESTORED_PX = (1.8, 2.4)
 _BLURS = ((1.2, 0.03), (1.8, 0.01), (2.4, 0.001), (2.4, 0.003))
 _TURNS_DEGREES = (45.0, 22.5, -22.5, 67.5)
-_MOST_ENLARGED_PX = 3_000_000
+_MOST_ENLARGED_PX = 6_000_000
+_MOST_SHARPENED_PX = 600_000  # a code in a larger piece has modules that no such blur hides
 _LEAST_COARSE_PX = 64
 
 _LEAST_ROWS_PX = 5
 
 _Given = Callable[[Grey], tuple[Grey, Matrix]]
 _Bars = Callable[[Grey], Grey]
+_Turn = Callable[[Piece], Piece]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,36 +77,38 @@ class Ladder:
         """Yield the attempts at `grey`, (h, w)."""
         places = find_places(grey)
         bars = places.bars if self._bars else ()
-        stacked = list[Piece]()
+        stacked = places.stacked if self._stacked else ()
+        aligned = cache(lambda piece: piece.aligned(grey))
         upright = places.upright if self._patterns else ()
         for piece in upright:
             yield _of_piece(1, self._patterns, grey, piece, _as_it_is)
         for piece in bars:
             yield _of_piece(1, self._bars, grey, piece, _as_it_is)
             yield _of_piece(1, self._bars, grey, piece, _inverted)
-        for coarse in places.stacked if self._stacked else ():
-            stacked.append(coarse.aligned(grey))
-            yield _of_piece(1, self._stacked, grey, stacked[-1], _as_it_is)
-            yield _of_piece(1, self._stacked, grey, stacked[-1], _inverted)
-        yield Attempt(2, self._all, grey.size, lambda: (grey, np.eye(3)))
-        yield from self._of_pieces(grey, bars, stacked, upright)
+        for turn, step in ((_as_lies, 1), (aligned, 2)):
+            for piece in stacked:
+                yield _of_piece(step, self._stacked, grey, piece, _as_it_is, turn=turn)
+                yield _of_piece(step, self._stacked, grey, piece, _inverted, turn=turn)
+        yield Attempt(3, self._all, grey.size, lambda: (grey, np.eye(3)))
+        yield from self._of_pieces(grey, bars, stacked, upright, turn=aligned)
         yield from self._of_whole(grey)
 
     def _of_pieces(
-        self, grey: Grey, bars: Iterable[Piece], stacked: Iterable[Piece], upright: Iterable[Piece]
+        self, grey: Grey, bars: Iterable[Piece], stacked: Iterable[Piece], upright: Iterable[Piece], *, turn: _Turn
     ) -> Iterator[Attempt]:
         """Yield what is tried of pieces that nothing was read in."""
-        for number, bars_way in enumerate(_of_bars(), 3):
+        for number, bars_way in enumerate(_of_bars(), 4):
             for piece in bars:
                 yield _of_bars_piece(number, self._bars, grey, piece, bars_way)
                 yield _of_bars_piece(number, self._bars, grey, piece, _then_inverted(bars_way))
         for number, way in enumerate([*(_sharpened(*blur) for blur in _BLURS), _smoothed, _coarser], 10):
             finer = FINER if number < 10 + len(_BLURS) else 1
-            for piece in upright:
+            most_px = _MOST_SHARPENED_PX if finer > 1 else math.inf
+            for piece in (each for each in upright if each.width * each.height <= most_px):
                 yield _of_piece(number, self._patterns, grey, piece, way, finer=finer)
-            for piece in stacked:
-                yield _of_piece(number, self._stacked, grey, piece, way, finer=finer)
-                yield _of_piece(number, self._stacked, grey, piece, _then(way, _inverted), finer=finer)
+            for piece in (each for each in stacked if each.width * each.height <= most_px):
+                yield _of_piece(number, self._stacked, grey, piece, way, finer=finer, turn=turn)
+                yield _of_piece(number, self._stacked, grey, piece, _then(way, _inverted), finer=finer, turn=turn)
 
     def _of_whole(self, grey: Grey) -> Iterator[Attempt]:
         """Yield what is tried of the whole picture at last."""
@@ -116,14 +121,25 @@ class Ladder:
             turned = whole.turned(degrees)
             for way in (_as_it_is, _inverted):
                 yield Attempt(number, self._rows, round(turned.width * turned.height), _cutting(grey, turned, way))
-        if grey.size * FINER**2 <= _MOST_ENLARGED_PX * 2:
+        if grey.size * FINER**2 <= _MOST_ENLARGED_PX:
             yield Attempt(30, self._all, grey.size * FINER**2, lambda: _enlarged(grey))
         yield _of_whole(31, self._all, grey, _smoothed)
         yield _of_whole(32, self._all, grey, _coarser)
 
 
-def _of_piece(step: int, reader: Reader, grey: Grey, piece: Piece, way: _Given, *, finer: int = 1) -> Attempt:
-    return Attempt(step, reader, round(piece.width * piece.height) * finer**2, _cutting(grey, piece, way), piece)
+def _of_piece(
+    step: int, reader: Reader, grey: Grey, piece: Piece, way: _Given, *, finer: int = 1, turn: _Turn | None = None
+) -> Attempt:
+    """Return the attempt at `piece` of `grey`, (h, w), after `turn`, by `way`, which makes it so much `finer`."""
+
+    def make() -> tuple[Grey, Matrix]:
+        return _cutting(grey, turn(piece) if turn else piece, way)()
+
+    return Attempt(step, reader, round(piece.width * piece.height) * finer**2, make, piece)
+
+
+def _as_lies(piece: Piece) -> Piece:
+    return piece
 
 
 def _of_whole(step: int, reader: Reader, grey: Grey, way: _Given) -> Attempt:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _LONGEST_LABEL = 60
 _LEAST_SIDE_PX = 4.0
+_OVERHEAD_PX = 20_000  # what an attempt costs beside its pixels, in pixels
 _FITS: dict[str, Any] = {"id": 1, "color": "#009e73", "color_bgr": [115, 158, 0]}
 _OTHER: dict[str, Any] = {"id": 2, "color": "#ff0000", "color_bgr": [0, 0, 255]}
 
@@ -64,13 +65,14 @@ class _Judged:
 
 @dataclass(slots=True)
 class _Search:
-    """What has come of one frame so far; `cost_ns` is that of all `read_px` pixels, to tell what one costs."""
+    """What has come of one frame so far; `cost_ns` is that of all `read_px` pixels, `last_ns_px` of one of the last."""
 
     began_ns: int
     found: list[_Judged] = field(default_factory=list)
     attempts: int = 0
     cost_ns: int = 0
     read_px: int = 0
+    last_ns_px: float = 0.0
     all_tried: bool = True
 
     def add(self, judged: _Judged) -> None:
@@ -84,8 +86,8 @@ class _Search:
 
     def would_end_ns(self, size_px: int) -> int:
         """When an attempt of so many pixels would end, if it began now."""
-        each_ns = self.cost_ns / self.read_px if self.read_px else 0
-        return time.monotonic_ns() + round(size_px * each_ns)
+        each_ns = max(self.cost_ns / self.read_px, self.last_ns_px) if self.read_px else 0
+        return time.monotonic_ns() + round((size_px + _OVERHEAD_PX) * each_ns)
 
 
 class Codes:
@@ -143,8 +145,10 @@ class Codes:
         """Make an attempt, and add what it has found that is new; tell whether there was something."""
         began_ns = time.monotonic_ns()
         found = attempt.read()
-        search.cost_ns += time.monotonic_ns() - began_ns
-        search.read_px += attempt.size_px
+        took_ns = time.monotonic_ns() - began_ns
+        search.cost_ns += took_ns
+        search.last_ns_px = took_ns / (attempt.size_px + _OVERHEAD_PX)
+        search.read_px += attempt.size_px + _OVERHEAD_PX
         search.attempts += 1
         to_image = np.array([[1, 0, area.x], [0, 1, area.y], [0, 0, 1]], np.float64)
         for code in found:

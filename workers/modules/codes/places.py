@@ -27,8 +27,8 @@ _LEAST_ENERGY = 8.0  # mean square of a gradient, in levels of 255 a pixel
 _OVER_MEDIAN = 2.5
 _COHERENT = 0.55
 _QUIET_PX = 3 * CELL_PX
-_WEAK_PERCENT = 60  # of the pixels of a piece: no edges to tell a direction by
-_BESIDE_DEGREES = 15.0
+_BESIDE_DEGREES, _NEAR_DEGREES = 15.0, 2.0
+_HALF_DEGREES = np.arange(-_BESIDE_DEGREES, _BESIDE_DEGREES + 0.1, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +65,17 @@ class Piece:
         Rows of bars that are shifted against each other have slanting edges where they meet: the mean is beside.
         """
         cut, _ = self.cut(grey)
-        across, down = cv2.Scharr(cut, cv2.CV_32F, 1, 0), cv2.Scharr(cut, cv2.CV_32F, 0, 1)
+        across, down = (np.asarray(cv2.Scharr(cut, cv2.CV_32F, *order)) for order in ((1, 0), (0, 1)))
         energy = across * across + down * down
-        degrees = np.degrees(np.arctan(down / np.where(across == 0, 1e-6, across)))
-        edges = (energy > np.percentile(energy, _WEAK_PERCENT)) & (np.abs(degrees) < _BESIDE_DEGREES)
+        # strong ones, near enough to the direction across
+        edges = (energy > energy.mean()) & (np.abs(down) < np.abs(across) * math.tan(math.radians(_BESIDE_DEGREES)))
         if not edges.any():
             return self
-        bins = np.arange(-_BESIDE_DEGREES, _BESIDE_DEGREES + 0.1, 0.5)
-        counted, _ = np.histogram(degrees[edges], bins, weights=energy[edges])
-        peak = float(bins[np.convolve(counted, np.ones(5), "same").argmax()]) + 0.25
-        near = edges & (np.abs(degrees - peak) < 2)
-        turn = float(np.average(degrees[near], weights=energy[near])) if near.any() else peak
+        degrees, weights = np.degrees(np.arctan(down[edges] / across[edges])), energy[edges]
+        counted, starts = np.histogram(degrees, _HALF_DEGREES, weights=weights)
+        peak = float(starts[np.convolve(counted, np.ones(5), "same").argmax()]) + 0.25
+        near = np.abs(degrees - peak) < _NEAR_DEGREES
+        turn = float(np.average(degrees[near], weights=weights[near])) if near.any() else peak
         return Piece(self.x, self.y, self.width, self.height, self.turn_rad + math.radians(turn))
 
     def cut(self, grey: Grey) -> tuple[Grey, Matrix]:
