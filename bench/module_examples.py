@@ -42,6 +42,12 @@ labels = ["red", "green", "blue"]
 module = "code"
 file = "code/check.py"
 """,
+    "codes": """
+[[flow]]
+module = "codes"
+count_min = 0
+time_ms = 100
+""",
     "color": """
 [[flow]]
 module = "color"

@@ -249,5 +249,9 @@ TARGETS = (
     Target("reference, pairs: CPU a frame", "<=", 3.0, _inspected("reference_pairs_ms"), "ms"),
     Target("reference, stitched boards: false OK", "<=", 0, _inspected("reference_stitched_false_ok"), "frames"),
     Target("reference, stitched boards: false NOK", "<=", 0, _inspected("reference_stitched_false_nok"), "frames"),
+    Target("codes, plain: read of 10, worst format", ">=", 10, _inspected("codes_least_plain_read_of_10")),
+    Target("codes, any angle: read of 10, worst format", ">=", 10, _inspected("codes_least_any_angle_read_of_10")),
+    Target("codes, inverted: read of 10, worst format", ">=", 10, _inspected("codes_least_inverted_read_of_10")),
+    Target("codes, one format read at once: CPU a frame", "<=", 15.0, _inspected("codes_at_once_ms"), "ms"),
     Target("the example's colour frame: CPU of its flow", "<=", 12.0, _inspected("example_board_ms"), "ms"),
 )  # fmt: skip

@@ -47,6 +47,18 @@ def blobs() -> Picture:
     return _noisy(plate)
 
 
+def codes() -> Picture:
+    """A turned label with a Data Matrix code, and a Code 128 on a dark one."""
+    from bench.codes_scenes import Code, Look, scene  # noqa: PLC0415 - found by now
+
+    label = "(01)04006381333931(17)261231(10)LOT4711"
+    drawn = (
+        Code("DataMatrix", label, 190, 200, 20, 5, gs1=True),
+        Code("Code128", "(00)340123450000000000", 500, 230, -30, 1.8, inverted=True, gs1=True),
+    )
+    return np.asarray(cv2.cvtColor(scene(drawn, Look(size=(460, 800), seed=5)), cv2.COLOR_GRAY2BGR), np.uint8)
+
+
 def color() -> Picture:
     """Two fuses, of which the right one is yellow."""
     box = np.full((260, 640, 3), 70, np.uint8)
@@ -153,6 +165,7 @@ PICTURES: dict[str, Callable[[], Picture]] = {
         blobs,
         brightness,
         classifier,
+        codes,
         color,
         detector,
         measure,
@@ -171,7 +184,18 @@ FILES: dict[str, tuple[str, Callable[[], Picture]]] = {
 """What a module's project names, and how it is drawn."""
 
 
-_VALUES = ("blobs", "brightness", "classes", "colors", "detections", "measures", "shapes", "sharpness", "surfaces")
+_VALUES = (
+    "blobs",
+    "codes",
+    "brightness",
+    "classes",
+    "colors",
+    "detections",
+    "measures",
+    "shapes",
+    "sharpness",
+    "surfaces",
+)
 
 
 def _write_model(name: str, folder: Path) -> None:

@@ -16,6 +16,7 @@ from workers.modules.blobs.options import BlobsOptions
 from workers.modules.brightness.options import BrightnessOptions
 from workers.modules.classifier.options import ClassifierOptions
 from workers.modules.code.options import CodeOptions
+from workers.modules.codes.options import CodesOptions
 from workers.modules.color.options import ColorOptions
 from workers.modules.detector.options import DetectorOptions
 from workers.modules.kind import ModuleKind
@@ -39,6 +40,7 @@ OURS: Mapping[str, ModuleKind] = {
     "brightness": ModuleKind(BrightnessOptions, "workers.modules.brightness.module"),
     "classifier": ModuleKind(ClassifierOptions, "workers.modules.classifier.module", source_type="CLASSIFIER"),
     "code": ModuleKind(CodeOptions, "workers.modules.code.module", runs_user_code=True),
+    "codes": ModuleKind(CodesOptions, "workers.modules.codes.module", source_type="DETECTOR"),
     "color": ModuleKind(ColorOptions, "workers.modules.color.module", source_type="CLASSIFIER"),
     "detector": ModuleKind(DetectorOptions, "workers.modules.detector.module", source_type="DETECTOR"),
     "mask": ModuleKind(MaskOptions, "workers.modules.mask.module"),
