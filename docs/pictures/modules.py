@@ -186,9 +186,9 @@ FILES: dict[str, tuple[str, Callable[[], Picture]]] = {
 
 _VALUES = (
     "blobs",
-    "codes",
     "brightness",
     "classes",
+    "codes",
     "colors",
     "detections",
     "measures",
