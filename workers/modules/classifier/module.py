@@ -70,9 +70,7 @@ class Classifier:
             context["result"] = label in options.ok_labels and float(shares[order[0]]) >= options.min_confidence
 
     def _reader(self, facts: Facts) -> Read:
-        task = facts.metadata.task
-        if facts.metadata.ultralytics and task not in {"", "classify"}:
-            facts.refuse(f"a model that classifies, not one for the task {task!r}")
+        facts.expect_task("classify", "a model that classifies")
         values = facts.outputs[0].values if len(facts.outputs) == 1 else np.empty(0)
         if values.dtype.kind != "f" or values.size < 1 or max(values.shape, default=0) != values.size:
             facts.refuse(_EXPECTED)

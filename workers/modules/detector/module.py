@@ -10,11 +10,20 @@ Each becomes a rectangle with label and confidence. The model is loaded once for
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workers.modules.measured import keep_measured
 from workers.modules.models.detections import Read, box_reader
-from workers.modules.models.looking import Part, counted, rectangles_of, together, views_of, wanted_of
+from workers.modules.models.looking import (
+    Part,
+    counted,
+    judge,
+    letterboxed,
+    rectangles_of,
+    together,
+    views_of,
+    wanted_of,
+)
 from workers.modules.models.model import Facts, Model, ModelModule
 
 if TYPE_CHECKING:
@@ -22,7 +31,6 @@ if TYPE_CHECKING:
     from workers.modules.base import ModuleSurroundings
     from workers.modules.detector.options import DetectorOptions
     from workers.modules.models.boxes import Boxes
-    from workers.modules.models.metadata import Metadata
 
 
 def prepare(options: DetectorOptions, surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:
@@ -42,7 +50,7 @@ class Detector:
         """Raises ProjectInvalid as `prepare` does."""
         self._options = options
         self._part = Part(options)
-        self.model: Model[Read] = Model(options, surroundings, self._reader, _fit)
+        self.model: Model[Read] = Model(options, surroundings, self._reader, letterboxed)
 
     def __call__(self, context: Context, run: Run) -> None:
         """Look for objects in `context["image"]`, (h, w) grey or (h, w, 3) BGR uint8, which is only read."""
@@ -58,19 +66,9 @@ class Detector:
         boxes = together(found, views, part, options, wanted_of(options, model.labels))
         rectangles = rectangles_of(boxes, model.labels)
         context["detectedRectangles"] += rectangles
-        values: dict[str, Any] = counted(rectangles)
-        keep_measured(context, "detections", options.name, values)
-        context["score"] = max((each["confidence"] for each in rectangles), default=0.0)
-        context["threshold"] = options.min_confidence
-        if options.judges:
-            context["result"] = options.is_ok([each["classNames"][0]["label"] for each in rectangles])
+        keep_measured(context, "detections", options.name, counted(rectangles))
+        judge(context, options, rectangles)
 
     def _reader(self, facts: Facts) -> Read:
-        task = facts.metadata.task
-        if facts.metadata.ultralytics and task not in {"", "detect"}:
-            facts.refuse(f"a model that detects, not one for the task {task!r}")
+        facts.expect_task("detect", "a model that detects")
         return box_reader(facts, self._options.format, self._options.min_confidence)
-
-
-def _fit(metadata: Metadata) -> str:
-    return "letterbox" if metadata.ultralytics else "stretch"

@@ -15,7 +15,9 @@ from workers.modules.region import Area, Region
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from workers.context.run import Context
     from workers.modules.models.labels import Labels
+    from workers.modules.models.metadata import Metadata
     from workers.modules.models.options import FindingOptions, ModelOptions
 
 
@@ -66,12 +68,11 @@ def together(
     return boxes.apart(options.overlap).surest(options.most)
 
 
-def rectangles_of(boxes: Boxes, labels: Labels, areas_px: Sequence[float] | None = None) -> list[dict[str, Any]]:
-    """Return boxes as rectangles of a context; `areas_px` are theirs where they are not those of the boxes."""
-    made = []
+def rectangles_of(boxes: Boxes, labels: Labels) -> list[dict[str, Any]]:
+    """Return boxes as rectangles of a context."""
     rows = zip(boxes.corners.tolist(), boxes.confidence.tolist(), boxes.label.tolist(), strict=True)
-    for index, ((left, top, right, bottom), confidence, number) in enumerate(rows):
-        rectangle = {
+    return [
+        {
             "x": round(left, 2),
             "y": round(top, 2),
             "width": round(right - left, 2),
@@ -79,10 +80,21 @@ def rectangles_of(boxes: Boxes, labels: Labels, areas_px: Sequence[float] | None
             "confidence": round(confidence, 4),
             "classNames": [{"id": number, "label": labels.of(number)}],
         }
-        if areas_px is not None:
-            rectangle["area"] = areas_px[index]
-        made.append(rectangle)
-    return made
+        for (left, top, right, bottom), confidence, number in rows
+    ]
+
+
+def letterboxed(metadata: Metadata) -> str:
+    """Say how pictures are fitted into a model that finds things, where options do not: as it was trained."""
+    return "letterbox" if metadata.ultralytics else "stretch"
+
+
+def judge(context: Context, options: FindingOptions, rectangles: Sequence[dict[str, Any]]) -> None:
+    """Put into the context how sure the surest is, and the verdict where the options make one."""
+    context["score"] = max((each["confidence"] for each in rectangles), default=0.0)
+    context["threshold"] = options.min_confidence
+    if options.judges:
+        context["result"] = options.is_ok([each["classNames"][0]["label"] for each in rectangles])
 
 
 def counted(rectangles: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -50,6 +50,11 @@ class Facts(NamedTuple):
         msg = f"{self.where}: its outputs cannot be read, they are {given}; expected {expected}: {self.signature}"
         raise ProjectInvalid(msg)
 
+    def expect_task(self, task: str, what: str) -> None:
+        """Raise ProjectInvalid where an export of Ultralytics was trained for another task; `what` is expected."""
+        if self.metadata.ultralytics and self.metadata.task not in {"", task}:
+            self.refuse(f"{what}, not one for the task {self.metadata.task!r}")
+
 
 Reader = TypeVar("Reader")
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from workers.modules.models.detections import EXPECTED as BOXES
 from workers.modules.models.detections import box_reader
+from workers.modules.segmentation.planes import shares_of
 
 if TYPE_CHECKING:
     from workers.modules.models.boxes import Boxes
@@ -66,6 +67,4 @@ def _own_mask(masks: NDArray[np.float32], more: NDArray[np.float32]) -> Plane:
 
 def _made_mask(prototypes: NDArray[np.float32], coefficients: NDArray[np.float32]) -> Plane:
     """Return the mask that coefficients (m,) make of prototypes (m, h, w): where the sum is above 0, it is there."""
-    total = np.tensordot(coefficients.astype(np.float32), prototypes.astype(np.float32), axes=1)
-    mask: Plane = (1 / (1 + np.exp(-np.clip(total, -80, 80)))).astype(np.float32)
-    return mask
+    return shares_of(np.tensordot(coefficients.astype(np.float32), prototypes.astype(np.float32), axes=1))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workers.modules.measured import keep_measured
-from workers.modules.models.looking import Part, counted, together, views_of, wanted_of
+from workers.modules.models.looking import Part, counted, judge, letterboxed, together, views_of, wanted_of
 from workers.modules.models.model import Facts, Model, ModelModule
 from workers.modules.models.shown import View
 from workers.modules.segmentation import instances, planes
@@ -27,7 +27,6 @@ from workers.modules.segmentation.surface import NOTHING, Piece, Surface
 if TYPE_CHECKING:
     from workers.context.run import Context, Run
     from workers.modules.base import ModuleSurroundings
-    from workers.modules.models.metadata import Metadata
     from workers.modules.models.network import Output
     from workers.modules.models.shown import Fitted
     from workers.modules.segmentation.options import SegmentationOptions
@@ -54,7 +53,7 @@ class Segmentation:
         """Raises ProjectInvalid as `prepare` does."""
         self._options = options
         self._part = Part(options)
-        self.model: Model[Read] = Model(options, surroundings, self._reader, _fit)
+        self.model: Model[Read] = Model(options, surroundings, self._reader, letterboxed)
 
     def __call__(self, context: Context, run: Run) -> None:
         """Look at `context["image"]`, (h, w) grey or (h, w, 3) BGR uint8, which is only read."""
@@ -123,15 +122,10 @@ class Segmentation:
         if options.heat:
             cold = labels.numbers_of(options.ok_labels) if options.ok_labels else set[int]()
             context["heatmaps"].append(surface.heat(context["image"].shape[:2], cold))
-        context["score"] = max((each["confidence"] for each in rectangles), default=0.0)
-        context["threshold"] = options.min_confidence
-        if options.judges:
-            context["result"] = options.is_ok([each["classNames"][0]["label"] for each in rectangles])
+        judge(context, options, rectangles)
 
     def _reader(self, facts: Facts) -> Read:
-        task = facts.metadata.task
-        if facts.metadata.ultralytics and task not in {"", "segment"}:
-            facts.refuse(f"a model that segments, not one for the task {task!r}")
+        facts.expect_task("segment", "a model that segments")
         as_planes = planes.plane_reader(facts, self._options) if self._options.format in {None, "planes"} else None
         if as_planes is not None:
             return as_planes
@@ -152,7 +146,3 @@ def _rectangle(piece: Piece, label: str) -> dict[str, Any]:
         "confidence": round(piece.confidence, 4),
         "classNames": [{"id": piece.number, "label": label}],
     }
-
-
-def _fit(metadata: Metadata) -> str:
-    return "letterbox" if metadata.ultralytics else "stretch"

@@ -76,8 +76,14 @@ def _of_numbers(numbers: NDArray[Any], background: int) -> Planes:
 def _of_one(values: NDArray[Any], kind: str) -> Planes:
     plane = values.astype(np.float32)
     if kind == "logits":
-        plane = (1 / (1 + np.exp(-np.clip(plane, -80, 80)))).astype(np.float32)
+        plane = shares_of(plane)
     return Planes({0: plane} if float(plane.max()) >= 0.5 else {}, np.subtract(1, plane, dtype=np.float32))
+
+
+def shares_of(logits: Plane) -> Plane:
+    """Return how sure a model is of each pixel, (h, w) float32 in 0..1, by the logits that it gives."""
+    sure: Plane = (1 / (1 + np.exp(-np.clip(logits, -80, 80)))).astype(np.float32)
+    return sure
 
 
 def _of_many(values: NDArray[Any], kind: str, background: int) -> Planes:
