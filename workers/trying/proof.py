@@ -9,25 +9,21 @@ Its report pipe says where it stands, a line of JSON each: {"pid": n}, {"at": nu
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
 import os
-import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 import orjson
 
-from workers.containment import streams
 from workers.containment.limits import data_bytes, limit_memory
 from workers.containment.surroundings import Surroundings
-from workers.this_process import be_first_to_go, die_with_new_parent, keep_private
 from workers.told.witness import Witness
 from workers.trying.loaded import LoadedProject
 from workers.trying.proof_file import ProofFrame, ProofRequest, write_all
 from workers.trying.try_frame import preview_of, try_frame
 from workers.trying.try_messages import Frame, Said, What
-from workers.worker.worker import BOOT_FAILED, Place, load, report, start_clean
+from workers.worker.worker import BOOT_FAILED, Place, live_apart, loaded_in, report
 
 if TYPE_CHECKING:
     from workers.flow.proof import Proof
@@ -42,32 +38,18 @@ _MOST_CHARACTERS = 500
 
 def run_proof(place: Place, supervisor_pid: int) -> NoReturn:
     """Live the life of such a fork; `place.lifeline_fd` is the file."""
-    status = 1
-    try:
-        die_with_new_parent(supervisor_pid)
-        keep_private(yes=False)  # until it has arranged its own affairs
-        start_clean(place)
-        for fd in {place.arena.fd, place.arena.global_fd, place.channel.inbox_fd, *place.channel.done_fds}:
-            os.close(fd)  # frames of others are none of its business
-        be_first_to_go()
-        keep_private()
-        status = _prove(place)
-    except BaseException:  # noqa: BLE001 - nothing may unwind into the template's own stack
-        with contextlib.suppress(BaseException):  # user code may have closed or replaced the streams
-            traceback.print_exc()
-    finally:
-        streams.flush()
-        os._exit(status)
+    live_apart(place, supervisor_pid, _prove)
 
 
 def _prove(place: Place) -> int:
+    for fd in {place.arena.fd, place.arena.global_fd, place.channel.inbox_fd, *place.channel.done_fds}:
+        os.close(fd)  # frames of others are none of its business
     report(place.report_fd, {"pid": os.getpid()})
     os.nice(_NICE)
     os.environ[VARIABLE] = "1"
     from_bytes = data_bytes()
-    inspector, failure = (place.inspector, "") if place.inspector else load(place.project, place.settings)
+    inspector = loaded_in(place)
     if inspector is None:
-        report(place.report_fd, {"error": failure})
         return BOOT_FAILED
     limit_memory(place.settings.worker_memory_mib, from_bytes)
     proving = _Proving(place, LoadedProject(inspector, place.settings, witness=Witness(str(place.project.folder))))

@@ -85,14 +85,22 @@ class Place:
 
 def run_worker(place: Place, supervisor_pid: int) -> NoReturn:
     """Live the life of a worker; called right after the fork, in a child of one that ends and leaves it alone."""
+    live_apart(place, supervisor_pid, _serve)
+
+
+def live_apart(place: Place, supervisor_pid: int, live: Callable[[Place], int]) -> NoReturn:
+    """Become a process of the supervisor's with nothing of the template's but what it has loaded; `live` is its life.
+
+    What that returns is the exit status.
+    """
     status = 1
     try:
         die_with_new_parent(supervisor_pid)
         keep_private(yes=False)  # until it has arranged its own affairs
-        start_clean(place)
+        _start_clean(place)
         be_first_to_go()
         keep_private()
-        status = _serve(place)
+        status = live(place)
     except BaseException:  # noqa: BLE001 - nothing may unwind into the template's own stack
         with contextlib.suppress(BaseException):  # user code may have closed or replaced the streams
             traceback.print_exc()
@@ -101,7 +109,7 @@ def run_worker(place: Place, supervisor_pid: int) -> NoReturn:
         os._exit(status)
 
 
-def start_clean(place: Place) -> None:
+def _start_clean(place: Place) -> None:
     """Become a process of its own, with a group, an output and random numbers that no other fork has."""
     os.setpgid(0, 0)
     streams.go_on_through(place.output_fd, place.new_output_fd)
@@ -111,6 +119,14 @@ def start_clean(place: Place) -> None:
     # Python seeds its own `random` in every fork
     if (numpy_random := sys.modules.get("numpy.random")) is not None:
         numpy_random.seed()
+
+
+def loaded_in(place: Place) -> Inspector | None:
+    """Return what the template has loaded, or load it here; None where that failed, of which the supervisor is told."""
+    inspector, failure = (place.inspector, "") if place.inspector else load(place.project, place.settings)
+    if inspector is None:
+        report(place.report_fd, {"error": failure})
+    return inspector
 
 
 def load(project: Project, settings: PoolSettings) -> tuple[Inspector | None, str]:
@@ -127,9 +143,8 @@ def _serve(place: Place) -> int:
     begun = time.monotonic_ns()
     report(place.report_fd, {"pid": os.getpid()})
     from_bytes = data_bytes()
-    inspector, failure = (place.inspector, "") if place.inspector else load(place.project, place.settings)
+    inspector = loaded_in(place)
     if inspector is None:
-        report(place.report_fd, {"error": failure})
         return BOOT_FAILED
     inspector.flow.worker = place.row
     try:
