@@ -1,0 +1,1 @@
+"""What flows are taught with: good pictures, and defects that are drawn into them."""
