@@ -45,7 +45,7 @@ def anything(draw: some.DrawFn) -> tuple[Picture, str, int, dict[str, Any]]:
     elif draw(some.booleans()):
         wishes["size_px"] = draw(some.floats(2.0, max(height, width)))
     if draw(some.booleans()):
-        where = np.zeros((height, width), draw(some.sampled_from([np.bool_, np.uint8])))
+        where: NDArray[Any] = np.zeros((height, width), draw(some.sampled_from(["bool", "uint8"])))
         y, x = draw(some.integers(0, height - 1)), draw(some.integers(0, width - 1))
         where[y : y + draw(some.integers(1, 60)), x : x + draw(some.integers(1, 60))] = 1
         wishes["where"] = where
