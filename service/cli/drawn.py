@@ -133,7 +133,7 @@ def run_drawn(
         except OSError as error:
             fail(_FAILED, f"{printable(report_file)} cannot be written: {error.strerror}")
         click.echo(f"what is missed is shown in {printable(report_file)}", err=True)
-    failed = score.unjudged or not score.all.drawn or any(row.verdict == "ERROR" for row in findings.refused)
+    failed = score.unjudged or findings.left_out or any(row.verdict == "ERROR" for row in findings.refused)
     raise SystemExit(_FAILED if failed else _MISSED if score.all.missed else 0)
 
 

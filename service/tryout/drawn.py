@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 24  # pictures that lie on the disk, and as many that are being drawn
 _NEAR_SHARE = 0.02  # of the picture's shorter side: what is marked so near is marked at its place
 _NEAR_PX = 3
+_MOST_PREVIEW_PX = 800  # the defect is shown closely beside it
 
 
 class Level(NamedTuple):
@@ -128,15 +130,18 @@ def inspect_drawn(trial: Trial, good: Sequence[Path], wishes: DrawnWishes) -> It
         OSError: the machine refuses a process, or a file cannot be written.
     """
     drawing = Drawing(trial.project, begin(trial).settings, wishes.where)
-    batches = [*_batches(_plan(good, wishes), wishes.of_a_picture)]
-    folder = wishes.folder.resolve()
-    with ThreadPoolExecutor(1) as beside, TryPool(begin(trial, folder), trial.processes(_AT_ONCE)) as pool:
-        coming: Future[list[_Drawn | LeftOut]] | None = None
-        for batch, after in itertools.zip_longest(batches, batches[1:]):
-            made = (coming or beside.submit(_draw, drawing, batch)).result()
-            coming = beside.submit(_draw, drawing, after) if after else None
-            yield from (one for one in made if isinstance(one, LeftOut))
-            yield from _tried(pool, [one for one in made if not isinstance(one, LeftOut)], wishes)
+    batches = _batches(_plan(good, wishes))
+    start = begin(trial, wishes.folder).model_copy(update={"max_preview_px": _MOST_PREVIEW_PX})
+    with ThreadPoolExecutor(1) as beside, TryPool(start, trial.processes(_AT_ONCE)) as pool:
+        left_out: set[Path] = set()
+        # the next ones are drawn while these are inspected
+        coming: deque[Future[_Made]] = deque()
+        for batch in batches:
+            coming.append(beside.submit(_draw, drawing, batch))
+            if len(coming) > 1:
+                yield from _tried(pool, coming.popleft().result(), wishes, left_out)
+        while coming:
+            yield from _tried(pool, coming.popleft().result(), wishes, left_out)
 
 
 def truth_of(outcomes: Sequence[Outcome]) -> bytes:
@@ -150,9 +155,16 @@ class _Drawn(NamedTuple):
     file: DrawnFile
 
 
+class _Made(NamedTuple):
+    """What was drawn, and pictures that could not be."""
+
+    drawn: list[_Drawn]
+    left_out: list[LeftOut]
+
+
 def _plan(good: Sequence[Path], wishes: DrawnWishes) -> Iterator[_Planned]:
     """Yield what is drawn into which picture; what one gets depends on its name, not on what others there are."""
-    names = names_for(good)
+    names, folder = names_for(good), wishes.folder.resolve()
     for number, path in enumerate(good):
         turns = itertools.count(number)
         for kind, again, size in itertools.product(wishes.kinds, range(wishes.each), wishes.sizes):
@@ -162,41 +174,41 @@ def _plan(good: Sequence[Path], wishes: DrawnWishes) -> Iterator[_Planned]:
             usual = KINDS[kind]
             wish = Wish(kind, seed, size.of(usual.sizes), contrast.of(usual.contrasts))
             name = f"{Path(names[path]).stem}-{kind}-{size.name}-{again + 1}.png".replace(" ", "")
-            yield _Planned(path, wish, size.name, contrast.name, wishes.folder / name)
+            yield _Planned(path, wish, size.name, contrast.name, folder / name)
 
 
-def _batches(planned: Iterator[_Planned], of_a_picture: int) -> Iterator[list[_Planned]]:
-    """Yield whole pictures together, each is decoded once."""
-    pictures = max(1, _AT_ONCE // of_a_picture)
-    while batch := [*itertools.islice(planned, pictures * of_a_picture)]:
+def _batches(planned: Iterator[_Planned]) -> Iterator[list[_Planned]]:
+    while batch := [*itertools.islice(planned, _AT_ONCE)]:
         yield batch
 
 
-def _draw(drawing: Drawing, batch: list[_Planned]) -> list[_Drawn | LeftOut]:
-    made: list[_Drawn | LeftOut] = []
+def _draw(drawing: Drawing, batch: list[_Planned]) -> _Made:
+    made = _Made([], [])
     for good, group in itertools.groupby(batch, lambda one: one.good):
         planned = [*group]
         try:
             files = drawing.into(good, [(one.wish, one.path) for one in planned])
         except CannotDraw as error:
-            made.append(LeftOut(good, error.message))
+            made.left_out.append(LeftOut(good, error.message))
         else:
-            made += map(_Drawn, planned, files)
+            made.drawn.extend(map(_Drawn, planned, files))
     return made
 
 
-def _tried(pool: TryPool, drawn: list[_Drawn], wishes: DrawnWishes) -> Iterator[Outcome]:
+def _tried(pool: TryPool, made: _Made, wishes: DrawnWishes, left_out: set[Path]) -> Iterator[Outcome | LeftOut]:
+    yield from (one for one in made.left_out if one.good not in left_out)
+    left_out.update(one.good for one in made.left_out)
     frames = [
         Frame(
-            str(one.file.path.absolute()),
+            str(one.file.path),
             data_of(one.planned.good, wishes.data),
             expected=False,
             heat=str(_heat(one.file.path)),
         )
-        for one in drawn
+        for one in made.drawn
     ]
     done = sorted(pool.run(frames), key=lambda tried: tried.number)
-    for one, tried in zip(drawn, done, strict=True):
+    for one, tried in zip(made.drawn, done, strict=True):
         yield _outcome(one, tried)
         if not wishes.keep:
             one.file.path.unlink(missing_ok=True)

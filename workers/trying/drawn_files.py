@@ -14,10 +14,12 @@ import numpy as np
 
 from workers.errors import FramemillError
 from workers.gate import ImageLimits
-from workers.pictures.render import FAINTEST_HEAT
+from workers.pictures.png import encode_png
+from workers.pictures.render import FAINTEST_HEAT, as_rgb
 from workers.pixels.encoded import decode_frame
 from workers.pixels.frame_form import FrameForm
 from workers.pixels.scratch import Scratch
+from workers.text import printable
 from workers.training.drawing import Box, DrawnDefect, draw_defect
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from workers.flow.project import Project
     from workers.settings import PoolSettings
 
-_FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 88]
 _LEAST_CLOSE_PX, _MOST_CLOSE_PX = 96, 360
 _MOST_OUTLINES = 40
@@ -82,7 +83,8 @@ class Drawing:
             max_megapixels=settings.max_megapixels, formats=settings.formats, lenient=settings.lenient
         )
         self._form = FrameForm(grey=project.frame.grey)
-        self._where = None if where is None else self._read(where, FrameForm(grey=True)) != 0
+        self._where = where
+        self._on_part = None if where is None else self._part(where)
 
     def into(self, good: Path, wishes: Sequence[tuple[Wish, Path]]) -> list[DrawnFile]:
         """Draw each wish into the picture anew, and write it where it says.
@@ -92,6 +94,10 @@ class Drawing:
             OSError: a file cannot be written.
         """
         image = self._read(good, self._form)
+        if self._on_part is not None and self._on_part.shape != image.shape[:2]:
+            sizes = [f"{shape[1]} x {shape[0]} px" for shape in (image.shape, self._on_part.shape)]
+            msg = f"it has {sizes[0]}, and {printable(str(self._where))} has {sizes[1]}: expected the same"
+            raise CannotDraw(msg)
         return [self._written(image, wish, path) for wish, path in wishes]
 
     def _written(self, image: NDArray[np.uint8], wish: Wish, path: Path) -> DrawnFile:
@@ -102,16 +108,27 @@ class Drawing:
                 wish.seed,
                 size_share=wish.size_share,
                 contrast=wish.contrast,
-                where=self._where,
+                where=self._on_part,
             )
         except ValueError as error:
             raise CannotDraw(str(error)) from None
-        path.write_bytes(cv2.imencode(".png", drawn.image, _FAST_PNG)[1].tobytes())
+        path.write_bytes(encode_png(as_rgb(drawn.image) if drawn.image.ndim == 3 else drawn.image))
         height_px, width_px = image.shape[:2]
         close = _close(drawn.box, width_px, height_px)
         before, after = _closely(image, close), _closely(drawn.image, close)
         outlines = _outlines(drawn, close)
         return DrawnFile(path, wish, drawn.size_px, drawn.box, width_px, height_px, outlines, close, before, after)
+
+    def _part(self, where: Path) -> NDArray[np.bool_]:
+        try:
+            on_part: NDArray[np.bool_] = np.asarray(self._read(where, FrameForm(grey=True)) != 0)
+        except CannotDraw as error:
+            msg = f"{printable(where)}: {error.message}"
+            raise CannotDraw(msg) from None
+        if not on_part.any():
+            msg = f"{printable(where)} is black everywhere: expected a picture that is not where the part is"
+            raise CannotDraw(msg)
+        return on_part
 
     def _read(self, path: Path, form: FrameForm) -> NDArray[np.uint8]:
         try:
