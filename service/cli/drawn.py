@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from service.tryout.drawn import DrawnWishes, Level, Outcome
     from service.tryout.drawn_report import DrawnFindings
     from service.tryout.inspecting import Trial
+    from workers.trying.drawn_files import Drawing
 
 _FAILED = 1
 _MISTAKES = 3
@@ -101,22 +102,24 @@ def run_drawn(
 ) -> NoReturn:
     """Do it, say what was found, and end the command."""
     # after the command line was read: who is told of a mistake in it does not wait for OpenCV
-    from service.tryout.drawn import truth_of  # noqa: PLC0415
+    from service.tryout.drawn import drawing_for, truth_of  # noqa: PLC0415
     from service.tryout.drawn_report import DrawnFindings, write_drawn_report  # noqa: PLC0415
     from service.tryout.drawn_score import DrawnScore  # noqa: PLC0415
+    from workers.trying.drawn_files import CannotDraw  # noqa: PLC0415
 
     findings = DrawnFindings()
     with _folder(options.save) as folder:
         wishes = _wishes(options, data, Path(folder))
         try:
+            drawing = drawing_for(trial, options.where)
             good = _good_ones(trial, files, data, findings)
             score = DrawnScore(wishes.kinds, [one.name for one in wishes.sizes], [one.name for one in wishes.contrasts])
-            outcomes = _draw(trial, good, wishes, findings)
+            outcomes = _draw(trial, drawing, good, wishes, findings)
             for outcome in outcomes:
                 score.add(outcome)
             if options.save:
                 (options.save / "truth.json").write_bytes(truth_of(outcomes))
-        except ProjectInvalid as error:
+        except (ProjectInvalid, CannotDraw) as error:
             fail(_MISTAKES, error.message)
         except OSError as error:
             what = printable(error.filename) if error.filename else "a process to inspect with"
@@ -164,7 +167,6 @@ def _wishes(options: DrawnOptions, data: str, folder: Path) -> DrawnWishes:
         contrasts=_levels(options.contrasts, "contrast ") or CONTRASTS,
         each=options.each or 1,
         seed=options.seed or 0,
-        where=options.where,
         keep=options.save is not None,
     )
 
@@ -196,17 +198,15 @@ def _good_ones(trial: Trial, files: Sequence[Path], data: str, findings: DrawnFi
     return good
 
 
-def _draw(trial: Trial, good: Sequence[Path], wishes: DrawnWishes, findings: DrawnFindings) -> list[Outcome]:
+def _draw(
+    trial: Trial, drawing: Drawing, good: Sequence[Path], wishes: DrawnWishes, findings: DrawnFindings
+) -> list[Outcome]:
     from service.tryout.drawn import LeftOut, inspect_drawn  # noqa: PLC0415 - as above
-    from workers.trying.drawn_files import CannotDraw  # noqa: PLC0415
 
     outcomes = []
-    try:
-        for one in with_progress(inspect_drawn(trial, good, wishes), len(good) * wishes.of_a_picture):
-            if isinstance(one, LeftOut):
-                findings.left_out.append(one)
-            else:
-                outcomes.append(findings.add(one))
-    except CannotDraw as error:
-        fail(_MISTAKES, error.message)
+    for one in with_progress(inspect_drawn(trial, drawing, good, wishes), len(good) * wishes.of_a_picture):
+        if isinstance(one, LeftOut):
+            findings.left_out.append(one)
+        else:
+            outcomes.append(findings.add(one))
     return outcomes

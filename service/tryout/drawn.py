@@ -56,7 +56,7 @@ CONTRASTS = tuple(
 class DrawnWishes:
     """What is to be drawn: `each` defects of every kind and size into every picture, in all contrasts by turns.
 
-    `data` is what a client would send. Drawn pictures are left in `folder`; `where` see Drawing.
+    `data` is what a client would send. Drawn pictures lie in `folder` while they are inspected; with `keep` they stay.
     """
 
     folder: Path
@@ -66,7 +66,6 @@ class DrawnWishes:
     contrasts: tuple[Level, ...] = CONTRASTS
     each: int = 1
     seed: int = 0
-    where: Path | None = None
     keep: bool = False
 
     @property
@@ -121,15 +120,20 @@ class _Planned(NamedTuple):
     path: Path
 
 
-def inspect_drawn(trial: Trial, good: Sequence[Path], wishes: DrawnWishes) -> Iterator[Outcome | LeftOut]:
+def drawing_for(trial: Trial, where: Path | None) -> Drawing:
+    """Return what draws into a project's pictures; raises CannotDraw, see Drawing."""
+    return Drawing(trial.project, begin(trial).settings, where)
+
+
+def inspect_drawn(
+    trial: Trial, drawing: Drawing, good: Sequence[Path], wishes: DrawnWishes
+) -> Iterator[Outcome | LeftOut]:
     """Yield for each defect what the flow says of it, picture by picture.
 
     Raises:
-        CannotDraw: no picture of the project can be drawn into.
         ProjectInvalid: the project cannot be loaded; the message says why.
         OSError: the machine refuses a process, or a file cannot be written.
     """
-    drawing = Drawing(trial.project, begin(trial).settings, wishes.where)
     batches = _batches(_plan(good, wishes))
     start = begin(trial, wishes.folder).model_copy(update={"max_preview_px": _MOST_PREVIEW_PX})
     with ThreadPoolExecutor(1) as beside, TryPool(start, trial.processes(_AT_ONCE)) as pool:
