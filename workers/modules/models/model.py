@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 
-from workers.errors import DeadlineExceeded, ModelFailed, ProjectInvalid
-from workers.modules.base import on_context
+from workers.errors import ModelFailed, ProjectInvalid
+from workers.modules.base import on_run
 from workers.modules.models.labels import Labels
 from workers.modules.models.local import Sessions
 from workers.modules.models.metadata import Metadata, read_metadata
@@ -71,11 +71,11 @@ class ModelModule:
     def __init__(
         self, inspect: Callable[[Context, Run], None], model: Model[Any], surroundings: ModuleSurroundings
     ) -> None:
-        self._inspect, self._model, self._surroundings = inspect, model, surroundings
+        self._call, self._model = on_run(inspect, surroundings), model
 
     def __call__(self, context: Context, run: Run) -> bool:
         """Run it; False where it could not do its work."""
-        return on_context(lambda inner: self._inspect(inner, run), self._surroundings)(context, run)
+        return self._call(context, run)
 
     def stop(self) -> None:
         """Close what a worker has open."""
@@ -133,24 +133,18 @@ class Model(Generic[Reader]):
             DeadlineExceeded: the frame's time is over, before or after; what runs here cannot be broken off.
             ModelFailed: its server did not answer, or it gave what is not a number.
         """
-        self.look_at_time(run)
+        run.look_at_time()
         if self._ready is None:
             self._ready = self._opened(run.deadline_ns)
         tensor, fitted = self._ready.input.show(image, view)
         outputs = self._network.run(tensor, run.deadline_ns)
-        self.look_at_time(run)
+        run.look_at_time()
         self._check(outputs)
         return outputs, fitted
 
     def release(self) -> None:
         """Close what this process has open; the next frame opens it again."""
         self._network.release()
-
-    def look_at_time(self, run: Run) -> None:
-        """Raise DeadlineExceeded once the frame's time is over."""
-        if time.monotonic_ns() >= run.deadline_ns:
-            msg = f"the frame's time (run_ms, or its deadline) was over while {self._options.title} was at work"
-            raise DeadlineExceeded(msg)
 
     def _check(self, outputs: list[Output]) -> None:
         """Refuse what is not a number (it is never OK), and another number of outputs than at first."""

@@ -69,9 +69,7 @@ class Segmentation:
                 self._put_planes(said, fitted, surface, run)
             else:
                 found += self._put_instances(said, fitted, surface, run)
-        whole = (
-            found if found and len(views) == 1 else surface.pieces(options.area_min_px, lambda: model.look_at_time(run))
-        )
+        whole = found if found and len(views) == 1 else surface.pieces(options.area_min_px, run.look_at_time)
         self._tell(context, whole[: options.most], surface)
 
     def _put_planes(self, said: Planes, fitted: Fitted, surface: Surface, run: Run) -> None:
@@ -83,7 +81,7 @@ class Segmentation:
         best = fitted.sampled(said.nothing, size, view, 1.0)
         number = np.full(best.shape, NOTHING, np.int16)
         for each, plane in said.sure.items():
-            self.model.look_at_time(run)
+            run.look_at_time()
             sure = fitted.sampled(plane, size, view, 0.0)
             better = sure > best
             best[better], number[better] = sure[better], each if wanted is None or each in wanted else NOTHING
@@ -99,7 +97,7 @@ class Segmentation:
         for corners, confidence, number, more in zip(
             boxes.corners.tolist(), boxes.confidence.tolist(), boxes.label.tolist(), boxes.more, strict=True
         ):
-            self.model.look_at_time(run)
+            run.look_at_time()
             left, top, right, bottom = corners
             x, y = math.floor(left), math.floor(top)
             box = View(x, y, math.ceil(right) - x, math.ceil(bottom) - y)
