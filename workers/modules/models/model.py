@@ -19,7 +19,7 @@ from workers.modules.models.labels import Labels
 from workers.modules.models.local import Sessions
 from workers.modules.models.metadata import Metadata, read_metadata
 from workers.modules.models.server import RemoteNetwork
-from workers.modules.models.shown import Fitted, Input, View
+from workers.modules.models.shown import Fitted, Input, View, Way
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,9 +50,9 @@ class Facts(NamedTuple):
         msg = f"{self.where}: its outputs cannot be read, they are {given}; expected {expected}: {self.signature}"
         raise ProjectInvalid(msg)
 
-    def expect_task(self, task: str, what: str) -> None:
+    def expect_task(self, what: str, *tasks: str) -> None:
         """Raise ProjectInvalid where an export of Ultralytics was trained for another task; `what` is expected."""
-        if self.metadata.ultralytics and self.metadata.task not in {"", task}:
+        if self.metadata.ultralytics and self.metadata.task not in {"", *tasks}:
             self.refuse(f"{what}, not one for the task {self.metadata.task!r}")
 
 
@@ -90,15 +90,15 @@ class Model(Generic[Reader]):
         options: ModelOptions,
         surroundings: ModuleSurroundings,
         read: Callable[[Facts], Reader],
-        fit: Callable[[Metadata], str],
+        way: Callable[[Metadata], Way],
     ) -> None:
-        """Load it; `fit` says how pictures are fitted into its input where the options do not.
+        """Load it; `way` says how pictures are fitted into its input where the options do not.
 
         Raises:
             ProjectInvalid: it cannot be loaded, takes no pictures, or gives what cannot be read.
         """
         self._options = options
-        self._read, self._how = read, fit
+        self._read, self._way = read, way
         self._ready: _Ready[Reader] | None = None
         self._network: Network = RemoteNetwork(options) if options.server else surroundings.shared(Sessions).of(options)
         try:
@@ -164,7 +164,7 @@ class Model(Generic[Reader]):
         signature = network.signature(deadline_ns)
         metadata = read_metadata(signature.metadata)
         labels = Labels(options, metadata)
-        shown = Input(options, signature, metadata, self._how(metadata))
+        shown = Input(options, signature, metadata, self._way(metadata))
         labels.check("ok_labels", options.ok_labels)
         labels.check("only_labels", getattr(options, "only_labels", None))
         try:

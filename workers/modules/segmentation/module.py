@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 Read = Callable[["list[Output]"], Planes | Instances]
 
-_THERE = 0.5  # a pixel belongs to an object whose mask is surer than that
-
 
 def prepare(options: SegmentationOptions, surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:
     """Return the module, ready to run on contexts.
@@ -101,7 +99,7 @@ class Segmentation:
             left, top, right, bottom = corners
             x, y = math.floor(left), math.floor(top)
             box = View(x, y, math.ceil(right) - x, math.ceil(bottom) - y)
-            there = fitted.sampled(said.mask(more), size, box, 0.0) > _THERE
+            there = fitted.sampled(said.mask(more), size, box, -1.0) > 0
             area_px = int(np.count_nonzero(there))
             if area_px >= options.area_min_px:
                 surface.put(box, number, there.astype(np.float32) * np.float32(confidence))
@@ -123,7 +121,7 @@ class Segmentation:
         judge(context, options, rectangles)
 
     def _reader(self, facts: Facts) -> Read:
-        facts.expect_task("segment", "a model that segments")
+        facts.expect_task("a model that segments", "segment", planes.SEMANTIC)
         as_planes = planes.plane_reader(facts, self._options) if self._options.format in {None, "planes"} else None
         if as_planes is not None:
             return as_planes
