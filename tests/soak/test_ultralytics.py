@@ -32,7 +32,7 @@ _PYTHON = os.environ.get("FRAMEMILL_ULTRALYTICS", "")
 _BOXES = ("yolov8_raw", "yolo11_raw", "yolo11_nms", "yolo26_raw", "yolo26_end2end")
 _MASKS = ("yolo11-seg_raw", "yolo11-seg_nms", "yolo26-seg_end2end")
 _SURE, _BOX_PX, _MASK_PX = 2e-3, 0.2, 1.5
-_AREA = 0.03  # its masks are scaled in two steps, and those of a network that has learned nothing are all edges
+_AREA = 0.02  # its masks are scaled in two steps
 
 Found = dict[str, NDArray[Any]]
 
@@ -87,6 +87,10 @@ def _pairs(ours: NDArray[np.float64], theirs: NDArray[Any], within_px: float) ->
     return pairs
 
 
+def _nearly_empty(rectangle: dict[str, Any]) -> bool:
+    return bool(rectangle["area"] <= 2 * (rectangle["width"] + rectangle["height"]))
+
+
 def _with_area(boxes: NDArray[Any]) -> NDArray[np.bool_]:
     """Tell which are boxes at all: a network that has learned nothing also says some that are none."""
     there: NDArray[np.bool_] = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
@@ -111,7 +115,8 @@ def test_the_same_masks_are_found(exports: Path, tmp_path: Path, name: str) -> N
     pairs = _pairs(_rows(rectangles), theirs, _MASK_PX)
     print(f"{name}: {len(pairs)} of {len(theirs)} masks are ours, which are {len(rectangles)}")
     assert len(pairs) >= 0.99 * len(theirs)
-    assert len(rectangles) <= 1.01 * len(theirs)
+    ours_alone = {*range(len(rectangles))} - {own for own, _ in pairs}
+    assert all(_nearly_empty(rectangles[own]) for own in ours_alone)  # which its predictor drops where they are empty
     for own, other in pairs:
         area_px, border_px = int(masks[other].sum()), 2 * float(np.sum(theirs[other, 2:4] - theirs[other, :2]))
         assert abs(rectangles[own]["area"] - area_px) <= border_px + _AREA * area_px

@@ -62,6 +62,8 @@ def made(folder: Path, family: str, kind: str) -> Any:
         network(shown)
     network.eval()
     head = network.model[-1]
+    if kind == "-seg":  # masks of a network that has learned nothing are all edges
+        head.proto.cv3 = torch.nn.Sequential(head.proto.cv3, torch.nn.AvgPool2d(9, 1, 4))
     for names, wide, middle in ((("cv3", "one2one_cv3"), 0.8, -4.0), (("cv2", "one2one_cv2"), 0.5, 2.5)):
         for branch in (branch for name in names for branch in getattr(head, name, None) or ()):
             if family == "yolo26" or names[0] == "cv3":  # its boxes are distances as they come
