@@ -15,7 +15,7 @@ from bench import endurance, facts, suites
 from bench.frames import picture
 from bench.inspection import inspection
 from bench.measurement import Measurement, Results
-from bench.peer import PEERS, PeerUnavailable, install
+from bench.peer import PEERS, PeerUnavailable, install, runs_models
 from bench.peer import versions as peer_versions
 from bench.plots import draw
 from bench.tables import markdown
@@ -24,7 +24,8 @@ from service.trial.machine import machine
 from workers.machine import cores
 
 _RESULTS = Path(__file__).parent / "results"
-_SUITES = ("facts", "compare", "pool", "cameras", "small", "size", "workers", "takt", "memory", "inspection")
+_SUITES = ("facts", "compare", "pool", "cameras", "small", "size", "workers", "takt", "memory", "inspection", "models")
+_WITH_MODELS = {"inspection", "models"}
 _QUICK_PEERS = ("Falcon on gunicorn",)
 _CAMERA_PEERS = 3
 
@@ -38,7 +39,10 @@ _CAMERA_PEERS = 3
 def main(*, full: bool, smallest: bool, only: tuple[str, ...], peers: tuple[str, ...], out: Path) -> None:
     """Measure the server on this machine, which should do nothing else meanwhile."""
     begun_s = time.monotonic()
-    chosen = tuple(peers) or (tuple(PEERS) if full else _QUICK_PEERS)
+    usual = tuple(PEERS) if full else _QUICK_PEERS
+    if only and {*only} <= _WITH_MODELS:
+        usual = tuple(filter(runs_models, PEERS))
+    chosen = tuple(peers) or usual
     plan = _Plan(full, only or _SUITES, () if smallest else _installed(chosen))
     rows: list[Measurement] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -83,9 +87,10 @@ class _Plan:
             "workers": lambda: suites.workers(3 if full else 1, 3.0, cores()),
             "takt": lambda: endurance.takt(10_000 if full else 2_000),
             "memory": lambda: endurance.memory(200_000 if full else 10_000),
+            "models": lambda: suites.models(folder, self.peers, 5 if full else 3, 5.0),
         }
         for name, run in made.items():
-            if name in self._only:
+            if name in self._only or (name in _WITH_MODELS and "inspection" in self._only):
                 yield from run()
 
     def facts(self) -> dict[str, float]:

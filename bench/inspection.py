@@ -24,6 +24,7 @@ from bench.measurement import INSPECTION
 from bench.module_examples import EXAMPLES, write_example
 from bench.pcb_accuracy import measure as pcb_scores
 from bench.pcb_accuracy import reference
+from workers.context.run import Run
 from workers.flow.flow import Flow
 from workers.flow.project import load_project
 from workers.gate import ImageLimits
@@ -76,14 +77,14 @@ def _boards() -> dict[str, float]:
 
 def _beside_plain(name: str, folder: Path) -> dict[str, float]:
     """Time the module and plain OpenCV in turn on the first frames of `folder`; medians over these."""
-    module, ours, plain = reference(folder), [], []
+    module, run, ours, plain = reference(folder), Run.start(2**62), [], []
     for frame in json.loads((folder / "truth.json").read_text())[:_FRAMES]:
         image = _decoded(folder / f"{frame['frame']}_test.jpg")
         golden = _decoded(folder / f"{frame['frame']}_reference.png")
         context = {"data": frame["frame"], "image": image, "errors": []}
 
         def inspect(context: dict[str, object] = context) -> None:
-            module(context | {"heatmaps": [], "detectedRectangles": []})
+            module(context | {"heatmaps": [], "detectedRectangles": []}, run)
 
         def compare(image: Image = image, golden: Image = golden) -> None:
             _plain(image, golden)

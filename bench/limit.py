@@ -30,10 +30,14 @@ class Loop:
     per_s: float
 
 
-def run_loops(scenario: str, processes: int, seconds: float, width_px: int, height_px: int) -> Loop:
-    """Run the plain loop of a scenario in `processes` processes at once for `seconds`."""
+def run_loops(
+    scenario: str, processes: int, seconds: float, width_px: int, height_px: int, *, model: Path | None = None
+) -> Loop:
+    """Run the plain loop of a scenario in `processes` processes for `seconds`, with a model if there is one."""
     command = [sys.executable, "-m", "bench.limit", scenario, str(seconds), str(width_px), str(height_px)]
     env = {**os.environ, "BENCH_WIDTH_PX": str(width_px), "BENCH_HEIGHT_PX": str(height_px)}
+    if model:
+        env["BENCH_MODEL"] = str(model)
     running = [
         subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(processes)
     ]

@@ -14,6 +14,8 @@ from bench.measurement import OURS, PLAIN_LOOP, RECEIVER, STAGES, Measurement
 from service.trial.load import Plan, Shot, run_cameras
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bench.server import Measured
     from service.trial.load import Load
 
@@ -70,9 +72,9 @@ def row_of(name: str, server: Measured, setup: Setup, load: Load, cpu_s: float) 
     )  # fmt: skip
 
 
-def run_plain_loop(setup: Setup) -> Measurement:
-    """Run the same job without a server; it has no latency of its own."""
-    loop = run_loops(setup.scenario, setup.workers, setup.seconds, setup.width_px, setup.height_px)
+def run_plain_loop(setup: Setup, model: Path | None = None) -> Measurement:
+    """Run the same job without a server, with a model if there is one; it has no latency of its own."""
+    loop = run_loops(setup.scenario, setup.workers, setup.seconds, setup.width_px, setup.height_px, model=model)
     return Measurement(
         suite=setup.suite, scenario=setup.scenario, server=PLAIN_LOOP, round=setup.round, cameras=setup.cameras,
         workers=setup.workers, width_px=setup.width_px, height_px=setup.height_px, frames=loop.frames, errors=0,

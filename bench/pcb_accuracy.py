@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from workers.context.context import new_context
+from workers.context.run import Run
 from workers.gate import ImageLimits
 from workers.modules.base import ModuleSurroundings
 from workers.modules.project_files import ProjectFiles
@@ -35,7 +36,7 @@ _IOU, _CLOSE_IOU = 0.1, 0.33
 _ROUNDS = 5  # the first of them warms caches up
 
 Box = dict[str, Any]
-Module = Callable[[dict[str, Any]], None]
+Module = Callable[[dict[str, Any], Run], None]
 
 
 @dataclass(slots=True)
@@ -113,6 +114,7 @@ def measure(folder: Path, module: Module) -> tuple[list[Score], Table]:
     """
     scores = [Score(), Score(), Score()]
     table = Table("frame", "truth", "verdict", "score", "true", "found", "right")
+    run = Run.start(2**62)
     for number, frame in enumerate(json.loads((folder / "truth.json").read_text())):
         encoded = (folder / f"{frame['frame']}_test.jpg").read_bytes()
         image = decode_image(memoryview(encoded), ImageLimits())
@@ -121,7 +123,7 @@ def measure(folder: Path, module: Module) -> tuple[list[Score], Table]:
         for _ in range(_ROUNDS):
             context = new_context(image, frame["frame"])
             begun = time.process_time_ns()
-            module(context)
+            module(context, run)
             times_ms.append((time.process_time_ns() - begun) / 1e6)
         for score in (scores[0], scores[1 + number % 2]):
             row = score.add(frame, context)

@@ -13,7 +13,7 @@ import tempfile
 import time
 import tomllib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,6 +46,11 @@ _SMALL_MARK = 10_000
 
 class PeerUnavailable(Exception):
     """This peer cannot be measured here; the message says why."""
+
+
+def runs_models(name: str) -> bool:
+    """Say whether the peer has onnxruntime: those that are made for models have."""
+    return any(line.startswith("onnxruntime==") for line in dependencies(name))
 
 
 def dependencies(name: str) -> list[str]:
@@ -98,7 +103,9 @@ def versions(name: str) -> dict[str, str]:
 
 
 @contextmanager
-def running_peer(name: str, workers: int, width_px: int, height_px: int) -> Iterator[Measured]:
+def running_peer(
+    name: str, workers: int, width_px: int, height_px: int, env: Mapping[str, str] | None = None
+) -> Iterator[Measured]:
     """Start a peer that is installed, for frames of this size, and wait until it has inspected a small one.
 
     Raises:
@@ -106,7 +113,8 @@ def running_peer(name: str, workers: int, width_px: int, height_px: int) -> Iter
     """
     with tempfile.TemporaryDirectory(prefix="peer", ignore_cleanup_errors=True) as folder:
         log = Path(folder) / "log"
-        server = _start(name, workers, {"BENCH_WIDTH_PX": str(width_px), "BENCH_HEIGHT_PX": str(height_px)}, log)
+        size = {"BENCH_WIDTH_PX": str(width_px), "BENCH_HEIGHT_PX": str(height_px)}
+        server = _start(name, workers, {**size, **(env or {})}, log)
         try:
             server.ready_s = _wait_until_answered(name, server, log)
             yield server
@@ -118,14 +126,14 @@ def _python(name: str) -> str:
     return str(_FOLDER / ".venvs" / _FILES[name] / "bin" / "python")
 
 
-def _start(name: str, workers: int, size: dict[str, str], log: Path) -> Measured:
+def _start(name: str, workers: int, told: Mapping[str, str], log: Path) -> Measured:
     python = _python(name)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = int(probe.getsockname()[1])
     mark = uuid.uuid4().hex
     path = f"{Path(python).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     own = {"FRAMEMILL_BENCH": mark, "PATH": path, "TMPDIR": str(log.parent)}
-    environment = os.environ | size | ALLOCATOR | own
+    environment = {**os.environ, **told, **ALLOCATOR, **own}
     with log.open("w") as output:
         try:
             process = subprocess.Popen(

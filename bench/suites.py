@@ -7,16 +7,18 @@ each round of each pair has a number of its own, and ratios are made within a nu
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench import nano_detector
 from bench.frames import SCENARIOS, shots
 from bench.inline_front import inline_server
 from bench.measurement import OURS, RECEIVER, SMALLEST, Measurement
 from bench.one_run import Setup, run_against, run_plain_loop
-from bench.peer import PeerUnavailable, running_peer
+from bench.peer import PeerUnavailable, running_peer, runs_models
 from bench.server import bare_receiver, measured_server, smallest_server
 from bench.targets import FEW, MANY
 
@@ -27,6 +29,7 @@ TRIVIAL = Path(__file__).parent / "project"
 _PEER_SCENARIOS = ("raw BGR", "BayerRG8", "JPEG")
 _DRAWING_PEERS = ("Falcon on gunicorn", "FastAPI on uvicorn")  # one job's cv2.imencode is enough to wait for twice
 _LIMIT_SCENARIOS = ("raw BGR", "BayerRG8", "JPEG", "PNG", "annotated")
+_MODEL_SCENARIOS = ("raw BGR", "JPEG")
 CAMERAS = (1, 2, 4, 8, 16, 32, 64)
 SIZES_PX = ((640, 480), (1920, 1024), (2448, 2048), (4096, 3000), (5472, 3648))
 WORKERS = (1, 2, 4)
@@ -122,6 +125,34 @@ def pool(rounds: int, seconds: float) -> Iterator[Measurement]:
         for number in range(rounds):
             setup = Setup("pool", "raw BGR", number, 1, 2, width_px, height_px, seconds)
             yield from _in_turn({OURS: ours, "inline": inline}, setup)
+
+
+def models(folder: Path, peers: Sequence[str], rounds: int, seconds: float) -> Iterator[Measurement]:
+    """A detector of about 10 MB: beside the same in a plain loop, and beside servers of models."""
+    project = folder / "models"
+    shutil.copytree(TRIVIAL, project)
+    model = nano_detector.write(project / "nano.onnx")
+    with (project / "framemill.toml").open("a") as told:
+        told.write('\n[[flow]]\nmodule = "detector"\nfile = "nano.onnx"\n')
+    numbers = itertools.count()
+    with measured_server(project, "--workers", "2") as ours:
+        for number, scenario in itertools.product(itertools.islice(numbers, rounds), _MODEL_SCENARIOS):
+            setup = Setup("models", scenario, number, seconds=seconds)
+            if number % 2:
+                yield run_plain_loop(setup, model)
+            yield from _in_turn({OURS: ours}, setup)
+            if not number % 2:
+                yield run_plain_loop(setup, model)
+        for peer in filter(runs_models, peers):
+            with ExitStack() as until_done:
+                try:
+                    theirs = until_done.enter_context(running_peer(peer, 2, 1920, 1024, {"BENCH_MODEL": str(model)}))
+                except PeerUnavailable as error:
+                    print(f"left out: {peer}: {error}", flush=True)
+                    continue
+                for number, scenario in itertools.product(itertools.islice(numbers, rounds), _MODEL_SCENARIOS):
+                    servers = {OURS: ours, peer: theirs}
+                    yield from _in_turn(servers, Setup("models", scenario, number, seconds=seconds))
 
 
 def _in_turn(servers: dict[str, Measured], setup: Setup) -> Iterator[Measurement]:

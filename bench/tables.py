@@ -34,6 +34,7 @@ _SUITES = (
     _Suite("size", "Size of frames", ("size",)),
     _Suite("workers", "Number of workers", ("workers",)),
     _Suite("pool", "The pool against inline", ("cameras",)),
+    _Suite("models", "A detector of 10 MB at 640x640"),
 )
 _FIGURES = (
     "frames/s", "CPU ms/frame", "cameras' CPU", "p50 ms", "p99 ms", "p99.9 ms", "memory MiB", "errors", "starved",

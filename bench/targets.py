@@ -139,9 +139,9 @@ def _found(value: float | None, against: str = "") -> Found | None:
     return None if value is None else Found(value, against)
 
 
-def _against(server: str, scenario: str) -> Question:
+def _against(server: str, scenario: str, suite: str = "compare") -> Question:
     return lambda results: _found(
-        ratio(results.rows, Pick("compare", scenario, OURS), Pick("compare", scenario, server)), server
+        ratio(results.rows, Pick(suite, scenario, OURS), Pick(suite, scenario, server)), server
     )
 
 
@@ -253,5 +253,9 @@ TARGETS = (
     Target("codes, any angle: read of 10, worst format", ">=", 10, _inspected("codes_least_any_angle_read_of_10")),
     Target("codes, inverted: read of 10, worst format", ">=", 10, _inspected("codes_least_inverted_read_of_10")),
     Target("codes, one format read at once: CPU a frame", "<=", 15.0, _inspected("codes_at_once_ms"), "ms"),
+    Target("detector, raw BGR: frames/s against the plain loop", ">=", 0.9, _against(PLAIN_LOOP, "raw BGR", "models")),
+    Target("detector, JPEG: frames/s against the plain loop", ">=", 0.9, _against(PLAIN_LOOP, "JPEG", "models")),
+    Target("detector, raw BGR: frames/s against the best peer", ">=", 1.1, _against_best("raw BGR", "models")),
+    Target("detector, JPEG: frames/s against the best peer", ">=", 1.1, _against_best("JPEG", "models")),
     Target("the example's colour frame: CPU of its flow", "<=", 12.0, _inspected("example_board_ms"), "ms"),
 )  # fmt: skip

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from workers.machine import cores, memory_mib
 
 MIB = 1 << 20
+CPU = "CPUExecutionProvider"
 
 
 Format = Literal["jpeg", "png", "bmp", "tiff", "webp"]
@@ -108,6 +109,14 @@ class PoolSettings(BaseModel):
     lenient: Annotated[
         bool, Field(description="decode damaged JPEG and PNG files as far as they go; such a frame is never OK")
     ] = False  # what a decoder fills in is not the part under the camera
+    model_provider: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=100,
+            description="what computes models whose modules do not say it, one of onnxruntime's execution providers",
+        ),
+    ] = CPU  # forks of one process can share what a processor computes, and nothing else
 
     @field_validator("run_ms")
     @classmethod

@@ -5,6 +5,7 @@
 #   "uvloop==0.23.0",
 #   "httptools==0.9.0",
 #   "numpy==2.4.6",
+#   "onnxruntime==1.32.0",
 #   "opencv-python-headless==5.0.0.93",
 #   "orjson==3.13.0",
 # ]

@@ -1,7 +1,8 @@
 """The job of every server in these measurements: decode, demosaic, read the mark, write JSON; or draw and encode.
 
 Plain OpenCV, as anybody would write it. The peers run it; so does the plain loop that is the limit (bench/limit.py).
-The kind of a frame follows from its bytes, since not every peer hands the query string to its model.
+The kind of a frame follows from its bytes, since not every peer hands the query string to its model. With BENCH_MODEL,
+an ONNX file, objects are looked for too (detect.py).
 """
 
 import os
@@ -27,10 +28,15 @@ def decode(body):
 
 
 def context_of(image):
-    """Inspect: the mark, as the JSON of an answer."""
+    """Inspect: the mark, and objects where there is a model, as the JSON of an answer."""
     mark = int(np.packbits(image[8, 8:264:16, 1] > 127).view(">u2")[0])
     height, width = image.shape[:2]
-    return orjson.dumps({"mark": mark, "result": True, "imageShape": {"height": height, "width": width}})
+    context = {"mark": mark, "result": True, "imageShape": {"height": height, "width": width}}
+    if "BENCH_MODEL" in os.environ:
+        from detect import detect  # noqa: PLC0415 - needs onnxruntime, which few have
+
+        context["detections"] = detect(image)
+    return orjson.dumps(context)
 
 
 def inspect(body):

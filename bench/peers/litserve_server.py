@@ -3,6 +3,7 @@
 # dependencies = [
 #   "litserve==0.2.19",
 #   "numpy==2.4.6",
+#   "onnxruntime==1.32.0",
 #   "opencv-python-headless==5.0.0.93",
 #   "orjson==3.13.0",
 # ]

@@ -3,6 +3,7 @@
 # dependencies = [
 #   "mosec==0.9.8",
 #   "numpy==2.4.6",
+#   "onnxruntime==1.32.0",
 #   "opencv-python-headless==5.0.0.93",
 #   "orjson==3.13.0",
 # ]

@@ -13,7 +13,7 @@ from bench.frames import SCENARIOS, shots
 from service.trial.load import Shot
 
 PEERS_FOLDER = Path(peer.__file__).parent / "peers"
-FILES = sorted(path.name for path in PEERS_FOLDER.glob("*.py") if path.name != "job.py")
+FILES = sorted(path.name for path in PEERS_FOLDER.glob("*.py") if path.name not in {"job.py", "detect.py"})
 WIDTH_PX, HEIGHT_PX = 640, 480
 PINNED = re.compile(r"[a-z0-9._-]+(\[[a-z,]+\])?==[0-9][0-9a-z.]*")
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from tests.support.projects import surroundings_in
 from workers.context.context import new_context
+from workers.context.run import Context, Run
 from workers.modules.reference.module import Reference
 from workers.modules.reference.options import ReferenceOptions
 
 Image = NDArray[np.uint8]
-Module = Callable[[dict[str, Any]], None]
+Module = Callable[[Context, Run], None]
 
 
 def read_picture(path: Path) -> Image:
@@ -53,7 +54,7 @@ def judge(module: Module, image: Image, data: str = "board") -> dict[str, Any]:
     frame = image.copy()
     frame.flags.writeable = False
     context = new_context(frame, data)
-    module(context)
+    module(context, Run.start(2**62))
     return context
 
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from tests.modules.pages import example, page, table
 from tests.support.projects import inspect, surroundings_in, write_project
 from workers.context.context import new_context
+from workers.context.run import Run
 from workers.flow.flow import Flow
 from workers.flow.project import load_project
 from workers.modules.blobs.module import Blobs, prepare
@@ -38,7 +39,7 @@ def look(image: Image, **options: Any) -> dict[str, Any]:
     frame.flags.writeable = False
     context = new_context(frame, "")
     given = {"darker_than": 100, **options} if "threshold" not in options else options
-    Blobs(BlobsOptions(**given))(context)
+    Blobs(BlobsOptions(**given))(context, Run.start(2**62))
     return context
 
 
@@ -167,9 +168,9 @@ def test_the_count_makes_the_result(limits: dict[str, int], result: bool) -> Non
 def test_without_a_count_the_result_stays_as_it_was() -> None:
     context = new_context(boxes(plain(), *THREE), "")
     context["result"] = False
-    Blobs(BlobsOptions(darker_than=100))(context)
+    Blobs(BlobsOptions(darker_than=100))(context, Run.start(2**62))
     assert context["result"] is False
-    Blobs(BlobsOptions(darker_than=100, count_max=3))(context)
+    Blobs(BlobsOptions(darker_than=100, count_max=3))(context, Run.start(2**62))
     assert context["result"] is True
 
 
@@ -186,7 +187,7 @@ def test_without_blobs_nothing_is_left_of_the_frame_before() -> None:
     counts = []
     for image in (boxes(plain(), *THREE), plain(), plain(level=255), boxes(plain(50, 60), (5, 5, 9, 9))):
         context = new_context(image, "")
-        module(context)
+        module(context, Run.start(2**62))
         counts.append(context["blobs"]["blobs"]["count"])
         assert bool(context["heatmaps"][0].any()) is bool(context["detectedRectangles"])
     assert counts == [3, 0, 1, 1]
@@ -222,7 +223,7 @@ def test_rectangles_are_complete_behind_the_module(tmp_path: Path) -> None:
 def test_what_code_left_under_its_key_gives_way(tmp_path: Path) -> None:
     context = new_context(plain(), "")
     context["blobs"] = 3
-    Blobs(BlobsOptions(darker_than=100))(context)
+    Blobs(BlobsOptions(darker_than=100))(context, Run.start(2**62))
     assert context["blobs"]["blobs"]["count"] == 0
     assert callable(prepare(BlobsOptions(darker_than=100), surroundings_in(tmp_path)))
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from tests.modules.pages import example, page, table
 from tests.support.projects import inspect, write_project
 from workers.context.context import new_context
+from workers.context.run import Run
 from workers.flow.flow import Flow
 from workers.flow.project import load_project
 from workers.modules.brightness.module import Brightness
@@ -26,7 +27,7 @@ def look(image: Image, **options: Any) -> dict[str, Any]:
     frame = image.copy()
     frame.flags.writeable = False
     context = new_context(frame, "")
-    Brightness(BrightnessOptions.model_validate(options))(context)
+    Brightness(BrightnessOptions.model_validate(options))(context, Run.start(2**62))
     return context
 
 
@@ -112,7 +113,7 @@ def test_limits_hold_at_their_very_value() -> None:
 def test_good_light_makes_no_frame_ok() -> None:
     context = new_context(thirds(), "")
     context["result"] = False
-    Brightness(BrightnessOptions(mean_min_level=1))(context)
+    Brightness(BrightnessOptions(mean_min_level=1))(context, Run.start(2**62))
     assert context["result"] is False
 
 
@@ -138,7 +139,7 @@ def test_warnings_come_together_whatever_code_left_there() -> None:
     context = new_context(thirds(), "")
     context["warnings"] = "none"
     for name in ("one", "two"):
-        Brightness(BrightnessOptions(name=name, mean_min_level=200, on_fail="warn"))(context)
+        Brightness(BrightnessOptions(name=name, mean_min_level=200, on_fail="warn"))(context, Run.start(2**62))
     assert [line.partition(":")[0] for line in context["warnings"]] == ["one", "two"]
     assert context["brightness"].keys() == {"one", "two"}
 

@@ -216,7 +216,7 @@ def test_only_the_region_is_read_and_places_are_of_the_image(region: dict[str, A
 
 def test_a_frame_whose_time_is_over_is_not_read_to_the_end() -> None:
     module = prepare(CodesOptions(name="label"), surroundings_in(Path()))
-    with pytest.raises(DeadlineExceeded, match="was over while label read"):
+    with pytest.raises(DeadlineExceeded, match="was over while a module was at work"):
         module(new_context(scene((), Look(size=SMALL)), ""), Run.start(0))
 
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from tests.modules.pages import example, page, table
 from tests.support.projects import inspect, write_project
 from workers.context.context import new_context
+from workers.context.run import Run
 from workers.flow.flow import Flow
 from workers.flow.project import load_project
 from workers.modules.color.classes import NONE, ColorTable
@@ -33,17 +34,21 @@ def halves(left: tuple[int, int, int], right: tuple[int, int, int]) -> Image:
     return image
 
 
+UNHURRIED = Run.start(2**62).look_at_time
+
+
 def look(image: Image, classes: list[dict[str, Any]], *regions: dict[str, Any]) -> dict[str, Any]:
     frame = image.copy()
     frame.flags.writeable = False
     context = new_context(frame, "")
-    Color(ColorOptions.model_validate({"classes": classes, "regions": [*regions]}))(context)
+    Color(ColorOptions.model_validate({"classes": classes, "regions": [*regions]}))(context, Run.start(2**62))
     return context
 
 
 def class_of(color: tuple[int, int, int], *classes: dict[str, Any]) -> str:
     """Name the class of one colour, BGR."""
-    found = ColorTable([ColorClass.model_validate(each) for each in classes]).classified(np.array([[color]], np.uint8))
+    table = ColorTable([ColorClass.model_validate(each) for each in classes])
+    found = table.classified(np.array([[color]], np.uint8), UNHURRIED)
     return "none" if found[0, 0] == NONE else str(classes[int(found[0, 0]) - NONE - 1]["name"])
 
 
@@ -93,10 +98,10 @@ def test_without_limits_the_result_stays_as_it_was() -> None:
     context = new_context(halves((0, 0, 255), (0, 0, 255)), "")
     context["result"] = False
     options = {"classes": [RED], "regions": [WHOLE]}
-    Color(ColorOptions.model_validate(options))(context)
+    Color(ColorOptions.model_validate(options))(context, Run.start(2**62))
     assert context["result"] is False
     options["regions"] = [{"name": "all", "share_percent": {"red": {"min": 100}}}]
-    Color(ColorOptions.model_validate(options))(context)
+    Color(ColorOptions.model_validate(options))(context, Run.start(2**62))
     assert context["result"] is True
 
 
@@ -170,11 +175,11 @@ def test_what_was_learned_of_a_colour_holds_for_later_frames() -> None:
     rng = np.random.default_rng(7)
     table = ColorTable([ColorClass.model_validate(each) for each in (RED, BLUE, GREEN)])
     first, second = rng.integers(0, 256, (2, 300, 400, 3), dtype=np.uint8)
-    found = table.classified(first)
+    found = table.classified(first, UNHURRIED)
     assert set(np.unique(found)) == {NONE, NONE + 1, NONE + 2, NONE + 3}
-    table.classified(second)
-    assert (table.classified(first) == found).all()
-    assert (ColorTable(table._classes).classified(first[::-1])[::-1] == found).all()
+    table.classified(second, UNHURRIED)
+    assert (table.classified(first, UNHURRIED) == found).all()
+    assert (ColorTable(table._classes).classified(first[::-1], UNHURRIED)[::-1] == found).all()
 
 
 def test_a_grey_picture_has_greys() -> None:

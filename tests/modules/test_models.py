@@ -22,6 +22,8 @@ from workers.flow.flow import Flow
 from workers.flow.project import load_project
 from workers.modules.models.local import Sessions
 from workers.modules.models.metadata import read_metadata
+from workers.settings import PoolSettings
+from workers.trying.loaded import LoadedProject
 
 DETECT = tiny_models.ultralytics("detect", 64)
 
@@ -157,8 +159,23 @@ def test_metadata_that_cannot_be_read_is_left_to_the_options() -> None:
 def test_a_provider_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
     tiny_models.detector(tmp_path / "model.onnx")
     told = refused(tmp_path, 'provider = "CPUExecutionProvide"')
-    assert "provider: there is no CPUExecutionProvide here; onnxruntime has " in told
+    assert "provider (or the setting model_provider): there is no CPUExecutionProvide here; onnxruntime has " in told
     assert "did you mean CPUExecutionProvider?" in told
+
+
+def test_a_setting_says_what_computes_models_whose_modules_do_not(tmp_path: Path) -> None:
+    tiny_models.detector(tmp_path / "model.onnx")
+    flow = '[[flow]]\nmodule = "detector"\nfile = "model.onnx"\n'
+    nowhere = PoolSettings(model_provider="NoExecutionProvider")
+    with pytest.raises(
+        ProjectInvalid, match=r"flow\[0\]: provider .*there is no NoExecutionProvider here; onnxruntime has"
+    ):
+        LoadedProject.load(load_project(write_project(tmp_path, flow)), nowhere)
+    own = load_project(write_project(tmp_path, flow + 'provider = "CPUExecutionProvider"\n'))
+    assert own.with_provider("NoExecutionProvider").alone == ""
+    LoadedProject.load(own, nowhere)
+    remote = '[[flow]]\nmodule = "detector"\nserver = "http://127.0.0.1:1"\nmodel = "m"\n'
+    assert load_project(write_project(tmp_path, remote)).with_provider("NoExecutionProvider").alone == ""
 
 
 def test_what_is_computed_elsewhere_is_loaded_by_each_worker(tmp_path: Path) -> None:
@@ -173,6 +190,9 @@ def test_what_is_computed_elsewhere_is_loaded_by_each_worker(tmp_path: Path) -> 
         ' provider = "CUDAExecutionProvider" }]]\n'
     )
     assert "is computed by" in load_project(write_project(tmp_path, inner)).alone
+    left_open = '[[flow]]\nmodule = "parallel"\nbranches = [[{ module = "detector", file = "model.onnx" }]]\n'
+    project = load_project(write_project(tmp_path, left_open))
+    assert (project.alone, project.with_provider("X").alone) == ("", "detector is computed by X")
 
 
 def test_without_the_package_a_project_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

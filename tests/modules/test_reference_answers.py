@@ -24,6 +24,7 @@ from tests.modules.boards import (
 )
 from tests.modules.pages import example, page, table
 from workers.context.context import new_context
+from workers.context.run import Run
 from workers.errors import ProjectInvalid
 from workers.modules.reference.golden_files import GoldenFiles
 from workers.modules.reference.options import ReferenceOptions
@@ -74,7 +75,7 @@ def test_what_earlier_modules_found_stays(board: Module) -> None:
     context = new_context(patched(drawn_board(), 300, 110, 14, 10, (0, 0, 0)), "board")
     context["detectedRectangles"].append({"id": 41})
     context["heatmaps"].append(np.zeros((512, 640), np.float32))
-    board(context)
+    board(context, Run.start(2**62))
     assert [rectangle["id"] for rectangle in context["detectedRectangles"]] == [41, 42]
     assert len(context["heatmaps"]) == 2
 

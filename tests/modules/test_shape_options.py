@@ -50,7 +50,7 @@ def test_frames_of_other_sizes_may_follow_each_other(looking: Looking) -> None:
 def test_a_frame_whose_time_is_over_is_not_searched_to_the_end(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "part.png"), BRACKET.picture)
     module = prepare(ShapeOptions(file="part.png", name="bolt"), surroundings_in(tmp_path))
-    with pytest.raises(DeadlineExceeded, match="was over while bolt searched"):
+    with pytest.raises(DeadlineExceeded, match="was over while a module was at work"):
         module(new_context(scene(BRACKET, Place(200, 200), size=SIZE), ""), Run.start(0))
 
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from tests.modules.boards import drawn_board, read_picture
 from tests.modules.pages import example, page, table
 from workers.context.context import new_context
+from workers.context.run import Run
 from workers.modules.sharpness.module import Sharpness
 from workers.modules.sharpness.options import SharpnessOptions
 
@@ -25,7 +26,7 @@ def look(image: Image, **options: Any) -> dict[str, Any]:
     frame = image.copy()
     frame.flags.writeable = False
     context = new_context(frame, "")
-    Sharpness(SharpnessOptions.model_validate(options))(context)
+    Sharpness(SharpnessOptions.model_validate(options))(context, Run.start(2**62))
     return context
 
 
@@ -103,7 +104,7 @@ def test_below_the_limit_it_is_nok_or_a_line() -> None:
 def test_a_sharp_frame_stays_as_it_was() -> None:
     context = new_context(drawn_board(), "")
     context["result"] = False
-    Sharpness(SharpnessOptions(sharpness_min_percent=1))(context)
+    Sharpness(SharpnessOptions(sharpness_min_percent=1))(context, Run.start(2**62))
     assert (context["result"], context["exit"], "warnings" in context) == (False, False, False)
 
 

@@ -185,7 +185,7 @@ def test_in_pictures_of_a_few_pixels_there_is_no_part(tmp_path: Path, shape: tup
 
 def test_a_frame_whose_time_is_over_is_not_searched_to_the_end(tmp_path: Path) -> None:
     module = prepare(UnifyOptions(file="part.png", name="bring"), surroundings_in(taught(tmp_path)))
-    with pytest.raises(DeadlineExceeded, match="was over while bring searched"):
+    with pytest.raises(DeadlineExceeded, match="was over while a module was at work"):
         module(new_context(scene(BRACKET, Place(200, 200), size=SIZE), ""), Run.start(0))
 
 

@@ -77,11 +77,15 @@ def test_a_worker_with_a_large_model_is_replaced_in_milliseconds(tmp_path: Path)
     assert took_ms[15] < 250  # loading takes longer; how long a replacement takes is for a quiet machine
 
 
-def test_what_is_computed_elsewhere_is_loaded_by_each_worker(tmp_path: Path) -> None:
+@pytest.mark.parametrize("said_by", ["module", "setting"])
+def test_what_is_computed_elsewhere_is_loaded_by_each_worker(tmp_path: Path, said_by: str) -> None:
     tiny_models.classifier(tmp_path / "models" / "small.onnx")
     # one that every onnxruntime has, and that leaves all of such a model to the CPU
-    flow = MODEL.replace("large.onnx", "small.onnx").replace("\n\n", '\nprovider = "AzureExecutionProvider"\n\n', 1)
-    with serving(write_project(tmp_path, flow, c=CODE)) as server:
+    flow, provider = MODEL.replace("large.onnx", "small.onnx"), "AzureExecutionProvider"
+    if said_by == "module":
+        flow = flow.replace("\n\n", f'\nprovider = "{provider}"\n\n', 1)
+    options = ("--model-provider", provider) if said_by == "setting" else ()
+    with serving(write_project(tmp_path, flow, c=CODE), *options) as server:
         first = post(server, "").json()
         os.kill(first["pid"], signal.SIGKILL)
         until(lambda: whole(server))

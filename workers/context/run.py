@@ -25,6 +25,9 @@ MAX_ERRORS = 100  # a broken list of ten thousand rectangles is one mistake, not
 
 Context = dict[str, Any]
 
+LookAtTime = Callable[[], None]
+"""Raises DeadlineExceeded once the frame's time is over: Run.look_at_time, for what need not know of a Run."""
+
 _ALONE = Witness()
 
 
@@ -122,6 +125,13 @@ class Run:
         """Note an exception, as `told` has it, with what led to it, and log its traceback."""
         self.note(**told)
         self.witness.crashed(error, told, self.stage.label if self.stage else "what is outside of all modules")
+
+    def look_at_time(self) -> None:
+        """Raise DeadlineExceeded once the frame's time is over: for modules, between steps that take some ms each."""
+        if time.monotonic_ns() >= self.deadline_ns:
+            at_work = self.stage.label if self.stage else "a module"
+            msg = f"the frame's time (run_ms, or its deadline) was over while {at_work} was at work"
+            raise DeadlineExceeded(msg)
 
     def enter(self, stage: Stage | None) -> None:
         """Say which module is at work from here on."""

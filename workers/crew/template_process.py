@@ -53,7 +53,8 @@ class TemplateProcess:
     def __init__(self, project: Project, house: Household, standing: Standing, on_loaded: Callable[[], None]) -> None:
         self.project = project
         self.standing = standing
-        self.loads = not project.alone
+        alone = project.with_provider(house.settings.model_provider).alone
+        self.loads = not alone
         self.wants_spare = False
         self.pid = 0
         self.house = house
@@ -64,8 +65,8 @@ class TemplateProcess:
         self._loaded = False
         self._said_why = False
         self._given_up = False
-        if project.alone:
-            _log.info("each worker loads the project by itself: %s", project.alone)
+        if alone:
+            _log.info("each worker loads the project by itself: %s", alone)
 
     @property
     def takes_orders(self) -> bool:

@@ -31,7 +31,7 @@ from __future__ import annotations
 import itertools
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,6 +90,21 @@ class Step:
         return (self.options.alone if self.options.enabled else "") or next(filter(None, inner), "")
 
 
+def _alone(steps: Iterable[Step]) -> str:
+    return next((why for step in steps if (why := step.alone)), "")
+
+
+def _with_provider(steps: tuple[Step, ...], provider: str) -> tuple[Step, ...]:
+    return tuple(
+        replace(
+            step,
+            options=step.options.with_provider(provider),
+            branches=tuple(_with_provider(branch, provider) for branch in step.branches),
+        )
+        for step in steps
+    )
+
+
 def modules_of(steps: Iterable[Step]) -> Iterator[tuple[int, str]]:
     """Yield id and name of each module of a flow, those of branches too."""
     for step in steps:
@@ -124,6 +139,11 @@ class Project:
     def has_code(self) -> bool:
         """Whether some of its modules are code of its own."""
         return any(step.has_code for step in self.steps)
+
+    def with_provider(self, provider: str) -> Project:
+        """Return it as it is where `provider` computes the models whose modules do not say it (`model_provider`)."""
+        steps = _with_provider(self.steps, provider)
+        return replace(self, steps=steps, alone=self.alone or _alone(steps))
 
 
 def load_project(folder: Path, origin: Path | None = None, version: str = "") -> Project:
@@ -195,7 +215,7 @@ class _Reading:
         registry().warn(self._named)
         name, idempotent = (head.name, head.idempotent) if head else ("", False)
         alone = "" if head is None or head.fork else "as the project says (fork = false)"
-        alone = alone or next((why for step in steps if (why := step.alone)), "")
+        alone = alone or _alone(steps)
         return Project(
             self._folder, name, idempotent, server, steps, frame, self._data, alone, self._version, verdict, proofs
         )

@@ -1,7 +1,8 @@
 """What a module is, what it is handed, and what it may rely on when it runs.
 
 A module is a callable over a frame's context and its run, made by `prepare(options, surroundings)` once for all
-workers. One that wants the context alone is wrapped by `on_context`.
+workers. `on_run` wraps it, and `on_context` one that wants the context alone. It calls `run.look_at_time()` between
+steps that take some ms each on a large frame: a frame whose time is over gets no other answer, so nothing is lost.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def prepared_by(
 
 
 def reshaping(
-    change: Callable[[Context], tuple[NDArray[Any], Matrix | None]], surroundings: ModuleSurroundings
+    change: Callable[[Context, Run], tuple[NDArray[Any], Matrix | None]], surroundings: ModuleSurroundings
 ) -> Callable[[Context, Run], bool]:
     """Wrap what puts another image in the place of the one that is there, and says how it lies on that.
 
@@ -82,11 +83,11 @@ def reshaping(
 
     said: list[Matrix] = []
 
-    def put(context: Context) -> None:
-        context["image"], placement = change(context)
+    def put(context: Context, run: Run) -> None:
+        context["image"], placement = change(context, run)
         said.append(WHOLE if placement is None else placement)
 
-    wrapped = on_context(put, surroundings, deep=True)
+    wrapped = on_run(put, surroundings, deep=True)
 
     def call(context: Context, run: Run) -> bool:
         said.clear()  # of a frame that was broken off
@@ -160,7 +161,14 @@ def white_of(context: Context) -> int:
 def on_context(
     inspect: Callable[[Context], None], surroundings: ModuleSurroundings, *, deep: bool = False
 ) -> Callable[[Context, Run], bool]:
-    """Wrap what wants a context alone: it finds what it relies on there, and its rectangles are completed.
+    """Wrap what wants a context alone, as `on_run` does: what is done in a few ms need not look at the time."""
+    return on_run(lambda context, _: inspect(context), surroundings, deep=deep)
+
+
+def on_run(
+    inspect: Callable[[Context, Run], None], surroundings: ModuleSurroundings, *, deep: bool = False
+) -> Callable[[Context, Run], bool]:
+    """Wrap what inspects a context: it finds what it relies on there, and its rectangles are completed.
 
     Where samples have more than 8 bits, one that is not `deep` finds the upper eight of them.
     It has failed, and the flow ends there, where it raises or puts something into `errors`.
@@ -176,7 +184,7 @@ def on_context(
         crash: Exception | None = None
         context["errors"] = told
         try:
-            inspect(context)
+            inspect(context, run)
         except (DeadlineExceeded, FrameCancelled):
             raise
         except FramemillError as error:

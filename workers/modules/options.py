@@ -6,7 +6,7 @@ A file with options imports neither OpenCV nor numpy.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -41,6 +41,10 @@ class ModuleOptions(BaseModel):
     def unnamed(self) -> str:
         """How messages call it where the project gives it no name."""
         return self.module
+
+    def with_provider(self, provider: str) -> Self:  # noqa: ARG002 - for those with a model
+        """Return them with `provider` (the setting `model_provider`) where they leave open what computes a model."""
+        return self
 
     @property
     def alone(self) -> str:

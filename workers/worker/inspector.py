@@ -121,7 +121,8 @@ class Inspector:
     def prepare(cls, project: Project, settings: PoolSettings) -> Inspector:
         """Load a project's flow in this process; raises ProjectInvalid."""
         limits = ImageLimits(max_megapixels=settings.max_megapixels, formats=settings.formats, lenient=settings.lenient)
-        return cls(Flow.prepare(project), project.frame, limits, settings.max_context_kib * 1024)
+        flow = Flow.prepare(project.with_provider(settings.model_provider))
+        return cls(flow, project.frame, limits, settings.max_context_kib * 1024)
 
     def answer(self, job: Job, memory: FrameMemory) -> Answer:
         """Do `job` and fill the reply area; raises FramemillError where there is no answer."""

@@ -6,9 +6,14 @@ labels; here they are counted along runs, the stretches of pixels in a row, of w
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from workers.context.run import LookAtTime
 
 _Numbers = NDArray[np.intp]
 
@@ -25,7 +30,7 @@ class Canvas:
         self.binary = self._flat[1:].reshape(height, width + 1)[:, :width]
         self.labels = np.empty((height, width), np.int32)
 
-    def components(self) -> NDArray[np.int32]:
+    def components(self, look_at_time: LookAtTime) -> NDArray[np.int32]:
         """Label what is 255 in `binary` and return its pieces, (n, 6) int32: x, y, width, height, area in px, label.
 
         Pixels that touch, at a corner too, are one piece. They come top to bottom, then left to right, by their upper
@@ -34,7 +39,9 @@ class Canvas:
         ends = np.flatnonzero(self._flat[1:] != self._flat[:-1])
         if not ends.size:
             return np.empty((0, 6), np.int32)
+        look_at_time()
         count, _ = cv2.connectedComponents(self.binary, self.labels, connectivity=8, ltype=cv2.CV_32S)
+        look_at_time()
         row, first = np.divmod(ends[::2], self.shape[1] + 1)
         behind = first + ends[1::2] - ends[::2]
         owner = self.labels[row, first]

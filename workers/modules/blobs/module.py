@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.modules.base import ModuleSurroundings, on_context
+from workers.modules.base import ModuleSurroundings, on_run
 from workers.modules.blobs.components import Canvas
 from workers.modules.blobs.shape import asks_for_shape, shaped
 from workers.modules.blobs.threshold import around, beyond, differing, levels
@@ -23,7 +23,7 @@ from workers.modules.measured import keep_measured
 from workers.modules.region import Area, Region
 
 if TYPE_CHECKING:
-    from workers.context.run import Context, Run
+    from workers.context.run import Context, LookAtTime, Run
     from workers.modules.blobs.options import BlobsOptions
 
 # What has more is noise, or not this part; to measure and to list them all would take longer than a frame may.
@@ -38,7 +38,7 @@ _CLASSES: dict[str, dict[str, Any]] = {
 
 def prepare(options: BlobsOptions, surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:
     """Return the module, ready to run on contexts."""
-    return on_context(Blobs(options), surroundings)
+    return on_run(Blobs(options), surroundings)
 
 
 class Blobs:
@@ -53,7 +53,7 @@ class Blobs:
         self._canvas = Canvas(0, 0)
         self._grey_px = np.empty((0, 0), np.uint8)
 
-    def __call__(self, context: Context) -> None:
+    def __call__(self, context: Context, run: Run) -> None:
         """Look for blobs in `context["image"]`, (h, w) grey or (h, w, 3) BGR uint8, which is only read."""
         image = context["image"]
         area = self._region.area(image)
@@ -63,8 +63,9 @@ class Blobs:
         grey = self._grey(image[area.window])
         heat = np.zeros(image.shape[:2], np.float32) if self._options.heat else None
         values: dict[str, Any] = {"count": 0, "area_px": 0}
+        run.look_at_time()
         for polarity in self._thresholds(grey, area, values):
-            rows = self._blobs(area)
+            rows = self._blobs(area, run.look_at_time)
             if len(rows) > MOST_BLOBS:
                 context["errors"].append({"message": self._too_many(len(rows))})
                 context["result"] = False
@@ -73,7 +74,7 @@ class Blobs:
             values["area_px"] += int(rows[:, 4].sum())
             context["detectedRectangles"] += [self._rectangle(row, area, polarity) for row in rows.tolist()]
             if heat is not None and len(rows):
-                self._heat_up(heat[area.window], rows)
+                self._heat_up(heat[area.window], rows, run.look_at_time)
         if heat is not None:
             context["heatmaps"].append(heat)
         keep_measured(context, "blobs", self._options.name, values)
@@ -106,21 +107,24 @@ class Blobs:
             beyond(grey, level, polarity, binary)
             yield polarity
 
-    def _blobs(self, area: Area) -> NDArray[np.int32]:
+    def _blobs(self, area: Area, look_at_time: LookAtTime) -> NDArray[np.int32]:
         """Return what is between the limits, (n, 6) int32: x, y in the window, width, height, area in px, label."""
         options, binary, labels = self._options, self._canvas.binary, self._canvas.labels
+        look_at_time()
         if self._opening is not None:
             cv2.morphologyEx(binary, cv2.MORPH_OPEN, self._opening, dst=binary)
+            look_at_time()
         if self._closing is not None:
             cv2.morphologyEx(binary, cv2.MORPH_CLOSE, self._closing, dst=binary)
+            look_at_time()
         if area.mask is not None:
             cv2.bitwise_and(binary, area.mask, dst=binary)
-        rows = self._canvas.components()
+        rows = self._canvas.components(look_at_time)
         rows = rows[_within(rows, options)]
         if not options.touching_border and len(rows):
             rows = rows[~np.isin(rows[:, 5], labels.ravel()[area.rim])]
         if self._asks_for_shape and 0 < len(rows) <= MOST_BLOBS:
-            rows = rows[shaped(labels, binary, options, rows)]
+            rows = rows[shaped(labels, binary, options, rows, look_at_time)]
         return rows
 
     def _too_many(self, count: int) -> str:
@@ -141,9 +145,10 @@ class Blobs:
             "classNames": [{**_CLASSES[polarity], "label": self._options.label or polarity}],
         }
 
-    def _heat_up(self, heat: NDArray[np.float32], rows: NDArray[np.int32]) -> None:
+    def _heat_up(self, heat: NDArray[np.float32], rows: NDArray[np.int32], look_at_time: LookAtTime) -> None:
         """Set `heat`, a window of the heatmap, to 1 on the blobs of `rows`."""
         for x, y, width, height, _, label in rows.tolist():
+            look_at_time()
             box = (slice(y, y + height), slice(x, x + width))
             heat[box][self._canvas.labels[box] == label] = 1
 

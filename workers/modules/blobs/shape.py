@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from workers.context.run import LookAtTime
     from workers.modules.blobs.options import BlobsOptions
 
 _Outline = NDArray[np.int32]
@@ -24,7 +25,11 @@ def asks_for_shape(options: BlobsOptions) -> bool:
 
 
 def shaped(
-    labels: NDArray[np.int32], binary: NDArray[np.uint8], options: BlobsOptions, rows: NDArray[np.int32]
+    labels: NDArray[np.int32],
+    binary: NDArray[np.uint8],
+    options: BlobsOptions,
+    rows: NDArray[np.int32],
+    look_at_time: LookAtTime,
 ) -> list[int]:
     """Return which of `rows` have a shape between the limits, as positions in `rows`, in their order.
 
@@ -32,11 +37,12 @@ def shaped(
     (h, w), 0 outside of all.
     """
     outlines = _outlines(labels, binary)
-    return [
-        position
-        for position, (_, _, _, _, area, label) in enumerate(rows.tolist())
-        if _fits(outlines[label], area, options)
-    ]
+    fitting = []
+    for position, (_, _, _, _, area, label) in enumerate(rows.tolist()):
+        look_at_time()
+        if _fits(outlines[label], area, options):
+            fitting.append(position)
+    return fitting
 
 
 def _outlines(labels: NDArray[np.int32], binary: NDArray[np.uint8]) -> dict[int, _Outline]:

@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.modules.base import ModuleSurroundings, on_context
+from workers.modules.base import ModuleSurroundings, on_run
 from workers.modules.measured import Failure, guard, keep_measured, outside
 from workers.modules.region import Area, Region
 
 if TYPE_CHECKING:
-    from workers.context.run import Context, Run
+    from workers.context.run import Context, LookAtTime, Run
     from workers.modules.brightness.options import BrightnessOptions
 
 _WEIGHTS_BGR = (0.114, 0.587, 0.299)
@@ -26,7 +26,7 @@ _WEIGHTS_BGR = (0.114, 0.587, 0.299)
 
 def prepare(options: BrightnessOptions, surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:
     """Return the module, ready to run on contexts."""
-    return on_context(Brightness(options), surroundings)
+    return on_run(Brightness(options), surroundings)
 
 
 class Brightness:
@@ -36,16 +36,19 @@ class Brightness:
         self._options = options
         self._region = Region(options.region)
 
-    def __call__(self, context: Context) -> None:
+    def __call__(self, context: Context, run: Run) -> None:
         """Measure `context["image"]`, (h, w) grey or (h, w, 3) BGR uint8, which is only read."""
         image = context["image"]
         area = self._region.area(image)
-        values = self._measured(image[area.window], area)
+        values = self._measured(image[area.window], area, run.look_at_time)
         keep_measured(context, "brightness", self._options.name, {key: round(v, 3) for key, v in values.items()})
         guard(context, self._options, area, self._failures(values))
 
-    def _measured(self, window: NDArray[np.uint8], area: Area) -> dict[str, float]:
-        histogram = cv2.calcHist([_brightest(window)], [0], area.mask, [256], [0, 256]).ravel()
+    def _measured(self, window: NDArray[np.uint8], area: Area, look_at_time: LookAtTime) -> dict[str, float]:
+        brightest = _brightest(window)
+        look_at_time()
+        histogram = cv2.calcHist([brightest], [0], area.mask, [256], [0, 256]).ravel()
+        look_at_time()
         share = 100 / area.area_px
         return {
             "mean_level": _mean(window, area.mask),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from workers.modules.measured import keep_measured
 from workers.modules.models.looking import Part
 from workers.modules.models.model import Facts, Model, ModelModule
+from workers.modules.models.shown import Way
 
 if TYPE_CHECKING:
     from workers.context.run import Context, Run
@@ -48,7 +49,7 @@ class Classifier:
         """Raises ProjectInvalid as `prepare` does."""
         self._options = options
         self._part = Part(options)
-        self.model: Model[Read] = Model(options, surroundings, self._reader, _fit)
+        self.model: Model[Read] = Model(options, surroundings, self._reader, _way)
 
     def __call__(self, context: Context, run: Run) -> None:
         """Say what `context["image"]` shows, (h, w) grey or (h, w, 3) BGR uint8, which is only read."""
@@ -70,7 +71,7 @@ class Classifier:
             context["result"] = label in options.ok_labels and float(shares[order[0]]) >= options.min_confidence
 
     def _reader(self, facts: Facts) -> Read:
-        facts.expect_task("classify", "a model that classifies")
+        facts.expect_task("a model that classifies", "classify")
         values = facts.outputs[0].values if len(facts.outputs) == 1 else np.empty(0)
         if values.dtype.kind != "f" or values.size < 1 or max(values.shape, default=0) != values.size:
             facts.refuse(_EXPECTED)
@@ -100,5 +101,7 @@ def _shares(values: NDArray[Any], kind: str) -> NDArray[np.float64]:
     return shares
 
 
-def _fit(metadata: Metadata) -> str:
-    return "crop" if metadata.ultralytics else "stretch"
+def _way(metadata: Metadata) -> Way:
+    """Say how a picture is fitted: Ultralytics scales the shorter side and cuts, and distorts where it is no square."""
+    width, height = metadata.size_px or (1, 1)
+    return Way("crop" if metadata.ultralytics and width == height else "stretch", "smooth")

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from workers.errors import DeadlineExceeded
-from workers.modules.base import ModuleSurroundings, on_context
+from workers.modules.base import ModuleSurroundings, on_run
 from workers.modules.codes.gs1 import GS1Mistake, Values, parsed
 from workers.modules.codes.ladder import Attempt, Ladder
 from workers.modules.codes.options import DATA, MOST_CODES
@@ -46,12 +45,7 @@ _OTHER: dict[str, Any] = {"id": 2, "color": "#ff0000", "color_bgr": [0, 0, 255]}
 
 def prepare(options: CodesOptions, surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:
     """Return the module, ready to run on contexts."""
-    module = Codes(options)
-
-    def call(context: Context, run: Run) -> bool:
-        return on_context(lambda inner: module(inner, run), surroundings)(context, run)
-
-    return call
+    return on_run(Codes(options), surroundings)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,9 +120,7 @@ class Codes:
         ends_ns = search.began_ns + self._options.time_ms * 1_000_000
         step, read = 1, set[Piece]()
         for attempt in self._ladder.attempts(grey):
-            if time.monotonic_ns() >= run.deadline_ns:
-                msg = f"the frame's time (run_ms, or its deadline) was over while {self._options.title} read"
-                raise DeadlineExceeded(msg)
+            run.look_at_time()
             if attempt.step != step and self._is_enough(search):
                 break
             step = attempt.step

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from workers.context.run import LookAtTime
     from workers.modules.color.options import ColorClass
 
 _Colors = NDArray[np.float32]
@@ -30,7 +31,7 @@ class ColorTable:
         self._references = [_lab(_references(each)) for each in classes]
         self._table = np.zeros(1 << 24, np.uint8)
 
-    def classified(self, window: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def classified(self, window: NDArray[np.uint8], look_at_time: LookAtTime) -> NDArray[np.uint8]:
         """Return (h, w) uint8: NONE, or the place of the class from NONE + 1.
 
         `window` is (h, w) grey or (h, w, 3) BGR, uint8.
@@ -40,6 +41,7 @@ class ColorTable:
         code = cv2.COLOR_GRAY2BGRA if window.ndim == 2 else cv2.COLOR_BGR2BGRA
         rows = max(_BLOCK_PX // width, 1)
         for top in range(0, height, rows):
+            look_at_time()
             # four bytes are one number, its lower three the colour
             colors = cv2.cvtColor(window[top : top + rows], code).view("<u4")[:, :, 0] & 0xFFFFFF
             block = self._table[colors]

@@ -61,8 +61,7 @@ class Detector:
         for view in views:
             outputs, fitted = model.ask(image, view, run)
             boxes = model.reader(outputs)
-            boxes = boxes.placed(fitted.corners_in_image(boxes.corners))
-            found.append(boxes.apart(options.overlap) if len(views) > 1 else boxes)
+            found.append(boxes.placed(fitted.corners_in_image(boxes.corners)))
         boxes = together(found, views, part, options, wanted_of(options, model.labels))
         rectangles = rectangles_of(boxes, model.labels)
         context["detectedRectangles"] += rectangles
@@ -70,5 +69,5 @@ class Detector:
         judge(context, options, rectangles)
 
     def _reader(self, facts: Facts) -> Read:
-        facts.expect_task("detect", "a model that detects")
-        return box_reader(facts, self._options.format, self._options.min_confidence)
+        facts.expect_task("a model that detects", "detect")
+        return box_reader(facts, self._options, self._options.format)

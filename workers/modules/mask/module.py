@@ -48,9 +48,12 @@ def prepare(options: MaskOptions, surroundings: ModuleSurroundings) -> Callable[
             masks[shape] = _outside(options, shape) if drawn is None else _fitting(drawn, shape)
         return masks[shape]
 
-    def change(context: Context) -> tuple[NDArray[Any], Matrix | None]:
+    def change(context: Context, run: Run) -> tuple[NDArray[Any], Matrix | None]:
         image = context["image"].copy()
-        image[hidden(image.shape[:2]) > 0] = options.fill * white_of(context) // 255
+        run.look_at_time()
+        out = hidden(image.shape[:2]) > 0
+        run.look_at_time()
+        image[out] = options.fill * white_of(context) // 255
         return image, None
 
     return reshaping(change, surroundings)

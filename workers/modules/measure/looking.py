@@ -19,6 +19,7 @@ from workers.modules.measure.tool_options import CircleTool, EdgeTool, LineTool,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from workers.context.run import LookAtTime
     from workers.modules.measure.options import Tool
     from workers.modules.measure.tool_options import Polarity
 
@@ -47,7 +48,7 @@ class Looker:
         apart_px = STEP_PX if len(calipers.starts) == 1 else 2 * STEP_PX
         return cls(tool, calipers, Sampler(calipers, margin_px(tool.smoothing_px), apart_px, tool.name))
 
-    def find(self, image: Image, space: Space) -> Found:
+    def find(self, image: Image, space: Space, look_at_time: LookAtTime) -> Found:
         """Find it in `image`, (h, w) or (h, w, 3) BGR uint8.
 
         Raises:
@@ -55,7 +56,10 @@ class Looker:
             RegionOutside: the image ends before the search does.
         """
         tool = self.tool
-        edges = find_edges(self.sampler.profiles(image), tool.smoothing_px, tool.min_contrast_levels)
+        profiles = self.sampler.profiles(image)
+        look_at_time()
+        edges = find_edges(profiles, tool.smoothing_px, tool.min_contrast_levels)
+        look_at_time()
         if isinstance(tool, EdgeTool):
             return self._edge(tool, edges, space)
         if isinstance(tool, WidthTool):

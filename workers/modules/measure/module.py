@@ -8,7 +8,6 @@ image was cut, turned or scaled before: points are brought there before anything
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,7 @@ import numpy as np
 
 from workers.calibration.calibration import read_calibration
 from workers.calibration.plane import Plane
-from workers.errors import DeadlineExceeded
-from workers.modules.base import ModuleSurroundings, on_context
+from workers.modules.base import ModuleSurroundings, on_run
 from workers.modules.measure.looking import Looker
 from workers.modules.measure.options import MeasureOptions
 from workers.modules.measure.results import Result, line_between, line_of, unit_of, value_between, value_of
@@ -28,7 +26,7 @@ from workers.modules.measured import keep_measured
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from workers.context.run import Context, Run
+    from workers.context.run import Context, LookAtTime, Run
     from workers.modules.measure.options import Tool
 
 _RED: dict[str, Any] = {"id": 1, "color": "#d55e00", "color_bgr": [0, 94, 213]}
@@ -41,10 +39,10 @@ def prepare(options: MeasureOptions, surroundings: ModuleSurroundings) -> Callab
     def call(context: Context, run: Run) -> bool:
         lines: list[dict[str, Any]] = []
 
-        def inspect(context: Context) -> None:
+        def inspect(context: Context, run: Run) -> None:
             measure(context, run, lines)
 
-        worked = on_context(inspect, surroundings)(context, run)
+        worked = on_run(inspect, surroundings)(context, run)
         _add_lines(context, lines)  # they are of the frame already, and not brought there once more
         return worked
 
@@ -67,10 +65,8 @@ class Measure:
         frame = _Frame(context["image"], Space(run.placement, plane), {}, lines)
         results = []
         for tool in self._options.tools:
-            if time.monotonic_ns() >= run.deadline_ns:
-                msg = f"the frame's time (run_ms, or its deadline) was over before {tool.name!r} was measured"
-                raise DeadlineExceeded(msg)
-            results.append(self._measured(tool, frame))
+            run.look_at_time()
+            results.append(self._measured(tool, frame, run.look_at_time))
         for result in results:
             if not isinstance(result.tool, CornerTool) or result.reason:
                 keep_measured(context, "measures", result.tool.name, result.measure())
@@ -80,12 +76,12 @@ class Measure:
         if judged:
             context["result"] = all(judged)
 
-    def _measured(self, tool: Tool, frame: _Frame) -> Result:
+    def _measured(self, tool: Tool, frame: _Frame, look_at_time: LookAtTime) -> Result:
         unit = unit_of(tool, calibrated=self._plane is not None)
         looker = self._lookers[tool.name]
         try:
             if looker is not None:
-                found = frame.found[tool.name] = looker.find(frame.image, frame.space)
+                found = frame.found[tool.name] = looker.find(frame.image, frame.space, look_at_time)
                 result = Result(tool, unit, value_of(tool, unit, found, frame.taught(tool)))
                 frame.lines.append(line_of(result, found, looker.calipers.width_px))
                 return result

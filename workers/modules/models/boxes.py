@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int64]
 
+USUAL_OVERLAP = 0.5
 MOST_CANDIDATES = 3000  # the surest are looked at; each is compared with those that are kept
 
 
@@ -63,6 +64,11 @@ class Boxes:
             over = (common > overlap * union) & (boxes.label[rest] == boxes.label[best])
             left = rest[~over]
         return boxes.at(np.array(kept, np.intp))
+
+
+def usual(overlap: float | None) -> float:
+    """Return the option `overlap`, or what it is where it is left out."""
+    return USUAL_OVERLAP if overlap is None else overlap
 
 
 def joined(parts: list[Boxes]) -> Boxes:

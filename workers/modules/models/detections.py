@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.modules.models.boxes import Boxes
+from workers.modules.models.boxes import MOST_CANDIDATES, Boxes, usual
 
 if TYPE_CHECKING:
     from workers.modules.models.model import Facts
     from workers.modules.models.network import Output
+    from workers.modules.models.options import FindingOptions
 
 Read = Callable[["list[Output]"], Boxes]
 
@@ -28,15 +29,30 @@ EXPECTED = (
 )
 
 
-def box_reader(facts: Facts, wanted: str | None, min_confidence: float, masks: int = 0) -> Read:
-    """Return what reads the boxes of at least `min_confidence`, in px of the input; a box has `masks` numbers more.
+def box_reader(facts: Facts, options: FindingOptions, wanted: str | None, masks: int = 0) -> Read:
+    """Return what reads the boxes that `options` let in, in px of the input; a box has `masks` numbers more.
 
-    `wanted` is the form, or None for what its outputs look like. Corners are (n, 4).
+    `wanted` is the form, or None for what its outputs look like. Corners are (n, 4). Of those that lie over each other
+    the surest are there, as chosen in the input, where boxes reach beyond the picture: so do those who trained it.
 
     Raises:
         ProjectInvalid: its outputs are of no such form.
     """
-    form = wanted or _form(facts, masks)
+    form, least = wanted or _form(facts, masks), options.min_confidence
+    read = _reader(facts, form, least, masks)
+
+    def chosen(outputs: list[Output]) -> Boxes:
+        boxes = read(outputs)
+        boxes = boxes.placed(boxes.corners)  # a network may say corners the wrong way round
+        if form == "ultralytics_nms" and options.overlap is None:
+            return boxes.surest(MOST_CANDIDATES)
+        return boxes.apart(usual(options.overlap))
+
+    return chosen
+
+
+def _reader(facts: Facts, form: str | None, min_confidence: float, masks: int) -> Read:
+    """Return what reads all boxes of a form."""
     if form == "boxes":
         places = _three(facts)
         if places is None:

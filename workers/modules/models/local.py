@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from workers.errors import ProjectInvalid
 from workers.modules.models.network import Output, Signature, TensorInfo
-from workers.modules.models.options import CPU
 from workers.modules.project_files import meant
+from workers.settings import CPU
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +34,7 @@ class Sessions:
     def of(self, options: ModelOptions) -> LocalNetwork:
         """Return the network of the model that `options` name; raises ProjectInvalid."""
         assert options.file is not None
-        key = options.file, options.provider
+        key = options.file, options.computed_by
         if key not in self._made:
             self._made[key] = LocalNetwork(self._folder / options.file, options)
         return self._made[key]
@@ -71,16 +71,17 @@ def _session(path: Path, options: ModelOptions) -> Any:
     import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415 - takes 100 ms, and an extra has it
 
     available = onnxruntime.get_available_providers()
-    if options.provider not in available:
-        close = meant(options.provider, available)
-        msg = f"provider: there is no {options.provider} here; onnxruntime has {', '.join(available)}{close}"
-        raise ProjectInvalid(msg)
+    provider = options.computed_by
+    if provider not in available:
+        close = meant(provider, available)
+        msg = f"provider (or the setting model_provider): there is no {provider} here; onnxruntime has"
+        raise ProjectInvalid(f"{msg} {', '.join(available)}{close}")
     wanted = onnxruntime.SessionOptions()
     wanted.intra_op_num_threads = wanted.inter_op_num_threads = 1
     wanted.add_session_config_entry("session.intra_op.allow_spinning", "0")
     wanted.add_session_config_entry("session.inter_op.allow_spinning", "0")
     wanted.log_severity_level = _ERRORS_ONLY
-    providers = [options.provider, *([CPU] if options.provider != CPU else [])]
+    providers = [provider, *([CPU] if provider != CPU else [])]
     try:
         return onnxruntime.InferenceSession(str(path), wanted, providers=providers)
     except Exception as error:  # noqa: BLE001 - it has a class for each status, and no common one

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workers.modules.models.boxes import MOST_CANDIDATES, Boxes, joined
-from workers.modules.models.shown import BAR_LEVEL, View
+from workers.modules.models.boxes import MOST_CANDIDATES, Boxes, joined, usual
+from workers.modules.models.shown import BAR_LEVEL, View, Way
 from workers.modules.models.tiles import cut_at, mended, tiles_of
 from workers.modules.region import Area, Region
 
@@ -54,18 +54,20 @@ def views_of(options: FindingOptions, view: View) -> list[View]:
 def together(
     found: Sequence[Boxes], views: Sequence[View], view: View, options: FindingOptions, wanted: set[int] | None
 ) -> Boxes:
-    """Return what was found in `views` as boxes of the image, the surest first; `wanted` are numbers of labels."""
-    if len(views) == 1:
-        boxes = found[0]
-    else:
+    """Return what was found in `views` as boxes of the image, the surest first; `wanted` are numbers of labels.
+
+    Those of one view lie apart already; of several one object may have some.
+    """
+    several = len(views) > 1
+    boxes = joined(list(found))
+    if several:
         cut = np.concatenate([cut_at(each, tile, view) for each, tile in zip(found, views, strict=True)])
         tile = np.repeat(np.arange(len(views)), [len(each) for each in found])
-        boxes = joined(list(found))
         surest = np.argsort(-boxes.confidence, kind="stable")[:MOST_CANDIDATES]
         boxes = mended(boxes.at(surest), cut[surest], tile[surest])
     if wanted is not None:
         boxes = boxes.at(np.isin(boxes.label, list(wanted)))
-    return boxes.apart(options.overlap).surest(options.most)
+    return (boxes.apart(usual(options.overlap)) if several else boxes).surest(options.most)
 
 
 def rectangles_of(boxes: Boxes, labels: Labels) -> list[dict[str, Any]]:
@@ -84,9 +86,9 @@ def rectangles_of(boxes: Boxes, labels: Labels) -> list[dict[str, Any]]:
     ]
 
 
-def letterboxed(metadata: Metadata) -> str:
+def letterboxed(metadata: Metadata) -> Way:
     """Say how pictures are fitted into a model that finds things, where options do not: as it was trained."""
-    return "letterbox" if metadata.ultralytics else "stretch"
+    return Way("letterbox" if metadata.ultralytics else "stretch", "plain")
 
 
 def judge(context: Context, options: FindingOptions, rectangles: Sequence[dict[str, Any]]) -> None:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 
-from workers.errors import DeadlineExceeded, ModelFailed, ProjectInvalid
-from workers.modules.base import on_context
+from workers.errors import ModelFailed, ProjectInvalid
+from workers.modules.base import on_run
 from workers.modules.models.labels import Labels
 from workers.modules.models.local import Sessions
 from workers.modules.models.metadata import Metadata, read_metadata
 from workers.modules.models.server import RemoteNetwork
-from workers.modules.models.shown import Fitted, Input, View
+from workers.modules.models.shown import Fitted, Input, View, Way
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,9 +50,9 @@ class Facts(NamedTuple):
         msg = f"{self.where}: its outputs cannot be read, they are {given}; expected {expected}: {self.signature}"
         raise ProjectInvalid(msg)
 
-    def expect_task(self, task: str, what: str) -> None:
+    def expect_task(self, what: str, *tasks: str) -> None:
         """Raise ProjectInvalid where an export of Ultralytics was trained for another task; `what` is expected."""
-        if self.metadata.ultralytics and self.metadata.task not in {"", task}:
+        if self.metadata.ultralytics and self.metadata.task not in {"", *tasks}:
             self.refuse(f"{what}, not one for the task {self.metadata.task!r}")
 
 
@@ -71,11 +71,11 @@ class ModelModule:
     def __init__(
         self, inspect: Callable[[Context, Run], None], model: Model[Any], surroundings: ModuleSurroundings
     ) -> None:
-        self._inspect, self._model, self._surroundings = inspect, model, surroundings
+        self._call, self._model = on_run(inspect, surroundings), model
 
     def __call__(self, context: Context, run: Run) -> bool:
         """Run it; False where it could not do its work."""
-        return on_context(lambda inner: self._inspect(inner, run), self._surroundings)(context, run)
+        return self._call(context, run)
 
     def stop(self) -> None:
         """Close what a worker has open."""
@@ -90,15 +90,15 @@ class Model(Generic[Reader]):
         options: ModelOptions,
         surroundings: ModuleSurroundings,
         read: Callable[[Facts], Reader],
-        fit: Callable[[Metadata], str],
+        way: Callable[[Metadata], Way],
     ) -> None:
-        """Load it; `fit` says how pictures are fitted into its input where the options do not.
+        """Load it; `way` says how pictures are fitted into its input where the options do not.
 
         Raises:
             ProjectInvalid: it cannot be loaded, takes no pictures, or gives what cannot be read.
         """
         self._options = options
-        self._read, self._how = read, fit
+        self._read, self._way = read, way
         self._ready: _Ready[Reader] | None = None
         self._network: Network = RemoteNetwork(options) if options.server else surroundings.shared(Sessions).of(options)
         try:
@@ -133,24 +133,18 @@ class Model(Generic[Reader]):
             DeadlineExceeded: the frame's time is over, before or after; what runs here cannot be broken off.
             ModelFailed: its server did not answer, or it gave what is not a number.
         """
-        self.look_at_time(run)
+        run.look_at_time()
         if self._ready is None:
             self._ready = self._opened(run.deadline_ns)
         tensor, fitted = self._ready.input.show(image, view)
         outputs = self._network.run(tensor, run.deadline_ns)
-        self.look_at_time(run)
+        run.look_at_time()
         self._check(outputs)
         return outputs, fitted
 
     def release(self) -> None:
         """Close what this process has open; the next frame opens it again."""
         self._network.release()
-
-    def look_at_time(self, run: Run) -> None:
-        """Raise DeadlineExceeded once the frame's time is over."""
-        if time.monotonic_ns() >= run.deadline_ns:
-            msg = f"the frame's time (run_ms, or its deadline) was over while {self._options.title} was at work"
-            raise DeadlineExceeded(msg)
 
     def _check(self, outputs: list[Output]) -> None:
         """Refuse what is not a number (it is never OK), and another number of outputs than at first."""
@@ -170,7 +164,7 @@ class Model(Generic[Reader]):
         signature = network.signature(deadline_ns)
         metadata = read_metadata(signature.metadata)
         labels = Labels(options, metadata)
-        shown = Input(options, signature, metadata, self._how(metadata))
+        shown = Input(options, signature, metadata, self._way(metadata))
         labels.check("ok_labels", options.ok_labels)
         labels.check("only_labels", getattr(options, "only_labels", None))
         try:

@@ -12,11 +12,11 @@ from workers.modules.measuring_options import not_below_its_min
 from workers.modules.options import ModuleOptions
 from workers.modules.project_files import find_file
 from workers.modules.region_options import RegionOption
+from workers.settings import CPU
 
 if TYPE_CHECKING:
     from workers.modules.project_files import ProjectFiles
 
-CPU = "CPUExecutionProvider"
 MOST_FOUND = 3000
 
 _Side = Annotated[int, Field(ge=8, le=8192)]
@@ -51,9 +51,14 @@ class ModelOptions(ModuleOptions):
         ),
     ] = None
     provider: Annotated[
-        str,
-        Field(min_length=1, max_length=100, description="what computes it, one of onnxruntime's execution providers"),
-    ] = CPU
+        str | None,
+        Field(
+            min_length=1,
+            max_length=100,
+            description="what computes it, one of onnxruntime's execution providers; the setting model_provider if left"
+            " out",
+        ),
+    ] = None
     labels: Annotated[
         list[_Name] | None,
         Field(
@@ -61,6 +66,13 @@ class ModelOptions(ModuleOptions):
         ),
     ] = None
     region: RegionOption = None
+    shrink: Annotated[
+        Literal["smooth", "plain"] | None,
+        Field(
+            description="how a picture becomes smaller: all of its pixels count, or the nearest four; smooth of a"
+            " classifier, else plain, as models are trained"
+        ),
+    ] = None
     size_px: Annotated[
         list[_Side] | None,
         Field(min_length=2, max_length=2, description="[width, height] that it is shown; the model's if left out"),
@@ -118,7 +130,17 @@ class ModelOptions(ModuleOptions):
     @property
     def alone(self) -> str:
         """Why a process that has loaded it must not be forked: what computes elsewhere keeps threads and devices."""
-        return "" if self.provider == CPU else f"{self.title} is computed by {self.provider}"
+        here = self.server is None and self.computed_by != CPU
+        return f"{self.title} is computed by {self.computed_by}" if here else ""
+
+    @property
+    def computed_by(self) -> str:
+        """The execution provider of onnxruntime."""
+        return self.provider or CPU
+
+    def with_provider(self, provider: str) -> Self:
+        """Return them with `provider` where they leave it open."""
+        return self if self.provider else self.model_copy(update={"provider": provider})
 
     @classmethod
     def mistakes_of_files(cls, table: Mapping[str, Any], files: ProjectFiles) -> Iterator[tuple[str, str]]:
@@ -140,8 +162,12 @@ class FindingOptions(ModelOptions):
         0.25
     )
     overlap: Annotated[
-        _Share, Field(description="share of their common area by which two of a label may lie over each other")
-    ] = 0.5
+        _Share | None,
+        Field(
+            description="share of their common area by which two of a label may lie over each other; 0.5 if left out,"
+            " or as a model has left them that chooses by itself (ultralytics_nms)"
+        ),
+    ] = None
     only_labels: Annotated[
         list[_Name] | None, Field(min_length=1, max_length=10_000, description="what else it finds is left out")
     ] = None

@@ -5,6 +5,7 @@ image (h, w[, 3]) uint8 --view--> part --resized--> canvas (H, W[, 3]) uint8 --s
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
@@ -29,6 +30,13 @@ class View(NamedTuple):
     y: int
     width: int
     height: int
+
+
+class Way(NamedTuple):
+    """How a picture is fitted into an input, as the options `fit` and `shrink` say it."""
+
+    fit: str
+    shrink: str
 
 
 class Fitted(NamedTuple):
@@ -83,8 +91,8 @@ class Fitted(NamedTuple):
 class Input:
     """The input of a model; it keeps its memory between frames."""
 
-    def __init__(self, options: ModelOptions, signature: Signature, metadata: Metadata, fit: str) -> None:
-        """`fit` is used where the options have none. Raises ProjectInvalid where it takes no pictures."""
+    def __init__(self, options: ModelOptions, signature: Signature, metadata: Metadata, way: Way) -> None:
+        """`way` is used where the options have none. Raises ProjectInvalid where it takes no pictures."""
         where = f"file: {options.file}" if options.file else f"model: {options.model}"
         if len(signature.inputs) != 1:
             msg = f"{where} has {len(signature.inputs)} inputs, expected one, a picture: {signature}"
@@ -109,7 +117,8 @@ class Input:
         self._channels = channels or 3
         own = (sides[1], sides[0]) if self._last else (sides[2], sides[1])
         self.size_px = _size(options, own, metadata, f"{where} takes {info}")
-        self.fit = options.fit or fit
+        self.fit = options.fit or way.fit
+        self._smooth = (options.shrink or way.shrink) == "smooth"
         self._rank = len(shape)
         self._type: Any = np.dtype(info.type)
         self._swaps = options.channels == "rgb"
@@ -164,6 +173,8 @@ class Input:
         into = canvas[place.y : place.y + place.height, place.x : place.x + place.width]
         if part.shape == into.shape:
             into[...] = part
+        elif self._smooth and (place.width < part.shape[1] or place.height < part.shape[0]):
+            into[...] = _smoothly_shrunk(part, place.width, place.height)
         else:
             into[...] = cv2.resize(part, (place.width, place.height), interpolation=cv2.INTER_LINEAR)
 
@@ -179,6 +190,26 @@ class Input:
         if self._rank == 4:
             made = made[None]
         return np.ascontiguousarray(made, self._type)
+
+
+def _smoothly_shrunk(part: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Return `part`, (h, w) or (h, w, 3), at that size, each pixel a mean of all around it, less of what is farther.
+
+    Pillow and torchvision shrink so: a triangle as wide as two new pixels. It is a box over the mean of a box.
+    """
+    across, down = (_box(old / new) for old, new in ((part.shape[1], width), (part.shape[0], height)))
+    soft = cv2.sepFilter2D(part, -1, across, down, borderType=cv2.BORDER_REFLECT_101)
+    return cv2.resize(soft, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]  # uint8
+
+
+def _box(wide_px: float) -> NDArray[np.float32]:
+    """Return the mean over so many pixels as weights, their outermost counted in part."""
+    whole = max(0, math.ceil((wide_px - 1) / 2))
+    weights = np.ones(2 * whole + 1, np.float32)
+    if whole:
+        weights[[0, -1]] = (wide_px - (2 * whole - 1)) / 2
+    weights /= weights.sum()
+    return weights
 
 
 def _size(options: ModelOptions, own: tuple[int | None, int | None], metadata: Metadata, takes: str) -> tuple[int, int]:

@@ -35,10 +35,11 @@ def prepare(options: PreprocessOptions, surroundings: ModuleSurroundings) -> Cal
     """Return the module, ready to run on contexts."""
     steps = [_calibrated(step, surroundings) for step in options.steps]
 
-    def change(context: Context) -> tuple[NDArray[Any], Matrix | None]:
+    def change(context: Context, run: Run) -> tuple[NDArray[Any], Matrix | None]:
         image: NDArray[Any] = context["image"]
         placement, white = None, white_of(context)
         for step in steps:
+            run.look_at_time()
             if isinstance(step, Undistort):
                 _tell(context, step)
             if (shape := SHAPES.get(type(step))) is not None:

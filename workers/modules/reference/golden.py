@@ -18,7 +18,7 @@ difference counts.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
@@ -33,6 +33,9 @@ from workers.modules.reference.planes.moved import Area, MovableChroma, MovableL
 from workers.modules.reference.planes.patches import Cells, Patches, Places, WholeFrame, cells_of, patches_around
 from workers.modules.reference.planes.sheets import HalfPlanes, Plane, Workspace, halved, has_no_colour, luma
 from workers.modules.reference.within_jitter import WithinJitter
+
+if TYPE_CHECKING:
+    from workers.context.run import LookAtTime
 
 _CHROMA_VOTE_PX = 2
 
@@ -81,33 +84,43 @@ class Golden:
         finest = self._first_px < self._radius_px
         self._within_jitter = WithinJitter(self._luma, options, self._first_px) if finest else None
 
-    def compare(self, frame: NDArray[np.uint8], scratch: Workspace) -> Comparison:
+    def compare(self, frame: NDArray[np.uint8], scratch: Workspace, look_at_time: LookAtTime) -> Comparison:
         """Return what differs; `frame` is (h, w) grey or (h, w, 3) BGR uint8, of our own shape."""
         plane = luma(frame, scratch.grey)
+        look_at_time()
         halves = scratch.halves.of(frame) if self._chromas else []
+        look_at_time()
         shifts = self._shifts(plane, halves)
+        look_at_time()
         golden = self._luma.moved(shifts, scratch.luma.moved)
+        look_at_time()
         normal = normalised(plane, *self._lighting.gain_and_offset(plane, _typical(shifts)), scratch.luma.normal)
+        look_at_time()
         # a vote that counts pixels of which nothing is known is none
         blind = blind_areas(self.shape, shifts, self._radius_px + VOTE_PX // 2)
-        tints = self._tints(halves[1:], shifts, blind, scratch) if self._chromas else []
+        tints = self._tints(halves[1:], shifts, blind, scratch, look_at_time) if self._chromas else []
+        look_at_time()
         cells = self._differing_cells(normal, golden, blind, scratch)
+        look_at_time()
         patches = patches_around(cells, self.shape, self._radius_px + VOTE_PX // 2)
         if not cells.any():
             return Comparison(tints, None, patches, blind)
         frame, golden = (patches.cut(plane) for plane in (normal, golden))
         found = Differences.between(frame, golden, self._radius_px)
+        look_at_time()
         heat = found.heat(self._heat_per_level)
+        look_at_time()
         hints = heat
         if self._within_jitter:
             hints = Differences.between(frame, golden, self._first_px).heat(self._heat_per_level)
+            look_at_time()
         places = patches.places(hints, HEAT_THRESHOLD)
         heats, brighter, darker = (plane.ravel()[places.seen] for plane in (heat, found.brighter, found.darker))
         suspects = Hot(places.y, places.x, heats, brighter, darker, _tinted(scratch, places))
         suspects = suspects.chosen(outside(places.y, places.x, blind))
         hot = [suspects.chosen(suspects.heat >= HEAT_THRESHOLD)]
         if self._within_jitter:
-            hot += self._within_jitter.look(suspects, normal, shifts, blind)
+            hot += self._within_jitter.look(suspects, normal, shifts, blind, look_at_time)
         return Comparison(hot + tints, heat, patches, blind)
 
     def _shifts(self, plane: Plane, halves: list[Plane]) -> Shifts:
@@ -123,18 +136,22 @@ class Golden:
         blank(marked, blind)
         return cells_of(scratch.different.padded)
 
-    def _tints(self, halves: list[Plane], shifts: Shifts, blind: list[Area], scratch: Workspace) -> list[Hot]:
+    def _tints(
+        self, halves: list[Plane], shifts: Shifts, blind: list[Area], scratch: Workspace, look_at_time: LookAtTime
+    ) -> list[Hot]:
         """Return what is hot in either chroma, and write how much they are `tinted`, in half the size."""
         radius_px = -(-self._radius_px // 2)
         dx, dy = _typical(shifts)
         pairs = []
         for plane, (chroma, lighting), sheet in zip(halves, self._chromas, scratch.chromas, strict=True):
+            look_at_time()
             golden = chroma.moved(shifts, sheet.moved)
             pairs.append(
                 (normalised(plane, *lighting.gain_and_offset(plane, (dx >> 1, dy >> 1)), sheet.normal), golden)
             )
         other = scratch.chromas[0].beyond
         for pair, sheet, out in zip(pairs, scratch.chromas, (scratch.tinted, other), strict=True):
+            look_at_time()
             greatest(*pair, radius_px, sheet, out)
         cv2.max(scratch.tinted, other, dst=scratch.tinted)
         marked = scratch.differently_tinted
@@ -146,6 +163,7 @@ class Golden:
         strips = ((patches.cut(normal), patches.cut(golden)) for normal, golden in pairs)
         heats = (Differences.between(*pair, radius_px).heat(self._heat_per_level, _CHROMA_VOTE_PX) for pair in strips)
         strip = cast("Plane", cv2.max(*heats))
+        look_at_time()
         places = patches.places(strip, HEAT_THRESHOLD)
         # each pixel of half the size is four
         y, x = (np.repeat(2 * axis, 4) for axis in (places.y, places.x))

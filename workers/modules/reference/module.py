@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.errors import ProjectInvalid
-from workers.modules.base import ModuleSurroundings, on_context
+from workers.modules.base import ModuleSurroundings, on_run
 from workers.modules.reference.differences import Blob, Hot, as_one, find_blobs
 from workers.modules.reference.golden import Comparison, Golden
 from workers.modules.reference.golden_files import GoldenError, GoldenFiles
@@ -28,7 +28,7 @@ from workers.modules.reference.shown import THRESHOLD, Shown
 from workers.modules.reference.within_jitter import MOST_POINTS
 
 if TYPE_CHECKING:
-    from workers.context.run import Context, Run
+    from workers.context.run import Context, LookAtTime, Run
     from workers.modules.reference.options import ReferenceOptions
 
 _AIR_PX = 7  # a defect with what belongs to it, as people draw it; and its lines do not cover a small one
@@ -46,7 +46,7 @@ def prepare(options: ReferenceOptions, surroundings: ModuleSurroundings) -> Call
     Raises:
         ProjectInvalid: there is no such golden image in the project, or it cannot be used.
     """
-    return on_context(Reference(options, surroundings), surroundings)
+    return on_run(Reference(options, surroundings), surroundings)
 
 
 class Reference:
@@ -63,7 +63,7 @@ class Reference:
         self._source = surroundings.source
         self._scratch = Workspace((0, 0), CELL_PX)
 
-    def __call__(self, context: dict[str, Any]) -> None:
+    def __call__(self, context: Context, run: Run) -> None:
         """Judge `context["image"]`, (h, w) grey or (h, w, 3) BGR uint8, which is only read.
 
         Where it cannot be judged, the reason goes to `errors`, `result` is false, and the flow ends: no later module
@@ -77,13 +77,15 @@ class Reference:
             context["errors"].append({"module": self._options.title, "message": str(error)})
             context["error"], context["result"], context["exit"] = True, False, True
             return
-        self._judge(context, image, golden)
+        self._judge(context, image, golden, run.look_at_time)
 
-    def _judge(self, context: dict[str, Any], image: NDArray[np.uint8], golden: Golden) -> None:
+    def _judge(self, context: Context, image: NDArray[np.uint8], golden: Golden, look_at_time: LookAtTime) -> None:
         if self._scratch.shape != golden.shape:
             self._scratch = Workspace(golden.shape, CELL_PX)
-        comparison = golden.compare(image, self._scratch)
+        comparison = golden.compare(image, self._scratch, look_at_time)
+        look_at_time()
         shown = Shown(comparison, golden.shape)
+        look_at_time()
         blobs = self._blobs(comparison, shown)
         first_id = 1 + max((rectangle.get("id", 0) for rectangle in context["detectedRectangles"]), default=0)
         context["heatmaps"].append(shown.heat)

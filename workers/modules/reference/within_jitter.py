@@ -24,6 +24,7 @@ from workers.modules.reference.planes.patches import owners
 from workers.modules.reference.planes.sheets import Plane
 
 if TYPE_CHECKING:
+    from workers.context.run import LookAtTime
     from workers.modules.reference.options import ReferenceOptions
 
 # All in jitters. A shift is sought over two surroundings: in the near ones a small feature that lies beside its place
@@ -54,7 +55,9 @@ class WithinJitter:
         self._contrast_levels = options.contrast_levels
         self._heat_per_level = 255 / (2 * options.contrast_levels)
 
-    def look(self, suspects: Hot, normal: Plane, shifts: Shifts, blind: list[Area]) -> list[Hot]:
+    def look(
+        self, suspects: Hot, normal: Plane, shifts: Shifts, blind: list[Area], look_at_time: LookAtTime
+    ) -> list[Hot]:
         """Return the defects among `suspects`, whose heat is that with all of the jitter: what is hot with half of it.
 
         `normal` is the frame's luma, (h, w) uint8, as bright as the golden image.
@@ -67,6 +70,7 @@ class WithinJitter:
         hidden = np.flatnonzero((seen < self._min_area_px) & (area >= self._min_area_px))
         found = []
         for number in hidden[np.argsort(-area[hidden], kind="stable")][: self._most_suspects].tolist():
+            look_at_time()
             y, x = (axis[owner == number] for axis in (suspects.y, suspects.x))
             box = (int(y.min()), int(y.max()) + 1, int(x.min()), int(x.max()) + 1)
             if max(box[1] - box[0], box[3] - box[2]) <= _LONGEST * self._jitter_px:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from workers.modules.models.detections import EXPECTED as BOXES
 from workers.modules.models.detections import box_reader
-from workers.modules.segmentation.planes import shares_of
 
 if TYPE_CHECKING:
     from workers.modules.models.boxes import Boxes
@@ -20,11 +19,13 @@ if TYPE_CHECKING:
 
 EXPECTED = f"boxes with masks: 1xmasksxhxw beside {BOXES}; or Nx1xhxw beside boxes, scores and labels"
 
+_HALF = np.float32(0.5)
+
 Plane = NDArray[np.float32]
 
 
 class Instances(NamedTuple):
-    """Boxes in px of the input; `mask` makes of what a box has beside, (n,), how sure each pixel is: (h, w)."""
+    """Boxes in px of the input; `mask` makes of what a box has beside, (n,), a plane (h, w): above 0 it is there."""
 
     boxes: Boxes
     mask: Callable[[NDArray[np.float32]], Plane]
@@ -42,13 +43,13 @@ def instance_reader(facts: Facts, options: SegmentationOptions) -> Read | None:
     prototypes = facts.outputs[index].values
     others = facts._replace(outputs=[each for at, each in enumerate(facts.outputs) if at != index])
     if len(others.outputs) >= 3 and wanted in {None, "boxes"}:
-        boxes = box_reader(others, "boxes", options.min_confidence)
+        boxes = box_reader(others, options, "boxes")
         return lambda outputs: Instances(
             boxes(_without(outputs, index)), lambda more: _own_mask(outputs[index].values, more)
         )
     if prototypes.shape[0] != 1:
         return None
-    read = box_reader(others, wanted, options.min_confidence, masks=prototypes.shape[1])
+    read = box_reader(others, options, wanted, masks=prototypes.shape[1])
     return lambda outputs: Instances(
         read(_without(outputs, index)), lambda more: _made_mask(outputs[index].values[0], more)
     )
@@ -59,12 +60,14 @@ def _without(outputs: list[Output], index: int) -> list[Output]:
 
 
 def _own_mask(masks: NDArray[np.float32], more: NDArray[np.float32]) -> Plane:
-    """Return the mask whose number a box has, of (n, 1, h, w) or (1, n, h, w)."""
+    """Return the mask whose number a box has, of (n, 1, h, w) or (1, n, h, w), less the half that is the border."""
     number = int(more[0])
     mask = masks[number, 0] if masks.shape[1] == 1 else masks[0, number]
-    return np.ascontiguousarray(mask, np.float32)
+    own: Plane = np.subtract(mask, _HALF, dtype=np.float32)
+    return own
 
 
 def _made_mask(prototypes: NDArray[np.float32], coefficients: NDArray[np.float32]) -> Plane:
-    """Return the mask that coefficients (m,) make of prototypes (m, h, w): where the sum is above 0, it is there."""
-    return shares_of(np.tensordot(coefficients.astype(np.float32), prototypes.astype(np.float32), axes=1))
+    """Return the mask that coefficients (m,) make of prototypes (m, h, w)."""
+    made: Plane = np.tensordot(coefficients.astype(np.float32), prototypes.astype(np.float32), axes=1)
+    return made

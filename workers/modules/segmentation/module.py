@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 Read = Callable[["list[Output]"], Planes | Instances]
 
-_THERE = 0.5  # a pixel belongs to an object whose mask is surer than that
-
 
 def prepare(options: SegmentationOptions, surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:
     """Return the module, ready to run on contexts.
@@ -69,9 +67,7 @@ class Segmentation:
                 self._put_planes(said, fitted, surface, run)
             else:
                 found += self._put_instances(said, fitted, surface, run)
-        whole = (
-            found if found and len(views) == 1 else surface.pieces(options.area_min_px, lambda: model.look_at_time(run))
-        )
+        whole = found if found and len(views) == 1 else surface.pieces(options.area_min_px, run.look_at_time)
         self._tell(context, whole[: options.most], surface)
 
     def _put_planes(self, said: Planes, fitted: Fitted, surface: Surface, run: Run) -> None:
@@ -83,7 +79,7 @@ class Segmentation:
         best = fitted.sampled(said.nothing, size, view, 1.0)
         number = np.full(best.shape, NOTHING, np.int16)
         for each, plane in said.sure.items():
-            self.model.look_at_time(run)
+            run.look_at_time()
             sure = fitted.sampled(plane, size, view, 0.0)
             better = sure > best
             best[better], number[better] = sure[better], each if wanted is None or each in wanted else NOTHING
@@ -99,11 +95,11 @@ class Segmentation:
         for corners, confidence, number, more in zip(
             boxes.corners.tolist(), boxes.confidence.tolist(), boxes.label.tolist(), boxes.more, strict=True
         ):
-            self.model.look_at_time(run)
+            run.look_at_time()
             left, top, right, bottom = corners
             x, y = math.floor(left), math.floor(top)
             box = View(x, y, math.ceil(right) - x, math.ceil(bottom) - y)
-            there = fitted.sampled(said.mask(more), size, box, 0.0) > _THERE
+            there = fitted.sampled(said.mask(more), size, box, -1.0) > 0
             area_px = int(np.count_nonzero(there))
             if area_px >= options.area_min_px:
                 surface.put(box, number, there.astype(np.float32) * np.float32(confidence))
@@ -125,7 +121,7 @@ class Segmentation:
         judge(context, options, rectangles)
 
     def _reader(self, facts: Facts) -> Read:
-        facts.expect_task("segment", "a model that segments")
+        facts.expect_task("a model that segments", "segment", planes.SEMANTIC)
         as_planes = planes.plane_reader(facts, self._options) if self._options.format in {None, "planes"} else None
         if as_planes is not None:
             return as_planes

@@ -36,12 +36,13 @@ class SegmentationOptions(FindingOptions):
         Field(description="planes: shares of 1, or numbers that softmax makes such; what it looks like if left out"),
     ] = None
     background: Annotated[
-        int,
+        int | None,
         Field(
             ge=-1,
             le=10_000,
-            description="planes: number of the class that is nothing; -1 for none. Not of a single plane",
+            description="planes: number of the class that is nothing; -1 for none, as of Ultralytics' semantic exports;"
+            " else 0 if left out. Not of a single plane",
         ),
-    ] = 0
+    ] = None
     area_min_px: Annotated[int, Field(ge=1, le=1_000_000_000, description="what is smaller is left out")] = 20
     heat: Annotated[bool, Field(description="whether what it finds is hot in the heatmap, but for ok_labels")] = True

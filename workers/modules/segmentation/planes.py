@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from workers.modules.segmentation.options import SegmentationOptions
 
 EXPECTED = "1xclassesxHxW with a number for each pixel and class, or 1xHxW with integers, the class of each pixel"
+NONE = -1
+SEMANTIC = "semantic"  # Ultralytics' task of that kind: all of its classes are something
 _NEAR_ONE = 1e-3
 
 Plane = NDArray[np.float32]
@@ -38,6 +40,9 @@ def plane_reader(facts: Facts, options: SegmentationOptions) -> Read | None:
         return None
     values = facts.outputs[0].values
     shape, whole = values.shape, values.dtype.kind in "iu"
+    background = options.background
+    if background is None:
+        background = NONE if facts.metadata.task == SEMANTIC else 0
     if (
         shape[:1] != (1,)
         or len(shape) not in ({3, 4} if whole else {4})
@@ -46,14 +51,14 @@ def plane_reader(facts: Facts, options: SegmentationOptions) -> Read | None:
     ):
         return None
     if whole:
-        return lambda outputs: _of_numbers(outputs[0].values.reshape(shape[-2:]), options.background)
+        return lambda outputs: _of_numbers(outputs[0].values.reshape(shape[-2:]), background)
     classes = shape[1]
     if facts.labels.count and facts.labels.count != classes:
         facts.refuse(f"{facts.labels.count} planes, one for each label (labels)")
     kind = options.scores or _kind(values[0])
     if classes == 1:
         return lambda outputs: _of_one(outputs[0].values[0, 0], kind)
-    return lambda outputs: _of_many(outputs[0].values[0], kind, options.background)
+    return lambda outputs: _of_many(outputs[0].values[0], kind, background)
 
 
 def _classes(values: NDArray[Any]) -> int:

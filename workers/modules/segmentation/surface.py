@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from workers.context.rectangles import color_of
 from workers.modules.models.shown import View
+
+if TYPE_CHECKING:
+    from workers.context.run import LookAtTime
 
 NOTHING = -1
 
@@ -44,13 +47,13 @@ class Surface:
         self.sure[rows, columns][better] = sure[better]
         self.number[rows, columns][better] = number if isinstance(number, int) else number[better]
 
-    def pieces(self, area_min_px: int, ask: Callable[[], None]) -> list[Piece]:
+    def pieces(self, area_min_px: int, look_at_time: LookAtTime) -> list[Piece]:
         """Return the pieces of at least that area, the largest first; those that are smaller become nothing."""
         found: list[Piece] = []
         for number in np.unique(self.number).tolist():
             if number == NOTHING:
                 continue
-            ask()
+            look_at_time()
             there = (self.number == number).astype(np.uint8)
             _, labels, rows, _ = cv2.connectedComponentsWithStats(there, connectivity=8, ltype=cv2.CV_32S)
             small = rows[:, cv2.CC_STAT_AREA] < area_min_px

@@ -10,8 +10,8 @@ textureless objects", 2012, without its bits and tables.)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 
 from workers.modules.shape.edges import BINS, Numbers
 from workers.modules.shape.templates import Template, bins_of
+
+if TYPE_CHECKING:
+    from workers.context.run import LookAtTime
 
 _AROUND = np.ones((3, 3), np.uint8)
 _TIE = 1e-3  # so little that it only tells equals apart
@@ -82,24 +85,25 @@ class Grid:
         cv2.dilate(self._edges, _AROUND, dst=self._near, borderType=cv2.BORDER_CONSTANT, borderValue=0)
 
     def candidates(
-        self, least_share: float, most: int, allowed: NDArray[np.bool_] | None, ask: Callable[[], None]
+        self, least_share: float, most: int, allowed: NDArray[np.bool_] | None, look_at_time: LookAtTime
     ) -> Candidates:
         """Return the `most` likely places where `least_share` of the points have an edge.
 
-        `allowed` is (rows, columns) of cells where a middle may be; None for all. `ask` may raise: it is called often.
+        `allowed` is (rows, columns) of cells where a middle may be; None for all. `look_at_time` is called often.
         """
-        found = [self._of_scale(number, least_share, most, allowed, ask) for number in range(len(self._groups))]
+        scales = range(len(self._groups))
+        found = [self._of_scale(number, least_share, most, allowed, look_at_time) for number in scales]
         return Candidates(*map(np.concatenate, zip(*found, strict=True))).first(most)
 
     def _of_scale(
-        self, number: int, least_share: float, most: int, allowed: NDArray[np.bool_] | None, ask: Callable[[], None]
+        self, number: int, least_share: float, most: int, allowed: NDArray[np.bool_] | None, look_at_time: LookAtTime
     ) -> Candidates:
         group = self._groups[number]
         sums = self._sums[: len(group)]
         add = np.add
         for index, (total, stretches) in enumerate(zip(sums, self._stretches[number], strict=True)):
             if index % _ASK_EVERY == 0:
-                ask()
+                look_at_time()
             add(stretches[0], stretches[1], total)
             for stretch in stretches[2:]:
                 add(total, stretch, total)

@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from workers.modules.base import ModuleSurroundings, on_context
+from workers.modules.base import ModuleSurroundings, on_run
 from workers.modules.measured import keep_measured
 from workers.modules.region import Region
 from workers.modules.shape.edges import grey_of
-from workers.modules.shape.teaching import TaughtPart, asking
+from workers.modules.shape.teaching import TaughtPart
 from workers.modules.shape.wanted import Found, Window
 
 if TYPE_CHECKING:
@@ -36,13 +36,7 @@ def prepare(options: ShapeOptions, surroundings: ModuleSurroundings) -> Callable
     Raises:
         ProjectInvalid: there is no such picture in the project, or it shows no outline.
     """
-    module = Shape(options, surroundings)
-
-    def call(context: Context, run: Run) -> bool:
-        ask = asking(run, options.title)
-        return on_context(lambda inner: module(inner, ask), surroundings)(context, run)
-
-    return call
+    return on_run(Shape(options, surroundings), surroundings)
 
 
 class Shape:
@@ -54,10 +48,10 @@ class Shape:
         self._region = Region(options.region) if options.region is not None else None
         self._part = TaughtPart(options, surroundings, options.overlap)
 
-    def __call__(self, context: Context, ask: Callable[[], None]) -> None:
+    def __call__(self, context: Context, run: Run) -> None:
         """Look for the outline in `context["image"]`, (h, w) grey or (h, w, 3) BGR uint8, which is only read."""
         options, image = self._options, context["image"]
-        found = self._part.search.find(grey_of(image), options.wanted, self._window(image), ask)
+        found = self._part.search.find(grey_of(image), options.wanted, self._window(image), run.look_at_time)
         context["detectedRectangles"] += [self._rectangle(each) for each in found]
         values = [self._values(each) for each in found]
         context["angle"] = values[0]["angle"] if values else None

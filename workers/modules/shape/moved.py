@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workers.modules.shape.edges import FINE, EdgePoints, Floats, Numbers
 from workers.modules.shape.grid import Candidates
+
+if TYPE_CHECKING:
+    from workers.context.run import LookAtTime
 
 _PER_ROUND = 32  # candidates looked at together, for memory
 
@@ -36,9 +39,9 @@ class Directions:
         self._numbers[places] = 1 + self._fine(direction)
 
     def better(
-        self, points: EdgePoints, candidates: Candidates, freedom: tuple[int, int, float], ask: Callable[[], None]
+        self, points: EdgePoints, candidates: Candidates, freedom: tuple[int, int, float], look_at_time: LookAtTime
     ) -> Candidates:
-        """Return candidates moved and turned, the best first. `ask` is called often and may raise.
+        """Return candidates moved and turned, the best first. `look_at_time` is called often.
 
         `freedom` is by how many px they may move each way, in which steps, and by which angle (rad) turn either way.
         """
@@ -48,7 +51,7 @@ class Directions:
         turns = np.array([-1, 0, 1]) * turn_rad
         moved = []
         for begin in range(0, len(candidates.x), _PER_ROUND):
-            ask()
+            look_at_time()
             some = Candidates(*(each[begin : begin + _PER_ROUND] for each in candidates))
             angles = some.angle_rad[:, None] + turns
             scores = self._scores(points, some, angles, (shift_x, shift_y)).reshape(len(angles), -1)

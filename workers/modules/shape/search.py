@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,7 @@ from workers.modules.shape.templates import templates_of, turn_step
 from workers.modules.shape.wanted import Found, Limits, Window, alike, best
 
 if TYPE_CHECKING:
+    from workers.context.run import LookAtTime
     from workers.modules.shape.edges import Floats, Plane
     from workers.modules.shape.grid import Candidates
     from workers.modules.shape.outline import Outline
@@ -47,8 +48,8 @@ class Search:
         self._templates = templates_of(outline, limits)
         self._grids: OrderedDict[tuple[int, int], Grid] = OrderedDict()
 
-    def find(self, picture: Plane, most: int, window: Window | None, ask: Callable[[], None]) -> list[Found]:
-        """Return the `most` best in `picture`, (h, w) uint8, best first; `ask` is called often and may raise.
+    def find(self, picture: Plane, most: int, window: Window | None, look_at_time: LookAtTime) -> list[Found]:
+        """Return the `most` best in `picture`, (h, w) uint8, best first; `look_at_time` is called often.
 
         Middles lie in `window`, or anywhere in the picture.
         """
@@ -57,55 +58,58 @@ class Search:
         reach = math.ceil(self._outline.radius * self._limits.scale_max) + _MARGIN_PX
         left, top = max(0, window.left - reach), max(0, window.top - reach)
         part = picture[top : window.bottom + reach, left : window.right + reach]
-        found = self._found(part, most, window.seen_from(left, top), ask)
+        found = self._found(part, most, window.seen_from(left, top), look_at_time)
         return [Found(pose._replace(x=pose.x + left, y=pose.y + top), score) for pose, score in found]
 
-    def _found(self, part: Plane, most: int, window: Window, ask: Callable[[], None]) -> list[Found]:
+    def _found(self, part: Plane, most: int, window: Window, look_at_time: LookAtTime) -> list[Found]:
         """Find in a part of the picture, whose upper left pixel is the origin of all."""
         outline, limits = self._outline, self._limits
         slopes = gradients(halved(part, outline.level))
+        look_at_time()
         places, x, y = strong_pixels(slopes, outline.coarse_slope)
         if not len(places):
             return []
+        look_at_time()
         direction = np.arctan2(y, x)
         height, width = slopes.blurred.shape
         grid = self._grid(height, width)
         grid.look(places, direction, either=limits.either)
         count = _CANDIDATES + _CANDIDATES_EACH * most
         allowed = window.cells(*grid.cells, outline.cell_px * outline.level_px)
-        candidates = grid.candidates(_COARSE_SHARE * limits.min_score, count, allowed, ask)
+        candidates = grid.candidates(_COARSE_SHARE * limits.min_score, count, allowed, look_at_time)
         if not len(candidates.x):
             return []
         looked = Directions(height, width, places, direction, either=limits.either)
-        near = self._in_level(slopes.blurred.astype(np.float32), self._likely(looked, candidates, most, ask), ask)
+        likely = self._likely(looked, candidates, most, look_at_time)
+        near = self._in_level(slopes.blurred.astype(np.float32), likely, look_at_time)
         least = max(limits.min_score, near[min(most, len(near)) - 1].score) - _DOUBT
         exact = []
         for each in near:
-            ask()
+            look_at_time()
             if each.score >= least:
                 exact.append(self._in_picture(part, self._up(each.pose)))
         exact += [self._in_picture(part, twin) for each in self._best(exact, most) for twin in self._twins_of(each)]
         return self._best([each for each in exact if limits.allow(each) and window.holds(each.pose)], most)
 
-    def _likely(self, looked: Directions, candidates: Candidates, most: int, ask: Callable[[], None]) -> list[Pose]:
+    def _likely(self, looked: Directions, candidates: Candidates, most: int, look_at_time: LookAtTime) -> list[Pose]:
         """Return the best candidates, moved to where they fit best; those that have become the same are one."""
         outline = self._outline
         step, near_px = turn_step(outline, 1.0), outline.cell_px
         count = _LIKELY + _LIKELY_EACH * most
-        better = looked.better(outline.coarse, candidates, (near_px, 2, step / 3), ask).first(_BETTER * count)
+        better = looked.better(outline.coarse, candidates, (near_px, 2, step / 3), look_at_time).first(_BETTER * count)
         chosen: list[Pose] = []
-        for row in zip(*looked.better(outline.coarse, better, (1, 1, step / 6), ask)[:4], strict=True):
+        for row in zip(*looked.better(outline.coarse, better, (1, 1, step / 6), look_at_time)[:4], strict=True):
             pose = Pose(*map(float, row))
             if not any(alike(pose, other, near_px, 1.5 * step, step) for other in chosen):
                 chosen.append(pose)
         return chosen[:count]
 
-    def _in_level(self, plane: Floats, likely: Sequence[Pose], ask: Callable[[], None]) -> list[Found]:
+    def _in_level(self, plane: Floats, likely: Sequence[Pose], look_at_time: LookAtTime) -> list[Found]:
         """Return where the outline lies near poses in the level, whose blurred image is `plane`; the best first."""
         points, slope, limits = self._outline.coarse, self._outline.coarse_slope, self._limits
         found = []
         for each in likely:
-            ask()
+            look_at_time()
             pose = refined(plane, points, each, slope=slope, either=limits.either, scales=limits.scales)
             found.append(Found(pose, agreement(plane, points, pose, slope, either=limits.either)))
         return sorted(found, key=lambda each: -each.score)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workers.errors import DeadlineExceeded, ProjectInvalid
+from workers.errors import ProjectInvalid
 from workers.modules.project_image import ImageUnusable, project_image
 from workers.modules.region import Region, RegionOutside
 from workers.modules.shape.edges import grey_of
@@ -23,7 +21,6 @@ _MOST_TEMPLATES = 6000
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from workers.context.run import Run
     from workers.modules.base import ModuleSurroundings
     from workers.modules.shape.edges import Plane
     from workers.modules.shape.search_options import SearchOptions
@@ -65,17 +62,6 @@ class TaughtPart:
         """Return an angle as one of the turn that begins half a turn before 0, or at `angle_min` if that is later."""
         least = max(self._angle_min, -180.0)
         return (math.degrees(angle_rad) - least) % 360 + least
-
-
-def asking(run: Run, title: str) -> Callable[[], None]:
-    """Return what raises DeadlineExceeded once the frame's time is over."""
-
-    def ask() -> None:
-        if time.monotonic_ns() >= run.deadline_ns:
-            msg = f"the frame's time (run_ms, or its deadline) was over while {title} searched"
-            raise DeadlineExceeded(msg)
-
-    return ask
 
 
 def _picture(options: SearchOptions, surroundings: ModuleSurroundings) -> Plane:

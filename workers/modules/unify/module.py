@@ -23,7 +23,7 @@ from workers.modules.base import ModuleSurroundings, reshaping
 from workers.modules.measured import failed, keep_measured
 from workers.modules.region import Region
 from workers.modules.shape.edges import grey_of
-from workers.modules.shape.teaching import TaughtPart, asking
+from workers.modules.shape.teaching import TaughtPart
 from workers.modules.shape.wanted import Window
 
 if TYPE_CHECKING:
@@ -45,12 +45,7 @@ def prepare(options: UnifyOptions, surroundings: ModuleSurroundings) -> Callable
     Raises:
         ProjectInvalid: there is no such picture in the project, or it shows no outline.
     """
-    module = Unify(options, surroundings)
-
-    def call(context: Context, run: Run) -> bool:
-        return reshaping(lambda inner: module(inner, run), surroundings)(context, run)
-
-    return call
+    return reshaping(Unify(options, surroundings), surroundings)
 
 
 class Unify:
@@ -65,10 +60,10 @@ class Unify:
         """Return `context["image"]`, (h, w) grey or (h, w, 3) BGR uint8, with the part as it was taught, and how."""
         image = context["image"]
         window = self._window(image)
-        ask = asking(run, self._options.title)
-        found = self._part.search.find(grey_of(image), 1, window, ask) if window else []
+        found = self._part.search.find(grey_of(image), 1, window, run.look_at_time) if window else []
         if not found:
             return self._missing(context, image)
+        run.look_at_time()
         pose, score = found[0]
         context["angle"] = angle = self._part.degrees(pose.angle_rad)
         middle = np.array([[pose.x + 0.5, pose.y + 0.5]])
