@@ -121,10 +121,18 @@ def _day(values: Mapping[str, str]) -> tuple[str, date]:
     if "DD" in values:
         day = date(year, month, int(values["DD"]))
         return day.isoformat(), day
-    if not 1 <= month <= 12 or not year:
-        raise ValueError(month)
-    last = date(year, month, calendar.monthrange(year, month)[1])
-    return last.isoformat()[:7], last
+    iso = f"{year:04}-{month:02}"
+    return iso, last_day(iso)
+
+
+def last_day(iso: str) -> date:
+    """Return the day that `iso` means, 2027-03-14, or the last one of a month, 2027-03; raises ValueError."""
+    if re.fullmatch(r"\d{4}-\d\d", iso):
+        year, month = int(iso[:4]), int(iso[5:])
+        if not year or not 1 <= month <= 12:
+            raise ValueError(iso)
+        return date(year, month, calendar.monthrange(year, month)[1])
+    return date.fromisoformat(iso)
 
 
 def _near(two_digits: int) -> int:

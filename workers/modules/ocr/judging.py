@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workers.modules.ocr.confusable import ALIKE, Groups
-from workers.modules.ocr.dates import DateFormat, DateMistake
-from workers.modules.ocr.options import DATA, TODAY
+from workers.modules.ocr.dates import DateFormat, DateMistake, last_day
+from workers.modules.ocr.filled import NothingThere, Template
+from workers.modules.ocr.options import TODAY
 from workers.modules.pattern import fits
 
 if TYPE_CHECKING:
@@ -35,8 +36,12 @@ class Judge:
         self._groups = Groups(ALIKE if options.confusable is None else options.confusable)
         self._pattern = re.compile(options.pattern) if options.pattern is not None else None
         self._date = DateFormat(options.date, self._groups) if options.date is not None else None
+        self._equals = Template(options.equals) if options.equals is not None else None
+        self._since = Template(options.days_from)
 
-    def judge(self, raw: str, confidence: float, data: str, look_at_time: Callable[[], None]) -> Judged:
+    def judge(
+        self, raw: str, confidence: float, context: Mapping[str, Any], look_at_time: Callable[[], None]
+    ) -> Judged:
         """Judge a text that was read so surely; `look_at_time` is called between what may take long."""
         options = self._options
         if not raw:
@@ -44,18 +49,15 @@ class Judge:
         text, whys = raw, []
         if confidence < options.min_confidence:
             whys.append(f"its least sure character is {confidence:.2f} sure, expected {options.min_confidence:g}")
-        if options.equals is not None:
-            expected = options.equals.replace(DATA, data)
-            if self._groups.same(_squeezed(text), _squeezed(expected)):
-                text = _with_letters(text, _squeezed(expected))
-            else:
-                whys.append(f"expected {expected!r}")
+        if self._equals is not None:
+            text, why = self._equal(text, self._equals, context)
+            whys.append(why)
         iso, days = None, None
         if self._date is not None:
             try:
                 found = self._date.find(text)
                 text, iso = found.text, found.iso
-                days, why = self._days(found.last, data)
+                days, why = self._days(found.last, context)
                 whys.append(why)
             except DateMistake as mistake:
                 whys.append(str(mistake))
@@ -71,20 +73,33 @@ class Judge:
             whys.append("does not fit the pattern" if right is None else "")
         return Judged(text, iso, days, next(filter(None, whys), ""))
 
-    def _days(self, last: date, data: str) -> tuple[int | None, str]:
+    def _equal(self, text: str, expected: Template, context: Mapping[str, Any]) -> tuple[str, str]:
+        """Return `text` with its letters put right, and why it is not what is expected."""
+        try:
+            wanted = expected.filled(context)
+        except NothingThere as nothing:
+            return text, str(nothing)
+        if self._groups.same(_squeezed(text), _squeezed(wanted)):
+            return _with_letters(text, _squeezed(wanted)), ""
+        return text, f"expected {wanted!r}"
+
+    def _days(self, last: date, context: Mapping[str, Any]) -> tuple[int | None, str]:
         """Return in how many days from where they are counted the last day of a date is, and why that does not fit."""
         options = self._options
-        since = options.days_from.replace(DATA, data)
+        limited = options.days_min is not None or options.days_max is not None
         try:
-            begin = _today() if since == TODAY else date.fromisoformat(since)
+            since = self._since.filled(context)
+            begin = _today() if since == TODAY else last_day(since)
+        except NothingThere as nothing:
+            return None, str(nothing) if limited else ""
         except ValueError:
-            wants = options.days_min is not None or options.days_max is not None
-            return None, f"days are counted from {since!r}, expected a date as YYYY-MM-DD" if wants else ""
+            wrong = f"days are counted from {since!r}, expected a date as YYYY-MM-DD"
+            return None, wrong if limited else ""
         days = (last - begin).days
         if options.days_min is not None and days < options.days_min:
-            return days, f"its date is {days} days after {begin}, expected at least {options.days_min}"
+            return days, f"{last} is {days} days from {begin}, expected at least {options.days_min}"
         if options.days_max is not None and days > options.days_max:
-            return days, f"its date is {days} days after {begin}, expected at most {options.days_max}"
+            return days, f"{last} is {days} days from {begin}, expected at most {options.days_max}"
         return days, ""
 
 

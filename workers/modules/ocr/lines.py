@@ -28,6 +28,7 @@ _LOWEST_SHARE = 0.35  # of the tallest line's height; what is lower is a speck, 
 _MARGIN = 0.22  # around a line, of its height
 _LIGHT, _DARK = 225.0, 25.0  # the levels of paper and ink that are read
 _INK = 0.4  # of the contrast from which a pixel is ink
+_SPECK_SHARE = 0.02  # of a letter's area; what is smaller is no print
 _DOTS_LEAST = 18
 _DOTS_SPREAD = 0.5
 
@@ -95,9 +96,10 @@ def _ink(level: _Signed) -> tuple[_Mask, bool]:
     count, labels, found, _ = cv2.connectedComponentsWithStats(mask)
     stats = np.asarray(found, np.int32)
     areas = stats[:, cv2.CC_STAT_AREA]
-    kept = areas >= max(3, float(np.sort(areas[1:])[-max(1, count // 8) :].mean()) * 0.02) if count > 1 else areas < 0
-    kept &= ~_frames(stats, height, width)
+    kept = ~_frames(stats, height, width)
     kept[0] = False
+    letters = np.sort(areas[kept])[-max(1, count // 8) :]
+    kept &= areas >= max(3.0, _SPECK_SHARE * float(letters.mean())) if len(letters) else kept
     pitch = _dots(stats[kept])
     mask = np.asarray(kept[labels] * np.uint8(255), np.uint8)
     if pitch:

@@ -159,6 +159,7 @@ class _Text:
         for line in lines:
             look_at_time()
             read = self._recognizer.read(line.grey, self._alphabet)
+            look_at_time()  # what the model computes cannot be broken off
             if read.text:
                 found.append((line, matrix @ line.matrix, read))
         return _Reading(found)
@@ -190,7 +191,7 @@ class Ocr:
         right = True
         for text in self._texts:
             reading = text.read(context["image"], look_at_time, until_ns)
-            judged = text.judge.judge(reading.raw, reading.confidence, context["data"], look_at_time)
+            judged = text.judge.judge(reading.raw, reading.confidence, context, look_at_time)
             right &= not judged.why
             values[text.options.name] = _values(reading, judged, run.placement)
             context["detectedRectangles"] += _rectangles(text.options, reading, judged)

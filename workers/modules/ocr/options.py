@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from workers.modules.measuring_options import not_below_its_min
-from workers.modules.ocr.dates import LONGEST_FORMAT, checked_format
+from workers.modules.ocr.dates import LONGEST_FORMAT, checked_format, last_day
+from workers.modules.ocr.filled import checked_template
 from workers.modules.options import ModuleOptions
 from workers.modules.pattern import LONGEST_PATTERN, checked_pattern
 from workers.modules.project_files import find_file
@@ -30,7 +31,6 @@ from workers.modules.project_files import find_file
 if TYPE_CHECKING:
     from workers.modules.project_files import ProjectFiles
 
-DATA = "{data}"
 TODAY = "today"
 MOST_TEXTS = 50
 MODEL = "PP-OCRv6_rec_small.onnx"
@@ -84,7 +84,11 @@ class TextOptions(BaseModel):
     ] = None
     equals: Annotated[
         str | None,
-        Field(min_length=1, max_length=1000, description="what the text is; {data} in it is the request's data"),
+        Field(
+            min_length=1,
+            max_length=1000,
+            description="what the text is; an expression in braces is filled in: LOT {data}",
+        ),
     ] = None
     pattern: Annotated[
         str | None,
@@ -103,7 +107,9 @@ class TextOptions(BaseModel):
     days_from: Annotated[
         str,
         Field(
-            min_length=1, max_length=100, description="today, or a date, YYYY-MM-DD; {data} in it is the request's data"
+            min_length=1,
+            max_length=1000,
+            description="today, or a date, YYYY-MM-DD, or an expression in braces that gives one",
         ),
     ] = TODAY
     min_confidence: Annotated[
@@ -117,7 +123,19 @@ class TextOptions(BaseModel):
 
     _days = field_validator("days_max")(not_below_its_min)
     _pattern = field_validator("pattern")(lambda pattern: pattern if pattern is None else checked_pattern(pattern))
+    _templates = field_validator("equals", "days_from")(lambda text: text if text is None else checked_template(text))
     _date = field_validator("date")(lambda date: date if date is None else checked_format(date))
+
+    @field_validator("days_from")
+    @classmethod
+    def _is_a_day(cls, since: str) -> str:
+        if since != TODAY and "{" not in since:
+            try:
+                last_day(since)
+            except ValueError:
+                msg = f"is {since!r}, expected 'today', a date as YYYY-MM-DD, or an expression in braces"
+                raise ValueError(msg) from None
+        return since
 
     @model_validator(mode="after")
     def _days_are_of_a_date(self) -> Self:

@@ -111,7 +111,7 @@ class Alphabet:
         self._firsts = np.array([0, *(1 + of_each.index(letter) for letter in letters)], np.intp)
 
     def decoded(self, likely: NDArray[np.float32]) -> ReadLine:
-        """Return what `likely`, (steps, characters) float32, means: the likeliest of each step, without repeats and gaps."""
+        """Return what `likely`, (n, characters) of n steps, means: the likeliest of each, without repeats and gaps."""
         summed = np.add.reduceat(likely[:, self._columns], self._firsts, axis=1)
         best, sure = summed.argmax(axis=1).tolist(), summed.max(axis=1).tolist()
         text: list[str] = []
