@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 ALIKE = (
     "0OoQD", "1Il|!i", "2Zz", "5Ss", "8B", "6Gb", "9gq",
@@ -33,7 +33,7 @@ class Groups:
         every = dict.fromkeys("".join(letter + self._group.get(letter, "") for letter in letters))
         return "[" + "".join(re.escape(letter) for letter in every) + "]"
 
-    def one_of(self, letter: str, wanted: str) -> str:
+    def one_of(self, letter: str, wanted: Container[str]) -> str:
         """Return which of `wanted` looks like `letter`; itself if none does."""
         if letter in wanted:
             return letter

@@ -28,6 +28,7 @@ _LOWEST_SHARE = 0.35  # of the tallest line's height; what is lower is a speck, 
 _MARGIN = 0.22  # around a line, of its height
 _LIGHT, _DARK = 225.0, 25.0  # the levels of paper and ink that are read
 _INK = 0.4  # of the contrast from which a pixel is ink
+_NOISE_PX = 0.8  # sigma by which noise is smoothed
 _SPECK_SHARE = 0.02  # of a letter's area; what is smaller is no print
 _DOTS_LEAST = 18
 _DOTS_SPREAD = 0.5
@@ -77,7 +78,7 @@ def whole_line(grey: Grey) -> Line:
 def _levelled(grey: Grey, ink: str) -> _Signed:
     """Return `grey`, (h, w), as 0 where there is none of the ink and 1 where there is most, the light taken out."""
     height = grey.shape[0]
-    fine = np.asarray(cv2.GaussianBlur(grey, (0, 0), max(0.6, height / 120)), np.float32)
+    fine = np.asarray(cv2.GaussianBlur(grey, (0, 0), _NOISE_PX), np.float32)
     background = np.asarray(cv2.medianBlur(cv2.resize(grey, (64, 32), interpolation=cv2.INTER_AREA), 21), np.float32)
     around = cv2.resize(background, (grey.shape[1], height), interpolation=cv2.INTER_CUBIC)
     apart = fine - around
@@ -124,14 +125,18 @@ def _dots(stats: NDArray[np.int32]) -> float:
         return 0.0
     wide, tall, area = (stats[:, each].astype(np.float64) for each in (2, 3, 4))
     low, size, high = np.percentile(area, (25, 50, 75))
-    is_dot = (np.abs(wide - tall) <= 0.35 * np.maximum(wide, tall) + 1) & (area > 0.5 * wide * tall)
-    if is_dot.mean() < 0.7 or (high - low) > _DOTS_SPREAD * size + 2:
+    share = area / (wide * tall)
+    round_ = (np.abs(wide - tall) <= 0.3 * np.maximum(wide, tall) + 1) & (share > 0.55)
+    if round_.mean() < 0.7 or (high - low) > _DOTS_SPREAD * size + 2:
         return 0.0
     middle = stats[:, :2] + stats[:, 2:4] / 2
     some = middle[:: max(1, len(middle) // 200)]
-    apart = np.linalg.norm(some[:, None] - middle[None], axis=2)
-    nearest = np.partition(apart, 1, axis=1)[:, 1]
-    return float(np.median(nearest))
+    away = np.abs(some[:, None] - middle[None])
+    nearest = np.partition(np.hypot(away[..., 0], away[..., 1]), 1, axis=1)[:, 1]
+    pitch = float(np.median(nearest))
+    # dots stand over each other in their distance, and are five rows high at least; letters are that far apart in a row
+    over = (away[..., 0] < 0.4 * pitch) & (np.abs(away[..., 1] - pitch) < 0.4 * pitch)
+    return pitch if over.any(axis=1).mean() > 0.4 and np.ptp(middle[:, 1]) > 4 * pitch else 0.0
 
 
 def _skew(mask: _Mask) -> float:

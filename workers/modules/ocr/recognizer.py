@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from workers.errors import ProjectInvalid
+from workers.modules.ocr.confusable import ALIKE, Groups
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,8 +102,8 @@ class Alphabet:
     """The characters that are read, and the columns of the model that mean each."""
 
     def __init__(self, known: Sequence[str], characters: str) -> None:
-        wanted = set(characters)
-        meant = [(column, _meant(character, wanted)) for column, character in enumerate(known) if column]
+        wanted, groups = set(characters), Groups(ALIKE)
+        meant = [(column, _meant(character, wanted, groups)) for column, character in enumerate(known) if column]
         kept = sorted((each for each in meant if each[1]), key=lambda each: each[1])
         letters = sorted({letter for _, letter in kept})
         self._letters = ["", *letters]
@@ -127,13 +128,15 @@ class Alphabet:
         return _trimmed("".join(text), certain)
 
 
-def _meant(character: str, wanted: set[str]) -> str:
+def _meant(character: str, wanted: set[str], groups: Groups) -> str:
     """Return which of the characters that may be there `character` stands for; nothing if none."""
     if character in wanted:
         return character
     for other in (_HOMOGLYPHS.get(character, ""), unicodedata.normalize("NFKC", character)):
         if other in wanted:
             return other
+        if other and (alike := groups.one_of(other, wanted)) in wanted:
+            return alike
     return ""
 
 
