@@ -85,6 +85,7 @@ min_contrast_levels = 5
     "ocr": """
 [[flow]]
 module = "ocr"
+time_ms = 1
 
 [[flow.texts]]
 name = "print"

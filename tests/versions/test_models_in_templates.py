@@ -57,8 +57,9 @@ def workers_private_mib(server: Server) -> list[float]:
     return [private_mib(pid, "Private_") for pid in seen]
 
 
-@pytest.mark.parametrize("flow", [MODEL, OCR], ids=["86 MB", "ocr"])
-def test_workers_share_a_large_model(tmp_path: Path, flow: str) -> None:
+# a line needs memory of its own while it is read: each of its steps may be one of 18,710 characters
+@pytest.mark.parametrize(("flow", "most_mib"), [(MODEL, 10), (OCR, 20)], ids=["86 MB", "ocr"])
+def test_workers_share_a_large_model(tmp_path: Path, flow: str, most_mib: float) -> None:
     with serving(project(tmp_path / "without", PID)) as server:
         without = max(workers_private_mib(server))
     with serving(project(tmp_path / "with", flow)) as server:
@@ -67,7 +68,7 @@ def test_workers_share_a_large_model(tmp_path: Path, flow: str) -> None:
         all_mib = sum(private_mib(pid, "Pss:") for pid in (*pids, template))
         assert not [said for said in server.log if "by itself" in said]
     print(f"private: {own:.1f} MiB a worker, {without:.1f} without the model; template and workers: {all_mib:.0f} MiB")
-    assert own - without <= 10
+    assert own - without <= most_mib
     assert all_mib < 86.5 / 1.05 + 250  # one model, and what they have without
 
 
