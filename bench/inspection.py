@@ -36,7 +36,13 @@ if TYPE_CHECKING:
     Image = NDArray[np.uint8]
 
 # Each has `measure() -> dict[str, float]`, figures by names with units; one that is not there is left out.
-_OTHERS = ("bench.shape_accuracy", "bench.measure_accuracy", "bench.codes_accuracy", "bench.model_loop")
+_OTHERS = (
+    "bench.shape_accuracy",
+    "bench.measure_accuracy",
+    "bench.codes_accuracy",
+    "bench.ocr_accuracy",
+    "bench.model_loop",
+)
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
 _DATA = _CHECKOUT.parent / "shared" / "data"

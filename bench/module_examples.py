@@ -82,6 +82,16 @@ start = [8, 60]
 end = [152, 60]
 min_contrast_levels = 5
 """,
+    "ocr": """
+[[flow]]
+module = "ocr"
+time_ms = 1
+
+[[flow.texts]]
+name = "print"
+box = { x = 8, y = 8, width = 140, height = 60 }
+lines = 1
+""",
     "only_if": """
 [[flow]]
 module = "only_if"

@@ -122,6 +122,18 @@ def measure() -> Picture:
     return _noisy(np.asarray(cv2.cvtColor(plate, cv2.COLOR_GRAY2BGR), np.uint8))
 
 
+def ocr() -> Picture:
+    """A date in solid print, a lot in dots, and a serial number, light on dark and turned."""
+    from bench.ocr_scenes import Line, scene  # noqa: PLC0415 - found by now
+
+    lines = (
+        Line("EXP 12.08.2031", "aileron", 300, 80, 0, 34),
+        Line("LOT A4711B", "sans", 300, 180, 1.5, 34, dots=0.8),
+        Line("SN 00482913", "mono", 270, 330, -12, 30, inverted=True),
+    )
+    return np.asarray(cv2.cvtColor(scene(lines, (440, 640), seed=4), cv2.COLOR_GRAY2BGR), np.uint8)
+
+
 def reference() -> Picture:
     """The golden board with a bite, a short, a pad without copper and a stain; moved, and under less light."""
     board = reference_golden()
@@ -169,6 +181,7 @@ PICTURES: dict[str, Callable[[], Picture]] = {
         color,
         detector,
         measure,
+        ocr,
         reference,
         segmentation,
         shape,
@@ -192,6 +205,7 @@ _VALUES = (
     "colors",
     "detections",
     "measures",
+    "ocr",
     "shapes",
     "sharpness",
     "surfaces",

@@ -23,7 +23,7 @@ from workers.flow.flow import Flow
 from workers.flow.project import load_project
 from workers.modules.codes.gs1 import GS1Mistake, parsed
 from workers.modules.codes.options import CodesOptions
-from workers.modules.codes.pattern import LONGEST_TEXT, checked_pattern, fits
+from workers.modules.pattern import LONGEST_TEXT, checked_pattern, fits
 
 SIZE = (300, 400)
 GS1 = "(01)04006381333931(17)261231(10)LOT4711(21)S99"

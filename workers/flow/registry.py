@@ -22,6 +22,7 @@ from workers.modules.detector.options import DetectorOptions
 from workers.modules.kind import ModuleKind
 from workers.modules.mask.options import MaskOptions
 from workers.modules.measure.options import MeasureOptions
+from workers.modules.ocr.options import OcrOptions
 from workers.modules.only_if.options import OnlyIfOptions
 from workers.modules.parallel.options import ParallelOptions
 from workers.modules.preprocess.options import PreprocessOptions
@@ -45,6 +46,7 @@ OURS: Mapping[str, ModuleKind] = {
     "detector": ModuleKind(DetectorOptions, "workers.modules.detector.module", source_type="DETECTOR"),
     "mask": ModuleKind(MaskOptions, "workers.modules.mask.module"),
     "measure": ModuleKind(MeasureOptions, "workers.modules.measure.module"),
+    "ocr": ModuleKind(OcrOptions, "workers.modules.ocr.module", source_type="OCR"),
     "only_if": ModuleKind(OnlyIfOptions, "workers.modules.only_if.module"),
     "parallel": ModuleKind(ParallelOptions, "workers.modules.parallel.module"),
     "preprocess": ModuleKind(PreprocessOptions, "workers.modules.preprocess.module"),

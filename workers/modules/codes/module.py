@@ -23,10 +23,10 @@ from workers.modules.base import ModuleSurroundings, on_run
 from workers.modules.codes.gs1 import GS1Mistake, Values, parsed
 from workers.modules.codes.ladder import Attempt, Ladder
 from workers.modules.codes.options import DATA, MOST_CODES
-from workers.modules.codes.pattern import fits
 from workers.modules.codes.places import Piece
 from workers.modules.codes.reading import Code
 from workers.modules.measured import keep_measured
+from workers.modules.pattern import fits
 from workers.modules.region import Area, Region
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from workers.modules.codes.formats import FormatName
-from workers.modules.codes.pattern import LONGEST_PATTERN, checked_pattern
 from workers.modules.measuring_options import not_below_its_min
 from workers.modules.options import ModuleOptions
+from workers.modules.pattern import LONGEST_PATTERN, checked_pattern
 from workers.modules.region_options import RegionOption
 
 if TYPE_CHECKING:

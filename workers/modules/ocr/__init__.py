@@ -1,1 +1,1 @@
-"""The module `ocr`: reads printed text in a box, and compares it with what is expected."""
+"""The module `ocr`: reads printed lines in given boxes, and judges what they say: texts, patterns, dates."""
