@@ -85,6 +85,17 @@ def begin_process() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
+def end_in_order() -> None:
+    """Let the signals that end a program come as an exception, so that what it has begun is ended on the way out."""
+
+    def end(number: int, _: object) -> NoReturn:
+        sys.exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
+
+
 def _status_of(command: click.Command, name: str) -> int:
     try:
         os.getcwd()  # noqa: PTH109 - only whether there is one

@@ -52,7 +52,7 @@ def do(lesson: Lesson, tell: Tell) -> None:
 
 
 def _learned(lesson: Lesson, pictures: KeptPictures, tell: Tell) -> Learned:
-    method: Method = importlib.import_module(lesson.method)  # type: ignore[assignment]  # a module with its functions
+    method: Method = importlib.import_module(lesson.method)
     before = None
     if lesson.before is not None:
         with np.load(lesson.before, allow_pickle=False) as file:
@@ -96,13 +96,14 @@ class _Looking:
 
 
 def _is_near(heat: NDArray[np.float32], box: Box, shape: tuple[int, int]) -> bool:
-    """Tell whether the hottest place of `heat`, (rows, columns), lies in `box` of a picture of `shape`, or beside it."""
+    """Tell whether the hottest place of `heat`, (rows, columns), is in `box` of a picture of `shape`, or beside it."""
     height, width = shape
     row, column = divmod(int(heat.argmax()), heat.shape[1])
     x, y = (column + 0.5) / heat.shape[1] * width, (row + 0.5) / heat.shape[0] * height
     beside_px = _BESIDE_SHARE * max(shape)
     across = box.x - beside_px <= x <= box.x + box.width + beside_px
-    return across and box.y - beside_px <= y <= box.y + box.height + beside_px
+    down = box.y - beside_px <= y <= box.y + box.height + beside_px
+    return bool(across and down)
 
 
 def _no_deadline() -> None:

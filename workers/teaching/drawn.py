@@ -16,7 +16,7 @@ _OTHER_KINDS = 101  # seeds between which another kind is tried
 
 
 def defect_for(image: NDArray[np.uint8], seed: int, number: int, copy: int) -> DrawnDefect | None:
-    """Return picture `number`, (h, w) grey or (h, w, 3) BGR, with the defect that its copy gets; kinds are mixed evenly.
+    """Return picture `number`, (h, w) grey or (h, w, 3) BGR, with the defect of that copy of it; kinds come evenly.
 
     None where none of the kinds can be seen in it.
     """

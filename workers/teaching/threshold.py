@@ -1,8 +1,8 @@
 """From which score on a picture is NOK, so that of good ones only a given share is.
 
-The scores are of good pictures that were held out. Where the share leaves ten of them above the threshold it lies where
-that many are. Where it leaves fewer, down to none, nobody has seen that part of the tail: it is taken to fall as it does
-over the hottest tenth, exponentially, which is how tails of most kinds of scores end.
+The scores are of good pictures that were held out. Where the share leaves ten of them above the threshold, it lies
+where that many are. Where it leaves fewer, down to none, hardly anybody has seen that part of the tail: it is taken to
+go on falling as it does over the hottest tenth, exponentially, as tails of most kinds of scores do.
 """
 
 from __future__ import annotations

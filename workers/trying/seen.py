@@ -75,7 +75,8 @@ def seen_by(project: Project, module_id: int) -> Project:
 def _up_to(steps: Iterable[Step], module_id: int) -> Iterable[Step]:
     for step in steps:
         if step.id == module_id:
-            yield replace(step, kind=ModuleKind(type(step.options), __name__, step.kind.source_type))
+            options = step.options.model_copy(update={"enabled": True})
+            yield replace(step, kind=ModuleKind(type(options), __name__, step.kind.source_type), options=options)
             return
         if any(each.id == module_id for branch in step.branches for each in _all(branch)):
             yield replace(step, branches=tuple(_branch_up_to(branch, module_id) for branch in step.branches))
