@@ -36,7 +36,7 @@ class Histogram:
 def histogram(good: Sequence[float], drawn: Sequence[float], threshold: float) -> Histogram:
     """Count scores; `good` has one at least."""
     least = min([*good, *drawn, threshold])
-    most = max(max(good), least + (threshold - least) / _THRESHOLD_AT)
+    most = max(*good, least + (threshold - least) / _THRESHOLD_AT)
     wide = (most - least) or 1.0
 
     def place(score: float) -> float:

@@ -51,7 +51,8 @@ class Before:
 class Wish:
     """What is to be learned: by one of `methods`, whichever is better, with this share of `false_alarms`.
 
-    `why` says why there is only one, where there is. `backbones` are ONNX files for methods that look through one. `before` is what is gone on with.
+    `why` says why there is only one, where there is. `backbones` are ONNX files for methods that look through one.
+    `before` is what is gone on with.
     """
 
     methods: tuple[str, ...]
@@ -67,8 +68,8 @@ class Wish:
 class Taught:
     """What came of it. `good` are scores of held-out pictures by their number, `drawn` those of the drawn ones.
 
-    Pictures were held out in `folds` parts. `ms` is what a core needs for a picture, `memory_bytes` what a process needs to look. `heat_of` has the heat of
-    every picture that was looked at.
+    Pictures were held out in `folds` parts. `ms` is what a core needs for a picture, `memory_bytes` what a process
+    needs to look. `heat_of` has the heat of every picture that was looked at.
     """
 
     about: About
