@@ -99,9 +99,10 @@ def drawn_into(
     contrast: float | None = None,
     where: NDArray[np.bool_] | NDArray[np.uint8] | None = None,
 ) -> Iterator[DrawnDefect]:
-    """Yield each picture with one defect, the kinds mixed evenly; the wishes are those of `draw_defect`.
+    """Yield each picture, (h, w) grey or (h, w, 3) BGR uint8, with one defect; the kinds are mixed evenly.
 
-    What a picture gets depends on the seed and its number alone. Raises as `draw_defect` does.
+    The wishes are those of `draw_defect`, and it raises as that does. What a picture gets depends on the seed and its
+    number alone.
     """
     if not kinds:
         msg = "no kinds are named; known are " + ", ".join(KINDS)

@@ -38,7 +38,10 @@ def along_and_across(place: Place, angle: float) -> tuple[NDArray[np.float32], N
 
 
 def blob(rng: np.random.Generator, place: Place, slimness: float, ragged: float, soft_px: float) -> NDArray[np.float32]:
-    """Return an ellipse, `slimness` times as wide as long, turned anyhow, with an edge that is ragged and soft."""
+    """Return an ellipse with an edge that is ragged and soft, (h, w) float32 0..1; it is turned anyhow.
+
+    It is `slimness` times as wide as long.
+    """
     radius = max(place.size_px / 2, 0.75)
     along, across = along_and_across(place, rng.uniform(0, math.pi))
     distance = np.sqrt(along**2 + (across / np.float32(slimness)) ** 2) / np.float32(radius)
@@ -48,7 +51,7 @@ def blob(rng: np.random.Generator, place: Place, slimness: float, ragged: float,
 
 
 def line(rng: np.random.Generator, place: Place, width_px: float, wander: float) -> NDArray[np.float32]:
-    """Return a line through the middle that tapers at its ends and is stronger here and weaker there.
+    """Return a line through the middle that tapers at its ends, here stronger, there weaker, (h, w) float32 0..1.
 
     `wander` is how far it turns over its length, in radians.
     """
@@ -68,22 +71,24 @@ def line(rng: np.random.Generator, place: Place, width_px: float, wander: float)
 
 
 def piece(rng: np.random.Generator, place: Place) -> NDArray[np.float32]:
-    """Return what breaks out: a polygon around the middle with corners, nearly sharp at its edge."""
-    corners = int(rng.integers(6, 11))
+    """Return what breaks out, (h, w) float32 0..1: corners around the middle, more or less round, a sharp edge."""
+    corners, half = int(rng.integers(6, 11)), max(place.size_px / 2, 1.0)
     angles = (np.arange(corners) + rng.uniform(-0.35, 0.35, corners)) * (2 * math.pi / corners)
-    radii = rng.uniform(0.5, 1.0, corners) * max(place.size_px / 2, 1.0)
+    radii = rng.uniform(0.5, 1.0, corners) * half
     points = np.stack([np.cos(angles), np.sin(angles) * rng.uniform(0.5, 1.0)], axis=1) * radii[:, None]
     turn = rng.uniform(0, math.pi)
     cos, sin = math.cos(turn), math.sin(turn)
     points = points @ np.array([[cos, sin], [-sin, cos]]) + np.asarray(place.centre_px)
     drawn = np.zeros(place.shape, np.uint8)
     cv2.fillPoly(drawn, [np.round(points * _SUB).astype(np.int32)], 255, cv2.LINE_AA, _SUB_BITS)
-    soft = cv2.GaussianBlur(drawn.astype(np.float32), (0, 0), 0.6, borderType=cv2.BORDER_REPLICATE)
-    return _whole(soft / np.float32(255), place)
+    round_px = max(0.6, half * rng.uniform(0, 0.3))
+    soft = cv2.GaussianBlur(drawn.astype(np.float32) / 255, (0, 0), round_px, borderType=cv2.BORDER_REPLICATE)
+    edge = (soft - 0.45) * np.float32(max(1.2, 1.6 * round_px)) + 0.5
+    return _whole(np.clip(edge, 0, 1).astype(np.float32), place)
 
 
 def bump(rng: np.random.Generator, place: Place) -> NDArray[np.float32]:
-    """Return how light falls on a hollow or a bump: -1..1, dark on one side and bright on the other."""
+    """Return how light falls on a hollow or a bump, (h, w) float32: -1..1, dark on one side, bright on the other."""
     radius = max(place.size_px / 2, 1.0)
     slimness, angle = rng.uniform(0.5, 1.0), rng.uniform(0, math.pi)
     along, across = along_and_across(place, angle)
@@ -95,18 +100,21 @@ def bump(rng: np.random.Generator, place: Place) -> NDArray[np.float32]:
     return _whole(lit.astype(np.float32), place)
 
 
-def streaks(rng: np.random.Generator, place: Place, slimness: float) -> NDArray[np.float32]:
-    """Return what a wipe leaves: streaks beside one another in one direction, soft where they begin and end."""
+def streaks(rng: np.random.Generator, place: Place, slimness: float, streaky: float) -> NDArray[np.float32]:
+    """Return what a wipe leaves, (h, w) float32 0..1: streaks in one direction, soft where they begin and end.
+
+    All of it is `slimness` times as wide as long. With `streaky` 0 it is one cloud, with 0.4 each streak stands alone.
+    """
     half = max(place.size_px / 2, 1.0)
     along, across = along_and_across(place, rng.uniform(0, math.pi))
     across = across + np.float32(rng.uniform(-0.15, 0.15) / half) * along**2  # a hand moves in an arc
     half_width = np.float32(max(1.0, half * slimness))
     places = np.linspace(-2, 2, 36)
-    strong = np.interp(across / half_width, places, np.clip(0.65 + 0.35 * rng.normal(size=36), 0.1, 1))
-    begins = np.interp(across / half_width, places, rng.uniform(0.65, 1.0, 36))
+    strong = np.interp(across / half_width, places, np.clip(1 - streaky + streaky * rng.normal(size=36), 0.1, 1))
+    begins = np.interp(across / half_width, places, 1 - streaky * rng.uniform(0, 1.0, 36))
     fades_px = np.float32(max(1.0, half * 0.35))
     length = np.clip((np.float32(half) * begins - np.abs(along)) / fades_px, 0, 1)
-    width = np.clip((half_width - np.abs(across)) / np.float32(max(1.0, float(half_width) * 0.4)) + 0.2, 0, 1)
+    width = np.clip((half_width - np.abs(across)) / np.float32(max(1.0, float(half_width) * (0.9 - streaky))), 0, 1)
     uneven = np.clip(1 + 0.2 * smooth_noise(rng, place.shape, half * 0.5), 0.4, 1)
     return _whole((strong * length * width * uneven).astype(np.float32), place)
 

@@ -26,8 +26,9 @@ Draw = Callable[[np.random.Generator, "Place"], "NDArray[np.float32]"]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind: `sizes` (shares of the picture's shorter side) and `contrasts` are what it has where nobody names one.
+    """A kind: `draw` changes (h, w, c) pixels, `sizes` and `contrasts` are what it has where nobody names one.
 
+    Sizes are shares of the picture's shorter side.
     `at_edge` is how often it is at the edge of the part, or of the picture where the part is not known.
     """
 
@@ -38,10 +39,10 @@ class Kind:
 
 
 def scratch(rng: np.random.Generator, place: Place) -> NDArray[np.float32]:
-    """A thin line, straight or wandering as a crack; what was ploughed up often shines beside it."""
+    """Return (h, w, c) pixels with a thin line, straight or wandering as a crack; beside it often shines a burr."""
     sign = place.sign(bool(rng.random() < 0.65))
     shines = rng.uniform(0.2, 0.6) if rng.random() < 0.4 else 0.0
-    wander = rng.uniform(0.8, 2.2) if rng.random() < 0.5 else rng.uniform(0, 0.25)
+    wander = rng.uniform(0.8, 3.0) if rng.random() < 0.5 else rng.uniform(0, 0.25)
     form = line(rng, place, max(1.0, place.size_px * rng.uniform(0.004, 0.02)), wander)[:, :, None]
     beside = np.clip(np.roll(form, (1, 1), (0, 1)) - form, 0, 1)
     changed: NDArray[np.float32] = np.float32(sign) * place.step * (form - np.float32(shines) * beside)
@@ -49,27 +50,29 @@ def scratch(rng: np.random.Generator, place: Place) -> NDArray[np.float32]:
 
 
 def spot(rng: np.random.Generator, place: Place) -> NDArray[np.float32]:
-    """A stain, a hole or a grain of dirt: ragged, more or less opaque, sometimes with a rim as a drop leaves it."""
+    """Return (h, w, c) pixels with a stain, a hole or a grain of dirt: ragged, uneven, often stronger at its rim."""
     sign = place.sign(bool(rng.random() < 0.7))
-    covers, rim, soft = rng.uniform(0, 0.8), rng.random() < 0.3, rng.uniform(0, 0.35)
+    covers, soft = rng.uniform(0, 0.8), rng.uniform(0, 0.35)
+    rim = rng.uniform(0.3, 0.8) if rng.random() < 0.5 else 0.0
     tint = _tint(rng, place)
-    form = blob(rng, place, rng.uniform(0.5, 1.0), rng.uniform(0.05, 0.3), 1.2 + soft * place.size_px / 2)
-    if rim:
-        inner = cv2.GaussianBlur(form, (0, 0), max(0.8, place.size_px * 0.12))
-        form = form * np.clip(1.25 - 0.6 * inner, 0, 1)
+    form = blob(rng, place, rng.uniform(0.4, 1.0), rng.uniform(0.05, 0.3), 1.2 + soft * place.size_px / 2)
+    inner = cv2.GaussianBlur(form, (0, 0), max(0.7, place.size_px * 0.08))
+    uneven = 1 + 0.15 * smooth_noise(rng, place.shape, max(1.5, place.size_px / 6))
+    strength = (np.clip(uneven, 0.6, 1.4) * (1 - np.float32(rim) * inner**2)).astype(np.float32)[:, :, None]
     whole = form[:, :, None]
     covered = np.float32(covers) * (place.pixels - place.brightness)
-    return place.pixels + whole * (np.float32(sign) * place.step * tint - covered)
+    changed: NDArray[np.float32] = whole * (np.float32(sign) * place.step * tint * strength - covered)
+    return place.pixels + changed
 
 
 def dent(rng: np.random.Generator, place: Place) -> NDArray[np.float32]:
-    """A hollow or a bump: one side turns to the light and one away, and the surface's grain goes on over it."""
+    """Return (h, w, c) pixels with a hollow or a bump: one side is lit and one is not; the grain goes on over it."""
     return place.pixels + place.step * bump(rng, place)[:, :, None]
 
 
 def missing_piece(rng: np.random.Generator, place: Place) -> NDArray[np.float32]:
-    """A piece that has broken out: another, rougher or flatter surface is seen there, with an edge that may shine."""
-    sign = _sign_beside(place, place.sign(bool(rng.random() < 0.75)))
+    """Return (h, w, c) pixels of which a piece has broken out: another, rougher or flatter surface is seen there."""
+    sign = _sign_beside(place, place.sign(bool(rng.random() < 0.8)))
     rough, rim = np.float32(rng.uniform(0.5, 1.5)), np.float32(rng.uniform(-0.3, 0.5) if rng.random() < 0.6 else 0.0)
     tint, flat = _tint(rng, place), np.float32(rng.uniform(0.2, 0.9))
     form = piece(rng, place)
@@ -77,7 +80,9 @@ def missing_piece(rng: np.random.Generator, place: Place) -> NDArray[np.float32]
     # it lies lower and is no longer what was worked: its brightness follows the surface's only roughly
     surface = place.brightness * (1 - flat) + place.level * flat
     grain = (place.elsewhere - place.elsewhere.mean(axis=(0, 1))) * rough
-    broken = surface + np.float32(sign) * place.step * tint * np.clip(uneven, 0.5, 1.5) + np.clip(grain, -25, 25)
+    # what is brighter is no lamp: there is some room left below white
+    step = place.step if sign < 0 else np.minimum(place.step, np.float32(0.7) * (255 - surface))
+    broken = surface + np.float32(sign) * step * tint * np.clip(uneven, 0.5, 1.5) + np.clip(grain, -25, 25)
     inner = cv2.GaussianBlur(form, (0, 0), 1.0)
     edge = (4 * inner * (1 - inner) * form)[:, :, None]
     changed: NDArray[np.float32] = form[:, :, None] * (broken - place.pixels)
@@ -85,10 +90,10 @@ def missing_piece(rng: np.random.Generator, place: Place) -> NDArray[np.float32]
 
 
 def smear(rng: np.random.Generator, place: Place) -> NDArray[np.float32]:
-    """What a wipe, oil or glue leaves: streaks in one direction, under which the surface's grain is weaker."""
+    """Return (h, w, c) pixels with what a wipe, oil or glue leaves: streaks or a cloud that hide some of the grain."""
     sign = place.sign(bool(rng.random() < 0.6))
     wiped, tint = np.float32(rng.uniform(0.1, 0.7)), _tint(rng, place)
-    form = streaks(rng, place, rng.uniform(0.25, 0.6))[:, :, None]
+    form = streaks(rng, place, rng.uniform(0.25, 0.7), rng.uniform(0.0, 0.4))[:, :, None]
     covered = wiped * (place.pixels - place.brightness)
     return place.pixels + form * (np.float32(sign) * place.step * tint - covered)
 
@@ -98,7 +103,7 @@ KINDS: Mapping[str, Kind] = {
     "spot": Kind(spot, (0.02, 0.12), (0.15, 0.7)),
     "dent": Kind(dent, (0.06, 0.25), (0.12, 0.45)),
     "missing_piece": Kind(missing_piece, (0.05, 0.25), (0.2, 0.7), at_edge=0.6),
-    "smear": Kind(smear, (0.12, 0.45), (0.1, 0.4)),
+    "smear": Kind(smear, (0.12, 0.6), (0.1, 0.4)),
 }
 
 

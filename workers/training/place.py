@@ -15,6 +15,7 @@ VISIBLE_LEVELS = 3.0  # of 255: what changes less nobody sees
 _DARK_LEVELS = 60.0  # a darker surface still shows a defect by as much as this one would
 _LEAST_LEVELS = 2.5 * VISIBLE_LEVELS
 _AROUND_PX = 6
+_NEAR_PX = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +43,7 @@ class Place:
 
     @property
     def level(self) -> NDArray[np.float32]:
-        """How bright the part is here: (c,) float32, the mean of its pixels."""
+        """How bright the part is in the window: (1,) or (3,) float32, the mean of its pixels."""
         mean: NDArray[np.float32] = self.pixels[self.on_part].mean(axis=0)
         return mean
 
@@ -55,7 +56,8 @@ class Place:
 
     def sign(self, darker: bool) -> float:
         """Return -1 where it becomes darker and 1 where brighter: as wished, unless black or white leaves no room."""
-        level = float(self.level.mean())
+        x, y = (max(0, round(at) - _NEAR_PX) for at in self.centre_px)
+        level = float(self.pixels[y : y + 2 * _NEAR_PX + 1, x : x + 2 * _NEAR_PX + 1].mean())
         wanted = max(_LEAST_LEVELS, self.contrast * max(level, _DARK_LEVELS)) / 2
         if darker:
             return -1.0 if level >= wanted else 1.0

@@ -1,0 +1,1 @@
+"""Good pictures, and defects drawn into them."""
