@@ -89,6 +89,10 @@ class _Looking:
         begun_s = time.process_time()
         heat = self._learned.heat(image, _no_deadline)
         self.times_ms.append(1000 * (time.process_time() - begun_s))
+        if not np.isfinite(heat).all():
+            height, width = image.shape[:2]
+            msg = f"what it says of a picture of {width} x {height} px is not a number in places"
+            raise ValueError(msg)
         scale = _SHOWN_PX / max(heat.shape)
         small = heat if scale >= 1 else cv2.resize(heat, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         self.heat[name] = np.asarray(small, np.float16)

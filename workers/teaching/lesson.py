@@ -1,8 +1,8 @@
 """One lesson: a method learns of some good pictures and looks at others, good as they are and with a drawn defect each.
 
-Lessons need nothing of each other, so each is a process of its own (lesson_process.py), as many at a time as there are
-cores; whatever memory one takes is given back at its end. What it found lies in a folder: `looked.json`, `heat.npz`,
-and `learned.npz` where it is kept. This file imports neither OpenCV nor numpy.
+Lessons need nothing of each other: processes do them (lesson_process.py), as many at a time as there are cores. What
+one found lies in a folder: `looked.json`, `heat.npz`, and `learned.npz` where it is kept. This file imports neither
+OpenCV nor numpy.
 """
 
 from __future__ import annotations
@@ -72,8 +72,9 @@ class Looked(BaseModel):
 
 
 class Progress(BaseModel):
-    """What a process says of its lesson, a line each: what it does, and how much of the whole is done, 0 to 1."""
+    """What a process says of its lesson, a line each: what it does, how much of it is done, 0 to 1, and its end."""
 
     doing: str = ""
     share: float = 0.0
+    done: bool = False
     failed: str = ""

@@ -1,6 +1,7 @@
-"""A process that does one lesson: `python -I -m workers.teaching.lesson_process PARENT`, told on its standard input.
+"""A process that does lessons: `python -I -m workers.teaching.lesson_process PARENT`.
 
-It says how far it is on its standard output, a line of JSON each; what it found lies in the lesson's folder.
+It is told lessons on its standard input, and says how far it is on its standard output, a line of JSON each; what it
+found lies in the lesson's folder.
 """
 
 from __future__ import annotations
@@ -17,11 +18,10 @@ _SAY_S = 0.1
 
 
 def main() -> None:
-    """Be such a process."""
+    """Be such a process, until nothing more is told or a lesson fails."""
     die_with_parent(int(sys.argv[1]))
     be_first_to_go()
-    lesson = Lesson.model_validate_json(sys.stdin.readline())
-    saying = _Saying(os.dup(1))
+    told, saying = os.fdopen(os.dup(0), "rb"), _Saying(os.dup(1))
     speak_through(os.dup(2))
     try:
         # OpenBLAS must be told to have no threads before numpy is imported, which what follows does
@@ -30,7 +30,9 @@ def main() -> None:
         calm_down()
         from workers.teaching.doing import do  # noqa: PLC0415
 
-        do(lesson, saying.say)
+        for line in told:
+            do(Lesson.model_validate_json(line), saying.say)
+            saying.write(Progress(done=True))
     except Exception as error:  # noqa: BLE001 - whatever a method raises is told
         saying.write(Progress(failed=f"{type(error).__name__}: {error}"))
         sys.exit(1)

@@ -1,6 +1,4 @@
-"""Lessons done in processes, as many at a time as there are cores. Nothing of them is left where one fails or somebody
-breaks off.
-"""
+"""Lessons done by processes, as many as there are cores; none is left where one fails or somebody breaks off."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ import signal
 import subprocess
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from workers.errors import FramemillError
 from workers.isolated import isolated
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
 
 _PIECE_BYTES = 1 << 16
 _LAST_WORDS = 2000
+_END_S = 5.0
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # processes are as many as there are cores
 
 Tell = Callable[[str, float], None]
@@ -41,43 +40,55 @@ class Part(NamedTuple):
     share: float
 
 
-def do_lessons(lessons: Sequence[Lesson], processes: int, part: Part, tell: Tell) -> list[Looked]:
-    """Do all of them and return what each has found, in their order.
+class LessonPool:
+    """The processes; use it in a `with`, which ends them."""
 
-    Raises:
-        LessonFailed: one of them did not come to its end.
-        OSError: the machine refuses a process.
-    """
-    waiting = deque(enumerate(lessons))
-    shares = [0.0] * len(lessons)
-    running: dict[int, _Running] = {}
-    with selectors.DefaultSelector() as selector:
-        try:
-            while waiting or running:
-                while waiting and len(running) < max(1, processes):
-                    number, lesson = waiting.popleft()
-                    running[number] = _Running(lesson)
-                    selector.register(running[number].said_fd, selectors.EVENT_READ, number)
+    def __init__(self, processes: int) -> None:
+        self._most = max(1, processes)
+        self._members: list[_Member] = []
+
+    def __enter__(self) -> Self:
+        """Begin; a process is started once there is something for it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End them at once: what is done lies in folders."""
+        for member in self._members:
+            member.kill()
+        self._members.clear()
+
+    def do(self, lessons: Sequence[Lesson], part: Part, tell: Tell) -> list[Looked]:
+        """Do all of them and return what each has found, in their order.
+
+        Raises:
+            LessonFailed: one of them did not come to its end.
+            OSError: the machine refuses a process.
+        """
+        waiting = deque(enumerate(lessons))
+        shares = [0.0] * len(lessons)
+        while len(self._members) < min(self._most, len(lessons)):
+            self._members.append(_Member())
+        with selectors.DefaultSelector() as selector:
+            for member in self._members:
+                selector.register(member.said_fd, selectors.EVENT_READ, member)
+                if waiting:
+                    member.begin(*waiting.popleft())
+            while any(member.is_busy for member in self._members):
                 for key, _ in selector.select():
-                    one = running[key.data]
-                    doing = one.hear()
-                    shares[key.data] = one.share
-                    if one.has_ended:
-                        selector.unregister(key.fd)
-                        del running[key.data]
-                        one.end()
-                        shares[key.data] = 1.0
-                    tell(doing, part.begins + part.share * sum(shares) / len(shares))
-        finally:
-            for one in running.values():
-                one.kill()
-    return [_read(lesson.found) for lesson in lessons]
+                    member = key.data
+                    number = member.number
+                    member.hear()
+                    shares[number] = member.share
+                    if not member.is_busy and waiting:
+                        member.begin(*waiting.popleft())
+                    tell(member.doing, part.begins + part.share * sum(shares) / len(shares))
+        return [_read(lesson.found) for lesson in lessons]
 
 
-class _Running:
-    """A process at its lesson, in a session of its own: Ctrl-C is for whoever started it."""
+class _Member:
+    """A process, in a session of its own: Ctrl-C is for whoever started it. It does lesson `number` while it is busy."""
 
-    def __init__(self, lesson: Lesson) -> None:
+    def __init__(self) -> None:
         self._words_fd = os.memfd_create("framemill-lesson")
         self._process = subprocess.Popen(
             isolated("-m", "workers.teaching.lesson_process", str(os.getpid())),
@@ -92,49 +103,55 @@ class _Running:
         assert self._process.stdout is not None
         self._told, self._said = self._process.stdin, self._process.stdout
         self._left = b""
-        self._doing = self._failed = ""
+        self.number = 0
+        self.is_busy = False
+        self.doing = ""
         self.share = 0.0
-        self.has_ended = False
-        with contextlib.suppress(BrokenPipeError):  # it has ended, and that is noticed by its end
-            self._told.write(lesson.model_dump_json().encode() + b"\n")
 
     @property
     def said_fd(self) -> int:
         """The end of the pipe that it speaks through."""
         return self._said.fileno()
 
-    def hear(self) -> str:
-        """Read what it has said; returns what it does now."""
+    def begin(self, number: int, lesson: Lesson) -> None:
+        """Hand it a lesson."""
+        self.number, self.is_busy, self.doing, self.share = number, True, "", 0.0
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and that is noticed by its end
+            self._told.write(lesson.model_dump_json().encode() + b"\n")
+
+    def hear(self) -> None:
+        """Read what it has said; raises LessonFailed where it has ended, or says that it cannot go on."""
         piece = os.read(self.said_fd, _PIECE_BYTES)
-        self.has_ended = not piece
         *lines, self._left = (self._left + piece).split(b"\n")
         for line in lines:
             progress = Progress.model_validate_json(line)
-            self._doing, self.share = progress.doing or self._doing, max(self.share, progress.share)
-            self._failed = progress.failed or self._failed
-        return self._doing
-
-    def end(self) -> None:
-        """Wait for its end; raises LessonFailed where that was none as it should be."""
-        status = self._process.wait()
-        words = os.pread(self._words_fd, _LAST_WORDS, max(0, os.fstat(self._words_fd).st_size - _LAST_WORDS))
-        self._close()
-        if status == 0:
-            return
-        how = f"its process died of {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-        raise LessonFailed(self._failed or f"{how}\n{words.decode('utf-8', 'backslashreplace')}".strip())
+            if progress.failed:
+                raise LessonFailed(progress.failed)
+            self.doing = progress.doing or self.doing
+            self.share = 1.0 if progress.done else max(self.share, progress.share)
+            self.is_busy = not progress.done
+        if not piece:
+            raise LessonFailed(self._end())
 
     def kill(self) -> None:
         """End it at once, with all that it started."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        self._close()
-
-    def _close(self) -> None:
         self._told.close()
         self._said.close()
         os.close(self._words_fd)
+
+    def _end(self) -> str:
+        """Say how it ended, and what it said last."""
+        try:
+            status = self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            return "its process closed what it speaks through"
+        size = os.fstat(self._words_fd).st_size
+        words = os.pread(self._words_fd, _LAST_WORDS, max(0, size - _LAST_WORDS)).decode("utf-8", "backslashreplace")
+        how = f"its process died of {signal.Signals(-status).name}" if status < 0 else f"it ended with status {status}"
+        return f"{how}\n{words}".strip()
 
 
 def _read(folder: Path) -> Looked:

@@ -22,7 +22,7 @@ from workers.modules.anomaly.learned_file import About, write_learned
 from workers.modules.anomaly.methods import METHODS
 from workers.teaching.comparing import Tried, auroc, better_of
 from workers.teaching.lesson import HEAT, LEARNED, DrawnLook, Lesson, Looked
-from workers.teaching.lessons import Part, Tell, do_lessons
+from workers.teaching.lessons import LessonPool, Part, Tell
 from workers.teaching.threshold import threshold_for
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ def teach(wish: Wish, gathered: Gathered, tell: Tell) -> Taught:
         LessonFailed: a method cannot learn of them; the message says why.
         OSError: the machine refuses a process, or room for files.
     """
-    return _Teaching(wish, gathered, tell).taught()
+    with LessonPool(wish.processes) as pool:
+        return _Teaching(wish, gathered, pool, tell).taught()
 
 
 class _Done(NamedTuple):
@@ -112,8 +113,8 @@ class _Done(NamedTuple):
 class _Teaching:
     """What is taught, and how far it is."""
 
-    def __init__(self, wish: Wish, gathered: Gathered, tell: Tell) -> None:
-        self._wish, self._gathered, self._tell = wish, gathered, tell
+    def __init__(self, wish: Wish, gathered: Gathered, pool: LessonPool, tell: Tell) -> None:
+        self._wish, self._gathered, self._pool, self._tell = wish, gathered, pool, tell
         count = len(gathered.files)
         self._folds = _folds(count, wish.seed)
         self._defects = math.ceil(_LEAST_DEFECTS / count)
@@ -143,7 +144,8 @@ class _Teaching:
 
     def _result(self, method: str, why: str, learned: Path, done: list[_Done], tried: list[Tried]) -> Taught:
         wish, gathered = self._wish, self._gathered
-        ((_, cost),) = self._do([self._cost(method, learned)], Part(_LAST, 1 - _LAST))
+        with LessonPool(1) as fresh:  # a process that has learned has memory that one which only looks does not need
+            (cost,) = fresh.do([self._cost(method, learned)], Part(_LAST, 1 - _LAST), self._tell)
         with np.load(learned, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         good = {number: score for _, looked in done for number, score in looked.good.items()}
@@ -207,7 +209,7 @@ class _Teaching:
         return self._lesson(method, []).model_copy(update={"before": learned, "look": look})
 
     def _do(self, lessons: list[Lesson], part: Part) -> list[_Done]:
-        looked = do_lessons(lessons, self._wish.processes, part, self._tell)
+        looked = self._pool.do(lessons, part, self._tell)
         return [_Done(*each) for each in zip(lessons, looked, strict=True)]
 
 

@@ -16,7 +16,7 @@ import httpx
 
 from service.access.keyring import new_key
 from service.cli.client import connect, explain, fail
-from service.cli.command_line import end_in_order
+from service.cli.command_line import ending_in_order
 from service.cli.images import named_images
 from service.cli.progress import with_progress
 from service.settings import Settings, load_settings
@@ -100,13 +100,13 @@ def bench(
         return
     if 1e3 * step_s < _TAKTS_PER_STEP * takt_ms:
         raise click.UsageError(f"a step lasts {_TAKTS_PER_STEP} takts at least: make --step-s longer")
-    end_in_order()  # the server is stopped on the way out
     try:
-        busy = os.getloadavg()[0]
-        name, settings = _load(project, workers)
-        files = named_images(images).files
-        line = Line(name, settings, form, _frames(files, form, settings), takt_ms, step_s, max_cameras, busy)
-        found = _measure(project, line, files, data, _say_nothing if as_json else _say)
+        with ending_in_order():  # the server is stopped on the way out
+            busy = os.getloadavg()[0]
+            name, settings = _load(project, workers)
+            files = named_images(images).files
+            line = Line(name, settings, form, _frames(files, form, settings), takt_ms, step_s, max_cameras, busy)
+            found = _measure(project, line, files, data, _say_nothing if as_json else _say)
     except KeyboardInterrupt:
         fail(_INTERRUPTED, "interrupted; the server that was measured is stopped")
     print(document(line, found) if as_json else "\n".join(["", *summary(line, found)]))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from service.cli.client import fail
-from service.cli.command_line import end_in_order
+from service.cli.command_line import ending_in_order
 from service.cli.images import named_images
 from service.cli.options import DATA_HELP, utf8
 from service.cli.progress import bar_of_shares, with_progress
@@ -92,7 +92,6 @@ def train(
     """
     trial = _open(project, workers)
     page = _place_of(report_file, trial.project.folder)
-    end_in_order()  # processes and pictures are cleared away
     # imported here: OpenCV takes a while, and --help should not
     from service.taught.chosen import NotOne, choose  # noqa: PLC0415
     from service.taught.training import Training, Watching  # noqa: PLC0415
@@ -103,7 +102,8 @@ def train(
         found = named_images(folders)
         found.tell_passed_over()
         asked = Asked(method, false_alarms, seed, backbone, more)
-        with tempfile.TemporaryDirectory(prefix="framemill-train-") as folder:
+        # processes and pictures are cleared away whatever ends this
+        with ending_in_order(), tempfile.TemporaryDirectory(prefix="framemill-train-") as folder:
             training = Training(trial, chosen, asked, data, Path(folder), Watching(with_progress, bar_of_shares, _say))
             taught = training.run(found.files)
             if taught is None:
