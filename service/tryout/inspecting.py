@@ -96,7 +96,7 @@ def inspect(trial: Trial, files: Sequence[Path], wishes: Wishes) -> Iterator[tup
     """
     written = wishes.annotated and wishes.annotated.resolve()
     expected = wishes.expected or {}
-    saved = _names(files)
+    saved = names_for(files)
     frames = [
         Frame(
             str(path.absolute()),
@@ -143,8 +143,8 @@ def _tried(trial: Trial, frames: Sequence[Frame], written: Path | None = None) -
                 next_one += 1
 
 
-def _names(files: Sequence[Path]) -> dict[Path, str]:
-    """Return a name for the annotated picture of each file; files of one name in several folders have several."""
+def names_for(files: Sequence[Path]) -> dict[Path, str]:
+    """Return a name for a PNG that is made of each file; files of one name in several folders have several."""
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for path in files:

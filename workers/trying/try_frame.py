@@ -69,6 +69,8 @@ def _inspect(loaded: LoadedProject, frame: Frame, max_frame_mib: int, max_previe
     answered = loaded.inspect(Job(encoding=Encoding.ENCODED, response=response, data=frame.data), content)
     if frame.save:
         Path(frame.save).write_bytes(answered.picture)
+    if frame.heat and answered.how.verdict == 2 and answered.how.kept_heat_bytes:
+        Path(frame.heat).write_bytes(loaded.draw(ResponseType.HEATMAP))
     preview = b""
     if frame.preview or (frame.expected is not None and frame.expected != (answered.how.verdict == 1)):
         preview = _smaller(answered.picture, max_preview_px) if answered.picture else preview_of(loaded, max_preview_px)

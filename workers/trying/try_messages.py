@@ -49,7 +49,7 @@ class Frame(NamedTuple):
     """A frame to inspect: a file, what a client would send as `data`, where to save its annotated picture, if at all.
 
     Where the verdict is another than `expected`, a preview comes back with the context; None expects nothing. With
-    `preview` it comes in any case.
+    `preview` it comes in any case. `heat` is where to save the heatmap of a part that is NOK, if at all.
     """
 
     path: str
@@ -57,6 +57,7 @@ class Frame(NamedTuple):
     save: str = ""
     expected: bool | None = None
     preview: bool = False
+    heat: str = ""
 
     def line(self) -> bytes:
         """Return it as a line."""

@@ -13,6 +13,7 @@ from typing import TypeVar
 import click
 
 from service.cli.client import fail
+from service.cli.drawn import DrawnOptions, drawn_options, run_drawn
 from service.cli.images import named_images
 from service.cli.options import DATA_HELP, utf8
 from service.cli.progress import with_progress
@@ -69,9 +70,8 @@ class _Run:
 @click.option(
     "--against", "truth_file", type=click.Path(path_type=Path, dir_okay=False), help="JSON file of the right verdicts"
 )
-@click.option(
-    "--report", "report_file", type=_file_to_write, help="with --against: write an HTML page of what is false"
-)
+@click.option("--report", "report_file", type=_file_to_write, help="write an HTML page of what is false, or missed")
+@drawn_options
 def run(
     project: Path,
     folders: tuple[Path, ...],
@@ -82,6 +82,7 @@ def run(
     jsonl_file: Path | None,
     truth_file: Path | None,
     report_file: Path | None,
+    drawn: DrawnOptions | None,
 ) -> None:
     """Run the pictures of each FOLDER (or single files) through the flow of PROJECT, on all cores.
 
@@ -90,6 +91,7 @@ def run(
       framemill run deploy/projects/board deploy/projects/board/samples
       framemill run screws pictures --annotated seen --csv seen.csv
       framemill run screws pictures --against truth.json --report false.html
+      framemill run screws good_parts --drawn-defects --report missed.html
 
     No server is needed, and none is disturbed: processes load the project from its folder as workers do, and answer as
     a server would. What ends one of them, or takes longer than run_ms, is an error of its frame, and the run goes on.
@@ -97,13 +99,23 @@ def run(
     The truth is {"part_1.png": {"result": true}, "part_2.png": {"result": false, "label": "scratch"}}. With it come
     precision and recall (of NOK parts), and which verdicts are false; frames that it does not name count nowhere.
 
+    With --drawn-defects each picture that is OK gets defects drawn into it, which the flow should find: how many it
+    finds is said by kind, size and contrast. A picture that is not OK as it is is named, and left out.
+
     Exit status 0 when every part is OK, 6 when one is NOK (with --against: when all verdicts are right, when one is
-    false), 1 when one could not be inspected or a file not written, 3 when project, settings or truth have mistakes.
+    false; with --drawn-defects: when all defects are found, when one is missed), 1 when one could not be inspected or a
+    file not written, or no picture is OK as it is, 3 when project, settings or truth have mistakes.
     """
-    if report_file and not truth_file:
-        raise click.UsageError("--report shows which verdicts are false: name the right ones with --against")
+    if drawn and (truth_file or annotated or csv_file or jsonl_file):
+        raise click.UsageError("--drawn-defects goes with --report and --drawn-save; run what was saved for all else")
+    if report_file and not truth_file and not drawn:
+        raise click.UsageError(
+            "--report shows which verdicts are false: name the right ones with --against, or try --drawn-defects"
+        )
     trial = _open(project, workers)
     found = named_images(folders)
+    if drawn:
+        run_drawn(trial, found.files, data, drawn, report_file)
     truth = _read(truth_file, folders, found.files) if truth_file else None
     if annotated:
         _make(annotated)
