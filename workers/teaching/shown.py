@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _LONGEST_PX = 720
 _SHORTEST_PX = 360  # of the longer side: smaller pictures are shown larger
 _JPEG_QUALITY = 85
-_OUTLINE_RGB = (86, 180, 233)  # can be told from heat by those who see red and green alike
-_AWAY_PX = 4  # of the outline from what it is around, on the picture as it is shown
+_RIM_RGB, _OUTLINE_RGB = (40, 30, 10), (255, 176, 0)  # seen on light, on dark, and beside the red of heat
+_AWAY_PX = 5  # of the outline from what it is around, on the picture as it is shown
 
 
 class Shown(NamedTuple):
@@ -62,6 +62,7 @@ def _shown(
         wide = cv2.dilate(large, np.ones((2 * _AWAY_PX + 1, 2 * _AWAY_PX + 1), np.uint8))
         outlines, _ = cv2.findContours(wide, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         for each in pictures:
+            cv2.drawContours(each, outlines, -1, _RIM_RGB, 4, cv2.LINE_AA)
             cv2.drawContours(each, outlines, -1, _OUTLINE_RGB, 2, cv2.LINE_AA)
     plain, with_heat = (_jpeg(each) for each in pictures)
     return Shown(plain, with_heat)
