@@ -16,7 +16,9 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
+_WORDS = 32  # of what is being done: a bar stays where it is
 _MANY = 10  # fewer than this are done before a bar could be read
 
 _Item = TypeVar("_Item")
@@ -41,7 +43,8 @@ def bar_of_shares(begins_with: str) -> Iterator[Callable[[str, float], None]]:
     if not console.is_terminal:
         yield lambda _doing, _share: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    words = TextColumn("{task.description}", table_column=Column(width=_WORDS, no_wrap=True))
+    columns = (words, BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as progress:
         task = progress.add_task(begins_with, total=1.0)
         yield lambda doing, share: progress.update(task, description=doing or begins_with, completed=share)

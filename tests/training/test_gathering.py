@@ -139,6 +139,15 @@ def test_other_mistakes_are_told_as_ever(tmp_path: Path) -> None:
         gathered(project, write(tmp_path / "f", a=picture(1)), tmp_path / "seen")
 
 
+def test_where_there_is_no_room_for_pictures_nothing_is_learned_of_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.teaching.gathering.place_of", lambda _folder, _number: Path("/dev/full"))
+    project = write_project(tmp_path / "p", ANOMALY)
+    with pytest.raises(OSError, match="cannot be kept: No space left on device"):
+        gathered(project, write(tmp_path / "f", a=picture(1)), tmp_path / "seen")
+
+
 def test_sixteen_bits_are_seen_as_the_module_sees_them(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", "[frame]\ndepth = 16\n" + ANOMALY)
     deep = np.random.default_rng(1).integers(0, 1 << 16, (20, 30), np.uint16)

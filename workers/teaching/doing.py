@@ -39,7 +39,7 @@ def do(lesson: Lesson, tell: Tell) -> None:
     looking = _Looking(lesson, learned)
     for done, number in enumerate(lesson.look):
         begun = _LEARNING_SHARE if lesson.learn else 0.0
-        tell("looks at pictures that it has not learned", begun + (1 - begun) * done / len(lesson.look))
+        tell("looks at held-out pictures", begun + (1 - begun) * done / len(lesson.look))
         looking.look(number, pictures.picture(number))
     looked = looking.looked
     if looking.times_ms:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import struct
 from collections import Counter
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 from workers.programs.try_pool import TryPool
 from workers.teaching.pictures import place_of
+from workers.trying.seen import NOT_KEPT
 from workers.trying.try_messages import Frame, Start
 
 _HEAD = struct.Struct(">16xII1xB")  # of a PNG: width, height and, behind the depth, its kind of colours
@@ -100,6 +102,8 @@ def gather(source: Source, gathered: Gathered) -> Iterator[Path]:
     ]
     with TryPool(source.start, max(1, min(source.processes, len(frames)))) as pool:
         for tried in pool.run(frames):
+            if tried.error.startswith(NOT_KEPT):  # that is no fault of this picture
+                raise OSError(errno.ENOSPC, tried.error, str(gathered.folder))
             if not tried.context:
                 why[tried.number] = tried.error
             yield paths[tried.number]

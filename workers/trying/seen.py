@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from workers.modules.base import ModuleSurroundings
 
 
+NOT_KEPT = "cannot be kept"
+"""How the message of a picture begins that was seen, and for which there is no room."""
+
+
 class NotSeen(FramemillError):
     """The module would see nothing of this picture, or nothing good; the message says why."""
 

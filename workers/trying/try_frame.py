@@ -13,7 +13,7 @@ import orjson
 from workers.errors import FramemillError, FrameTooLarge, InvalidParameter
 from workers.pool.job import MAX_DATA_BYTES, Encoding, Job, ResponseType
 from workers.settings import MIB
-from workers.trying.seen import Seen
+from workers.trying.seen import NOT_KEPT, NotSeen, Seen
 from workers.trying.try_messages import Frame, Said, What
 from workers.worker.runner import as_error_of_ours
 
@@ -35,7 +35,11 @@ def see_frame(loaded: LoadedProject, frame: Frame, max_frame_mib: int) -> Said:
         said = _inspect(loaded, frame._replace(save=""), max_frame_mib, 0)
         seen = next(module for module in loaded.modules if isinstance(module, Seen))
         image = seen.take(orjson.loads(said.body))
-        Path(frame.save).write_bytes(cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes())
+        content = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+        try:
+            Path(frame.save).write_bytes(content)
+        except OSError as error:
+            raise NotSeen(f"{NOT_KEPT}: {error.strerror}") from None
         return said
 
     return _said(see)
