@@ -86,7 +86,7 @@ class LessonPool:
 
 
 class _Member:
-    """A process, in a session of its own: Ctrl-C is for whoever started it. It does lesson `number` while it is busy."""
+    """A process in a session of its own: Ctrl-C is for whoever started it. While it is busy it does lesson `number`."""
 
     def __init__(self) -> None:
         self._words_fd = os.memfd_create("framemill-lesson")
