@@ -122,8 +122,9 @@ def streaks(rng: np.random.Generator, place: Place, slimness: float, streaky: fl
 def _walk(rng: np.random.Generator, length_px: float, wander: float) -> NDArray[np.float64]:
     """Return points of a path of `length_px`, (n, 2), whose middle is at (0, 0)."""
     pieces = int(np.clip(length_px / 3, 2, 60)) // 2 * 2
-    bend = rng.normal() * wander / pieces
-    headings = rng.uniform(0, 2 * math.pi) + np.cumsum(bend + rng.normal(size=pieces) * wander / math.sqrt(pieces) / 2)
+    bend = np.clip(rng.normal() * wander / 2, -1.5, 1.5) / pieces  # a loop is no scratch
+    turns = bend + rng.normal(size=pieces) * wander * 0.6 / math.sqrt(pieces)
+    headings = rng.uniform(0, 2 * math.pi) + np.cumsum(turns)
     steps = np.stack([np.cos(headings), np.sin(headings)], axis=1) * (length_px / pieces)
     path = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
     points: NDArray[np.float64] = path - path[pieces // 2]

@@ -42,7 +42,7 @@ def scratch(rng: np.random.Generator, place: Place) -> NDArray[np.float32]:
     """Return (h, w, c) pixels with a thin line, straight or wandering as a crack; beside it often shines a burr."""
     sign = place.sign(bool(rng.random() < 0.65))
     shines = rng.uniform(0.2, 0.6) if rng.random() < 0.4 else 0.0
-    wander = rng.uniform(0.8, 3.0) if rng.random() < 0.5 else rng.uniform(0, 0.25)
+    wander = rng.uniform(0.6, 2.4) if rng.random() < 0.5 else rng.uniform(0, 0.25)
     form = line(rng, place, max(1.0, place.size_px * rng.uniform(0.004, 0.02)), wander)[:, :, None]
     beside = np.clip(np.roll(form, (1, 1), (0, 1)) - form, 0, 1)
     changed: NDArray[np.float32] = np.float32(sign) * place.step * (form - np.float32(shines) * beside)
@@ -74,7 +74,7 @@ def missing_piece(rng: np.random.Generator, place: Place) -> NDArray[np.float32]
     """Return (h, w, c) pixels of which a piece has broken out: another, rougher or flatter surface is seen there."""
     sign = _sign_beside(place, place.sign(bool(rng.random() < 0.8)))
     rough, rim = np.float32(rng.uniform(0.5, 1.5)), np.float32(rng.uniform(-0.3, 0.5) if rng.random() < 0.6 else 0.0)
-    tint, flat = _tint(rng, place), np.float32(rng.uniform(0.2, 0.9))
+    tint, flat = _tint(rng, place) / 2 + np.float32(0.5), np.float32(rng.uniform(0.2, 0.9))
     form = piece(rng, place)
     uneven = 1 + np.float32(0.2) * smooth_noise(rng, place.shape, max(2.0, place.size_px / 4))[:, :, None]
     # it lies lower and is no longer what was worked: its brightness follows the surface's only roughly
