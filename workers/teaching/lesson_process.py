@@ -11,6 +11,7 @@ import sys
 import time
 
 from workers.containment.streams import speak_through
+from workers.errors import FramemillError
 from workers.teaching.lesson import Lesson, Progress
 from workers.this_process import be_first_to_go, die_with_parent
 
@@ -34,7 +35,8 @@ def main() -> None:
             do(Lesson.model_validate_json(line), saying.say)
             saying.write(Progress(done=True))
     except Exception as error:  # noqa: BLE001 - whatever a method raises is told
-        saying.write(Progress(failed=f"{type(error).__name__}: {error}"))
+        why = error.message if isinstance(error, FramemillError) else f"{type(error).__name__}: {error}"
+        saying.write(Progress(failed=why))
         sys.exit(1)
 
 
