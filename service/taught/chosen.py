@@ -9,22 +9,29 @@ from typing import TYPE_CHECKING
 
 from workers.errors import FramemillError, ProjectInvalid
 from workers.modules.anomaly.learned_file import read_learned
+from workers.modules.anomaly.options import LEARNED_SUFFIX, AnomalyOptions
 from workers.teaching.teaching import Before
 
 if TYPE_CHECKING:
     from workers.flow.project import Project, Step
+    from workers.modules.region_options import RegionOptions
 
 MODULE = "anomaly"
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The module `id`, which messages call `title`, of the project in `folder`; `file` is what it loads from there."""
+    """The module `id`, which messages call `title`, of the project in `folder`; `file` is what it loads from there.
+
+    It looks at `region` of what it sees. `notes` say what in its table counts more than what is learned.
+    """
 
     id: int
     title: str
     folder: Path
     file: str
+    region: RegionOptions | None
+    notes: tuple[str, ...]
 
     @property
     def path(self) -> Path:
@@ -62,8 +69,19 @@ def choose(project: Project, name: str | None) -> Chosen:
             msg = f"the project has several modules that learn, {names}: name one of them with --module"
         raise NotOne(msg)
     (step,) = named
-    file = str(getattr(step.options, "file"))  # noqa: B009 - a field of its options, which are not known here
-    return Chosen(step.id, step.options.title, project.folder, file)
+    options = step.options
+    assert isinstance(options, AnomalyOptions), "that is the module's name"
+    if not options.file.endswith(LEARNED_SUFFIX):
+        msg = f"{options.title} has learned elsewhere: file = {options.file!r}; training writes {LEARNED_SUFFIX}"
+        raise NotOne(msg)
+    return Chosen(step.id, options.title, project.folder, options.file, options.region, tuple(_notes(options)))
+
+
+def _notes(options: AnomalyOptions) -> Iterator[str]:
+    if options.threshold is not None:
+        yield f"the project has threshold = {options.threshold:g} there, which counts in place of this one"
+    if options.sensitivity != 1:
+        yield f"the project has sensitivity = {options.sensitivity:g} there, by which the threshold is divided"
 
 
 def _all(steps: Iterable[Step]) -> Iterator[Step]:

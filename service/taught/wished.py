@@ -73,7 +73,7 @@ def wish_for(asked: Asked, chosen: Chosen, folder: Path, processes: int, tell: C
             why = f"is what can be tried here without {name}"
     false_alarms = asked.false_alarms or (before.about.false_alarms if before else _FALSE_ALARMS)
     seed = asked.seed if asked.seed is not None else before.about.seed if before else 0
-    return Wish(methods, why, false_alarms, seed, processes, backbones, before)
+    return Wish(methods, why, false_alarms, seed, processes, chosen.region, backbones, before)
 
 
 def _backbone(asked: Asked, chosen: Chosen, before: Before | None, folder: Path) -> Path:

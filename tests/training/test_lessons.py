@@ -12,6 +12,8 @@ from tests.command_line.tried import children_of
 from tests.support import odd_method
 from tests.support.pictures import png
 from tests.support.taught import plate
+from workers.modules.region_options import RegionOptions
+from workers.teaching.drawn import defect_for, mask_of
 from workers.teaching.lesson import HEAT, LEARNED, Lesson, good_heat_name
 from workers.teaching.lessons import LessonFailed, LessonPool, Part
 from workers.teaching.pictures import place_of
@@ -66,6 +68,26 @@ def test_what_was_learned_before_is_gone_on_with_and_looks_alone_where_nothing_i
         assert int(learned["pictures"]) == 15
     assert 40 < looked.good[1] < 80  # from 100 to the brightest places
     assert looked.grown_bytes >= 0
+
+
+def test_outside_of_a_polygon_nothing_is_strange_and_no_defect_is_drawn(tmp_path: Path) -> None:
+    image = plate(1)
+    image[:40, :60] = 255  # outside, and as strange as can be
+    for number in range(COUNT):
+        place_of(tmp_path, number).write_bytes(png(image))
+    region = {"polygon": [[64, 0], [128, 0], [128, 96], [0, 96], [0, 48]]}
+    with LessonPool(1) as pool:
+        asked = lesson(tmp_path, 0, region=region, defects=4)
+        (looked,) = pool.do([asked], Part(0, 1), lambda _doing, _share: None)
+    assert looked.good[0] < 60
+    mask = mask_of(RegionOptions.model_validate(region))
+    assert mask is not None
+    for copy in range(4):
+        defect = defect_for(image, 0, 0, copy, mask)
+        assert defect is not None
+        assert not defect.mask[mask == 0].any()
+    with np.load(asked.found / HEAT) as heat:
+        assert {float(heat[name][:30, :40].max()) for name in heat.files} == {0.0}
 
 
 @pytest.mark.parametrize(

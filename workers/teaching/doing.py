@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from workers.containment.limits import data_bytes
-from workers.modules.anomaly.score import score_of
-from workers.teaching.drawn import defect_for
+from workers.modules.anomaly.score import score_of, within
+from workers.teaching.drawn import defect_for, mask_of
 from workers.teaching.lesson import HEAT, LEARNED, LOOKED, DrawnLook, Lesson, Looked, good_heat_name
 from workers.teaching.pictures import KeptPictures
 
@@ -68,6 +68,7 @@ class _Looking:
 
     def __init__(self, lesson: Lesson, learned: Learned) -> None:
         self._lesson, self._learned = lesson, learned
+        self._mask = mask_of(lesson.region)
         self.looked = Looked()
         self.times_ms: list[float] = []
         self.heat: dict[str, NDArray[np.float16]] = {}
@@ -77,7 +78,7 @@ class _Looking:
         heat = self._heat_of(image, good_heat_name(number))
         self.looked.good[number] = score_of(heat)
         for copy in range(self._lesson.defects):
-            defect = defect_for(image, self._lesson.seed, number, copy)
+            defect = defect_for(image, self._lesson.seed, number, copy, self._mask)
             if defect is None:
                 continue
             look = DrawnLook(number=number, copy_number=copy, kind=defect.kind, score=0.0, hit=False)
@@ -87,7 +88,7 @@ class _Looking:
 
     def _heat_of(self, image: NDArray[np.uint8], name: str) -> NDArray[np.float32]:
         begun_s = time.process_time()
-        heat = self._learned.heat(image, _no_deadline)
+        heat = within(self._learned.heat(image, _no_deadline), self._mask)
         self.times_ms.append(1000 * (time.process_time() - begun_s))
         if not np.isfinite(heat).all():
             height, width = image.shape[:2]

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
+from workers.modules.region_options import RegionOptions
+
 LOOKED, HEAT, LEARNED = "looked.json", "heat.npz", "learned.npz"
 
 
@@ -19,8 +21,9 @@ class Lesson(BaseModel):
 
     `learn` and `look` are numbers of the pictures in `pictures`; `defects` are drawn into each of `look`, in so many
     copies of it. `method` is the Python module of a method. `before` is a file of what was learned of other pictures,
-    with which it is gone on; where there is nothing to learn it is that which looks. `region` is the module's, of which
-    pictures are the window. What it finds is written into the folder `found`, what it learns only with `keep`.
+    with which it is gone on; where there is nothing to learn it is that which looks. Pictures are the window of
+    `region`, which is all that the module looks at. What it finds is written into the folder `found`, what it learns
+    only with `keep`.
     """
 
     method: str
@@ -31,6 +34,7 @@ class Lesson(BaseModel):
     defects: int = 0
     seed: int = 0
     backbone: Path | None = None
+    region: RegionOptions | None = None
     before: Path | None = None
     keep: bool = False
 

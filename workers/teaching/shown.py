@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from workers.pictures.render import annotate, as_rgb
-from workers.teaching.drawn import defect_for
+from workers.teaching.drawn import defect_for, mask_of
 from workers.teaching.lesson import DrawnLook, good_heat_name
 from workers.teaching.pictures import KeptPictures
 
@@ -40,7 +40,7 @@ def show_good(taught: Taught, number: int) -> Shown:
 def show_drawn(taught: Taught, look: DrawnLook) -> Shown:
     """Show a picture with the defect that was drawn into it, outlined, and the heat that it had."""
     image = KeptPictures(taught.gathered.folder, ()).picture(look.number)
-    defect = defect_for(image, taught.about.seed, look.number, look.copy_number)
+    defect = defect_for(image, taught.about.seed, look.number, look.copy_number, mask_of(taught.region))
     assert defect is not None, "it was drawn before"
     return _shown(taught, defect.image, taught.heat_of(look.number, look.heat_name), defect.mask)
 

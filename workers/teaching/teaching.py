@@ -28,6 +28,7 @@ from workers.teaching.threshold import threshold_for
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from workers.modules.region_options import RegionOptions
     from workers.teaching.gathering import Gathered
 
 LEAST_PICTURES = 8
@@ -52,7 +53,7 @@ class Wish:
     """What is to be learned: by one of `methods`, whichever is better, with this share of `false_alarms`.
 
     `why` says why there is only one, where there is. `backbones` are ONNX files for methods that look through one.
-    `before` is what is gone on with.
+    `region` is what the module looks at, `before` what is gone on with.
     """
 
     methods: tuple[str, ...]
@@ -60,6 +61,7 @@ class Wish:
     false_alarms: float
     seed: int
     processes: int
+    region: RegionOptions | None = None
     backbones: dict[str, Path] = field(default_factory=dict)
     before: Before | None = None
 
@@ -81,6 +83,7 @@ class Taught:
     ms: float
     memory_bytes: int
     extrapolated: bool
+    region: RegionOptions | None
     folds: int
     _heat_files: dict[int, Path]
 
@@ -178,6 +181,7 @@ class _Teaching:
             cost.ms,
             cost.grown_bytes,
             threshold.extrapolated,
+            wish.region,
             len(self._folds),
             heat_files,
         )
@@ -200,6 +204,7 @@ class _Teaching:
             look=[],
             seed=self._wish.seed,
             backbone=self._wish.backbones.get(method),
+            region=self._wish.region,
             before=self._before,
             keep=keep,
         )

@@ -153,7 +153,7 @@ def _tell(project: Path, folders: Sequence[Path], chosen: Chosen, trial: Trial, 
         f"framemill train {place} MORE_GOOD_PICTURES --more",
         "framemill reload",
     ]
-    click.echo("\n".join(summary.lines()))
+    click.echo("\n".join([*summary.lines(), *chosen.notes]))
     try:
         page.write_text(taught_page(summary, following), "utf-8")
     except OSError as error:
