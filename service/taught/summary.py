@@ -48,6 +48,11 @@ class Kind:
         return self.name.replace("_", " ")
 
     @property
+    def misplaced(self) -> int:
+        """How many of these were hottest in another place."""
+        return sum(kind.misplaced for kind in self.kinds)
+
+    @property
     def drawn(self) -> int:
         """How many there are."""
         return len(self.found) + len(self.missed)
