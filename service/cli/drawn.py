@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -108,7 +107,9 @@ def run_drawn(
     from workers.trying.drawn_files import CannotDraw  # noqa: PLC0415
 
     findings = DrawnFindings()
-    with _folder(options.save) as folder:
+    if options.save:
+        _make(options.save)
+    with tempfile.TemporaryDirectory(prefix="framemill-drawn-") as folder:
         wishes = _wishes(options, data, Path(folder))
         try:
             drawing = drawing_for(trial, options.where)
@@ -140,14 +141,11 @@ def run_drawn(
     raise SystemExit(_FAILED if failed else _MISSED if score.all.missed else 0)
 
 
-def _folder(save: Path | None) -> AbstractContextManager[Path | str]:
-    if save is None:
-        return tempfile.TemporaryDirectory(prefix="framemill-drawn-")
+def _make(folder: Path) -> None:
     try:
-        save.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        fail(_FAILED, f"{printable(save)} cannot be made: {error.strerror}")
-    return nullcontext(save)
+        fail(_FAILED, f"{printable(folder)} cannot be made: {error.strerror}")
 
 
 def _wishes(options: DrawnOptions, data: str, folder: Path) -> DrawnWishes:
@@ -167,7 +165,7 @@ def _wishes(options: DrawnOptions, data: str, folder: Path) -> DrawnWishes:
         contrasts=_levels(options.contrasts, "contrast ") or CONTRASTS,
         each=options.each or 1,
         seed=options.seed or 0,
-        keep=options.save is not None,
+        keep=options.save,
     )
 
 

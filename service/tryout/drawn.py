@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import shutil
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -56,7 +57,8 @@ CONTRASTS = tuple(
 class DrawnWishes:
     """What is to be drawn: `each` defects of every kind and size into every picture, in all contrasts by turns.
 
-    `data` is what a client would send. Drawn pictures lie in `folder` while they are inspected; with `keep` they stay.
+    `data` is what a client would send. Drawn pictures lie in `folder` while they are
+    inspected, and go to `keep` then, or nowhere.
     """
 
     folder: Path
@@ -66,7 +68,7 @@ class DrawnWishes:
     contrasts: tuple[Level, ...] = CONTRASTS
     each: int = 1
     seed: int = 0
-    keep: bool = False
+    keep: Path | None = None
 
     @property
     def of_a_picture(self) -> int:
@@ -214,7 +216,9 @@ def _tried(pool: TryPool, made: _Made, wishes: DrawnWishes, left_out: set[Path])
     done = sorted(pool.run(frames), key=lambda tried: tried.number)
     for one, tried in zip(made.drawn, done, strict=True):
         yield _outcome(one, tried)
-        if not wishes.keep:
+        if wishes.keep:
+            shutil.move(one.file.path, wishes.keep / one.file.path.name)
+        else:
             one.file.path.unlink(missing_ok=True)
 
 

@@ -25,8 +25,10 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 
 
 def surface(shape: tuple[int, ...], level: int = 128, grain: float = 4.0, seed: int = 0) -> Picture:
-    """A plain surface with grain."""
+    """A plain surface with grain, in colour a little blue."""
     noise = np.random.default_rng(seed).normal(level, grain, shape)
+    if len(shape) == 3:
+        noise += (6, 0, -6)
     return np.clip(np.rint(noise), 0, 255).astype(np.uint8)
 
 
@@ -138,6 +140,13 @@ def test_colours_change_by_their_own_shares() -> None:
         for one in (draw_defect(good, "spot", seed, contrast=0.5, size_px=30) for seed in range(5))
     ]
     assert all(np.ptp(mean) > 1 for mean in means)
+
+
+@kinds
+def test_grey_that_is_repeated_as_colour_gets_what_grey_gets(kind: str) -> None:
+    grey = surface((80, 100))
+    drawn = draw_defect(np.dstack([grey] * 3), kind, 5)
+    assert np.array_equal(drawn.image, np.dstack([draw_defect(grey, kind, 5).image] * 3))
 
 
 def test_a_missing_piece_is_often_at_the_edge_of_the_part() -> None:

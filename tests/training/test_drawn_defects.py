@@ -17,7 +17,10 @@ from service.tryout.drawn import CONTRASTS, SIZES
 from tests.command_line.tried import framemill
 from tests.support.pictures import Picture, decoded, png
 from tests.support.running import write_project
+from workers.flow.project import load_project
+from workers.settings import PoolSettings
 from workers.training.kinds import KINDS
+from workers.trying.drawn_files import CannotDraw, Drawing, Wish
 
 FLOW = '[[flow]]\nmodule = "code"\nfile = "code/judge.py"\n'
 # refuses what is darker or brighter by 40 levels anywhere, and marks it; the first pixel has it do otherwise
@@ -183,8 +186,6 @@ def test_what_cannot_be_judged_or_drawn_into_is_said(project: Path, tmp_path: Pa
     done = drawn(plain, small, picture, *options)
     assert f"nothing is drawn into {small}: image has 3 x 12 px, expected at least 4 on either side" in done.stderr
     assert (done.returncode, table(done.stdout)["missing_piece"]["drawn"]) == (1, "1")
-    done = drawn(plain, picture, *options, "--drawn-where", small)
-    assert f"it has 160 x 120 px, and {small} has 3 x 12 px: expected the same" in done.stderr
     done = drawn(project, good(tmp_path / "bad.png", REFUSED))
     assert (done.returncode, "none of these pictures is OK as it is" in done.stderr) == (1, True)
 
@@ -205,6 +206,15 @@ def test_what_is_asked_for_wrongly_is_a_clear_error(
 ) -> None:
     status_then, said = wrongly(project, good(tmp_path / "part.png"), *arguments)
     assert (status_then, says in said) == (status, True), said
+
+
+def test_the_picture_of_the_part_has_the_size_of_the_others(project: Path, tmp_path: Path) -> None:
+    where = part(tmp_path / "where.png")
+    drawing = Drawing(load_project(project), PoolSettings(), where)
+    wishes = [(Wish("spot", 1, 0.1, 0.5), tmp_path / "drawn.png")]
+    assert len(drawing.into(good(tmp_path / "part.png"), wishes)) == 1
+    with pytest.raises(CannotDraw, match=rf"it has 80 x 60 px, and {where} has 160 x 120 px: expected the same"):
+        drawing.into(good(tmp_path / "part.png", shape=(60, 80, 3)), wishes)
 
 
 def test_deep_frames_and_a_black_part_are_refused_with_the_reason(project: Path, tmp_path: Path) -> None:

@@ -138,6 +138,9 @@ def _drawn(good: _Good, kind: Kind, rng: np.random.Generator, size_px: float, co
     x, y = _centre(rng, good, at_edge=rng.random() < kind.at_edge)
     window = Window.around((x, y), size_px, good.shape)
     before = window.of(good.image)
+    if _is_grey(before):
+        before = before[:, :, :1]
+    channels = before.shape[2]
     pixels = before.astype(np.float32)
     brightness = without_grain(pixels)
     allowed = np.ones(pixels.shape[:2], np.bool_) if good.on_part is None else good.on_part[window.slices]
@@ -145,7 +148,7 @@ def _drawn(good: _Good, kind: Kind, rng: np.random.Generator, size_px: float, co
         grain = float((pixels - brightness)[allowed].std() / max(1.0, brightness[allowed].mean()))
         contrast = min(1.0, max(usual, _ABOVE_GRAIN * grain))
     offset_x, offset_y = rng.uniform(-0.4, 0.4, 2)
-    elsewhere = window.moved(rng, good.shape).of(good.image)[:, ::-1].astype(np.float32)
+    elsewhere = window.moved(rng, good.shape).of(good.image)[:, ::-1, :channels].astype(np.float32)
     centre_px = (x - window.left + offset_x, y - window.top + offset_y)
     place = Place(pixels, brightness, allowed, elsewhere, centre_px, size_px, contrast)
     after = np.clip(np.rint(kind.draw(rng, place)), 0, 255).astype(np.uint8)
@@ -154,6 +157,11 @@ def _drawn(good: _Good, kind: Kind, rng: np.random.Generator, size_px: float, co
     window.of(changed)[seen] = after[seen]
     mask[window.slices] = seen
     return _Drawn(changed, mask, contrast)
+
+
+def _is_grey(pixels: NDArray[np.uint8]) -> bool:
+    """Tell whether colours are only repeated grey, as of a camera that sees none: defects have none there."""
+    return pixels.shape[2] == 3 and bool((pixels == pixels[:, :, :1]).all())
 
 
 def _seen(before: NDArray[np.uint8], after: NDArray[np.uint8], allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
