@@ -8,6 +8,8 @@ import os
 import pkgutil
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
@@ -51,6 +53,7 @@ def main() -> None:
     Example:
       framemill new screws --good good_part.png
       framemill run deploy/projects/board deploy/projects/board/samples
+      framemill train screws good_pictures
       framemill serve deploy/projects/board
       framemill send part.jpg
       framemill bench deploy/projects/board part.jpg
@@ -83,6 +86,23 @@ def begin_process() -> None:
     os.umask(os.umask(0o077) & ~0o700)  # what is written here can be read here
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, nobody learns how a child ended
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Have the signals that end a program come as an exception, so that what it has begun is ended on the way out."""
+
+    def end(number: int, _: object) -> NoReturn:
+        sys.exit(128 + number)
+
+    changed = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in changed:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _status_of(command: click.Command, name: str) -> int:

@@ -51,13 +51,13 @@ class Wishes:
     previews: bool = False
 
 
-def open_trial(folder: Path, workers: int | None = None) -> Trial:
-    """Read a project and its settings as `framemill serve` does.
+def open_trial(folder: Path, workers: int | None = None, *, taught: bool = True) -> Trial:
+    """Read a project and its settings as `framemill serve` does; one that is not `taught` yet may lack what it learns.
 
     Raises:
         ProjectInvalid, SettingsInvalid: they have mistakes; the message names all of them.
     """
-    project = load_project(folder)
+    project = load_project(folder, taught=taught)
     settings = load_settings(project.server, {"workers": workers})
     refuse_code(project, settings)
     try:
@@ -68,13 +68,17 @@ def open_trial(folder: Path, workers: int | None = None) -> Trial:
     return Trial(project, settings, version)
 
 
-def begin(trial: Trial, annotated: Path | None = None) -> Start:
-    """Return what the processes are told to load; `annotated` is the folder for annotated pictures."""
+def begin(trial: Trial, annotated: Path | None = None, seen_by: int = 0) -> Start:
+    """Return what the processes are told to load; `annotated` is the folder for annotated pictures.
+
+    With `seen_by`, the number of a module, they write what that sees of frames.
+    """
     return Start(
         project=trial.project.folder,
         version=trial.version,
         settings=PoolSettings(**trial.settings.model_dump(include=set(PoolSettings.model_fields))),
         written=annotated and annotated.resolve(),
+        seen_by=seen_by,
     )
 
 

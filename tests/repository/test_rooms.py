@@ -33,6 +33,7 @@ PUTS_TOGETHER = {
     "service.trial",
     "service.tryout",
     "service.compared",
+    "service.taught",
     "service.cli",
     "service.cli.commands",
 }
@@ -51,6 +52,7 @@ OPENCV = {
     "workers.worker",
     "workers.trying",
     "workers.programs",
+    "workers.teaching",
 }
 
 

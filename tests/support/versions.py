@@ -80,7 +80,9 @@ class Line:
 
 
 @contextmanager
-def under_load(server: Server, cameras: int = 3, data: str = "other") -> Iterator[Line]:
+def under_load(
+    server: Server, cameras: int = 3, data: str = "other", path: str = RAW, frame: bytes = FRAME
+) -> Iterator[Line]:
     """Post frames all the while."""
     line, over = Line(), threading.Event()
 
@@ -88,7 +90,7 @@ def under_load(server: Server, cameras: int = 3, data: str = "other") -> Iterato
         seen = line.by_camera[threading.get_ident()] = []
         with server.client() as client:
             while not over.is_set():
-                answer = client.post(f"{RAW}&data={data}", content=FRAME)
+                answer = client.post(f"{path}&data={data}", content=frame)
                 line.answers.append(answer)
                 seen.append(answer.json().get("flowVersion", ""))
 

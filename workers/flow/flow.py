@@ -73,6 +73,11 @@ class Flow:
             raise ProjectInvalid("\n".join(mistakes))
         return cls(stages, project, preparation.prepared)
 
+    @property
+    def modules(self) -> Sequence[object]:
+        """What was made of its modules, those of branches too."""
+        return [stage.call for stage in self._prepared]
+
     def stop(self) -> None:
         """Tell the modules that no frame follows, the last one first: those that have a `stop`."""
         for stage in reversed(self._prepared):

@@ -146,14 +146,16 @@ class Project:
         return replace(self, steps=steps, alone=self.alone or _alone(steps))
 
 
-def load_project(folder: Path, origin: Path | None = None, version: str = "") -> Project:
+def load_project(folder: Path, origin: Path | None = None, version: str = "", *, taught: bool = True) -> Project:
     """Read and check the project in `folder`, which is the copy `version` of what lies in `origin`, if that is given.
+
+    One that is not `taught` yet may lack the files that its modules will have learned.
 
     Raises:
         ProjectInvalid: it has mistakes; the message has a line for each, which begins with its key path.
     """
     tables = _tables(folder)
-    reading = _Reading(folder.resolve(), (origin or folder).resolve(), version)
+    reading = _Reading(folder.resolve(), (origin or folder).resolve(), version, taught=taught)
     project = reading.project(tables)
     if reading.mistakes.lines:
         raise ProjectInvalid("\n".join(" ".join(mistake.splitlines()) for mistake in reading.mistakes.lines))
@@ -187,8 +189,9 @@ def _tables(folder: Path) -> dict[str, Any]:
 class _Reading:
     """Reads the tables of one project file and collects its mistakes."""
 
-    def __init__(self, folder: Path, origin: Path, version: str) -> None:
+    def __init__(self, folder: Path, origin: Path, version: str, *, taught: bool) -> None:
         self.mistakes = Mistakes()
+        self._taught = taught
         self._folder = folder
         self._origin = origin
         self._version = version
@@ -276,8 +279,9 @@ class _Reading:
     def _check_files(self, options: type[ModuleOptions], table: dict[str, Any], where: str) -> None:
         """Check the files that a module names, however wrong its other keys are."""
         judged = [key for key in table if any(mistake.startswith(f"{where}.{key}:") for mistake in self.mistakes.lines)]
+        unlearned = () if self._taught else options.LEARNED
         for key, mistake in options.mistakes_of_files(table, self._files):
-            if key not in judged:
+            if key not in judged and key not in unlearned:
                 self.mistakes.add(f"{where}.{key}", f"{mistake}")
         for key in options.FILES:
             named = table.get(key)

@@ -22,6 +22,9 @@ class ModuleOptions(BaseModel):
     FILES: ClassVar[tuple[str, ...]] = ()
     """Keys whose values are files of the project, relative to its folder."""
 
+    LEARNED: ClassVar[tuple[str, ...]] = ()
+    """Those of FILES that `framemill train` writes: while it does they need not be there."""
+
     BRANCHES: ClassVar[str] = ""
     """The key whose value is a list of lists of modules, where there is one."""
 

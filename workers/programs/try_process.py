@@ -60,11 +60,13 @@ class _Trying:
         from workers.containment.surroundings import Surroundings  # noqa: PLC0415
         from workers.flow.project import load_project  # noqa: PLC0415
         from workers.trying.loaded import LoadedProject  # noqa: PLC0415
+        from workers.trying.seen import seen_by  # noqa: PLC0415
         from workers.versions.guard import protect  # noqa: PLC0415
 
         start, settings = self._start, self._start.settings
         try:
-            project = replace(load_project(start.project), version=start.version)
+            project = replace(load_project(start.project, taught=not start.seen_by), version=start.version)
+            project = seen_by(project, start.seen_by) if start.seen_by else project
             protect(project.folder, project.data, *([start.written] if start.written else ()))
             self._loaded = LoadedProject.load(project, settings, shared_fd=start.shared_fd)
             loaded_bytes = data_bytes()  # as at the fork of a worker
@@ -81,11 +83,14 @@ class _Trying:
         return True
 
     def run(self, frame: Frame) -> None:
-        """Inspect a frame and say what became of it."""
-        from workers.trying.try_frame import try_frame  # noqa: PLC0415 - see above
+        """Inspect a frame, or take what a module sees of it, and say what became of it."""
+        from workers.trying.try_frame import see_frame, try_frame  # noqa: PLC0415 - see above
 
-        start = self._start
-        self._say(try_frame(self._loaded, frame, start.settings.max_frame_mib, start.max_preview_px))
+        start, max_frame_mib = self._start, self._start.settings.max_frame_mib
+        if start.seen_by:
+            self._say(see_frame(self._loaded, frame, max_frame_mib))
+        else:
+            self._say(try_frame(self._loaded, frame, max_frame_mib, start.max_preview_px))
         self._surroundings.restore()
         self._frames += 1
 

@@ -6,6 +6,7 @@ import mmap
 import os
 import time
 import weakref
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -93,6 +94,11 @@ class LoadedProject:
         """
         answer = self._inspector.answer(Job(task=Task.SHOW, response=response), self._memory(b"", self._drawn))
         return _taken(self._drawn, answer).picture
+
+    @property
+    def modules(self) -> Sequence[object]:
+        """The modules of its flow as they were made, those of branches too."""
+        return self._inspector.flow.modules
 
     def stop(self) -> None:
         """Tell the modules that no frame follows, as at the end of a worker."""

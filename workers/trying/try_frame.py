@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import orjson
 
 from workers.errors import FramemillError, FrameTooLarge, InvalidParameter
 from workers.pool.job import MAX_DATA_BYTES, Encoding, Job, ResponseType
 from workers.settings import MIB
+from workers.trying.seen import NOT_KEPT, NotSeen, Seen
 from workers.trying.try_messages import Frame, Said, What
 from workers.worker.runner import as_error_of_ours
 
@@ -22,8 +25,29 @@ _JPEG_QUALITY = 88
 
 def try_frame(loaded: LoadedProject, frame: Frame, max_frame_mib: int, max_preview_px: int) -> Said:
     """Inspect a frame; returns its context, or the error that it ended in."""
+    return _said(lambda: _inspect(loaded, frame, max_frame_mib, max_preview_px))
+
+
+def see_frame(loaded: LoadedProject, frame: Frame, max_frame_mib: int) -> Said:
+    """Write what a module sees of a frame (seen.py) to `frame.save`; returns as `try_frame` does."""
+
+    def see() -> Said:
+        said = _inspect(loaded, frame._replace(save=""), max_frame_mib, 0)
+        seen = next(module for module in loaded.modules if isinstance(module, Seen))
+        image = seen.take(orjson.loads(said.body))
+        content = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+        try:
+            Path(frame.save).write_bytes(content)
+        except OSError as error:
+            raise NotSeen(f"{NOT_KEPT}: {error.strerror}") from None
+        return said
+
+    return _said(see)
+
+
+def _said(inspect: Callable[[], Said]) -> Said:
     try:
-        return _inspect(loaded, frame, max_frame_mib, max_preview_px)
+        return inspect()
     except FramemillError as error:
         return Said(What.ERROR, as_bytes(error.message))
     except OSError as error:

@@ -32,7 +32,8 @@ class Start(BaseModel):
     """What to load. `version` is the hash of the project's content; `written` a folder that pictures are saved in.
 
     Frames longer than `max_preview_px` are made smaller for previews. `shared_fd` is the memory of globalData, which
-    all processes of a pool share.
+    all processes of a pool share. With `seen_by`, the number of a module, nothing is judged: what that module would see
+    of a frame is written to the path under which an annotated picture would be saved, as PNG.
     """
 
     project: Path
@@ -41,6 +42,7 @@ class Start(BaseModel):
     written: Path | None = None
     max_preview_px: int = 1280
     shared_fd: int | None = None
+    seen_by: int = 0
 
 
 class Frame(NamedTuple):

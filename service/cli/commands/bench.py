@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import urlencode
 
 import click
@@ -17,6 +16,7 @@ import httpx
 
 from service.access.keyring import new_key
 from service.cli.client import connect, explain, fail
+from service.cli.command_line import ending_in_order
 from service.cli.images import named_images
 from service.cli.progress import with_progress
 from service.settings import Settings, load_settings
@@ -100,13 +100,13 @@ def bench(
         return
     if 1e3 * step_s < _TAKTS_PER_STEP * takt_ms:
         raise click.UsageError(f"a step lasts {_TAKTS_PER_STEP} takts at least: make --step-s longer")
-    _end_in_order()
     try:
-        busy = os.getloadavg()[0]
-        name, settings = _load(project, workers)
-        files = named_images(images).files
-        line = Line(name, settings, form, _frames(files, form, settings), takt_ms, step_s, max_cameras, busy)
-        found = _measure(project, line, files, data, _say_nothing if as_json else _say)
+        with ending_in_order():  # the server is stopped on the way out
+            busy = os.getloadavg()[0]
+            name, settings = _load(project, workers)
+            files = named_images(images).files
+            line = Line(name, settings, form, _frames(files, form, settings), takt_ms, step_s, max_cameras, busy)
+            found = _measure(project, line, files, data, _say_nothing if as_json else _say)
     except KeyboardInterrupt:
         fail(_INTERRUPTED, "interrupted; the server that was measured is stopped")
     print(document(line, found) if as_json else "\n".join(["", *summary(line, found)]))
@@ -132,17 +132,6 @@ def _say(row: str) -> None:
 
 def _say_nothing(_: str) -> None:
     pass
-
-
-def _end_in_order() -> None:
-    """Let the signals that end a program come as an exception, so that the server is stopped on the way out."""
-
-    def end(number: int, _: object) -> NoReturn:
-        sys.exit(128 + number)
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, end)
 
 
 def _load(project: Path, workers: int | None) -> tuple[str, Settings]:

@@ -14,6 +14,9 @@ METHODS: Mapping[str, str] = {
     "filters": "workers.modules.anomaly.filters",
 }
 
+WITH_BACKBONE = frozenset({"neighbours"})
+"""Those that look through an ONNX file of features."""
+
 
 def method_of(name: str) -> Method:
     """Return the method of that name, one of METHODS; its Python module is imported."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 if TYPE_CHECKING:
@@ -11,6 +12,16 @@ if TYPE_CHECKING:
 
 _HOTTEST_SHARE = 0.002  # a defect is some places wide; the one hottest of all is more often noise
 _HOTTEST_LEAST = 3
+
+
+def within(heat: NDArray[np.float32], mask: NDArray[np.uint8] | None) -> NDArray[np.float32]:
+    """Return `heat`, (rows, columns), 0 where nothing of a place lies in the `mask` of its picture, (h, w), if any."""
+    if mask is None:
+        return heat
+    rows, columns = heat.shape
+    there = np.asarray(cv2.resize(mask, (columns, rows), interpolation=cv2.INTER_AREA))
+    inside: NDArray[np.float32] = np.where(there > 0, heat, np.float32(0))
+    return inside
 
 
 def score_of(heat: NDArray[np.float32]) -> float:
