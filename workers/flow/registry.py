@@ -1,7 +1,8 @@
 """The kinds of modules that there are: ours, a row each, and those of installed packages.
 
 A package adds some by entry points of the group `framemill.modules`: the name that projects use, and where a ModuleKind
-is found (docs/modules.md). This file imports neither OpenCV nor numpy; what it loads of other packages may.
+is found (docs/modules.md). Ours are imported once they are asked for: most projects have a few. This file imports
+neither OpenCV nor numpy; what it loads of other packages may.
 """
 
 from __future__ import annotations
@@ -11,48 +12,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
-from workers.modules.blobs.options import BlobsOptions
-from workers.modules.brightness.options import BrightnessOptions
-from workers.modules.classifier.options import ClassifierOptions
-from workers.modules.code.options import CodeOptions
-from workers.modules.codes.options import CodesOptions
-from workers.modules.color.options import ColorOptions
-from workers.modules.detector.options import DetectorOptions
 from workers.modules.kind import ModuleKind
-from workers.modules.mask.options import MaskOptions
-from workers.modules.measure.options import MeasureOptions
-from workers.modules.only_if.options import OnlyIfOptions
-from workers.modules.parallel.options import ParallelOptions
-from workers.modules.preprocess.options import PreprocessOptions
-from workers.modules.reference.options import ReferenceOptions
-from workers.modules.segmentation.options import SegmentationOptions
-from workers.modules.shape.options import ShapeOptions
-from workers.modules.sharpness.options import SharpnessOptions
-from workers.modules.unify.options import UnifyOptions
 
 _log = logging.getLogger(__name__)
 
 GROUP = "framemill.modules"
 
+
+def _ours(folder: str, options: str, **more: Any) -> ModuleKind:
+    package = f"workers.modules.{folder}"
+    return ModuleKind(f"{package}.options:{options}", f"{package}.module", **more)
+
+
 OURS: Mapping[str, ModuleKind] = {
-    "blobs": ModuleKind(BlobsOptions, "workers.modules.blobs.module", source_type="DETECTOR"),
-    "brightness": ModuleKind(BrightnessOptions, "workers.modules.brightness.module"),
-    "classifier": ModuleKind(ClassifierOptions, "workers.modules.classifier.module", source_type="CLASSIFIER"),
-    "code": ModuleKind(CodeOptions, "workers.modules.code.module", runs_user_code=True),
-    "codes": ModuleKind(CodesOptions, "workers.modules.codes.module", source_type="DETECTOR"),
-    "color": ModuleKind(ColorOptions, "workers.modules.color.module", source_type="CLASSIFIER"),
-    "detector": ModuleKind(DetectorOptions, "workers.modules.detector.module", source_type="DETECTOR"),
-    "mask": ModuleKind(MaskOptions, "workers.modules.mask.module"),
-    "measure": ModuleKind(MeasureOptions, "workers.modules.measure.module"),
-    "only_if": ModuleKind(OnlyIfOptions, "workers.modules.only_if.module"),
-    "parallel": ModuleKind(ParallelOptions, "workers.modules.parallel.module"),
-    "preprocess": ModuleKind(PreprocessOptions, "workers.modules.preprocess.module"),
-    "reference": ModuleKind(ReferenceOptions, "workers.modules.reference.module", source_type="UNSUPERVISED"),
-    "segmentation": ModuleKind(SegmentationOptions, "workers.modules.segmentation.module", source_type="SUPERVISED"),
-    "shape": ModuleKind(ShapeOptions, "workers.modules.shape.module", source_type="DETECTOR"),
-    "sharpness": ModuleKind(SharpnessOptions, "workers.modules.sharpness.module"),
-    "unify": ModuleKind(UnifyOptions, "workers.modules.unify.module"),
+    "blobs": _ours("blobs", "BlobsOptions", source_type="DETECTOR"),
+    "brightness": _ours("brightness", "BrightnessOptions"),
+    "classifier": _ours("classifier", "ClassifierOptions", source_type="CLASSIFIER"),
+    "code": _ours("code", "CodeOptions", runs_user_code=True),
+    "codes": _ours("codes", "CodesOptions", source_type="DETECTOR"),
+    "color": _ours("color", "ColorOptions", source_type="CLASSIFIER"),
+    "detector": _ours("detector", "DetectorOptions", source_type="DETECTOR"),
+    "mask": _ours("mask", "MaskOptions"),
+    "measure": _ours("measure", "MeasureOptions"),
+    "only_if": _ours("only_if", "OnlyIfOptions"),
+    "parallel": _ours("parallel", "ParallelOptions"),
+    "preprocess": _ours("preprocess", "PreprocessOptions"),
+    "reference": _ours("reference", "ReferenceOptions", source_type="UNSUPERVISED"),
+    "segmentation": _ours("segmentation", "SegmentationOptions", source_type="SUPERVISED"),
+    "shape": _ours("shape", "ShapeOptions", source_type="DETECTOR"),
+    "sharpness": _ours("sharpness", "SharpnessOptions"),
+    "unify": _ours("unify", "UnifyOptions"),
 }
 
 
