@@ -144,7 +144,7 @@ class NotInTime(NoFreeSlot):
 
 
 class NotReady(FramemillError):
-    """No worker can inspect a frame at the moment."""
+    """No worker can inspect a frame, and none is expected: the server was never ready, stops, or cannot replace one."""
 
     code = "not_ready"
 

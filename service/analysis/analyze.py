@@ -142,12 +142,12 @@ class Desk:
         return reply
 
     def _await_worker(self) -> None:
-        """Bear with workers that are just being replaced: that takes milliseconds."""
+        """See to it that a worker can be expected; for those on their way frames wait as they do for busy ones."""
         if not may_pass(self.pool.control):
             msg = "the project ended the workers that inspected its frames; it is tried again now and then"
             raise FlowBroken(msg, -(-self.settings.broken_flow_pause_ms // 1000))
         give_up = time.monotonic() + self.settings.queue_ms / 1000
-        while not self.pool.control.workers_ready:
+        while not self.pool.control.workers_expected:
             if time.monotonic() > give_up:
                 raise NotReady("no worker is ready to inspect a frame; the server is starting, stopping or in trouble")
             time.sleep(_REPLACEMENT_S)

@@ -15,12 +15,10 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-import falcon
 import orjson
 
-from service.intake.body import small_body
 from service.safe_files import replacing
-from workers.errors import InvalidParameter, SwitchNotKept
+from workers.errors import SwitchNotKept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _FILE = "process.json"
-_BODY_BYTES = 1000
 _PATIENCE_S = 5.0  # for others that throw it: a disk may take its time
 _PROCESS, _UNKNOWN, _UNDER_WAY = 1, 2, 3  # words of the heirloom
 
@@ -136,28 +133,3 @@ class ProcessSwitch:
         if not isinstance(left, bool):
             return False, 'the file was expected to be {"process": true} or {"process": false}'
         return left, ""
-
-
-class ProcessResource:
-    """`/api/v1/process`: GET tells, PUT `{"process": true}` throws."""
-
-    def __init__(self, switch: ProcessSwitch) -> None:
-        self._switch = switch
-
-    def on_get(self, _: falcon.Request, resp: falcon.Response) -> None:
-        """Say how the switch stands."""
-        resp.data = orjson.dumps({"process": self._switch.is_on})
-        resp.content_type = falcon.MEDIA_JSON
-
-    on_head = on_get
-
-    def on_put(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Throw the switch."""
-        try:
-            asked = orjson.loads(small_body(req, _BODY_BYTES))
-        except orjson.JSONDecodeError:
-            asked = None
-        if not isinstance(asked, dict) or not isinstance(asked.get("process"), bool):
-            raise InvalidParameter('the body was expected to be {"process": true} or {"process": false}')
-        self._switch.throw(on=asked["process"])
-        self.on_get(req, resp)

@@ -21,8 +21,8 @@ from service.analysis.quarantine import Quarantine
 from service.api.health import Live, Ping, Ready, Version
 from service.api.metrics import Metrics
 from service.api.operate import ReloadResource, RollbackResource, Stop
+from service.api.process import ProcessResource
 from service.api.status import StatusResource
-from service.api.switch import ProcessResource
 from service.errors import on_any_error, on_framemill_error, on_http_error
 from service.intake.sources import EncodedFrame, RawFrame, SegmentFrame
 from service.panel.overview import Panel, PanelSwitch

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from bench.draw_gap import SAMPLES, TARGETS, sample, target, write_frame
 from service.cli.command_line import main
-from tests.support.running import CHECKOUT
+from tests.support.running import CHECKOUT, command
 from workers.calibration.calibration import read_calibration
 from workers.flow.project import load_project
 from workers.pool.job import Encoding, Job, ResponseType
@@ -76,8 +76,8 @@ def test_its_calibration_is_what_its_readme_makes(tmp_path: Path) -> None:
 
 
 def test_it_has_no_mistakes() -> None:
-    done = CliRunner().invoke(main, ["check", str(PROJECT)])
-    assert (done.exit_code, done.stdout) == (0, "Example gap: no mistakes\n"), done.stderr
+    done = command("check", PROJECT)
+    assert (done.returncode, done.stdout) == (0, "Example gap: no mistakes\n"), done.stderr
 
 
 def test_the_last_image_has_the_same_lines() -> None:

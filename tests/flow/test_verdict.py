@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.flow.judging import SET, judged
-from tests.support.projects import HEAD, inspect, write_project
+from tests.support.projects import HEAD, RAISES_WHEN_LOOKED_AT, inspect, write_project
 from tests.support.running import CHECKOUT
 from workers.errors import ProjectInvalid
 from workers.flow.flow import Flow
@@ -105,14 +105,6 @@ def test_without_a_verdict_nothing_is_said_of_one_and_a_key_of_that_name_is_the_
 
 
 def test_a_value_that_raises_when_it_is_looked_at_is_an_error_of_the_frame(tmp_path: Path) -> None:
-    odd = """
-        class Odd(float):
-            def __float__(self):
-                raise RuntimeError("not today")
-
-        def main(context):
-            context["a"] = Odd(1)
-    """
     flow = """
         [[flow]]
         module = "code"
@@ -122,7 +114,7 @@ def test_a_value_that_raises_when_it_is_looked_at_is_an_error_of_the_frame(tmp_p
         rule = "expression"
         expression = "a > 0"
     """
-    context = inspect(Flow.prepare(load_project(write_project(tmp_path, flow, odd=odd)))).context
+    context = inspect(Flow.prepare(load_project(write_project(tmp_path, flow, odd=RAISES_WHEN_LOOKED_AT)))).context
     assert context["result"] is False
     assert context["errors"][0]["message"] == "the rule 'a is large' of the verdict cannot be judged: not today"
     assert context["verdict"] == [{"rule": "a is large", "holds": False, "value": None}]

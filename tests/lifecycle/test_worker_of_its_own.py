@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from tests.support.faults import children_of, post, until
+from tests.support.pictures import png
 from tests.support.running import CHECKOUT, serving, write_project
 from workers.containment.limits import Growth
 from workers.programs.trying import TriedProject
@@ -53,6 +54,26 @@ def test_a_workers_number_is_its_own_in_the_environment_and_the_context(tmp_path
         assert (len(one), len(other)) == (1, 1)
         assert one.isdisjoint(other)
         assert all(0 <= number < 2 * 2 + 2 for number in one | other)
+
+
+NOTES_ITS_NUMBER = """
+import os, pathlib
+
+def main(context):
+    numbers = f"{context['worker']} {os.environ['FRAMEMILL_WORKER']}"
+    pathlib.Path(context["dataFolder"], "numbers").write_text(numbers)
+    context["result"] = True
+"""
+PROOF = '[[proof]]\nframe = "good.png"\nresult = true\n'
+
+
+@pytest.mark.parametrize("fork", ["true", "false"])
+def test_a_proof_has_a_number_that_no_worker_has(tmp_path: Path, fork: str) -> None:
+    project = write_project(tmp_path / "p", f"fork = {fork}\n{FLOW}{PROOF}", look=NOTES_ITS_NUMBER)
+    (project / "good.png").write_bytes(png(np.zeros((8, 8), np.uint8)))
+    with serving(project) as server:
+        until(lambda: any("the proof of version" in said and "holds" in said for said in server.log))
+    assert (project / "data" / "numbers").read_text() == "6 6"  # workers have 0 to 5
 
 
 WRITES = """

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from service.cli.commands.check import check
 from tests.support.projects import code_flow, inspect, write_project
+from tests.support.running import command
 from workers.modules.code.ineffective import ineffective_in
 
 FLOW = '[[flow]]\nmodule = "code"\nfile = "code/look.py"\n'
@@ -84,8 +83,8 @@ def test_what_has_no_effect_is_found_in_the_source(source: str, notes: list[str]
 
 def test_check_says_so_and_finds_no_mistake(tmp_path: Path) -> None:
     project = write_project(tmp_path, FLOW, look="def main(context):\n    return False\n")
-    done = CliRunner().invoke(check, [str(project)])
-    assert done.exit_code == 0
+    done = command("check", project)
+    assert done.returncode == 0
     assert f"note: code/look.py: line 2: {RETURNS}\n" in done.stdout
 
 
@@ -95,6 +94,6 @@ def test_check_says_so_and_finds_no_mistake(tmp_path: Path) -> None:
 )
 def test_a_file_that_hides_a_module_is_told_whose_that_is(name: str, whose: str, tmp_path: Path) -> None:
     project = write_project(tmp_path, FLOW, look="def main(context):\n    pass\n", **{name: ""})
-    done = CliRunner().invoke(check, [str(project)])
-    assert done.exit_code == 3
+    done = command("check", project)
+    assert done.returncode == 3
     assert f"code/{name}.py: hides {whose} {name} from all who import that; rename it" in done.stderr

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.support.projects import HEAD, frame, inspect, write_project
+from tests.support.projects import HEAD, RAISES_WHEN_LOOKED_AT, frame, inspect, write_project
 from tests.support.running import CHECKOUT
 from workers.errors import ProjectInvalid
 from workers.flow.flow import Flow
@@ -85,14 +85,6 @@ def test_in_a_branch_it_ends_that_branch(tmp_path: Path) -> None:
 
 
 def test_a_value_that_raises_when_it_is_looked_at_makes_the_frame_nok(tmp_path: Path) -> None:
-    odd = """
-        class Odd(float):
-            def __float__(self):
-                raise RuntimeError("not today")
-
-        def main(context):
-            context["a"] = Odd(1)
-    """
     flow = """
         [[flow]]
         module = "code"
@@ -102,7 +94,7 @@ def test_a_value_that_raises_when_it_is_looked_at_makes_the_frame_nok(tmp_path: 
         name = "late"
         expression = "a > 0"
     """
-    context = inspect(Flow.prepare(load_project(write_project(tmp_path, flow, odd=odd)))).context
+    context = inspect(Flow.prepare(load_project(write_project(tmp_path, flow, odd=RAISES_WHEN_LOOKED_AT)))).context
     assert context["result"] is False
     (entry,) = context["errors"]
     assert entry["message"] == "the expression cannot be computed: not today"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -11,6 +12,7 @@ import pytest
 
 from tests.repository.house import imports, imports_of_ours, inside, modules, room_of
 from tests.support.running import CHECKOUT
+from workers.flow.registry import OURS
 
 ROOMS = (CHECKOUT / "tests" / "rooms.txt").read_text().split()
 MOST_FILES = 12
@@ -144,6 +146,26 @@ def test_a_front_loads_no_opencv_and_no_numpy() -> None:
     loaded = _loaded_after("import service.server.front")
     assert "falcon" in loaded
     assert not {"cv2", "numpy", "simplejpeg", "fpng", "pyspng", "isal"} & loaded
+
+
+def test_neither_a_front_nor_the_supervisor_loads_what_only_the_other_needs() -> None:
+    assert "workers.flow.registry" not in _loaded_after("import service.server.front")
+    loaded = _loaded_after("import service.cli.commands.serve, service.server.start")
+    assert "workers.supervisor.supervisor" in loaded
+    assert not {"falcon", "gunicorn", "jinja2", "httpx", "rich", "prometheus_client", "lark"} & loaded
+
+
+def test_of_the_modules_those_are_loaded_that_a_project_has() -> None:
+    loaded = _loaded_after(
+        "import pathlib, workers.flow.project as p; p.load_project(pathlib.Path('deploy/projects/board'))"
+    )
+    options = {name for name in loaded if re.fullmatch(r"workers\.modules\.\w+\.options", name)}
+    assert {name.split(".")[2] for name in options} - {"only_if"} == {"code", "reference"}
+
+
+def test_of_our_modules_only_code_looks_at_files_that_no_module_names() -> None:
+    theirs = {name for name, kind in OURS.items() if "mistakes_of_project" in vars(kind.options)}
+    assert theirs == {name for name, kind in OURS.items() if kind.looks_at_all_files} == {"code"}
 
 
 def test_a_worker_loads_no_http() -> None:

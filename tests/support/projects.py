@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from workers.flow.flow import Inspection
 
 HEAD = '[project]\nname = "test"\n'
+RAISES_WHEN_LOOKED_AT = """
+    class Odd(float):
+        def __float__(self):
+            raise RuntimeError("not today")
+
+    def main(context):
+        context["a"] = Odd(1)
+"""
 
 
 def write_project(folder: Path, flow: str = "", **code: str) -> Path:

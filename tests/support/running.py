@@ -114,6 +114,12 @@ def serving(
         process.stderr.close()
 
 
+def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run `framemill` with these arguments in a process of its own, as whoever types it does."""
+    words = [sys.executable, "-I", "-m", "service.cli", *map(str, arguments)]
+    return subprocess.run(words, cwd=CHECKOUT, capture_output=True, text=True, timeout=100, check=False)
+
+
 def write_project(folder: Path, toml: str = "", **code: str) -> Path:
     """Make a project in `folder`: `toml` follows `[project] name`, each keyword is a file in `code/`."""
     (folder / "code").mkdir(parents=True, exist_ok=True)

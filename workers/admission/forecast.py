@@ -81,10 +81,10 @@ class Forecast:
     def look(self, now_ns: int, waiting: int) -> Outlook | None:
         """Return what is ahead of the next frame, `waiting` frames that wait for slots included.
 
-        None where nothing can be said: no frame was measured lately, or no worker is there.
+        None where nothing can be said: no frame was measured lately, or no worker is there or comes.
         """
         mean_ns, spread_ns = self._pace.lately(now_ns)
-        workers = self._control.workers_ready
+        workers = self._control.workers_expected
         if not mean_ns or not workers:
             return None
         held: Counter[int] = Counter()

@@ -70,14 +70,18 @@ class Attempt:
 def tell_refused(asked: Sequence[Asked], version: str, why: str) -> None:
     """The project is not loaded: `version` goes on."""
     _log.error("the project was not reloaded, the one before goes on (version %s): %s", version, why)
+    _tell_unchanged(asked, version, why)
+
+
+def tell_not_begun(asked: Sequence[Asked], version: str, why: str) -> None:
+    """Nothing was tried: `version` goes on."""
+    _log.error("version %s goes on, whatever %s asks for: %s", version, _names(asked), why)
+    _tell_unchanged(asked, version, why)
+
+
+def _tell_unchanged(asked: Sequence[Asked], version: str, why: str) -> None:
     for one in asked:
         one.tell(Outcome(done=False, version=version, before="", words=why))
-
-
-def tell_not_begun(asked: Asked, version: str, why: str) -> None:
-    """Nothing was tried: `version` goes on."""
-    _log.error("version %s goes on, whatever %s asks for: %s", version, asked.who, why)
-    asked.tell(Outcome(done=False, version=version, before="", words=why))
 
 
 def tell_of_start(verdict: Verdict, version: str) -> None:

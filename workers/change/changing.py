@@ -14,7 +14,7 @@ does not go back any further.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -90,8 +90,7 @@ class Changing:
 
     def refuse(self, asked: Asked, why: str) -> None:
         """Change nothing."""
-        self._control.say_reload_failed(why)
-        tell_not_begun(asked, self._running, why)
+        self._say_refused(tell_not_begun, [asked], why)
 
     def has_failed(self, why: str) -> bool:
         """Hear that a version cannot be loaded; False where it is none that is on its way."""
@@ -134,8 +133,7 @@ class Changing:
         self._begin(Attempt(project, Kept.of(self._crew.shift.project), asked))
 
     def _on_unread(self, why: str, asked: list[Asked]) -> None:
-        self._control.say_reload_failed(why)
-        tell_refused(asked, self._running, why)
+        self._say_refused(tell_refused, asked, why)
 
     def _begin(self, attempt: Attempt) -> None:
         self._attempt = attempt
@@ -179,6 +177,10 @@ class Changing:
         self._trial.give_up()
         if attempt is not None:
             attempt.running.let_go()
-            self._control.say_reload_failed(why)
-            tell_refused(attempt.asked, self._running, why)
+            self._say_refused(tell_refused, attempt.asked, why)
         self._over()
+
+    def _say_refused(self, tell: Callable[[Sequence[Asked], str, str], None], asked: Sequence[Asked], why: str) -> None:
+        """Say why what runs goes on: to status and metrics first, for who has the answer may look there."""
+        self._control.say_reload_failed(why)
+        tell(asked, self._running, why)

@@ -57,9 +57,12 @@ class Shift:
     def hire(self, *, is_first: bool) -> None:
         """Ask for workers that are missing: of the version at work, a spare included, and of the next one.
 
+        The control page says whether those of the version at work are likely to come.
+
         Raises:
             OSError: a process or its pipes cannot be made where `is_first`; otherwise it is tried again a bit later.
         """
+        self._control.words[Control.HOPEFUL] = self.template(self.project).standing.is_hopeful
         if time.monotonic() < self._hire_from_s:
             return
         try:

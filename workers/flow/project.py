@@ -213,7 +213,7 @@ class _Reading:
         steps = self._steps(tables.get("flow", []), "flow")
         verdict = read_verdict(tables["verdict"], self.mistakes) if "verdict" in tables else None
         proofs = read_proofs(tables.get("proof", []), self._folder, self._data, self.mistakes)
-        for kind in registry().kinds.values():
+        for kind in [kind for kind in registry().kinds.values() if kind.looks_at_all_files]:
             self.mistakes.lines += kind.options.mistakes_of_project(self._files)
         registry().warn(self._named)
         name, idempotent = (head.name, head.idempotent) if head else ("", False)

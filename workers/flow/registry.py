@@ -1,7 +1,8 @@
 """The kinds of modules that there are: ours, a row each, and those of installed packages.
 
 A package adds some by entry points of the group `framemill.modules`: the name that projects use, and where a ModuleKind
-is found (docs/modules.md). This file imports neither OpenCV nor numpy; what it loads of other packages may.
+is found (docs/modules.md). Ours are imported once they are asked for: most projects have a few. This file imports
+neither OpenCV nor numpy; what it loads of other packages may.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 from workers.modules.anomaly.options import AnomalyOptions
 from workers.modules.blobs.options import BlobsOptions
@@ -37,6 +39,12 @@ _log = logging.getLogger(__name__)
 
 GROUP = "framemill.modules"
 
+
+def _ours(folder: str, options: str, **more: Any) -> ModuleKind:
+    package = f"workers.modules.{folder}"
+    return ModuleKind(f"{package}.options:{options}", f"{package}.module", **more)
+
+
 OURS: Mapping[str, ModuleKind] = {
     "anomaly": ModuleKind(AnomalyOptions, "workers.modules.anomaly.module", source_type="UNSUPERVISED"),
     "blobs": ModuleKind(BlobsOptions, "workers.modules.blobs.module", source_type="DETECTOR"),
@@ -57,6 +65,23 @@ OURS: Mapping[str, ModuleKind] = {
     "shape": ModuleKind(ShapeOptions, "workers.modules.shape.module", source_type="DETECTOR"),
     "sharpness": ModuleKind(SharpnessOptions, "workers.modules.sharpness.module"),
     "unify": ModuleKind(UnifyOptions, "workers.modules.unify.module"),
+    "blobs": _ours("blobs", "BlobsOptions", source_type="DETECTOR"),
+    "brightness": _ours("brightness", "BrightnessOptions"),
+    "classifier": _ours("classifier", "ClassifierOptions", source_type="CLASSIFIER"),
+    "code": _ours("code", "CodeOptions", runs_user_code=True),
+    "codes": _ours("codes", "CodesOptions", source_type="DETECTOR"),
+    "color": _ours("color", "ColorOptions", source_type="CLASSIFIER"),
+    "detector": _ours("detector", "DetectorOptions", source_type="DETECTOR"),
+    "mask": _ours("mask", "MaskOptions"),
+    "measure": _ours("measure", "MeasureOptions"),
+    "only_if": _ours("only_if", "OnlyIfOptions"),
+    "parallel": _ours("parallel", "ParallelOptions"),
+    "preprocess": _ours("preprocess", "PreprocessOptions"),
+    "reference": _ours("reference", "ReferenceOptions", source_type="UNSUPERVISED"),
+    "segmentation": _ours("segmentation", "SegmentationOptions", source_type="SUPERVISED"),
+    "shape": _ours("shape", "ShapeOptions", source_type="DETECTOR"),
+    "sharpness": _ours("sharpness", "SharpnessOptions"),
+    "unify": _ours("unify", "UnifyOptions"),
 }
 
 

@@ -19,6 +19,7 @@ Control page (words are unsigned 64-bit, native order)::
          14  measured_ns   when that was measured, CLOCK_MONOTONIC                   workers
          15  flow_version  hash of the project's version that runs                   supervisor
          16  modules       how many places of the table of modules are taken         supervisor
+         17  hopeful       1 while missing workers are on their way                  supervisor
          24  failures      reloads that failed                                       supervisor
          25  failure_bytes of the text that says why the last one did, from byte 1024 on
 
@@ -83,6 +84,7 @@ class Control:
     MEASURED_NS = 14
     FLOW_VERSION = 15
     MODULES = 16
+    HOPEFUL = 17
     FAILURES = 24
     FAILURE_BYTES = 25
 
@@ -164,6 +166,16 @@ class ControlPage:
     def workers_ready(self) -> int:
         """How many workers can take a frame now."""
         return self.words[Control.WORKERS_READY]
+
+    @property
+    def workers_expected(self) -> int:
+        """How many workers take the frames that come now: those that are ready, else those that will be shortly.
+
+        None are where the server was never ready, stops, or has failed to replace them.
+        """
+        words = self.words
+        comes = words[Control.HOPEFUL] and words[Control.OPEN] and not words[Control.STOPPING]
+        return words[Control.WORKERS_READY] or (words[Control.WORKERS_WANTED] if comes else 0)
 
     @property
     def newest_done_ns(self) -> int:

@@ -178,6 +178,7 @@ class Supervisor:
         if self._ending.was_forced:
             return
         self._crew.watch(time.monotonic_ns())
+        self._crew.hire()  # when the server stops, too: frames may still wait for a worker
         if self._ending.is_running:
             self._keep_going()
         self._ending.watch()
@@ -185,7 +186,6 @@ class Supervisor:
             self._fronts.check_in_time()
 
     def _keep_going(self) -> None:
-        self._crew.hire()
         self._demands.watch()
         if self._fronts.is_due and (not self._demands.is_behind or self._crew.complete):
             self._fronts.start()

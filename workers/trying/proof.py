@@ -51,6 +51,7 @@ def _prove(place: Place) -> int:
     inspector = loaded_in(place)
     if inspector is None:
         return BOOT_FAILED
+    inspector.flow.worker = place.row
     limit_memory(place.settings.worker_memory_mib, from_bytes)
     proving = _Proving(place, LoadedProject(inspector, place.settings, witness=Witness(str(place.project.folder))))
     surroundings = Surroundings()

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workers.errors import ProjectInvalid
-from workers.flow.project import load_project
 from workers.versions.copy import Manifest, digest_of
 from workers.versions.listing import Look, list_project
 
@@ -100,6 +99,9 @@ class Comparison:
 
     def _mistakes(self, manifest: Manifest, files: dict[str, Look]) -> tuple[str, ...]:
         if self._checked is None or self._checked[0] != files:
+            # imported here: a front asks only where something differs, and all kinds of modules come with it
+            from workers.flow.project import load_project  # noqa: PLC0415
+
             mistakes: tuple[str, ...] = ()
             try:
                 load_project(manifest.origin)

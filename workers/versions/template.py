@@ -162,8 +162,9 @@ def _be_between(  # noqa: PLR0917 - as above
     try:
         if os.fork() == 0:
             charge.link.close()
+            is_proof = order.row == wire.PROOF_ROW
             place = Place(
-                row=order.row,
+                row=charge.settings.worker_rows if is_proof else order.row,  # a number that no worker has
                 report_fd=order.report_fd,
                 lifeline_fd=order.lifeline_fd,
                 new_output_fd=order.output_fd,
@@ -177,7 +178,7 @@ def _be_between(  # noqa: PLR0917 - as above
                 inspector=inspector,
                 said=said,
             )
-            if order.row == wire.PROOF_ROW:
+            if is_proof:
                 run_proof(place, supervisor_pid)
             run_worker(place, supervisor_pid)
     except OSError as error:
