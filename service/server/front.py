@@ -24,6 +24,9 @@ from service.api.switch import ProcessSwitch
 from service.connections.certificates import Certificates
 from service.connections.even_share import EvenShare
 from service.intake.body import FORM_BYTES
+from service.results.publish import NoPublisher, Publisher, RingPublisher
+from service.results.ring import RingWriter
+from service.results.seats import Sleepers
 from service.server.app import create_app
 from service.server.front_plan import FrontPlan
 from service.settings import Settings
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
 
 _PLAN_BYTES = 1 << 20
 _CONNECTIONS = 4096
-_OWN_DESCRIPTORS = 256  # one a slot, the frame memory, sockets to ourselves
+_OWN_DESCRIPTORS = 320  # one a slot, two a follower, the frame memory, sockets to ourselves
 _THREADS_BEYOND_SLOTS = MOST_WAITING + 64  # to say no, to answer health and to serve the page while all slots are taken
 
 
@@ -125,6 +128,10 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         """Count a request that was refused before it came to a thread."""
         self._counters.failed(error)
 
+    def call_time(self) -> None:
+        """Do what is due now and then; from the main loop."""
+        self._publisher.call_time()
+
     @property
     def closes_the_door(self) -> bool:
         """Whether the listener ends with this front: not where the next front, or the next server, goes on with it."""
@@ -165,9 +172,30 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         HELD.set_budget(max(self._settings.max_held_mib << 20, 2 * BoundedChunks.most_bytes))
         switch = ProcessSwitch(self._heirloom, plan.state_dir)
         status = Status(pool, switch, plan.project_name, Comparison(plan.version_places))
+        self._publisher = self._make_publisher(pool)
         return spell_headers(
-            create_app(pool, self._counters, self._settings, self._access, switch, plan.state_dir, link, status)
+            create_app(
+                pool,
+                self._counters,
+                self._settings,
+                self._access,
+                switch,
+                plan.state_dir,
+                link,
+                status,
+                self._publisher,
+            )
         )
+
+    def _make_publisher(self, pool: Pool) -> Publisher:
+        """For the ring of this front, whose number it has to itself by now."""
+        results = self._plan.results
+        if results is None:
+            return NoPublisher()
+        ring = RingWriter(results.rings[self._front])
+        sleepers = Sleepers(results.pages, results.wakes, results.read_desk)
+        counters = self._counters
+        return RingPublisher(ring, sleepers, pool.control.words, lambda: counters.count("results.contexts_left_out"))
 
 
 class _SideBySide(Arbiter):  # type: ignore[misc]  # gunicorn publishes no types

@@ -37,6 +37,7 @@ class Lease:
         "_retry_after_s",
         "_where",
         "area",
+        "came_ns",
         "deadline_ns",
     )
 
@@ -55,6 +56,7 @@ class Lease:
         # our own: a worker that writes at random may change what stands in the header
         self._generation = header.words[Word.GENERATION]
         self.deadline_ns = header.words[Word.DEADLINE_NS]  # when the answer is due, CLOCK_MONOTONIC
+        self.came_ns = header.words[Word.CAME_NS]  # when the request came, CLOCK_REALTIME
         self._dispatch = dispatch
         self._release = release
         self._doubt = doubt
@@ -69,6 +71,11 @@ class Lease:
     def __exit__(self, *_: object) -> None:
         """Give it back."""
         self._release(self._header, self._inspected)
+
+    @property
+    def slot(self) -> int:
+        """Which slot it is."""
+        return self._header.index
 
     @property
     def filled_ns(self) -> int:
