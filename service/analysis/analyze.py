@@ -81,7 +81,7 @@ class Desk:
                 if not reply.image_bytes and not is_form(req):
                     remember(req.env, partial(self.again, wish))
                 self.answering.write(req, resp, wish.asked, reply, until_sent)
-                self.publisher.answered(story, reply)
+                self.publisher.answered(story, reply, lease)
         except FramemillError as error:
             raise self._failed(error, wish, story) from error.__cause__
         except Exception as error:
@@ -119,7 +119,7 @@ class Desk:
         try:
             with self._lease(wish, bring, begun_ns) as lease:
                 reply = self._inspect(lease, wish, bring, story)
-                self.publisher.answered(story, reply)
+                self.publisher.answered(story, reply, lease)
                 return bytes(reply.context)
         except FramemillError as error:
             raise self._failed(error, wish, story) from error.__cause__

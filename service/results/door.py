@@ -4,8 +4,8 @@
 
     follower                          supervisor
       |--- {"name": ...} --------------->|   who comes in
-      |<-- {"seat": ..., } + rings, -----|   what it reads, for reading alone, and its seat;
-      |     page, eventfd                |   or {"error": ...}, and the end
+      |<-- {"seat": ..., } + page, ------|   its seat, and what it reads, for reading alone: a program of ours
+      |     eventfd, rings, frames       |   also the frames; or {"error": ...}, and the end
       |            ...                   |
       |--- (the end) ------------------->|   its seat is free again, whatever ended it
       |<-- (the end) --------------------|   the server has ended: nothing will be written any more
@@ -22,17 +22,20 @@ import selectors
 import socket
 import struct
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from service.results.ring import reopened
 from service.results.seats import MOST_NAME_BYTES, Desk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from service.results.files import ResultsFiles
+    from workers.memory.arena import ArenaFile
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +51,7 @@ class _Guest(NamedTuple):
 
     link: socket.socket
     pid: int
+    is_ours: bool
     seat: int | None = None
 
 
@@ -62,10 +66,14 @@ class Door:
         self._guests: dict[int, _Guest] = {}
         self._listener: socket.socket | None = None
         self._inode = 0
+        self._arena: ArenaFile | None = None
+        self._frames_fd = -1
 
-    def attend(self, selector: selectors.BaseSelector) -> None:
-        """Hear of followers by this loop from now on."""
+    def attend(self, selector: selectors.BaseSelector, arena: ArenaFile) -> None:
+        """Hear of followers by this loop from now on; `arena` is where the frames lie."""
         self._selector = selector
+        self._arena = arena
+        self._frames_fd = reopened(arena.fd)
 
     def open(self) -> None:
         """Let followers in; where the folder cannot be written to there are none, and the log says so."""
@@ -103,8 +111,7 @@ class Door:
     def for_program(self) -> socket.socket:
         """Return a follower's end of a connection, for a program of ours to inherit."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        self._meet(ours)
+        self._meet(ours, is_ours=True)
         return theirs
 
     def _let_in(self) -> None:
@@ -112,7 +119,7 @@ class Door:
         with suppress(OSError):
             self._meet(self._listener.accept()[0])
 
-    def _meet(self, link: socket.socket) -> None:
+    def _meet(self, link: socket.socket, *, is_ours: bool = False) -> None:
         assert self._selector is not None
         link.setblocking(False)
         pid, uid, _ = _CREDENTIALS.unpack(link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
@@ -123,9 +130,8 @@ class Door:
         unnamed = [guest for guest in self._guests.values() if guest.seat is None]
         if len(unnamed) >= _MOST_UNNAMED:
             self._see_off(unnamed[0])
-        guest = _Guest(link, pid)
-        self._guests[link.fileno()] = guest
         fd = link.fileno()
+        self._guests[fd] = _Guest(link, pid, is_ours)
         self._selector.register(link, selectors.EVENT_READ, lambda: self._hear(fd))
 
     def _hear(self, fd: int) -> None:
@@ -154,8 +160,12 @@ class Door:
         self._guests[guest.link.fileno()] = guest._replace(seat=seat)
         files = self._files
         fds = [files.seats.pages[seat], files.seats.wakes[seat], *(ring.read_fd for ring in files.rings)]
+        told: dict[str, Any] = {"version": VERSION, "seat": seat}
+        if guest.is_ours and self._arena is not None:
+            told["frames"] = asdict(self._arena.geometry)
+            fds.append(self._frames_fd)
         try:
-            socket.send_fds(guest.link, [orjson.dumps({"version": VERSION, "seat": seat})], fds)
+            socket.send_fds(guest.link, [orjson.dumps(told)], fds)
         except OSError:
             return False
         return True

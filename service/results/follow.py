@@ -13,14 +13,16 @@ from contextlib import suppress
 from enum import Enum
 from operator import attrgetter
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import orjson
 
 from service.results.door import SOCKET_NAME, VERSION, short_path
+from service.results.pictures import Sent, pictures_of
 from service.results.reading import RingReader
 from service.results.record import BadRecord, Record
 from service.results.seats import PageWord, map_page
+from workers.memory.layout import MAX_SLOTS
 
 _PATIENCE_S = 10.0  # for a supervisor that is busy
 _SLEEP_S = 0.5  # a wake-up may be lost
@@ -50,15 +52,17 @@ class Follower:
     def __init__(self, link: socket.socket, name: str, start: Start) -> None:
         """Come in by `link`, a connection to a server's door; raises CannotFollow."""
         self._link = link
-        page_fd, self._wake_fd, *ring_fds = _come_in(link, name)
+        told, (page_fd, self._wake_fd, *others) = _come_in(link, name)
+        frames = told.get("frames")
         try:
             self._page = map_page(page_fd)
-            self._readers = [RingReader(fd) for fd in ring_fds]
-        except (OSError, ValueError) as error:
-            os.close(self._wake_fd)
+            self._readers = [RingReader(fd) for fd in (others[:-1] if frames else others)]
+            self._pictures = pictures_of(others[-1], frames) if frames else None
+        except (OSError, ValueError, TypeError) as error:
+            self.close()
             raise CannotFollow(str(error)) from None
         finally:
-            for fd in (page_fd, *ring_fds):
+            for fd in (page_fd, *others):
                 os.close(fd)
         self._missed_before = self._page[PageWord.MISSED]
         for place, reader in enumerate(self._readers):
@@ -129,6 +133,25 @@ class Follower:
         for place, reader in enumerate(self._readers):
             self._page[PageWord.CURSORS + place] = reader.cursor
 
+    def want_pictures(self, wants: int, every: int = 1) -> None:
+        """Have pictures stay from now on: a sum of Wants; of EVERY one of `every` frames. For programs of ours."""
+        self._page[PageWord.EVERY] = every
+        self._page[PageWord.WANTS] = wants if self._pictures else 0
+
+    def picture(self, record: Record) -> Sent | None:
+        """Return a copy of a frame as its client sent it, and give its slot back; None where it did not stay."""
+        picture = record.head.picture
+        if picture is None or self._pictures is None:
+            return None
+        sent = self._pictures.copy(picture)
+        self.let_go(record)
+        return sent
+
+    def let_go(self, record: Record) -> None:
+        """Say that a frame need not stay for this follower."""
+        if (picture := record.head.picture) is not None and picture.slot < MAX_SLOTS:
+            self._page[PageWord.DONE + picture.slot] = picture.generation
+
     def wait(self, timeout_s: float) -> bool:
         """Sleep until there is something to read, the server has ended, or the time is over; whether there is."""
         self._page[PageWord.ASLEEP] = 1
@@ -153,7 +176,7 @@ class Follower:
         self._poll.unregister(self._link)
 
 
-def _come_in(link: socket.socket, name: str) -> list[int]:
+def _come_in(link: socket.socket, name: str) -> tuple[dict[str, Any], list[int]]:
     try:
         link.settimeout(_PATIENCE_S)
         link.send(orjson.dumps({"version": VERSION, "name": name}))
@@ -175,4 +198,4 @@ def _come_in(link: socket.socket, name: str) -> list[int]:
             os.close(fd)
         link.close()
         raise CannotFollow(str(why))
-    return fds
+    return answer, fds

@@ -20,6 +20,7 @@ from service.results.record import (
     MOST_TOLD_BYTES,
     Head,
     Kind,
+    Picture,
     Times,
     about_bytes,
     error_bytes,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from service.results.ring import RingWriter
     from service.results.seats import Sleepers
     from service.results.story import Story
+    from workers.pool.lease import Lease
     from workers.pool.reply import Reply
 
 _log = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ _log = logging.getLogger(__name__)
 _OK = 200
 _BUSY = 429
 _NOT_LET_IN = frozenset({401, 403, _BUSY})
+_LOST = "the result of a frame could not be kept"
 _NOTHING = memoryview(b"")
 _LARGEST_READ = 1 << 20  # a context that is left out is read for what is kept of it, if it is no larger
 _NO_SLOT = 0xE0  # and the front's number, in the place of a slot: no slot has such a one
@@ -50,8 +53,8 @@ _NO_SLOT = 0xE0  # and the front's number, in the place of a slot: no slot has s
 class Publisher(Protocol):
     """Told of each frame once, with its final status."""
 
-    def answered(self, story: Story, reply: Reply) -> None:
-        """Tell of a frame that has its answer; `reply` is valid for the time of this call."""
+    def answered(self, story: Story, reply: Reply, lease: Lease) -> None:
+        """Tell of a frame that has its answer, which is there as long as `lease` is held."""
 
     def failed(self, story: Story, error: Exception, *, is_refused: bool = False) -> None:
         """Tell of a frame that has an error instead; `is_refused` where it was not begun."""
@@ -63,7 +66,7 @@ class Publisher(Protocol):
 class NoPublisher:
     """Where no results are kept (results_mib = 0)."""
 
-    def answered(self, story: Story, reply: Reply) -> None:
+    def answered(self, story: Story, reply: Reply, lease: Lease) -> None:
         """See Publisher."""
 
     def failed(self, story: Story, error: Exception, *, is_refused: bool = False) -> None:
@@ -89,21 +92,36 @@ class RingPublisher:
         self._refusals = Refusals()
         self._lock = threading.Lock()
 
-    def answered(self, story: Story, reply: Reply) -> None:
-        """See Publisher."""
+    def answered(self, story: Story, reply: Reply, lease: Lease) -> None:
+        """See Publisher; whatever speaks against it costs the record, never the answer."""
+        try:
+            self._tell_answered(story, reply, lease)
+        except Exception:  # noqa: BLE001 - whatever it was, the frame has its answer
+            _log.exception(_LOST)
+
+    def _tell_answered(self, story: Story, reply: Reply, lease: Lease) -> None:
         context = reply.context
-        told, left_out = b"", 0
+        picture, told, left_out = None, b"", 0
+        followers = self._sleepers.who_wants(reply.verdict, context)
+        if followers and (stays := lease.stay(followers)):
+            picture = Picture(lease.slot, stays)
         if len(context) > MOST_CONTEXT_BYTES:
             told, left_out, context = _essence(context), len(context), _NOTHING
             self._count_left_out()
         took_ns = time.monotonic_ns() - story.begun_ns
         times = Times(story.waiting_ns, story.receiving_ns, *reply.timings, took_ns)
         flow = self._control[Control.FLOW_VERSION]
-        head = Head(story.came_ns, story.slot, _OK, reply.verdict, flow, story.frame_bytes, times, None, left_out)
+        head = Head(story.came_ns, story.slot, _OK, reply.verdict, flow, story.frame_bytes, times, picture, left_out)
         self._append(head, story.about, told, context)
 
     def failed(self, story: Story, error: Exception, *, is_refused: bool = False) -> None:
-        """See Publisher."""
+        """See Publisher; the same holds."""
+        try:
+            self._tell_failed(story, error, is_refused=is_refused)
+        except Exception:  # noqa: BLE001 - as above
+            _log.exception(_LOST)
+
+    def _tell_failed(self, story: Story, error: Exception, *, is_refused: bool) -> None:
         known = error if isinstance(error, FramemillError) else InternalError(FAULT)
         status, now_ns = STATUS.get(known.code, 500), time.time_ns()
         with self._lock:
@@ -138,12 +156,8 @@ class RingPublisher:
         self._append(head, b"", told, b"")
 
     def _append(self, head: Head, about: bytes, told: bytes, context: bytes | memoryview) -> None:
-        """Write it; whatever speaks against that costs the record, never the answer."""
-        try:
-            self._ring.append(head.pack(about, told, context))
-            self._sleepers.wake()
-        except Exception:  # noqa: BLE001 - whatever it was, the frame has its answer
-            _log.exception("the result of a frame could not be kept")
+        self._ring.append(head.pack(about, told, context))
+        self._sleepers.wake()
 
 
 def _essence(context: memoryview) -> bytes:

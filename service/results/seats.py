@@ -133,8 +133,17 @@ def sitting(desk_fd: int, seat: int) -> Sitting:
     return Sitting(pid, session, name[:size].decode("utf-8", "ignore"))
 
 
+class Wants:
+    """Which frames are to stay for a follower, so that it can have their pictures: bits."""
+
+    NOK = 1
+    OK = 2
+    SAVE = 4  # where the flow says so: context["save"]
+    EVERY = 8  # one of so many as the page says, whatever became of it
+
+
 class Sleepers:
-    """A front's end: wakes who sleeps. As cheap as a look at one word while nobody has a seat."""
+    """A front's end: wakes who sleeps, knows who wants pictures. A look at one word while nobody has a seat."""
 
     def __init__(self, pages: tuple[int, ...], wakes: tuple[int, ...], read_desk: int) -> None:
         """Raises ValueError where the descriptors are none of this version."""
@@ -145,6 +154,8 @@ class Sleepers:
         self._all = [(map_page(page), wake) for page, wake in zip(pages, wakes, strict=True)]
         self._changes = 0
         self._taken: list[tuple[memoryview, int]] = []
+        self._bits: list[tuple[int, memoryview]] = []
+        self._frames = 0
 
     def wake(self) -> None:
         """Wake all who say that they sleep; each once."""
@@ -156,9 +167,37 @@ class Sleepers:
                 with suppress(BlockingIOError):  # it was woken more often than can be counted
                     os.eventfd_write(wake_fd, 1)
 
+    def who_wants(self, verdict: bool | None, context: memoryview) -> int:
+        """Return which followers want the picture of an inspected frame, each a bit."""
+        if self._desk[_CHANGES] != self._changes:
+            self._look()
+        if not self._bits:
+            return 0
+        self._frames += 1
+        return sum(bit for bit, words in self._bits if words[PageWord.WANTS] and self._wants(words, verdict, context))
+
+    def has_done(self, slot: int, generation: int, followers: int) -> bool:
+        """Whether all of these have done with the picture of this frame, or are gone; see workers/pool/staying.py."""
+        if self._desk[_CHANGES] != self._changes:
+            self._look()
+        return all(words[PageWord.DONE + slot] == generation for bit, words in self._bits if followers & bit)
+
+    def _wants(self, words: memoryview, verdict: bool | None, context: memoryview) -> bool:
+        wants = words[PageWord.WANTS]
+        if verdict is None:
+            return False
+        if wants & (Wants.OK if verdict else Wants.NOK):
+            return True
+        if wants & Wants.EVERY and not self._frames % (words[PageWord.EVERY] or 1):
+            return True
+        # within a text a quote is never alone, so this is a key; of what lies deeper one picture too many is kept
+        return bool(wants & Wants.SAVE) and b'"save":true' in bytes(context)
+
     def _look(self) -> None:
         self._changes = self._desk[_CHANGES]
-        self._taken = [seat for number, seat in enumerate(self._all) if sitting(self._desk_fd, number).pid]
+        taken = [number for number in range(len(self._all)) if sitting(self._desk_fd, number).pid]
+        self._taken = [self._all[number] for number in taken]
+        self._bits = [(1 << number, self._all[number][0]) for number in taken]
 
 
 class Follows(NamedTuple):

@@ -11,6 +11,7 @@ import resource
 import signal
 import ssl
 import sys
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
@@ -37,6 +38,7 @@ from service.wire.install import install
 from workers.memory.control import Control
 from workers.pool.dispatch import QueueDispatch
 from workers.pool.pool import MOST_WAITING, Pool
+from workers.pool.staying import nobody_follows
 from workers.pool.to_supervisor import SupervisorLink
 from workers.standard_streams import begin_streams, never_wait
 from workers.this_process import die_with_parent, keep_private
@@ -150,11 +152,18 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
     def _say_ready(self, _: object) -> None:
         SupervisorLink(self._plan.handover.supervisor_fd).say_ready()
 
+    @cached_property
+    def _sleepers(self) -> Sleepers | None:
+        results = self._plan.results
+        return Sleepers(results.pages, results.wakes, results.read_desk) if results else None
+
     def load(self) -> Any:
         """Make the application, in the front's own process."""
         handover = self._plan.handover
         dispatch = QueueDispatch(handover.channel)
-        pool = Pool(handover.arena, self._front, dispatch, wake=dispatch.wake)
+        sleepers = self._sleepers
+        has_done = sleepers.has_done if sleepers else nobody_follows
+        pool = Pool(handover.arena, self._front, dispatch, wake=dispatch.wake, has_done=has_done)
         BoundedChunks.most_bytes = pool.request_bytes + FORM_BYTES
         return self.application(pool)
 
@@ -189,12 +198,10 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
 
     def _make_publisher(self, pool: Pool) -> Publisher:
         """For the ring of this front, whose number it has to itself by now."""
-        results = self._plan.results
-        if results is None:
+        results, sleepers, counters = self._plan.results, self._sleepers, self._counters
+        if results is None or sleepers is None:
             return NoPublisher()
         ring = RingWriter(results.rings[self._front])
-        sleepers = Sleepers(results.pages, results.wakes, results.read_desk)
-        counters = self._counters
         return RingPublisher(ring, sleepers, pool.control.words, lambda: counters.count("results.contexts_left_out"))
 
 

@@ -85,6 +85,7 @@ _PATHS: dict[State, tuple[State, ...]] = {
     State.QUEUED: (State.FILLING, State.QUEUED),
     State.RUNNING: (State.FILLING, State.QUEUED, State.RUNNING),
     State.DONE: (State.FILLING, State.QUEUED, State.RUNNING, State.DONE),
+    State.KEPT: (State.FILLING, State.QUEUED, State.RUNNING, State.DONE, State.KEPT),
 }
 
 

@@ -23,7 +23,7 @@ class Lease:
 
     `areas` are the slot's request and reply area; `release` takes the slot back and is told whether it holds a frame
     that was inspected; `doubt` hears of a worker that left what cannot be an answer; `retry_after_s` says how long a
-    client had better wait whose frame was not begun, `where` in which module a frame is.
+    client had better wait whose frame was not begun, `where` in which module a frame is; `stay` lets it stay.
     """
 
     __slots__ = (
@@ -35,6 +35,7 @@ class Lease:
         "_release",
         "_reply_area",
         "_retry_after_s",
+        "_stay",
         "_where",
         "area",
         "came_ns",
@@ -50,6 +51,7 @@ class Lease:
         doubt: Callable[[int], None],
         retry_after_s: Callable[[], int],
         where: Callable[[Header], str],
+        stay: Callable[[Header, int], int],
     ) -> None:
         self.area, self._reply_area = areas
         self._header = header
@@ -62,6 +64,7 @@ class Lease:
         self._doubt = doubt
         self._retry_after_s = retry_after_s
         self._where = where
+        self._stay = stay
         self._inspected = False
 
     def __enter__(self) -> Self:
@@ -116,6 +119,13 @@ class Lease:
             raise InternalError(f"a worker left {error}") from None
         self._inspected = job.task is Task.INSPECT
         return reply
+
+    def stay(self, followers: int) -> int:
+        """Let an inspected frame stay for these followers, each a bit, once the lease has ended.
+
+        Returns which of the frames that sat in the slot it is; 0 where it cannot stay.
+        """
+        return self._stay(self._header, followers) if self._inspected else 0
 
     def _so_far(self) -> str:
         header, now_ns = self._header, time.monotonic_ns()
