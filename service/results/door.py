@@ -88,7 +88,7 @@ class Door:
                     listener.bind(str(fresh))
                 finally:
                     os.umask(mask)
-                listener.listen(_MOST_UNNAMED)
+                listener.listen()
                 self._inode = fresh.stat().st_ino
                 fresh.replace(here / SOCKET_NAME)
         except OSError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import time
 from contextlib import suppress
 from enum import Enum
 from operator import attrgetter
@@ -25,6 +26,7 @@ from service.results.seats import PageWord, map_page
 from workers.memory.layout import MAX_SLOTS
 
 _PATIENCE_S = 10.0  # for a supervisor that is busy
+_RETRY_S = 0.01
 _SLEEP_S = 0.5  # a wake-up may be lost
 _ANSWER_BYTES = 4096
 _MOST_FDS = 64
@@ -66,7 +68,7 @@ class Follower:
                 os.close(fd)
         self._missed_before = self._page[PageWord.MISSED]
         for place, reader in enumerate(self._readers):
-            if start is Start.RESUME and self._page[PageWord.CURSORS + place]:
+            if start is Start.RESUME and self._page[PageWord.KNOWN]:
                 reader.cursor = min(self._page[PageWord.CURSORS + place], reader.committed)
             elif start is not Start.NOW:
                 reader.begin_with_oldest()
@@ -84,7 +86,7 @@ class Follower:
         link.settimeout(_PATIENCE_S)
         try:
             with short_path(state_dir) as here:
-                link.connect(str(here / SOCKET_NAME))
+                _connect(link, str(here / SOCKET_NAME))
         except OSError as error:
             link.close()
             raise CannotFollow(f"no server answers in {state_dir}: {error.strerror}") from None
@@ -132,6 +134,7 @@ class Follower:
         """Say that all that was read is dealt with: who resumes begins behind it."""
         for place, reader in enumerate(self._readers):
             self._page[PageWord.CURSORS + place] = reader.cursor
+        self._page[PageWord.KNOWN] = 1
 
     def want_pictures(self, wants: int, every: int = 1) -> None:
         """Have pictures stay from now on: a sum of Wants; of EVERY one of `every` frames. For programs of ours."""
@@ -174,6 +177,20 @@ class Follower:
                 return
         self.is_over = True
         self._poll.unregister(self._link)
+
+
+def _connect(link: socket.socket, address: str) -> None:
+    """Wait for a server that many knock at: a socket with a time limit is told at once that the queue is full."""
+    give_up_s = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            link.connect(address)
+        except BlockingIOError:
+            if time.monotonic() >= give_up_s:
+                raise
+            time.sleep(_RETRY_S)
+        else:
+            return
 
 
 def _come_in(link: socket.socket, name: str) -> tuple[dict[str, Any], list[int]]:

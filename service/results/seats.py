@@ -12,6 +12,7 @@ a page of its own, the desk, which the supervisor alone writes::
                 1  missed    records that were gone before it came to them; of all who had the seat under this name
                 2  wants     which pictures are to stay for it, see Wants
                 3  every     of how many frames one, where it wants that
+                4  known     1 once the cursors below are of who has the seat under this name
                 8  cursors   a word for each front: the sequence of the last record that it is done with
                32  done      a word for each slot: which frame's picture it has done with
 
@@ -46,6 +47,7 @@ class PageWord:
     MISSED = 1
     WANTS = 2
     EVERY = 3
+    KNOWN = 4
     CURSORS = 8
     DONE = 32
 
