@@ -6,8 +6,8 @@ from typing import NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from service.results.ring import RingFile, create_ring
-from service.results.seats import SeatFiles, create_seats
+from service.results.ring import RingFile, committed_of, create_ring
+from service.results.seats import Follows, SeatFiles, create_seats, followers
 
 
 class ResultsPlan(BaseModel):
@@ -24,6 +24,10 @@ class ResultsPlan(BaseModel):
     def fds(self) -> tuple[int, ...]:
         """Every descriptor that a front must inherit."""
         return (*self.rings, *self.pages, *self.wakes, self.read_desk)
+
+    def followers(self) -> list[Follows]:
+        """Who follows, or did last."""
+        return followers(self.pages, self.read_desk, [committed_of(ring) for ring in self.rings])
 
 
 class ResultsFiles(NamedTuple):

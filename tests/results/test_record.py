@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import orjson
@@ -75,10 +76,8 @@ def test_other_bytes_are_refused(rubbish: bytes) -> None:
 def test_one_wrong_byte_is_another_record_or_none_and_never_a_fault(at: int, change: int) -> None:
     packed = bytearray(Head(1, 2, 200, verdict=True).pack(about_bytes("a", "b", "c", "d"), b"{}", b'{"score":1}'))
     packed[at % len(packed)] ^= change
-    try:
+    with contextlib.suppress(BadRecord):
         json.dumps(Record.unpack(bytes(packed)).document())
-    except BadRecord:
-        pass
 
 
 @pytest.mark.parametrize("cut", [0, 1, FIXED.size - 1, FIXED.size, FIXED.size + 5])
