@@ -115,7 +115,7 @@ def run_server(
         follows=before.link if before else None,
         tidy=source.tidy_apart,
         global_fd=global_fd,
-        attend=door.attend if door else None,
+        attend=door.attend if door else lambda *_: None,
         show_proof=show_proof and (lambda failed: show_proof(failed, state_dir / _PROOF_PAGES)),
     )
     source.let_go()

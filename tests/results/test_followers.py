@@ -5,23 +5,17 @@ from __future__ import annotations
 import os
 import random
 import signal
-import socket
 import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import orjson
 import pytest
 
-from service.results.door import SOCKET_NAME, Door, short_path
-from service.results.files import ResultsFiles
-from service.results.follow import CannotFollow, Follower, Start
-from service.results.record import MOST_CONTEXT_BYTES, Kind
+from service.results.follow import CannotFollow, Start
 from service.results.seats import SEATS, PageWord
 from tests.results.house import House, house, parts
 from tests.support.faults import until
-from workers.errors import DeadlineExceeded, InternalError, InvalidParameter, NoFreeSlot
 
 
 @pytest.fixture(name="server")
@@ -182,181 +176,12 @@ def test_there_are_as_many_seats_as_there_are(server: House) -> None:
         one.close()
 
 
-def _knock(folder: Path) -> socket.socket:
-    link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with short_path(folder) as here:
-        link.connect(str(here / SOCKET_NAME))
-    link.settimeout(60)
-    return link
-
-
-@pytest.mark.parametrize(
-    "hello",
-    [
-        b"rubbish",
-        b"[]",
-        b"{}",
-        b'{"version":2,"name":"x"}',
-        b'{"version":1,"name":""}',
-        b'{"version":1,"name":5}',
-        b'{"version":1,"name":"' + b"x" * 65 + b'"}',
-        b"\xff" * 4000,
-    ],
-)
-def test_who_does_not_say_its_name_has_no_seat(server: House, hello: bytes) -> None:
-    with _knock(server.folder) as link:
-        link.send(hello)
-        assert "another version" in orjson.loads(link.recv(4096))["error"]
-        assert link.recv(1) == b""
-    assert not server.seen()
-
-
-def test_who_knocks_and_says_nothing_keeps_nobody_out(server: House) -> None:
-    silent = [_knock(server.folder) for _ in range(40)]
-    with server.follow() as follower:
-        server.answer("all the same")
-        assert parts(follower) == ["all the same"]
-    assert silent[0].recv(1) == b""
-    for link in silent:
-        link.close()
-
-
-def test_a_folder_of_a_long_name_will_do_and_the_socket_is_for_one_user(tmp_path: Path) -> None:
-    folder = tmp_path / ("long" * 40)
-    folder.mkdir()
-    with house(folder) as server, server.follow() as follower:
-        assert (folder / SOCKET_NAME).stat().st_mode & 0o777 == 0o600
-        server.answer("far away")
-        assert parts(follower) == ["far away"]
-    assert not (folder / SOCKET_NAME).exists()
-
-
-def test_the_door_of_the_next_server_takes_the_place_of_this_one(tmp_path: Path) -> None:
-    with house(tmp_path) as before:
-        old = before.follow()
-        with house(tmp_path) as after:
-            before.answer("old")
-            after.answer("new")
-            assert parts(old) == ["old"]
-            assert not old.is_over
-            with after.follow(start=Start.OLDEST) as new:
-                assert parts(new) == ["new"]
-            before.end()
-            before.end = lambda: None  # type: ignore[method-assign]
-            until(lambda: old.wait(1) or old.is_over)
-            old.close()
-            with after.follow(start=Start.OLDEST) as new:  # its socket is still there
-                assert parts(new) == ["new"]
-
-
-def test_where_no_server_is_it_says_so(tmp_path: Path) -> None:
-    with pytest.raises(CannotFollow, match="no server answers"):
-        Follower.of(tmp_path, "test")
-    (tmp_path / SOCKET_NAME).touch()
-    with pytest.raises(CannotFollow, match="no server answers"):
-        Follower.of(tmp_path, "test")
-    with pytest.raises(CannotFollow, match="no server answers"):
-        Follower.of(tmp_path / "nothing", "test")
-
-
-def test_a_folder_that_cannot_be_written_to_costs_the_door_only(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    with house(tmp_path / "nothing") as server:
-        server.answer("nobody follows")
-    assert "nobody can follow results" in caplog.text
-
-
 def test_only_programs_of_ours_are_handed_the_frames(server: House) -> None:
     with server.follow() as guest, server.follow_as_program() as program:
         assert guest._pictures is None
         assert program._pictures is not None
         guest.want_pictures(15)
         assert guest._page[PageWord.WANTS] == 0
-
-
-def test_an_error_has_its_status_and_a_fault_of_ours_tells_nothing(server: House) -> None:
-    with server.follow() as follower:
-        server.fail(DeadlineExceeded("it was late"), slot=1)
-        server.fail(InvalidParameter("width is wrong"))
-        server.fail(InternalError("secret"), slot=1)
-        server.fail(KeyError("secret"), slot=1)
-        found = [record.document() for record in follower.read()]
-    assert [one["status"] for one in found] == [504, 400, 500, 500]
-    assert found[0]["error"] == {"code": "deadline_exceeded", "message": "it was late"}
-    assert "secret" not in str(found[3])
-    assert {one["camera"] for one in found} == {"10.0.0.9"}
-    assert len({one["id"] for one in found}) == 4
-
-
-def _told(server: House) -> bool:
-    """Whether the second of the last refusal is over, and all were told."""
-    server.publishers[0].call_time()
-    return not server.publishers[0]._refusals._counts
-
-
-def test_refusals_are_counted_by_client_and_second(server: House) -> None:
-    with server.follow() as follower:
-        for number in range(5000):
-            server.fail(NoFreeSlot("full"), client=f"10.0.0.{number % 4}", is_refused=True)
-        server.fail(DeadlineExceeded("not begun"), client="10.0.0.1", is_refused=True)
-        until(lambda: _told(server))
-        records = follower.read()
-    assert {record.head.kind for record in records} == {Kind.REFUSALS}
-    assert len(records) < 20
-    counts: dict[tuple[str, int], int] = {}
-    for record in records:
-        for entry in record.told["refused"]:
-            key = entry["client"], entry["status"]
-            counts[key] = counts.get(key, 0) + entry["count"]
-    assert counts == {**{(f"10.0.0.{n}", 429): 1250 for n in range(4)}, ("10.0.0.1", 504): 1}
-
-
-def test_a_flood_of_wrong_requests_is_counted_beyond_some(server: House) -> None:
-    """Each costs its sender nothing: 5,000 in a moment do not push parts out."""
-    with server.follow(start=Start.OLDEST) as follower:
-        server.answer("a part")
-        for _ in range(5000):
-            server.fail(InvalidParameter("width is wrong, " * 100))
-        records = follower.read(10_000)
-        assert records[0].about["part"] == "a part"
-        assert follower.missed == 0
-        alone = sum(record.head.kind is Kind.FRAME for record in records) - 1
-        assert 200 <= alone < 5000
-
-
-def test_very_many_clients_are_one_behind_the_first(server: House) -> None:
-    with server.follow() as follower:
-        for number in range(1000):
-            server.fail(NoFreeSlot("full"), client=f"client {number}", is_refused=True)
-        until(lambda: _told(server))
-        records = follower.read()
-    assert sum(entry["count"] for record in records for entry in record.told["refused"]) == 1000
-    assert all(len(record.told["refused"]) <= 65 for record in records)
-
-
-def test_a_large_context_is_left_out_and_counted_and_what_matters_of_it_is_kept(server: House) -> None:
-    rectangle = {"classNames": [{"label": "scratch"}]}
-    large = orjson.dumps({"score": 0.7, "text": "x" * MOST_CONTEXT_BYTES, "detectedRectangles": [rectangle]})
-    with server.follow() as follower:
-        server.answer("large", context=large, verdict=False)
-        server.answer("huge", context=large + b" " * (2 << 20), verdict=False)
-        server.answer("usual")
-        found, huge, usual = (record.document() for record in follower.read())
-    assert server.left_out == 2
-    assert (found["score"], found["labels"], found["verdict"]) == (0.7, ["scratch"], "NOK")
-    assert found["contextLeftOutBytes"] == len(large)
-    assert "context" not in found
-    assert (huge["verdict"], huge["score"]) == ("NOK", None)
-    assert usual["context"]["score"] == 0.5
-
-
-def test_a_ring_of_another_server_in_bad_hands_costs_no_answer(server: House, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever goes wrong while it is told, the frame has its answer; the log says so."""
-    server.publishers[0]._ring._words.release()
-    server.answer("lost")
-    server.fail(DeadlineExceeded("late"), slot=1)
-    assert caplog.text.count("the result of a frame could not be kept") == 2
 
 
 def test_a_hostile_ring_costs_its_follower_nothing_but_records(server: House) -> None:
@@ -371,26 +196,3 @@ def test_a_hostile_ring_costs_its_follower_nothing_but_records(server: House) ->
         assert follower.missed == 50
         server.answer("good", front=1)
         assert parts(follower) == ["good"]
-
-
-def _open_fds() -> int:
-    return len([*Path("/proc/self/fd").iterdir()])
-
-
-def test_doors_leave_no_descriptors(tmp_path: Path) -> None:
-    with house(tmp_path) as server:
-        with server.follow():
-            pass
-        until(lambda: not server.seen()["test"].is_there)
-        before = _open_fds()
-        for _ in range(20):
-            with server.follow():
-                pass
-            with pytest.raises(CannotFollow):
-                Follower(_knock(tmp_path), "x" * 65, Start.NOW)
-        until(lambda: _open_fds() <= before + 1)
-
-
-def test_one_that_opens_before_it_attends_is_a_fault_of_ours(tmp_path: Path) -> None:
-    with pytest.raises(AssertionError):
-        Door(ResultsFiles.create(1, 1), tmp_path).open()
