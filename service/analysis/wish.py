@@ -54,7 +54,9 @@ class Wish:
             described = self.source.describe(self.values, received.length)
             asked = self.asked
             camera = asked.camera or self.client
-            known = replace(described, task=task, response=asked.response, data=asked.data, camera=camera)
+            known = replace(
+                described, task=task, response=asked.response, data=asked.data, camera=camera, part=asked.part
+            )
             # files differ in length from frame to frame, raw frames do not
             if len(self.jobs) < _KNOWN:
                 self.jobs[received.length, task] = known

@@ -12,12 +12,11 @@ from urllib.parse import parse_qsl
 
 from workers.errors import InvalidParameter
 from workers.pixels.pixel_format import PixelFormat, pixel_format
-from workers.pool.job import MAX_CAMERA_BYTES, MAX_DATA_BYTES, ResponseType
+from workers.pool.job import MAX_CAMERA_BYTES, MAX_DATA_BYTES, MAX_PART_BYTES, ResponseType
 
 if TYPE_CHECKING:
     import falcon
 
-MAX_PART_BYTES = 200
 _NUMBER = re.compile(r"[0-9]{1,5}")
 _WAIT = re.compile(r"[0-9]{1,3}")
 _DEADLINE = re.compile(r"[0-9]{1,7}")
