@@ -72,6 +72,9 @@ class Settings(PoolSettings):
     max_held_mib: Annotated[
         int, Field(ge=16, le=1 << 20, description="memory of a front for what clients leave with it, in MiB")
     ] = 256  # ten of the largest bodies that come slowly; see service/wire/holdings.py
+    results_mib: Annotated[
+        int, Field(ge=0, le=1024, description="memory of a front for what became of its last frames, in MiB; 0: none")
+    ] = 8  # some 5,000 frames: whoever follows may be away for as long as these take
     keepalive_s: Annotated[int, Field(ge=0, le=3600, description="how long an idle connection stays open")] = (
         75  # cameras pause between parts
     )

@@ -51,6 +51,10 @@ class PoolSettings(BaseModel):
     fronts: Annotated[int, Field(ge=1, le=16, description="processes that speak HTTP")] = Field(
         default_factory=lambda data: fronts_for(cores(), data["workers"], data["slots"])
     )
+    kept_slots: Annotated[
+        int,
+        Field(ge=0, le=16, description="frames of a front that may stay for who follows results, beside the others"),
+    ] = 0  # each takes as much memory as a slot
     max_frame_mib: Annotated[int, Field(ge=1, le=1024, description="the largest body of a request, in MiB")] = (
         24  # 8 megapixels of BGR; a 20 megapixel camera needs 60
     )

@@ -18,6 +18,7 @@ from service.analysis.wish import Wish, client_of
 from service.intake.body import RequestBody, declared_length
 from service.intake.forms import is_form
 from service.intake.params import asked, query_values, with_fields
+from service.results.story import Story
 from service.threads.repeat import remember
 from workers.admission.flow_state import may_pass
 from workers.errors import (
@@ -25,6 +26,7 @@ from workers.errors import (
     FlowBroken,
     FramemillError,
     IncompleteBody,
+    NoFreeSlot,
     NotInTime,
     NotReady,
     WorkerCrashed,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from service.api.switch import ProcessSwitch
     from service.intake.body import Bring, Received
     from service.intake.sources import Source
+    from service.results.publish import Publisher
     from service.settings import Settings
     from workers.pool.lease import Lease
     from workers.pool.pool import Pool
@@ -61,24 +64,29 @@ class Desk:
     counters: Counters
     quarantine: Quarantine
     switch: ProcessSwitch
+    publisher: Publisher
 
     def handle(self, req: falcon.Request, resp: falcon.Response, source: Source) -> None:
         """Take a slot, fill it, have it inspected, and answer."""
         begun_ns = time.monotonic_ns()
-        wish = None
+        story, wish = Story(client_of(req), begun_ns), None
         try:
             body = RequestBody(req, self.pool.request_bytes)
-            wish = self._understand(req, source, body)
+            wish = self._understand(req, source, body, story)
             self._await_worker()
             self.pool.entry.foresee(self._due_ns(wish, begun_ns), self._client(wish))
             with ExitStack() as until_sent:
                 lease = until_sent.enter_context(self._lease(wish, body, begun_ns))
-                reply = self._inspect(lease, wish, body, begun_ns)
+                reply = self._inspect(lease, wish, body, story)
                 if not reply.image_bytes and not is_form(req):
                     remember(req.env, partial(self.again, wish))
                 self.answering.write(req, resp, wish.asked, reply, until_sent)
+                self.publisher.answered(story, reply, lease)
         except FramemillError as error:
-            raise self._failed(error, wish) from error.__cause__
+            raise self._failed(error, wish, story) from error.__cause__
+        except Exception as error:
+            self.publisher.failed(story, error)
+            raise
 
     @contextmanager
     def last_frame(self, response: ResponseType = ResponseType.CONTEXT) -> Iterator[Reply]:
@@ -87,7 +95,7 @@ class Desk:
         with self.pool.lease(deadline_ns, self.settings.queue_ms) as lease:
             yield lease.run(Job(task=Task.SHOW, response=response), 0)
 
-    def _understand(self, req: falcon.Request, source: Source, body: RequestBody) -> Wish:
+    def _understand(self, req: falcon.Request, source: Source, body: RequestBody, story: Story) -> Wish:
         """Read what is asked for; a form is received for that, for it may hold any parameter."""
         values = query_values(req)
         wanted = asked(values)
@@ -97,19 +105,27 @@ class Desk:
             admit(req, form.fields)
             values = with_fields(values, form.fields)
             wanted, length = asked(values), len(form.frame)
+        wish = Wish(source, values, wanted, client_of(req))
+        story.client, story.about = wish.client, wish.about
         source.check(req, values, length)
-        return Wish(source, values, wanted, client_of(req))
+        return wish
 
     def again(self, wish: Wish, bring: Bring, body_bytes: int) -> bytes | None:
         """Do once more what was done before, for the next frame of the same camera; see repeat.Again."""
         begun_ns = time.monotonic_ns()
         if not self.pool.control.takes_frames or not wish.takes(body_bytes, self.pool.request_bytes):
             return None
+        story = Story(wish.client, begun_ns, wish.about)
         try:
             with self._lease(wish, bring, begun_ns) as lease:
-                return bytes(self._inspect(lease, wish, bring, begun_ns).context)
+                reply = self._inspect(lease, wish, bring, story)
+                self.publisher.answered(story, reply, lease)
+                return bytes(reply.context)
         except FramemillError as error:
-            raise self._failed(error, wish) from error.__cause__
+            raise self._failed(error, wish, story) from error.__cause__
+        except Exception as error:
+            self.publisher.failed(story, error)
+            raise
 
     def _lease(self, wish: Wish, bring: Bring, begun_ns: int) -> Lease:
         deadline_ns, client, scarce = self._due_ns(wish, begun_ns), self._client(wish), self.pool.is_scarce
@@ -124,21 +140,25 @@ class Desk:
     def _due_ns(self, wish: Wish, begun_ns: int) -> int:
         return begun_ns + min(self.settings.deadline_ms, wish.asked.deadline_ms or _NEVER_MS) * _MS_NS
 
-    def _failed(self, error: FramemillError, wish: Wish | None) -> FramemillError:
-        """Count an error; returns it as the client has it: its own deadline is none that time will make longer."""
+    def _failed(self, error: FramemillError, wish: Wish | None, story: Story) -> FramemillError:
+        """Count and tell an error; returns it as the client has it: its own deadline is none that gets longer."""
+        is_refused = isinstance(error, NoFreeSlot)
         if isinstance(error, NotInTime):
             self.counters.count("frames.not_begun")
             if wish is not None and 0 < wish.asked.deadline_ms < self.settings.deadline_ms:
                 error = DeadlineExceeded(error.message)
         self.counters.failed(error)
+        self.publisher.failed(story, error, is_refused=is_refused)
         return error
 
-    def _inspect(self, lease: Lease, wish: Wish, bring: Bring, begun_ns: int) -> Reply:
+    def _inspect(self, lease: Lease, wish: Wish, bring: Bring, story: Story) -> Reply:
         taken_ns = time.monotonic_ns()
+        story.came_ns, story.slot, story.waiting_ns = lease.came_ns, lease.slot, taken_ns - story.begun_ns
         received = wish.source.fill(bring, wish.values, lease.area)
+        story.frame_bytes = received.length
         reply = self._run(lease, self._job(wish, received), received, bring.client_fd)
-        filled_ns = min(lease.filled_ns, time.monotonic_ns())
-        self.counters.answered(reply, received.length, taken_ns - begun_ns, max(0, filled_ns - taken_ns))
+        story.receiving_ns = max(0, min(lease.filled_ns, time.monotonic_ns()) - taken_ns)
+        self.counters.answered(reply, received.length, story.waiting_ns, story.receiving_ns)
         return reply
 
     def _await_worker(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from service.results.record import about_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -28,6 +30,13 @@ class Wish:
     client: str  # the name of its key, or its address
     jobs: dict[tuple[int, Task], Job] = field(default_factory=dict)  # by the frame's length: a camera's are all alike
     lengths: set[int] = field(default_factory=set)  # of bodies that `source` takes
+    about: bytes = field(init=False)  # as a record of what became of a frame has it
+
+    def __post_init__(self) -> None:
+        """Write once what each frame's record says."""
+        asked = self.asked
+        told = about_bytes(self.client, asked.camera or self.client, asked.part, asked.data)
+        object.__setattr__(self, "about", told)
 
     def takes(self, body_bytes: int, largest_bytes: int) -> bool:
         """Whether the same request may bring a plain body of `body_bytes`."""
@@ -45,7 +54,9 @@ class Wish:
             described = self.source.describe(self.values, received.length)
             asked = self.asked
             camera = asked.camera or self.client
-            known = replace(described, task=task, response=asked.response, data=asked.data, camera=camera)
+            known = replace(
+                described, task=task, response=asked.response, data=asked.data, camera=camera, part=asked.part
+            )
             # files differ in length from frame to frame, raw frames do not
             if len(self.jobs) < _KNOWN:
                 self.jobs[received.length, task] = known

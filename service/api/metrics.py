@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
@@ -51,12 +51,26 @@ class _Snapshot(Collector):
         yield CounterMetricFamily("framemill_worker_deaths", "Workers that died", value=now["workers"]["deaths"])
         killed = now["workers"]["killed_for_time"]
         yield CounterMetricFamily("framemill_workers_killed_for_time", "Frames that ran beyond run_ms", value=killed)
+        yield from _followers(now["followers"])
         flow = InfoMetricFamily("framemill_flow", "The version of the project that runs")
         flow.add_metric([], {"version": now["flowVersion"]})
         yield flow
         differs = int(now["projectOnDisk"] in {"differs", "invalid"})
         yield GaugeMetricFamily("framemill_project_differs", "1 while the project on disk is another", value=differs)
         yield GaugeMetricFamily("framemill_process", "1 while frames are inspected", value=int(now["process"]))
+
+
+def _followers(now: list[dict[str, Any]]) -> Iterator[Metric]:
+    """Yield what followers of results have before them and what they missed; of several of one name the sum."""
+    behind = GaugeMetricFamily("framemill_follower_behind", "Results that wait for a follower", labels=["follower"])
+    missed = CounterMetricFamily(
+        "framemill_follower_missed", "Results that were gone before a follower came to them", labels=["follower"]
+    )
+    for name in dict.fromkeys(one["name"] for one in now):
+        behind.add_metric([name], sum(one["behind"] for one in now if one["name"] == name))
+        missed.add_metric([name], sum(one["missed"] for one in now if one["name"] == name))
+    yield behind
+    yield missed
 
 
 class Metrics:

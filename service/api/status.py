@@ -16,6 +16,7 @@ from workers.memory.counters import totals
 
 if TYPE_CHECKING:
     from service.api.switch import ProcessSwitch
+    from service.results.files import ResultsPlan
     from workers.pool.pool import Pool
     from workers.versions.on_disk import Comparison
 
@@ -23,7 +24,15 @@ if TYPE_CHECKING:
 class Status:
     """Takes snapshots; all numbers are sums over all fronts."""
 
-    def __init__(self, pool: Pool, switch: ProcessSwitch, project_name: str, on_disk: Comparison) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        switch: ProcessSwitch,
+        project_name: str,
+        on_disk: Comparison,
+        results: ResultsPlan | None = None,
+    ) -> None:
+        self._results = results
         self._pool = pool
         self._switch = switch
         self._project_name = project_name
@@ -73,6 +82,7 @@ class Status:
         snapshot["errors_by_module"] = [
             {"module": module.id, "name": module.name, "frames": frames} for module, frames in by_module
         ]
+        snapshot["followers"] = [one._asdict() for one in self._results.followers()] if self._results else []
         return snapshot
 
 

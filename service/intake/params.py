@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 from workers.errors import InvalidParameter
 from workers.pixels.pixel_format import PixelFormat, pixel_format
-from workers.pool.job import MAX_CAMERA_BYTES, MAX_DATA_BYTES, ResponseType
+from workers.pool.job import MAX_CAMERA_BYTES, MAX_DATA_BYTES, MAX_PART_BYTES, ResponseType
 
 if TYPE_CHECKING:
     import falcon
@@ -34,6 +34,7 @@ _OURS = frozenset(
         "data",
         "deadline_ms",
         "camera",
+        "part",
         "api_key",
         "name",
         "key",
@@ -48,7 +49,7 @@ _SPELLED_STRICTLY = _OURS - {"api_key", "name", "key", "accept"}  # without one 
 class Asked:
     """How the answer shall look, what the flow is told, and when the answer is due, in milliseconds (0: as set).
 
-    `camera` is which camera sent the frame, as the client says it.
+    `camera` is which camera sent the frame, `part` which part it shows, as the client says it.
     """
 
     response: ResponseType
@@ -56,6 +57,7 @@ class Asked:
     data: str
     deadline_ms: int = 0
     camera: str = ""
+    part: str = ""
 
 
 def query_values(req: falcon.Request) -> Mapping[str, str]:
@@ -111,13 +113,14 @@ def flag(values: Mapping[str, str], name: str) -> bool:
 
 
 def asked(values: Mapping[str, str]) -> Asked:
-    """Read `response_type`, `context_in_body`, `data`, `deadline_ms` and `camera`; raises InvalidParameter."""
+    """Read `response_type`, `context_in_body`, `data`, `deadline_ms`, `camera` and `part`; raises InvalidParameter."""
     kind = values.get("response_type", "context")
     if kind not in _RESPONSE_TYPES:
         expected = ", ".join(_RESPONSE_TYPES)
         raise InvalidParameter(f"response_type={kind!r} is unknown; expected one of {expected}")
     data, camera = _text(values, "data", MAX_DATA_BYTES), _text(values, "camera", MAX_CAMERA_BYTES)
-    return Asked(_RESPONSE_TYPES[kind], flag(values, "context_in_body"), data, _deadline_ms(values), camera)
+    part = _text(values, "part", MAX_PART_BYTES)
+    return Asked(_RESPONSE_TYPES[kind], flag(values, "context_in_body"), data, _deadline_ms(values), camera, part)
 
 
 def _text(values: Mapping[str, str], name: str, most_bytes: int) -> str:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from service.analysis.counters import Counters
     from service.api.status import Status
     from service.api.switch import ProcessSwitch
+    from service.results.publish import Publisher
     from service.settings import Settings
     from workers.pool.pool import Pool
     from workers.pool.to_supervisor import SupervisorLink
@@ -48,10 +49,11 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     state_dir: Path,
     link: SupervisorLink,
     status: Status,
+    publisher: Publisher,
 ) -> falcon.App[falcon.Request, falcon.Response]:
     """Make the application of one front."""
     answering = Answering(counters, pool.is_needed)
-    desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"), switch)
+    desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"), switch, publisher)
     routes = [*_for_cameras(desk, settings), *_for_machines(pool, switch, status, link), *_for_people(desk, status)]
     if settings.stop_key is not None:
         routes.append(Route("/stop", Stop(settings, access, link), acts=True, is_open=True))  # it has a key of its own

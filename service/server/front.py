@@ -11,6 +11,7 @@ import resource
 import signal
 import ssl
 import sys
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
@@ -24,6 +25,9 @@ from service.api.switch import ProcessSwitch
 from service.connections.certificates import Certificates
 from service.connections.even_share import EvenShare
 from service.intake.body import FORM_BYTES
+from service.results.publish import NoPublisher, Publisher, RingPublisher
+from service.results.ring import RingWriter
+from service.results.seats import Sleepers
 from service.server.app import create_app
 from service.server.front_plan import FrontPlan
 from service.settings import Settings
@@ -34,6 +38,7 @@ from service.wire.install import install
 from workers.memory.control import Control
 from workers.pool.dispatch import QueueDispatch
 from workers.pool.pool import MOST_WAITING, Pool
+from workers.pool.staying import nobody_follows
 from workers.pool.to_supervisor import SupervisorLink
 from workers.standard_streams import begin_streams, never_wait
 from workers.this_process import die_with_parent, keep_private
@@ -44,7 +49,7 @@ if TYPE_CHECKING:
 
 _PLAN_BYTES = 1 << 20
 _CONNECTIONS = 4096
-_OWN_DESCRIPTORS = 256  # one a slot, the frame memory, sockets to ourselves
+_OWN_DESCRIPTORS = 320  # one a slot, two a follower, the frame memory, sockets to ourselves
 _THREADS_BEYOND_SLOTS = MOST_WAITING + 64  # to say no, to answer health and to serve the page while all slots are taken
 
 
@@ -125,6 +130,10 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         """Count a request that was refused before it came to a thread."""
         self._counters.failed(error)
 
+    def call_time(self) -> None:
+        """Do what is due now and then; from the main loop."""
+        self._publisher.call_time()
+
     @property
     def closes_the_door(self) -> bool:
         """Whether the listener ends with this front: not where the next front, or the next server, goes on with it."""
@@ -143,11 +152,18 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
     def _say_ready(self, _: object) -> None:
         SupervisorLink(self._plan.handover.supervisor_fd).say_ready()
 
+    @cached_property
+    def _sleepers(self) -> Sleepers | None:
+        results = self._plan.results
+        return Sleepers(results.pages, results.wakes, results.read_desk) if results else None
+
     def load(self) -> Any:
         """Make the application, in the front's own process."""
         handover = self._plan.handover
         dispatch = QueueDispatch(handover.channel)
-        pool = Pool(handover.arena, self._front, dispatch, wake=dispatch.wake)
+        sleepers = self._sleepers
+        has_done = sleepers.has_done if sleepers else nobody_follows
+        pool = Pool(handover.arena, self._front, dispatch, wake=dispatch.wake, has_done=has_done)
         BoundedChunks.most_bytes = pool.request_bytes + FORM_BYTES
         return self.application(pool)
 
@@ -164,10 +180,29 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         # a client may always have one body of the largest size here
         HELD.set_budget(max(self._settings.max_held_mib << 20, 2 * BoundedChunks.most_bytes))
         switch = ProcessSwitch(self._heirloom, plan.state_dir)
-        status = Status(pool, switch, plan.project_name, Comparison(plan.version_places))
+        status = Status(pool, switch, plan.project_name, Comparison(plan.version_places), plan.results)
+        self._publisher = self._make_publisher(pool)
         return spell_headers(
-            create_app(pool, self._counters, self._settings, self._access, switch, plan.state_dir, link, status)
+            create_app(
+                pool,
+                self._counters,
+                self._settings,
+                self._access,
+                switch,
+                plan.state_dir,
+                link,
+                status,
+                self._publisher,
+            )
         )
+
+    def _make_publisher(self, pool: Pool) -> Publisher:
+        """For the ring of this front, whose number it has to itself by now."""
+        results, sleepers, counters = self._plan.results, self._sleepers, self._counters
+        if results is None or sleepers is None:
+            return NoPublisher()
+        ring = RingWriter(results.rings[self._front])
+        return RingPublisher(ring, sleepers, pool.control.words, lambda: counters.count("results.contexts_left_out"))
 
 
 class _SideBySide(Arbiter):  # type: ignore[misc]  # gunicorn publishes no types

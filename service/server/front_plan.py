@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from service.results.files import ResultsPlan
 from workers.pool.handover import Handover
 
 
@@ -26,3 +27,4 @@ class FrontPlan(BaseModel):
     api_key: str | None
     stop_key: str | None
     supervisor_pid: int
+    results: ResultsPlan | None = None

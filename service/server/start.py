@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,8 @@ from service.access.heirloom import Heirloom
 from service.access.startup_check import check_entrance
 from service.api.switch import ProcessSwitch
 from service.environment import for_fronts
+from service.results.door import Door
+from service.results.files import ResultsFiles
 from service.server.front_plan import FrontPlan
 from service.server.listener import Listener, listener
 from service.server.project_source import ProjectSource
@@ -69,6 +70,8 @@ def run_server(
     global_fd = open_global_data(settings.global_data_kib, before.global_fd if before else None)
     switch = ProcessSwitch(heirloom, state_dir)
     switch.begin(inherited=inherited is not None)
+    results = ResultsFiles.create(settings.fronts, settings.results_mib) if settings.results_mib else None
+    door = Door(results, state_dir) if results else None
     url = _url(settings, open_to)
 
     def plan(handover: Handover) -> FrontPlan:
@@ -84,10 +87,13 @@ def run_server(
             api_key=api_key,
             stop_key=settings.stop_key.get_secret_value() if settings.stop_key else None,
             supervisor_pid=os.getpid(),
+            results=results and results.plan,
         )
 
     def announce(event: Event, pid: int) -> None:
         if event is Event.READY:
+            if door:
+                door.open()
             say_ready(project.name, url)
         if event is Event.READY and before and before.take_over():
             return  # that one tells systemd which process is the main one now
@@ -101,7 +107,7 @@ def run_server(
     supervisor = Supervisor(
         settings,
         project,
-        front_command=_FrontStart(plan, open_to.sock, heirloom),
+        front_command=_FrontStart(plan, (open_to.sock.fileno(), heirloom.fd, *(results.plan.fds if results else ()))),
         load_project=source.load,
         announce=announce,
         tend=switch.settle,
@@ -109,21 +115,24 @@ def run_server(
         follows=before.link if before else None,
         tidy=source.tidy_apart,
         global_fd=global_fd,
+        attend=door.attend if door else lambda *_: None,
         show_proof=show_proof and (lambda failed: show_proof(failed, state_dir / _PROOF_PAGES)),
     )
     source.let_go()
     try:
         return supervisor.run()
     finally:
+        if door:
+            door.close()
         source.tidy()
 
 
 class _FrontStart:
     """Says how the fronts are started; their plan, which holds keys, is handed over in memory that has no name."""
 
-    def __init__(self, make_plan: Callable[[Handover], FrontPlan], sock: socket.socket, heirloom: Heirloom) -> None:
+    def __init__(self, make_plan: Callable[[Handover], FrontPlan], fds: tuple[int, ...]) -> None:
         self._make_plan = make_plan
-        self._fds = (sock.fileno(), heirloom.fd)
+        self._fds = fds
         self._plan_fd = -1
 
     def __call__(self, handover: Handover) -> Command:

@@ -93,6 +93,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
             self._looked_at = now_s
             self._lobby.call_time()
             self._outbox.call_time()
+            self.app.call_time()
 
     def _drain(self) -> None:
         """Answer who is here, and who comes while others are still here; then close the door and answer the rest."""

@@ -63,6 +63,13 @@ def test_a_client_that_names_no_camera_is_told_by_its_address(server: Server) ->
     assert about(server)["camera"] == "127.0.0.1"
 
 
+def test_code_knows_which_part_it_sees(server: Server) -> None:
+    found = [
+        about(server, asked)["part"] for asked in ("&part=4711", "&part=%C5%BE%20%E2%82%AC&camera=c1", "&camera=c1")
+    ]
+    assert found == ["4711", "ž €", None]
+
+
 def test_on_one_connection_each_frame_is_another_one(server: Server) -> None:
     with server.client() as client:
         found = [client.post(f"{PATH}&camera=c1", content=BODY).json()["about"] for _ in range(20)]

@@ -53,7 +53,8 @@ def _post(server: Server, path: str, query: list[tuple[str, str]], body: bytes) 
 def _may_be_accepted(query: list[tuple[str, str]], length: int) -> bool:
     """Written apart from the server: whether these sizes are numbers, stand once, and make this length."""
     values = dict(query)
-    if len(values) < len(query) and len({name for name, _ in query if name != "other"}) < len(query):
+    ours = [name for name, _ in query if name != "other"]
+    if len(set(ours)) < len(ours):
         return False
     sizes = [values.get(name, "") for name in ("width", "height")]
     if not all(_DIGITS.fullmatch(size) and 1 <= int(size) <= 65_535 for size in sizes):

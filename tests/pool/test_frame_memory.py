@@ -15,7 +15,7 @@ from workers.memory.arena import ArenaFile, create_arena, map_part
 from workers.memory.layout import HEADER_BYTES, Geometry
 from workers.memory.slot import MAX_JOB_BYTES, MOVES, Header, IllegalMove, State
 from workers.pool.channel import Descriptor
-from workers.pool.job import MAX_DATA_BYTES, Encoding, Job, ResponseType, Task
+from workers.pool.job import MAX_CAMERA_BYTES, MAX_DATA_BYTES, MAX_PART_BYTES, Encoding, Job, ResponseType, Task
 
 SMALL = Geometry(fronts=2, workers=3, slots_per_front=2, request_bytes=10_000, reply_bytes=5_000)
 
@@ -85,6 +85,7 @@ _PATHS: dict[State, tuple[State, ...]] = {
     State.QUEUED: (State.FILLING, State.QUEUED),
     State.RUNNING: (State.FILLING, State.QUEUED, State.RUNNING),
     State.DONE: (State.FILLING, State.QUEUED, State.RUNNING, State.DONE),
+    State.KEPT: (State.FILLING, State.QUEUED, State.RUNNING, State.DONE, State.KEPT),
 }
 
 
@@ -119,6 +120,8 @@ def test_a_job_longer_than_its_place_is_refused_by_the_reader() -> None:
         height=st.integers(0, 2**32 - 1),
         pixel_format=st.sampled_from(["", "BayerRG8", "Mono12Packed"]),
         data=st.text(max_size=500),
+        camera=st.text(max_size=50),
+        part=st.text(max_size=50),
     )
 )
 def test_a_job_survives_packing(job: Job) -> None:
@@ -129,8 +132,9 @@ def test_a_job_survives_packing(job: Job) -> None:
 
 def test_the_longest_data_still_fits_a_header() -> None:
     header = _fresh_header()
-    header.job = Job(data="x" * MAX_DATA_BYTES).pack()
-    assert Job.unpack(header.job).data == "x" * MAX_DATA_BYTES
+    longest = Job(data="x" * MAX_DATA_BYTES, camera="c" * MAX_CAMERA_BYTES, part="p" * MAX_PART_BYTES)
+    header.job = longest.pack()
+    assert Job.unpack(header.job) == longest
 
 
 @pytest.mark.parametrize("damage", [slice(0, 4), slice(4, 6), slice(52, 56)], ids=["magic", "version", "length"])

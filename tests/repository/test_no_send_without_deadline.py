@@ -32,6 +32,8 @@ _OURS = {
     "service/server/start.py: os.write": "the plan of the fronts, into a memfd",
     "service/server/takeover.py: self.link.send": "a byte on a socket of its own, that nothing was sent on before",
     "service/server/systemd.py: sender.sendto": "a datagram for systemd, on a socket that does not block",
+    "service/results/door.py: link.send": "the supervisor's, on a socket that does not block",
+    "service/results/follow.py: link.send": "a follower's first word, in its own process, with a time limit",
     # of the command line: clients themselves, in a process of their own
     "service/cli/__main__.py: os.write": "a line of the command line's own, for whoever interrupted it",
     "service/trial/load_process.py: connection.sendmsg": "`framemill bench`, on sockets that do not block",

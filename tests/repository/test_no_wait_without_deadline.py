@@ -30,6 +30,10 @@ ALLOWED = {
     ("service.threads.repeat", "answer_again", "unreader.read"): "only what is buffered: a thread gets whole heads",
     ("service.wire.request_head", "parse", "unreader.read"): "only what is buffered: a thread gets whole heads",
     ("service.wire.plain_body", "_receive_rest", "take"): "SO_RCVTIMEO: exchange.receive_into, or exchange.c",
+    ("service.results.door", "_let_in", "accept"): "non-blocking, and no client's",
+    ("service.results.door", "_hear", "recv"): "non-blocking, and no client's",
+    ("service.results.follow", "_come_in", "recv_fds"): "settimeout, and no client's",
+    ("service.results.follow", "_woken", "recv"): "MSG_DONTWAIT, and no client's",
     ("workers.pool.exchange", "receive_into", "recv_into"): "SO_RCVTIMEO: the socket is one that wire.receive_in_steps",
 }
 # what speaks with others than clients: the command line, which has timeouts of its own, and files that are no sockets

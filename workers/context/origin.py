@@ -9,17 +9,19 @@ from typing import Any, NamedTuple
 
 
 class Origin(NamedTuple):
-    """Where a frame comes from: when its request came (CLOCK_REALTIME), which slot it lies in, who sent it."""
+    """Where a frame comes from: when its request came (CLOCK_REALTIME), which slot it lies in, who sent it, of what part."""
 
     came_ns: int
     slot: int = 0
     camera: str = ""
+    part: str = ""
 
     def about(self, deadline_ns: int) -> dict[str, Any]:
         """Return what code finds of it; its id stays the same where the frame is run again after a worker's death."""
         return {
             "id": "%016x%02x" % (self.came_ns, self.slot),  # noqa: UP031 - twice as fast
             "camera": self.camera,
+            "part": self.part or None,
             "time": f"{_second(self.came_ns // 1_000_000_000)}.{self.came_ns // 1000 % 1_000_000:06}+00:00",
             "remainingMs": (deadline_ns - time.monotonic_ns()) / 1e6,
         }

@@ -69,6 +69,12 @@ TABLE: tuple[Counter, ...] = (
         "framemill_connections_cut_off",
         "Connections that were ended because their clients did not take their answers",
     ),
+    Counter(
+        "results",
+        "contexts_left_out",
+        "framemill_results_contexts_left_out",
+        "Contexts too large to be kept with what became of their frames",
+    ),
 )
 
 WORDS: Mapping[str, int] = {row.name: FrontRow.COUNTERS + at for at, row in enumerate(TABLE)}

@@ -50,7 +50,7 @@ class Geometry:
     """The sizes that fix the layout; every process is handed the same.
 
     `slots_per_front` counts the slots that one front fills; one more per front keeps its last frame for
-    `/last_image`.
+    `/last_image`, and `kept_per_front` more take the place of those whose frames stay for who follows results.
     """
 
     fronts: int
@@ -58,6 +58,7 @@ class Geometry:
     slots_per_front: int
     request_bytes: int
     reply_bytes: int
+    kept_per_front: int = 0
 
     def __post_init__(self) -> None:
         """Round the areas up to whole pages, so that each starts on one."""
@@ -76,12 +77,18 @@ class Geometry:
             slots_per_front=settings.slots_per_front,
             request_bytes=settings.max_frame_mib << 20,
             reply_bytes=settings.max_reply_mib << 20,
+            kept_per_front=settings.kept_slots,
         )
 
     @property
     def slots(self) -> int:
         """All slots of all fronts."""
-        return self.fronts * (self.slots_per_front + 1)
+        return self.fronts * self.slots_each
+
+    @property
+    def slots_each(self) -> int:
+        """All slots of a front."""
+        return self.slots_per_front + 1 + self.kept_per_front
 
     @property
     def modules_at(self) -> int:
@@ -135,5 +142,4 @@ class Geometry:
 
     def slots_of_front(self, front: int) -> range:
         """The slots that `front` alone takes and gives back."""
-        each = self.slots_per_front + 1
-        return range(front * each, (front + 1) * each)
+        return range(front * self.slots_each, (front + 1) * self.slots_each)

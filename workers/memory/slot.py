@@ -36,6 +36,8 @@ Header (16 KiB; words are unsigned 64-bit, native order, each written by one sid
          31  place_bytes                supervisor
          32  came_ns                    front; when the request came, CLOCK_REALTIME
          33  limit_ns                   worker; when a module with a limit must have ended, CLOCK_MONOTONIC; 0 for none
+         34  kept_for                   front; a bit for each follower that the frame stays for, 0 for none
+         35  kept_until_ns              front; until when at most, CLOCK_MONOTONIC
     byte 288 where a frame that runs too long was seen, in words                    supervisor
     byte 544 which module has a limit, in words, UTF-8, padded with 0               worker
     byte 800 job, packed (see job.py)
@@ -73,6 +75,7 @@ class State(enum.IntEnum):
     QUEUED = 2
     RUNNING = 3
     DONE = 4
+    KEPT = 5  # answered, and not its front's any more: it stays for who follows results
 
 
 class Outcome(enum.IntEnum):
@@ -95,7 +98,8 @@ MOVES: Mapping[State, frozenset[State]] = {
     State.FILLING: frozenset({State.QUEUED, State.FREE}),  # the front submits it, or gives up
     State.QUEUED: frozenset({State.RUNNING, State.DONE}),  # a worker claims it; or a front takes it back
     State.RUNNING: frozenset({State.DONE, State.QUEUED}),  # answered; or its worker died and it goes once more
-    State.DONE: frozenset({State.FREE}),  # the front gives it back
+    State.DONE: frozenset({State.FREE, State.KEPT}),  # the front gives it back, or leaves it to followers
+    State.KEPT: frozenset({State.FREE}),  # they have it, are gone, or took too long
 }
 
 
@@ -145,6 +149,8 @@ class Word:
     PLACE_BYTES = 31
     CAME_NS = 32
     LIMIT_NS = 33
+    KEPT_FOR = 34
+    KEPT_UNTIL_NS = 35
 
 
 _ANSWER = struct.Struct(f"{Word.SEAL - Word.STARTED_NS}Q")

@@ -4,15 +4,15 @@ Little endian::
 
      0       4         6        7          8              9        10   12
     +-------+---------+--------+----------+--------------+--------+----+
-    | magic | version | task   | encoding | response     | flags  | c  |
+    | magic | version | task   | encoding | response     | p      | c  |
     | FMJB  | u16     | u8     | u8       | u8           | u8     |u16 |
     +-------+---------+--------+----------+--------------+--------+----+
      12          16           20                                      52
-    +-----------+------------+--------------------------------------+--------------------------------------+
-    | width u32 | height u32 | pixel format, ASCII, padded with 0   | data_bytes u32, data, camera (UTF-8) |
-    +-----------+------------+--------------------------------------+--------------------------------------+
+    +-----------+------------+------------------------------------+--------------------------------------------+
+    | width u32 | height u32 | pixel format, ASCII, padded with 0 | data_bytes u32, data, camera, part (UTF-8) |
+    +-----------+------------+------------------------------------+--------------------------------------------+
 
-    The u16 at 10 is the length of the camera's name in bytes.
+    p and c are the lengths of the part's and the camera's names in bytes.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from workers.memory.slot import MAX_JOB_BYTES
 
 _FIXED = struct.Struct("<4sHBBBBHII32sI")
 _MAGIC = b"FMJB"
-_VERSION = 3
+_VERSION = 4
 
 MAX_CAMERA_BYTES = 200
-MAX_DATA_BYTES = MAX_JOB_BYTES - _FIXED.size - MAX_CAMERA_BYTES
+MAX_PART_BYTES = 200
+MAX_DATA_BYTES = MAX_JOB_BYTES - _FIXED.size - MAX_CAMERA_BYTES - MAX_PART_BYTES
 
 
 class Task(enum.IntEnum):
@@ -61,7 +62,7 @@ class Job:
     """What to do with the frame in a slot.
 
     `width` and `height` are in pixels and known for raw frames only; `pixel_format` is a name of the Pixel Format
-    Naming Convention, for raw frames only. `camera` says who sent it.
+    Naming Convention, for raw frames only. `camera` says who sent it, `part` which part it shows.
     """
 
     task: Task = Task.INSPECT
@@ -72,25 +73,27 @@ class Job:
     pixel_format: str = ""
     data: str = ""
     camera: str = ""
+    part: str = ""
 
     def pack(self) -> bytes:
         """Return the bytes for the slot header; `data` must not exceed MAX_DATA_BYTES in UTF-8."""
         data = self.data.encode("utf-8", "surrogatepass")
         camera = self.camera.encode("utf-8", "surrogatepass")[:MAX_CAMERA_BYTES]
+        part = self.part.encode("utf-8", "surrogatepass")[:MAX_PART_BYTES]
         fixed = _FIXED.pack(
             _MAGIC,
             _VERSION,
             self.task,
             self.encoding,
             self.response,
-            0,
+            len(part),
             len(camera),
             self.width,
             self.height,
             self.pixel_format.encode("ascii"),
             len(data),
         )
-        return fixed + data + camera
+        return fixed + data + camera + part
 
     @classmethod
     def unpack(cls, packed: memoryview) -> Job:
@@ -103,15 +106,19 @@ def _unpacked(packed: bytes) -> Job:
     if len(packed) < _FIXED.size:
         msg = f"a job has at least {_FIXED.size} bytes, got {len(packed)}"
         raise ValueError(msg)
-    magic, version, task, encoding, response, _, camera_bytes, *numbers, name, length = _FIXED.unpack_from(packed)
+    magic, version, task, encoding, response, part_bytes, camera_bytes, *numbers, name, length = _FIXED.unpack_from(
+        packed
+    )
     if (magic, version) != (_MAGIC, _VERSION):
         msg = f"a job starts with {_MAGIC!r} and version {_VERSION}, got {magic!r} and {version}"
         raise ValueError(msg)
-    if _FIXED.size + length + camera_bytes != len(packed):
-        msg = f"the job says {length + camera_bytes} bytes of text, {len(packed) - _FIXED.size} are there"
+    if _FIXED.size + length + camera_bytes + part_bytes != len(packed):
+        said = length + camera_bytes + part_bytes
+        msg = f"the job says {said} bytes of text, {len(packed) - _FIXED.size} are there"
         raise ValueError(msg)
     width, height = numbers
     camera_at = _FIXED.size + length
+    part_at = camera_at + camera_bytes
     return Job(
         task=Task(task),
         encoding=Encoding(encoding),
@@ -120,5 +127,6 @@ def _unpacked(packed: bytes) -> Job:
         height=height,
         pixel_format=name.rstrip(b"\0").decode("ascii"),
         data=packed[_FIXED.size : camera_at].decode("utf-8", "surrogatepass"),
-        camera=packed[camera_at:].decode("utf-8", "replace"),
+        camera=packed[camera_at:part_at].decode("utf-8", "replace"),
+        part=packed[part_at:].decode("utf-8", "replace"),
     )

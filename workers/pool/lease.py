@@ -23,7 +23,7 @@ class Lease:
 
     `areas` are the slot's request and reply area; `release` takes the slot back and is told whether it holds a frame
     that was inspected; `doubt` hears of a worker that left what cannot be an answer; `retry_after_s` says how long a
-    client had better wait whose frame was not begun, `where` in which module a frame is.
+    client had better wait whose frame was not begun, `where` in which module a frame is; `stay` lets it stay.
     """
 
     __slots__ = (
@@ -35,8 +35,10 @@ class Lease:
         "_release",
         "_reply_area",
         "_retry_after_s",
+        "_stay",
         "_where",
         "area",
+        "came_ns",
         "deadline_ns",
     )
 
@@ -49,17 +51,20 @@ class Lease:
         doubt: Callable[[int], None],
         retry_after_s: Callable[[], int],
         where: Callable[[Header], str],
+        stay: Callable[[Header, int], int],
     ) -> None:
         self.area, self._reply_area = areas
         self._header = header
         # our own: a worker that writes at random may change what stands in the header
         self._generation = header.words[Word.GENERATION]
         self.deadline_ns = header.words[Word.DEADLINE_NS]  # when the answer is due, CLOCK_MONOTONIC
+        self.came_ns = header.words[Word.CAME_NS]  # when the request came, CLOCK_REALTIME
         self._dispatch = dispatch
         self._release = release
         self._doubt = doubt
         self._retry_after_s = retry_after_s
         self._where = where
+        self._stay = stay
         self._inspected = False
 
     def __enter__(self) -> Self:
@@ -69,6 +74,11 @@ class Lease:
     def __exit__(self, *_: object) -> None:
         """Give it back."""
         self._release(self._header, self._inspected)
+
+    @property
+    def slot(self) -> int:
+        """Which slot it is."""
+        return self._header.index
 
     @property
     def filled_ns(self) -> int:
@@ -109,6 +119,13 @@ class Lease:
             raise InternalError(f"a worker left {error}") from None
         self._inspected = job.task is Task.INSPECT
         return reply
+
+    def stay(self, followers: int) -> int:
+        """Let an inspected frame stay for these followers, each a bit, once the lease has ended.
+
+        Returns which of the frames that sat in the slot it is; 0 where it cannot stay.
+        """
+        return self._stay(self._header, followers) if self._inspected else 0
 
     def _so_far(self) -> str:
         header, now_ns = self._header, time.monotonic_ns()

@@ -6,7 +6,8 @@
                          |------keep: until another frame is kept----> unused
                          '------a worker is in it---> limbo: until it is done---> unused
 
-Where a worker draws a frame again that is not kept any more, its slot is in limbo until that is done.
+A frame that stays for who follows results is left in its slot, and a spare one takes its place (staying.py). Where
+a worker draws a frame again that is not kept any more, its slot is in limbo until that is done.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from typing import TYPE_CHECKING
 from workers.memory.claim import withdraw
 from workers.memory.control import FrontRow
 from workers.memory.slot import State, Word
+from workers.pool.staying import Staying
 
 if TYPE_CHECKING:
     from workers.memory.control import ControlPage
     from workers.memory.slot import Header
+    from workers.pool.staying import HasDone
 
 _LAST = struct.Struct("3Q")  # what /last_image shows, written at once
 
@@ -29,10 +32,20 @@ _LAST = struct.Struct("3Q")  # what /last_image shows, written at once
 class OwnSlots:
     """The slots `own`, taken over from the front before, which has ended; used under their pool's lock.
 
-    `fd` is the frame memory's, `headers` are those of all slots, and `row` is the front's.
+    `fd` is the frame memory's, `headers` are those of all slots, and `row` is the front's; `spare` of its slots take
+    the places of those that stay, and `has_done` says when these need not any more.
     """
 
-    def __init__(self, fd: int, headers: Sequence[Header], control: ControlPage, row: memoryview, own: range) -> None:
+    def __init__(  # noqa: PLR0917 - the frame memory, and what of it is whose
+        self,
+        fd: int,
+        headers: Sequence[Header],
+        control: ControlPage,
+        row: memoryview,
+        own: range,
+        has_done: HasDone,
+        spare: int,
+    ) -> None:
         self.unused: list[int] = []  # the one given back last is taken first
         self._fd = fd
         self._headers = headers
@@ -43,15 +56,18 @@ class OwnSlots:
         self._generations = [min(header.words[Word.GENERATION], 1 << 63) for header in headers]
         self._limbo: set[int] = set()
         self._kept: int | None = None
+        self._staying = Staying(headers, spare, has_done, self.unused)
         for slot in own:
             headers[slot].mark()
+            self._staying.take_over(headers[slot])
             self._take_over(headers[slot])
+        self._staying.set_aside()
 
     def _take_over(self, header: Header) -> None:
         """Decide what the front before left in a slot: nobody but its owner or a worker can be writing there."""
         if header.state is State.FILLING:
             header.move(State.FREE)
-        if not self.has_come_back(header):
+        if not self.has_come_back(header) or header.state is State.KEPT:
             return
         if header.state is State.DONE:
             self._take_over_answered(header)
@@ -68,8 +84,8 @@ class OwnSlots:
 
     @property
     def has_limbo(self) -> bool:
-        """Whether a worker is still in one of them whose client has gone."""
-        return bool(self._limbo)
+        """Whether a worker is still in one of them whose client has gone, or some stay for followers."""
+        return bool(self._limbo or self._staying.slots)
 
     def fill(self, index: int) -> Header:
         """Begin another frame in a slot that was unused; returns its header."""
@@ -78,7 +94,13 @@ class OwnSlots:
         self._generations[index] += 1
         header.words[Word.GENERATION] = self._generations[index]
         header.words[Word.CANCELLED] = 0
+        header.words[Word.KEPT_FOR] = 0
         return header
+
+    def stay(self, header: Header, followers: int) -> int:
+        """Let the frame that is in it stay for these; returns which of all that sat there it is, 0 where it cannot."""
+        generation = self._generations[header.index]
+        return generation if self._staying.claim(header, generation, followers) else 0
 
     def place(self, header: Header) -> str:
         """Where the frame that is in it now was seen last; empty where nobody has said."""
@@ -107,6 +129,7 @@ class OwnSlots:
 
     def leave_limbo(self) -> list[int]:
         """Free what workers have let go of since their clients went; returns which slots that are."""
+        self._staying.end()
         ended = [index for index in self._limbo if self._headers[index].state is State.DONE]
         for index in ended:
             self._limbo.discard(index)
@@ -119,5 +142,6 @@ class OwnSlots:
             self._limbo.add(header.index)
             return
         header.words[Word.WATCHED] = 0
-        header.move(State.FREE)
-        self.unused.append(header.index)
+        if not self._staying.leave(header):
+            header.move(State.FREE)
+            self.unused.append(header.index)

@@ -32,6 +32,7 @@ from workers.memory.module_table import ModuleTable
 from workers.memory.slot import Outcome, Word, headers
 from workers.pool.lease import Lease
 from workers.pool.own_slots import OwnSlots
+from workers.pool.staying import nobody_follows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from workers.memory.arena import ArenaFile
     from workers.memory.slot import Header
     from workers.pool.lease import Dispatch
+    from workers.pool.staying import HasDone
 
 _LIMBO_CHECK_S = 0.005
 _LIMBO_LOOK_S = 0.1  # how soon it is seen that there is something in it now
@@ -61,15 +63,19 @@ def _areas(arena: ArenaFile, own: range) -> list[tuple[memoryview, memoryview]]:
 
 
 class Pool:
-    """One front's share of the slots. `wake` has whoever waits for a slot look at it; without, no frame makes room."""
+    """One front's share of the slots. `wake` has whoever waits for a slot look at it; without, no frame makes room.
 
-    def __init__(
+    `has_done` says whether followers of results have done with a frame that stays for them (staying.py).
+    """
+
+    def __init__(  # noqa: PLR0917 - what a front has from elsewhere
         self,
         arena: ArenaFile,
         front: int,
         dispatch: Dispatch,
         most_waiting: int = MOST_WAITING,
         wake: Callable[[int], None] | None = None,
+        has_done: HasDone = nobody_follows,
     ) -> None:
         geometry = arena.geometry
         self._dispatch = dispatch
@@ -92,7 +98,8 @@ class Pool:
         pace = Pace(self.control.words)
         forecast = Forecast(self._headers, self.control, pace)
         self.entry = Entry(forecast, pace, self._waiting, geometry.slots + most_waiting, fd=arena.fd, wake=wake)
-        self._own = OwnSlots(arena.fd, self._headers, self.control, self.row, own)
+        spare = geometry.kept_per_front
+        self._own = OwnSlots(arena.fd, self._headers, self.control, self.row, own, has_done, spare)
 
     @property
     def free_slots(self) -> int:
@@ -129,7 +136,7 @@ class Pool:
         words[Word.CAME_NS] = time.time_ns()
         words[Word.CLIENT] = hash(client) & CLIENT_BITS
         areas, retry_after_s = self._areas[index], self.entry.retry_after_s
-        return Lease(header, areas, self._dispatch, self._release, self._doubt, retry_after_s, self._where)
+        return Lease(header, areas, self._dispatch, self._release, self._doubt, retry_after_s, self._where, self._stay)
 
     def _acquire(self, now_ns: int, deadline_ns: int, wait_s: float, client: str) -> int:
         with self._lock:
@@ -180,6 +187,10 @@ class Pool:
                 self._own.free(header)
             self._leave_limbo()
             self._hand_out()
+
+    def _stay(self, header: Header, followers: int) -> int:
+        with self._lock:
+            return self._own.stay(header, followers)
 
     def _where(self, header: Header) -> str:
         """Where a frame that runs was seen last, or at least in which module it is."""

@@ -42,6 +42,7 @@ class Asked(BaseModel):
     pixel_format: str = ""
     data: str = ""
     camera: str = ""
+    part: str = ""
 
     def job(self) -> Job:
         """Return it as a worker takes it."""

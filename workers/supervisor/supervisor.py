@@ -63,8 +63,8 @@ class Supervisor:
     `load_project` reads the project anew for a reload, in a process of its own, and `show_proof` makes a page of a
     proof that failed in another; `tidy` removes copies of it that nobody uses; `tend` is called again and again;
     `announce` is told each Event, with a process id where one follows; `start_successor` starts the server that is to
-    follow, and `follows` is open while the one before lives.
-    `global_fd` is the memory of globalData, where it is shared with that one.
+    follow, and `follows` is open while the one before lives. `global_fd` is the memory of globalData, where that is
+    shared. `attend` is handed the loop's selector, where what it registers is called, and the frame memory.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class Supervisor:
         show_proof: MakePage | None = None,
         beside: Sequence[ProgramPlan] = (),
         global_fd: int | None = None,
+        attend: Callable[[selectors.BaseSelector, ArenaFile], None] = lambda *_: None,
     ) -> None:
         shared_fd = create_global_data(settings.global_data_kib) if global_fd is None else global_fd
         arena, low = _frame_memory(Geometry.of(settings), shared_fd)
@@ -89,6 +90,7 @@ class Supervisor:
         self._announce = announce
         self._tend = tend
         self._selector = selectors.DefaultSelector()
+        attend(self._selector, arena)
         self._orphans = Orphans()
         channel = Channel.create(arena.geometry.slots)
         self._crew = Crew(settings, project, arena, channel, self.control, low, self._selector, tidy)

@@ -147,7 +147,7 @@ class Inspector:
                 bits=bits,
                 wanted=memory.wanted,
                 witness=memory.witness,
-                origin=Origin(memory.came_ns or time.time_ns(), memory.slot, job.camera),
+                origin=Origin(memory.came_ns or time.time_ns(), memory.slot, job.camera, job.part),
                 watched=memory.limit,
                 shared=memory.shared,
             )

@@ -1,0 +1,1 @@
+"""What became of each frame: written once by its front, read by followers, each at its own pace."""

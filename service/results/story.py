@@ -1,0 +1,23 @@
+"""A frame's way through its front, as far as its record tells of it: noted while it happens."""
+
+from __future__ import annotations
+
+
+class Story:
+    """One request's; times are CLOCK_MONOTONIC, all in nanoseconds.
+
+    `about` is who sent the frame, of which part, and what was said with it (record.about_bytes); empty until that is
+    understood. `came_ns` (CLOCK_REALTIME) and `slot` are the frame's origin, 0 and -1 while it has no slot.
+    """
+
+    __slots__ = ("about", "begun_ns", "came_ns", "client", "frame_bytes", "receiving_ns", "slot", "waiting_ns")
+
+    def __init__(self, client: str, begun_ns: int, about: bytes = b"") -> None:
+        self.client = client
+        self.begun_ns = begun_ns
+        self.about = about
+        self.came_ns = 0
+        self.slot = -1
+        self.waiting_ns = 0
+        self.receiving_ns = 0
+        self.frame_bytes = 0
