@@ -14,26 +14,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from workers.modules.anomaly.options import AnomalyOptions
-from workers.modules.blobs.options import BlobsOptions
-from workers.modules.brightness.options import BrightnessOptions
-from workers.modules.classifier.options import ClassifierOptions
-from workers.modules.code.options import CodeOptions
-from workers.modules.codes.options import CodesOptions
-from workers.modules.color.options import ColorOptions
-from workers.modules.detector.options import DetectorOptions
 from workers.modules.kind import ModuleKind
-from workers.modules.mask.options import MaskOptions
-from workers.modules.measure.options import MeasureOptions
-from workers.modules.ocr.options import OcrOptions
-from workers.modules.only_if.options import OnlyIfOptions
-from workers.modules.parallel.options import ParallelOptions
-from workers.modules.preprocess.options import PreprocessOptions
-from workers.modules.reference.options import ReferenceOptions
-from workers.modules.segmentation.options import SegmentationOptions
-from workers.modules.shape.options import ShapeOptions
-from workers.modules.sharpness.options import SharpnessOptions
-from workers.modules.unify.options import UnifyOptions
 
 _log = logging.getLogger(__name__)
 
@@ -46,25 +27,7 @@ def _ours(folder: str, options: str, **more: Any) -> ModuleKind:
 
 
 OURS: Mapping[str, ModuleKind] = {
-    "anomaly": ModuleKind(AnomalyOptions, "workers.modules.anomaly.module", source_type="UNSUPERVISED"),
-    "blobs": ModuleKind(BlobsOptions, "workers.modules.blobs.module", source_type="DETECTOR"),
-    "brightness": ModuleKind(BrightnessOptions, "workers.modules.brightness.module"),
-    "classifier": ModuleKind(ClassifierOptions, "workers.modules.classifier.module", source_type="CLASSIFIER"),
-    "code": ModuleKind(CodeOptions, "workers.modules.code.module", runs_user_code=True),
-    "codes": ModuleKind(CodesOptions, "workers.modules.codes.module", source_type="DETECTOR"),
-    "color": ModuleKind(ColorOptions, "workers.modules.color.module", source_type="CLASSIFIER"),
-    "detector": ModuleKind(DetectorOptions, "workers.modules.detector.module", source_type="DETECTOR"),
-    "mask": ModuleKind(MaskOptions, "workers.modules.mask.module"),
-    "measure": ModuleKind(MeasureOptions, "workers.modules.measure.module"),
-    "ocr": ModuleKind(OcrOptions, "workers.modules.ocr.module", source_type="OCR"),
-    "only_if": ModuleKind(OnlyIfOptions, "workers.modules.only_if.module"),
-    "parallel": ModuleKind(ParallelOptions, "workers.modules.parallel.module"),
-    "preprocess": ModuleKind(PreprocessOptions, "workers.modules.preprocess.module"),
-    "reference": ModuleKind(ReferenceOptions, "workers.modules.reference.module", source_type="UNSUPERVISED"),
-    "segmentation": ModuleKind(SegmentationOptions, "workers.modules.segmentation.module", source_type="SUPERVISED"),
-    "shape": ModuleKind(ShapeOptions, "workers.modules.shape.module", source_type="DETECTOR"),
-    "sharpness": ModuleKind(SharpnessOptions, "workers.modules.sharpness.module"),
-    "unify": ModuleKind(UnifyOptions, "workers.modules.unify.module"),
+    "anomaly": _ours("anomaly", "AnomalyOptions", source_type="UNSUPERVISED"),
     "blobs": _ours("blobs", "BlobsOptions", source_type="DETECTOR"),
     "brightness": _ours("brightness", "BrightnessOptions"),
     "classifier": _ours("classifier", "ClassifierOptions", source_type="CLASSIFIER"),
@@ -74,6 +37,7 @@ OURS: Mapping[str, ModuleKind] = {
     "detector": _ours("detector", "DetectorOptions", source_type="DETECTOR"),
     "mask": _ours("mask", "MaskOptions"),
     "measure": _ours("measure", "MeasureOptions"),
+    "ocr": _ours("ocr", "OcrOptions", source_type="OCR"),
     "only_if": _ours("only_if", "OnlyIfOptions"),
     "parallel": _ours("parallel", "ParallelOptions"),
     "preprocess": _ours("preprocess", "PreprocessOptions"),
