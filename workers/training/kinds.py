@@ -74,9 +74,9 @@ def missing_piece(rng: np.random.Generator, place: Place) -> NDArray[np.float32]
     """Return (h, w, c) pixels of which a piece has broken out: another, rougher or flatter surface is seen there."""
     sign = np.float32(_sign_beside(place, place.sign(bool(rng.random() < 0.8))))
     rough, flat = np.float32(rng.uniform(0.5, 1.5)), np.float32(rng.uniform(0.2, 0.9))
-    # some are seen by their edge more than by what is in them
-    shell = bool(rng.random() < 0.25)
-    deep = np.float32(rng.uniform(0.1, 0.5) if shell else 1.0)
+    # few are seen by their edge more than by what is in them: what looks like the surface teaches little
+    shell = bool(rng.random() < 0.1)
+    deep = np.float32(rng.uniform(0.2, 0.6) if shell else 1.0)
     rim = np.float32(rng.uniform(0.6, 1.0) if shell else rng.uniform(-0.5, 0.3))
     tint = _tint(rng, place) / 2 + np.float32(0.5)
     form = piece(rng, place)
