@@ -68,6 +68,16 @@ def test_a_model_elsewhere_is_asked_as_one_here(flow_of: FlowOf, binary: bool) -
         assert server.connections == 2
 
 
+def test_a_server_that_takes_no_binary_tensors_is_asked_in_json(flow_of: FlowOf) -> None:
+    with models_served() as server:
+        server.binary = False
+        context = looked(flow_of(server.address, 'tensors = "json"'), RED)
+        assert context["classes"]["classifier"]["label"] == "red"
+        (given,) = server.asked[-1]["inputs"]
+        assert given.keys() == {"name", "shape", "datatype", "data"}
+        assert server.asked[-1]["parameters"].keys() == {"timeout"}
+
+
 def test_the_frames_deadline_is_passed_on_and_ends_the_wait(flow_of: FlowOf) -> None:
     with models_served() as server:
         flow = flow_of(server.address)
@@ -118,7 +128,7 @@ def test_a_server_that_is_not_there_yet_is_asked_at_the_next_frame(
 @pytest.mark.parametrize(
     ("says", "message"),
     [
-        ({"refuses": "out of memory"}, "answered 500: "),
+        ({"refuses": "out of memory"}, 'tensors = "json" is for one that takes no binary ones'),
         ({"says": b"no json"}, "gave an answer that is no JSON"),
         ({"says": b"{}"}, "gave an answer that cannot be read: KeyError"),
         ({"says": b'{"outputs": [{"name": "logits", "datatype": "FP32", "shape": [1, 3]}]}'}, "cannot be read"),

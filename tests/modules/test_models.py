@@ -163,6 +163,11 @@ def test_a_provider_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
     assert "did you mean CPUExecutionProvider?" in told
 
 
+def test_json_is_for_servers(tmp_path: Path) -> None:
+    tiny_models.detector(tmp_path / "model.onnx")
+    assert "tensors: is json without server" in refused(tmp_path, 'tensors = "json"')
+
+
 def test_a_setting_says_what_computes_models_whose_modules_do_not(tmp_path: Path) -> None:
     tiny_models.detector(tmp_path / "model.onnx")
     flow = '[[flow]]\nmodule = "detector"\nfile = "model.onnx"\n'

@@ -50,6 +50,10 @@ class ModelOptions(ModuleOptions):
             pattern=r"^[^/\s?#]+(/versions/[^/\s?#]+)?$", max_length=200, description="the model's name at that server"
         ),
     ] = None
+    tensors: Annotated[
+        Literal["binary", "json"],
+        Field(description="how pictures go to the server: json is slow, for one that takes no binary ones (MLServer)"),
+    ] = "binary"
     provider: Annotated[
         str | None,
         Field(
@@ -110,6 +114,14 @@ class ModelOptions(ModuleOptions):
             )
             raise ValueError(msg)
         return self
+
+    @field_validator("tensors")
+    @classmethod
+    def _go_to_a_server(cls, tensors: str, info: ValidationInfo) -> str:
+        if tensors == "json" and info.data.get("server") is None:
+            msg = "is json without server: a model of the project needs none; expected server and model"
+            raise ValueError(msg)
+        return tensors
 
     @field_validator("std")
     @classmethod

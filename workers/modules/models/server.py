@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
+import orjson
 
 from workers.errors import DeadlineExceeded, ModelFailed
 from workers.modules.models.network import Output, Signature, TensorInfo
@@ -45,6 +46,7 @@ class RemoteNetwork:
         self._address = options.server.rstrip("/")
         self._path = f"/v2/models/{quote(options.model)}"
         self._who = f"the server of {options.title}, {self._address},"
+        self._as_json = options.tensors == "json"
         self._input = ""
         self._client: httpx.Client | None = None
 
@@ -61,21 +63,24 @@ class RemoteNetwork:
 
     def run(self, tensor: NDArray[Any], deadline_ns: int) -> list[Output]:
         """Return all outputs for the one input, (1, 3, h, w) or as the model takes it."""
-        asked = {
-            "name": self._input,
-            "shape": list(tensor.shape),
-            "datatype": _DATATYPES[str(tensor.dtype)],
-            "parameters": {"binary_data_size": tensor.nbytes},
-        }
-        left_us = max(1, (deadline_ns - time.monotonic_ns()) // 1000)
-        head = json.dumps({"inputs": [asked], "parameters": {"binary_data_output": True, "timeout": left_us}}).encode()
-        headers = {_HEADER: str(len(head)), "Content-Type": "application/octet-stream"}
-        told, rest = self._answer("POST", f"{self._path}/infer", head + tensor.tobytes(), headers, deadline_ns)
+        body, headers = self._question(tensor, max(1, (deadline_ns - time.monotonic_ns()) // 1000))
+        told, rest = self._answer("POST", f"{self._path}/infer", body, headers, deadline_ns)
         try:
             return _outputs(told, rest)
         except (KeyError, TypeError, ValueError) as error:
             msg = f"{self._who} gave an answer that cannot be read: {type(error).__name__}: {error}"
             raise ModelFailed(msg) from None
+
+    def _question(self, tensor: NDArray[Any], left_us: int) -> tuple[bytes, dict[str, str]]:
+        """Return the body of a request and its headers."""
+        asked: dict[str, Any] = {"name": self._input, "shape": tensor.shape, "datatype": _DATATYPES[str(tensor.dtype)]}
+        if self._as_json:
+            whole = {"inputs": [{**asked, "data": tensor.ravel()}], "parameters": {"timeout": left_us}}
+            return orjson.dumps(whole, option=orjson.OPT_SERIALIZE_NUMPY), {"Content-Type": "application/json"}
+        asked["parameters"] = {"binary_data_size": tensor.nbytes}
+        head = orjson.dumps({"inputs": [asked], "parameters": {"binary_data_output": True, "timeout": left_us}})
+        headers = {_HEADER: str(len(head)), "Content-Type": "application/octet-stream"}
+        return head + tensor.tobytes(), headers
 
     def release(self) -> None:
         """Close the connection, which no other process may share; the next call opens one."""
@@ -110,7 +115,9 @@ class RemoteNetwork:
                 kept = False  # it has closed a connection that was kept from frames before: once more with a new one
         if status != httpx.codes.OK:
             told = bytes(content[:300]).decode(errors="replace")
-            msg = f"{self._who} answered {status}: {shown(told)}"
+            is_binary = method == "POST" and not self._as_json
+            hint = ' (tensors = "json" is for one that takes no binary ones)' if is_binary else ""
+            msg = f"{self._who} answered {status}: {shown(told)}{hint}"
             raise ModelFailed(msg)
         try:
             end = int(length) if length else len(content)
@@ -154,7 +161,7 @@ def _outputs(told: Any, rest: memoryview) -> list[Output]:
     found, at = [], 0
     for each in told["outputs"]:
         kind, shape = np.dtype(_TYPES[each["datatype"]]), [int(side) for side in each["shape"]]
-        size = each.get("parameters", {}).get("binary_data_size")
+        size = (each.get("parameters") or {}).get("binary_data_size")  # kserve says null where there are none
         if size is None:
             values = np.array(each["data"], kind)
         else:
