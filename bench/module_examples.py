@@ -94,7 +94,7 @@ time_ms = 1
 
 [[flow.texts]]
 name = "print"
-box = { x = 8, y = 8, width = 140, height = 60 }
+box = { x = 8, y = 8, width = 70, height = 60 }
 lines = 1
 """,
     "only_if": """

@@ -34,6 +34,7 @@ def judged(
         ({"equals": "{data}"}, "", "LOT A47118", "expected ''"),
         ({"equals": "LOT {code.lot}"}, "", "LOT A4711B", ""),
         ({"equals": "LOT {code.expiry}"}, "", "LOT A47118", "there is no text at code.expiry"),
+        ({"equals": "LOT A4711B", "pattern": ".*B"}, "", "LOT A4711B", ""),
         ({"equals": "LOT A4711B", "confusable": []}, "", "LOT A47118", "expected 'LOT A4711B'"),
         ({"equals": "LOT A47I18", "confusable": ["1I"]}, "", "LOT A47I18", ""),
         ({"pattern": r"LOT [A-Z]\d{4}[A-Z]"}, "", "LOT A4711B", ""),
@@ -152,3 +153,8 @@ def test_expressions_in_texts_are_filled_in() -> None:
     for missing in ("{codes.label.found[1].gs1.lot}", "{codes.label.found}", "{1 / 3}", "{1 == 1}"):
         with pytest.raises(NothingThere, match="there is no text at"):
             Template(missing).filled(context)
+
+
+def test_a_v_in_dots_that_is_read_as_a_u_is_put_right() -> None:
+    assert judged("LOT U9182R", equals="LOT V9182R") == Judged("LOT V9182R")
+    assert judged("LOT U9182R", equals="LOT W9182R").why == "expected 'LOT W9182R'"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterable
 
 ALIKE = (
     "0OoQD", "1Il|!i", "2Zz", "5Ss", "8B", "6Gb", "9gq",
-    "Cc", "Kk", "Pp", "Uu", "Vv", "Ww", "Xx", "Yy",
+    "UV", "Cc", "Kk", "Pp", "Uu", "Vv", "Ww", "Xx", "Yy",
     "-~_", ".,", ":;", "'`",
 )  # fmt: skip
 

@@ -96,10 +96,9 @@ class _Reading:
         return min((read.confidence for *_, read in self.lines), default=0.0)
 
     @property
-    def rank(self) -> tuple[float, float]:
-        """Which of two is surer: by the mean of all characters, each line's least sure one counted double."""
-        sure = [one for *_, read in self.lines for one in (*read.sure, read.confidence)]
-        return (float(np.mean(sure)) if sure else 0.0, self.confidence)
+    def rank(self) -> float:
+        """Which of two is surer: each character counts for it, and against it if it is less sure than not."""
+        return sum(read.rank for *_, read in self.lines)
 
 
 class _Text:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 HEIGHT_PX = 48
 _STEP_PX = 32  # widths are multiples of it: memory is kept for each that came
 _MOST_WIDTH_PX = 2048
+_AS_SURE_AS_NOT = 0.5
 _LOAD_NS = 10_000_000_000
 # letters of other scripts that look like one of ours, Cyrillic, Greek, CJK
 _ALIKE = {
@@ -47,6 +48,11 @@ class ReadLine(NamedTuple):
         """How sure the least sure character is; 0 where there is none."""
         return min(self.sure, default=0.0)
 
+    @property
+    def rank(self) -> float:
+        """By how much its characters are surer than not, in all: a long text that is sure counts more than a letter."""
+        return sum(one - _AS_SURE_AS_NOT for letter, one in zip(self.text, self.sure, strict=True) if letter != " ")
+
 
 class Recognizer:
     """A recognition model that was looked at once."""
@@ -60,6 +66,7 @@ class Recognizer:
             msg = f"{where} has no 'character' in its metadata, as PaddleOCR's recognition models have: {signature}"
             raise ProjectInvalid(msg)
         self._characters = ["", *said.split("\n"), " "]
+        self._known = frozenset(self._characters)
         try:
             given = self._columns(np.full((HEIGHT_PX, 2 * HEIGHT_PX), 255, np.uint8))
         except Exception as error:  # noqa: BLE001 - onnxruntime has a class for each status, and no common one
@@ -72,11 +79,11 @@ class Recognizer:
 
     def knows(self, character: str) -> bool:
         """Tell whether it can read `character`."""
-        return character in self._characters
+        return character in self._known
 
     def alphabet(self, characters: str) -> Alphabet:
         """Return what reads `characters` alone; raises ProjectInvalid where the model knows some of them not."""
-        missing = sorted(set(characters) - set(self._characters))
+        missing = sorted(set(characters) - self._known)
         if missing:
             msg = f"characters: the model does not know {' '.join(missing)}"
             raise ProjectInvalid(msg)
