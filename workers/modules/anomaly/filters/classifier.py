@@ -31,7 +31,7 @@ _BETTER = 1e-4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
-    """Places to learn from: `numbers` is (n, m) float32, m numbers of each of n places; `strange` (n,) float32, 1 or 0."""
+    """Places to learn from: `numbers` is (n, m) float32, m of each of n places; `strange` (n,) float32, 1 or 0."""
 
     numbers: _Floats
     strange: _Floats
@@ -59,7 +59,7 @@ class Classifier:
     last_bias: _Floats
 
     def log_odds(self, numbers: _Floats) -> _Floats:
-        """Return how sure it is that places are strange, 1-D float32; `numbers` is m numbers of each of n places, (m, n) float32."""
+        """Return how sure it is that places are strange, 1-D float32; `numbers`, (m, n) float32, are m of n places."""
         active = self.hidden.T @ numbers
         active += self.hidden_bias[:, None]
         np.maximum(active, 0, out=active)

@@ -36,7 +36,7 @@ _EVERY_HELD_OUT = 8
 _SPREAD_PICTURES = 24
 _STRANGE_SHARE = 0.12  # of a cell that a defect covers
 _STRANGE_PLACES, _GOOD_PLACES = 60, 150  # of one lesson at most
-_WITH_AREA = 0.35
+_WITH_AREA = 0.15
 _MOST_DEFECTS = 3
 _KINDS = tuple(KINDS)
 
