@@ -37,25 +37,26 @@ class Whitening(NamedTuple):
         spread = features.std(axis=0, dtype=np.float64)
         spread = np.maximum(spread, max(float(spread.max()) * _LEAST_SPREAD, 1e-6))
         alike = np.asarray((features - centre) / spread, np.float32)
-        together: NDArray[np.float64] = np.asarray(alike.T @ alike, np.float64) / len(alike)
-        power, directions = np.linalg.eigh(together)
-        most = slice(None, -1 - min(DIRECTIONS, len(power)), -1)
-        power, directions = np.maximum(power[most], power[-1] * _LEAST_SPREAD), directions[:, most]
+        together = np.asarray(alike.T @ alike, np.float64) / len(alike)
+        powers, all_directions = np.linalg.eigh(together)
+        most = slice(None, -1 - min(DIRECTIONS, len(powers)), -1)
+        power, directions = np.maximum(powers[most], powers[-1] * _LEAST_SPREAD), all_directions[:, most].copy()
         # which way a direction points is the library's choice: the same everywhere is better for those who compare
-        directions = directions * np.sign(directions[np.abs(directions).argmax(axis=0), np.arange(len(power))])
+        directions *= np.sign(directions[np.abs(directions).argmax(axis=0), np.arange(len(power))])
         turn = directions / spread[:, None] / np.sqrt(power)
         return cls(centre.astype(np.float32), turn.astype(np.float32))
 
     def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return features (n, features) whitened, (n, m)."""
-        made: NDArray[np.float32] = (features - self.centre) @ self.turn
-        return made
+        white: NDArray[np.float32] = np.matmul(features - self.centre, self.turn)
+        return white
 
 
 class Coreset:
     """Chosen features (n, m), and what is near to them."""
 
     def __init__(self, chosen: NDArray[np.float32]) -> None:
+        """`chosen` are whitened features, (n, m)."""
         self.chosen = chosen
         self._twice = np.ascontiguousarray(-2 * chosen.T)
         self._squares = np.einsum("ij,ij->i", chosen, chosen)

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from workers.errors import ProjectInvalid
-from workers.modules.anomaly.coreset import SIZE, Coreset, Whitening, choose
-from workers.modules.anomaly.features import MOST_PX, Backbone, contrast_of, scale_for
+from workers.modules.anomaly.neighbours.coreset import SIZE, Coreset, Whitening, choose
+from workers.modules.anomaly.neighbours.features import MOST_PX, Backbone, contrast_of, scale_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,14 +77,14 @@ class Neighbours:
     def whitened(
         self, image: NDArray[np.uint8], look_at_time: LookAtTime
     ) -> tuple[tuple[int, int], NDArray[np.float32]]:
-        """Return rows and columns, and whitened features of these places, (places, m)."""
+        """Return rows and columns of `image`, (h, w) grey or (h, w, 3) BGR, and its whitened features, (places, m)."""
         grid = self.eye.grid(image, look_at_time)
         features = self.whitening(grid.reshape(-1, grid.shape[2]))
         look_at_time()
         return (grid.shape[0], grid.shape[1]), features
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
-        """Return what brings it back."""
+        """Return what brings it back, arrays of one and two sides (1-D and 2-D)."""
         return {
             "coreset": self.coreset.chosen,
             "centre": self.whitening.centre,
@@ -114,7 +114,7 @@ def learn(good: Pictures, seed: int, tell: Tell, before: Learned | None, backbon
 
 
 def restore(arrays: Mapping[str, NDArray[Any]], backbone: Path | None) -> Neighbours:
-    """Return what `arrays` hold.
+    """Return what `arrays` hold, of any shape (1-D and 2-D).
 
     Raises:
         ValueError: they are not what `arrays()` gave.
