@@ -48,11 +48,6 @@ class Kind:
         return self.name.replace("_", " ")
 
     @property
-    def misplaced(self) -> int:
-        """How many of these were hottest in another place."""
-        return sum(kind.misplaced for kind in self.kinds)
-
-    @property
     def drawn(self) -> int:
         """How many there are."""
         return len(self.found) + len(self.missed)
@@ -114,6 +109,11 @@ class Summary:
     def found(self) -> int:
         """Drawn defects that were found."""
         return sum(len(kind.found) for kind in self.kinds)
+
+    @property
+    def misplaced(self) -> int:
+        """How many of these were hottest in another place."""
+        return sum(kind.misplaced for kind in self.kinds)
 
     @property
     def drawn(self) -> int:

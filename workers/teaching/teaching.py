@@ -5,7 +5,7 @@
     ...                                                                        where is the threshold?
     all      learn of all                                                      what the file keeps
 
-Each line is a lesson, and lessons run side by side. Where pictures are few, methods are compared over all folds.
+Each line is a lesson, and lessons run side by side. Where pictures are few, methods are compared over more folds.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 LEAST_PICTURES = 8
 _FOLDS_OF_MANY, _FOLDS_OF_FEW = 4, 8
 _MANY = 40
-_ENOUGH = 100  # from so many on, the pictures of one fold tell methods apart
+_ENOUGH = 40  # so many held-out pictures tell methods apart
 _LEAST_DEFECTS = 60
 _MEASURED = 20  # pictures that the cost is measured with
 _LAST = 0.97  # of the work is done when that begins
@@ -131,7 +131,8 @@ class _Teaching:
     def taught(self) -> Taught:
         wish, folds = self._wish, self._folds
         compares = len(wish.methods) > 1
-        first = folds if compares and len(self._gathered.files) < _ENOUGH else folds[:compares]
+        enough = math.ceil(_ENOUGH / len(self._gathered.files) * len(folds))
+        first = folds[:enough] if compares else []
         to_compare = [self._held_out(name, fold) for name in wish.methods for fold in first]
         rest = folds[len(first) :]
         share = _LAST * len(to_compare) / (len(to_compare) + len(rest) + 1)
