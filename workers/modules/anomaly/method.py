@@ -48,7 +48,7 @@ class Learned(Protocol):
         """
 
     def arrays(self) -> Arrays:
-        """Return what brings it back, of any shape (1-D too): `restore(arrays)` looks at pictures in the same way to the bit."""
+        """Return what brings it back, of any shape (1-D too): `restore(arrays)` sees pictures the same, to the bit."""
 
 
 class Method(Protocol):
