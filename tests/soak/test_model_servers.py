@@ -28,7 +28,7 @@ from tests.support.running import CHECKOUT
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
 
-_KIT = CHECKOUT / "tests" / "soak" / "kit"
+_ELSEWHERE = CHECKOUT / "tests" / "soak" / "elsewhere"
 _RED = np.full((20, 30, 3), (10, 20, 204), np.uint8)
 _NAMES = 'labels = ["red", "green", "blue"]\n'
 _START_S = 120
@@ -76,7 +76,7 @@ def test_kserve_takes_and_gives_binary_tensors(tmp_path: Path) -> None:
     python, (port,) = _python("FRAMEMILL_KSERVE"), _free_ports(1)
     model = tiny_models.classifier(tmp_path / "model.onnx")
     here = looked(prepared(tmp_path, "classifier", _NAMES), _RED)
-    command = [str(python), "-P", str(_KIT / "kserve_server.py"), str(port), str(model)]
+    command = [str(python), "-P", str(_ELSEWHERE / "kserve_server.py"), str(port), str(model)]
     with _served(command, port, tmp_path) as address:
         for tensors in ("binary", "json"):
             asked = f'server = "{address}"\nmodel = "colours"\ntensors = "{tensors}"\n'
@@ -97,8 +97,7 @@ def test_mlserver_is_asked_in_json(tmp_path: Path) -> None:
     (served / "model-settings.json").write_text(json.dumps(told))
     of_server = dict(zip(("http_port", "grpc_port", "metrics_port"), ports, strict=True))
     (served / "settings.json").write_text(json.dumps({"host": "127.0.0.1", "parallel_workers": 0, **of_server}))
-    # beside the runtime lie files with names of the standard library
-    (served / "mlserver_runtime.py").write_text((_KIT / "mlserver_runtime.py").read_text())
+    (served / "mlserver_runtime.py").write_text((_ELSEWHERE / "mlserver_runtime.py").read_text())
     command = [str(python.with_name("mlserver")), "start", "."]
     with _served(command, ports[0], served, MODEL=str(model), PYTHONPATH=str(served)) as address:
         asked = f'server = "{address}"\nmodel = "colours"\n'

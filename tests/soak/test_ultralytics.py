@@ -1,7 +1,7 @@
 """Exports of the real Ultralytics find with our modules what its own predictor finds with them.
 
-They are made by tests/soak/kit/ultralytics_exports.py in an environment of its own, which takes 6 GB and so is not made
-here. One that has it, with torch and torchvision that belong together, is named by FRAMEMILL_ULTRALYTICS:
+They are made by tests/soak/elsewhere/ultralytics_exports.py in an environment of its own, which takes 6 GB and so is
+not made here. One that has it, with torch and torchvision that belong together, is named by FRAMEMILL_ULTRALYTICS:
 
     python -m venv ENV && ENV/bin/pip install ultralytics onnx onnxruntime
     FRAMEMILL_ULTRALYTICS=ENV/bin/python .venv/bin/pytest -m soak tests/soak/test_ultralytics.py
@@ -44,10 +44,10 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "FRAMEMILL_ULTRALYTICS names no Python with ultralytics; the head of this file says how to make one"
         )
     folder = tmp_path_factory.mktemp("exports")
-    kit = CHECKOUT / "tests" / "soak" / "kit" / "ultralytics_exports.py"
+    script = CHECKOUT / "tests" / "soak" / "elsewhere" / "ultralytics_exports.py"
     offline = {"YOLO_AUTOINSTALL": "false", "YOLO_OFFLINE": "true", "YOLO_CONFIG_DIR": str(folder)}
-    # -P: beside the kit lie files with names of the standard library
-    command = [_PYTHON, "-P", str(kit), str(folder)]
+    # -P: its folder is none that it should import from
+    command = [_PYTHON, "-P", str(script), str(folder)]
     done = subprocess.run(command, cwd=folder, env=os.environ | offline, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return folder

@@ -1,9 +1,10 @@
-"""Models that another server computes, asked by the KServe v2 protocol (Triton, OpenVINO, MLServer), tensors in binary.
+"""Models that another server computes, asked by the KServe v2 protocol (Triton, OpenVINO, kserve), tensors in binary.
 
     POST /v2/models/NAME/infer              Inference-Header-Content-Length: 180
     {"inputs": [{"name": "images", "shape": [1, 3, 640, 640], "datatype": "FP32", ...}], ...} | bytes of the tensor
 
-Each process has a connection of its own, which is opened when it is needed. No call waits longer than its frame may.
+MLServer takes no binary tensors over HTTP: there they go as JSON. Each process has a connection of its own, which is
+opened when it is needed. No call waits longer than its frame may.
 """
 
 from __future__ import annotations

@@ -193,7 +193,7 @@ class Input:
 
 
 def _smoothly_shrunk(part: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Return `part`, (h, w) or (h, w, 3), at that size, each pixel a mean of all around it, less of what is farther.
+    """Return `part`, (h, w) or (h, w, 3) BGR, at that size: each pixel a mean around it, of what is farther less.
 
     Pillow and torchvision shrink so: a triangle as wide as two new pixels. It is a box over the mean of a box.
     """

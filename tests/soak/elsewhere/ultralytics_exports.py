@@ -1,6 +1,6 @@
 """Exports models of Ultralytics with weights at random, and writes what its own predictor finds with each.
 
-    PYTHON -P tests/soak/kit/ultralytics_exports.py FOLDER
+    PYTHON -P tests/soak/elsewhere/ultralytics_exports.py FOLDER
 
 PYTHON is that of an environment of its own, with ultralytics. For each model there are NAME.onnx and NAME.npz in FOLDER
 then, beside the frame.png that was looked at. Networks are made of Ultralytics' own descriptions: nothing is fetched,

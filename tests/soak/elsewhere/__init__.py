@@ -1,0 +1,1 @@
+"""What runs in environments of their own, beside the project: other servers of models, and what exports models."""
