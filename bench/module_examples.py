@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
+import numpy as np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _CODE = """def main(context):
@@ -21,6 +21,11 @@ _CODE = """def main(context):
 """
 
 EXAMPLES: Mapping[str, str] = {
+    "anomaly": """
+[[flow]]
+module = "anomaly"
+file = "models/board.npz"
+""",
     "blobs": """
 [[flow]]
 module = "blobs"
@@ -143,6 +148,11 @@ def write_example(kind: str, folder: Path, golden: NDArray[np.uint8]) -> Path:
     (folder / "framemill.toml").write_text(f'[project]\nname = "{kind}"\n{EXAMPLES[kind]}')
     (folder / "code" / "check.py").write_text(_CODE)
     cv2.imwrite(str(folder / "references" / "board.png"), golden)
+    if kind == "anomaly":
+        from bench import tiny_anomaly  # noqa: PLC0415 - as below
+
+        darker = [golden - np.minimum(golden, np.uint8(each)) for each in range(8)]
+        tiny_anomaly.teach(folder, "models/board.npz", darker)
     if kind in MODELS:
         from bench import tiny_models  # noqa: PLC0415 - onnx takes a second, and few kinds need it
 

@@ -37,6 +37,23 @@ def _board(background: tuple[int, int, int] = (60, 120, 50)) -> Picture:
     return board
 
 
+def anomaly() -> Picture:
+    """A brushed plate with a dent, a scratch and a stain."""
+    plate = _plate(100)
+    cv2.ellipse(plate, (160, 120), (15, 11), 30, 0, 360, (70, 70, 70), -1, cv2.LINE_AA)
+    cv2.ellipse(plate, (156, 116), (6, 4), 30, 0, 360, (170, 170, 170), -1, cv2.LINE_AA)
+    cv2.line(plate, (350, 60), (420, 170), (190, 190, 190), 2, cv2.LINE_AA)
+    stained = plate.copy()
+    cv2.ellipse(stained, (270, 280), (60, 22), -20, 0, 360, (60, 85, 100), -1, cv2.LINE_AA)
+    return np.asarray(cv2.addWeighted(plate, 0.4, stained, 0.6, 0), np.uint8)
+
+
+def _plate(seed: int) -> Picture:
+    from bench.tiny_anomaly import surface  # noqa: PLC0415 - found by now
+
+    return surface(seed, (360, 520), colour=True)
+
+
 def blobs() -> Picture:
     """A plate with four round holes, a slot, and holes beside the region."""
     plate = np.full((400, 800, 3), 190, np.uint8)
@@ -162,6 +179,7 @@ def _bracket() -> Picture:
 PICTURES: dict[str, Callable[[], Picture]] = {
     made.__name__: made
     for made in (
+        anomaly,
         blobs,
         brightness,
         classifier,
@@ -185,6 +203,7 @@ FILES: dict[str, tuple[str, Callable[[], Picture]]] = {
 
 
 _VALUES = (
+    "anomalies",
     "blobs",
     "brightness",
     "classes",
@@ -206,6 +225,12 @@ def _write_model(name: str, folder: Path) -> None:
         tiny_models.detector(folder / "models" / "buttons.onnx", 160, metadata=tiny_models.ultralytics("detect", 160))
     elif name == "classifier":
         tiny_models.classifier(folder / "models" / "caps.onnx")
+    elif name == "anomaly":
+        from bench import tiny_anomaly  # noqa: PLC0415 - as above
+        from workers.modules.anomaly.backbone import backbone_for  # noqa: PLC0415 - as above
+
+        backbone = backbone_for(folder / "models").relative_to(folder).as_posix()
+        tiny_anomaly.teach(folder, "models/plate.npz", [_plate(seed) for seed in range(24)], backbone)
     elif name == "segmentation":
         tiny_models.planes(folder / "models" / "smears.onnx", 320)
 

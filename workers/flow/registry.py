@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
+from workers.modules.anomaly.options import AnomalyOptions
 from workers.modules.blobs.options import BlobsOptions
 from workers.modules.brightness.options import BrightnessOptions
 from workers.modules.classifier.options import ClassifierOptions
@@ -36,6 +37,7 @@ _log = logging.getLogger(__name__)
 GROUP = "framemill.modules"
 
 OURS: Mapping[str, ModuleKind] = {
+    "anomaly": ModuleKind(AnomalyOptions, "workers.modules.anomaly.module", source_type="UNSUPERVISED"),
     "blobs": ModuleKind(BlobsOptions, "workers.modules.blobs.module", source_type="DETECTOR"),
     "brightness": ModuleKind(BrightnessOptions, "workers.modules.brightness.module"),
     "classifier": ModuleKind(ClassifierOptions, "workers.modules.classifier.module", source_type="CLASSIFIER"),

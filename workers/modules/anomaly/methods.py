@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from workers.modules.anomaly.method import Method
 
 METHODS: Mapping[str, str] = {
-    "neighbours": "workers.modules.anomaly.neighbours",
+    "neighbours": "workers.modules.anomaly.neighbours.neighbours",
     "filters": "workers.modules.anomaly.filters.learned",
 }
 

@@ -7,6 +7,7 @@ are in memory once. So it has no thread of its own. Weights in a file beside the
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,9 +57,14 @@ class LocalNetwork:
         outputs = [_info(each) for each in session.get_outputs()]
         return Signature(inputs, outputs, dict(session.get_modelmeta().custom_metadata_map))
 
-    def run(self, tensor: NDArray[Any], deadline_ns: int) -> list[Output]:  # noqa: ARG002 - nobody could break it off
-        """Return all outputs for the one input, (1, 3, h, w) or as the model takes it."""
-        found = self._session.run(self._names, {self._input: tensor})
+    def run(
+        self,
+        tensor: NDArray[Any],
+        deadline_ns: int,  # noqa: ARG002 - nobody could break it off
+        beside: Mapping[str, NDArray[Any]] | None = None,
+    ) -> list[Output]:
+        """Return all outputs for the picture, (1, 3, h, w) or as the model takes it, and other inputs `beside` it."""
+        found = self._session.run(self._names, {self._input: tensor, **(beside or {})})
         return [Output(name, values) for name, values in zip(self._names, found, strict=True)]
 
     def release(self) -> None:
