@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, cast
 import cv2
 import numpy as np
 
-from workers.modules.anomaly.classifier import Places
-from workers.modules.anomaly.filter_bank import (
+from workers.modules.anomaly.filters.classifier import Places
+from workers.modules.anomaly.filters.filter_bank import (
     AT_MOST_PX,
     as_wanted,
     middle_and_spread,
@@ -18,7 +18,7 @@ from workers.modules.anomaly.filter_bank import (
     scaled,
     shrunk,
 )
-from workers.modules.anomaly.strange_areas import with_strange_area
+from workers.modules.anomaly.filters.strange_areas import with_strange_area
 from workers.training.drawing import LEAST_PX, draw_defect
 from workers.training.kinds import KINDS
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from workers.modules.anomaly.method import Pictures
 
-_LESSONS = 480  # pictures with drawn defects
-_LESSONS_PX = 120_000_000  # of all together at most
+_LESSONS = 1000  # pictures with drawn defects
+_LESSONS_PX = 160_000_000  # of all together at most
 _MOST_ROUNDS = 30  # of one picture
 _HELD_OUT_SHARE = 0.1
 _FEWEST_TO_HOLD_OUT = 5  # with fewer pictures, lessons are held out instead
@@ -36,7 +36,7 @@ _EVERY_HELD_OUT = 8
 _SPREAD_PICTURES = 24
 _STRANGE_SHARE = 0.12  # of a cell that a defect covers
 _STRANGE_PLACES, _GOOD_PLACES = 60, 150  # of one lesson at most
-_WITH_AREA = 0.35
+_WITH_AREA = 0.15
 _MOST_DEFECTS = 3
 _KINDS = tuple(KINDS)
 
@@ -50,7 +50,7 @@ class Lessons:
 
 
 def usual_spread(good: Pictures, rng: np.random.Generator, *, colour: bool) -> NDArray[np.float32]:
-    """Return the median over good pictures of what each number spreads within one, (n - 2, 1) float32."""
+    """Return the median over good pictures of what a number spreads within one: (n, 1) float32, the edges left out."""
     chosen = np.sort(rng.permutation(len(good))[:_SPREAD_PICTURES])
     spreads = []
     for image in good.some(chosen.tolist()):
@@ -69,6 +69,8 @@ def lessons_from(
     colour: bool,
 ) -> Lessons:
     """Return places of all pictures, or of as many as there is time for; `tell` hears which share is done.
+
+    `spread`, (n, 1), is what numbers usually spread in a good picture, as `usual_spread` gave it.
 
     Raises:
         ValueError: nothing can be drawn into them.

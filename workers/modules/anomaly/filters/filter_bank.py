@@ -48,7 +48,7 @@ def numbers_of(*, colour: bool) -> int:
 
 
 def shrunk(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a picture, (h, w) or (h, w, 3) uint8, as it is looked at: with at most AT_MOST_PX pixels."""
+    """Return a picture, (h, w) or (h, w, 3) BGR uint8, as it is looked at: with at most AT_MOST_PX pixels."""
     height, width = image.shape[:2]
     if height * width <= AT_MOST_PX:
         return image

@@ -31,7 +31,7 @@ _BETTER = 1e-4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
-    """Places to learn from: `numbers` is (places, n) float32, `strange` (places,) float32, 1 or 0."""
+    """Places to learn from: `numbers` is (n, m) float32, m of each of n places; `strange` (n,) float32, 1 or 0."""
 
     numbers: _Floats
     strange: _Floats
@@ -40,7 +40,7 @@ class Places:
         return len(self.numbers)
 
     def some(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Places:
-        """Return those of these numbers, or where `chosen` is true."""
+        """Return those of these numbers, or where `chosen`, 1-D, is true."""
         return Places(self.numbers[chosen], self.strange[chosen])
 
     @classmethod
@@ -51,7 +51,7 @@ class Places:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Classifier:
-    """Its weights, float32: `hidden` (n, h), `hidden_bias` (h,), `last` (h, 1), `last_bias` (1,)."""
+    """Its weights, float32: `hidden` (m, h), `hidden_bias` (h,), `last` (h, 1), `last_bias` (1,)."""
 
     hidden: _Floats
     hidden_bias: _Floats
@@ -59,7 +59,7 @@ class Classifier:
     last_bias: _Floats
 
     def log_odds(self, numbers: _Floats) -> _Floats:
-        """Return how sure it is that places are strange, (places,) float32; `numbers` is (n, places) float32."""
+        """Return how sure it is that places are strange, 1-D float32; `numbers`, (m, n) float32, are m of n places."""
         active = self.hidden.T @ numbers
         active += self.hidden_bias[:, None]
         np.maximum(active, 0, out=active)
@@ -68,7 +68,7 @@ class Classifier:
 
     @property
     def weights(self) -> list[_Floats]:
-        """All of them."""
+        """All of them, the biases 1-D."""
         return [self.hidden, self.hidden_bias, self.last, self.last_bias]
 
 

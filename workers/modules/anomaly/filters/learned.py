@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.modules.anomaly.classifier import Classifier, Places, trained, untrained
-from workers.modules.anomaly.filter_bank import as_wanted, numbers_of, raw_numbers, scaled, shrunk
-from workers.modules.anomaly.lessons import Lessons, lessons_from, usual_spread
+from workers.modules.anomaly.filters.classifier import Classifier, Places, trained, untrained
+from workers.modules.anomaly.filters.filter_bank import as_wanted, numbers_of, raw_numbers, scaled, shrunk
+from workers.modules.anomaly.filters.lessons import Lessons, lessons_from, usual_spread
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +77,7 @@ class Filters:
         return cast("_Floats", cv2.GaussianBlur(heat, (0, 0), _SMOOTH_CELLS))
 
     def arrays(self) -> Arrays:
-        """Return all of it."""
+        """Return all of it, arrays of any shape (1-D too)."""
         return {
             "numbers": np.array([self.n_pictures, int(self.colour)], np.int64),
             "spread": self.scale.spread,
@@ -121,7 +121,7 @@ def learn(good: Pictures, seed: int, tell: Tell, before: Learned | None, backbon
 
 
 def restore(arrays: Arrays, backbone: Path | None) -> Filters:  # noqa: ARG001
-    """Return what `arrays` hold; raises ValueError where they are not what `arrays()` gave."""
+    """Return what `arrays` (1-D and more) hold; raises ValueError where they are not what `arrays()` gave."""
     n_pictures, colour = (int(each) for each in _array(arrays, "numbers", np.int64, (2,)))
     if colour not in (0, 1) or n_pictures < 1:
         msg = f"numbers is {n_pictures}, {colour}, expected a count of pictures, and 0 (grey) or 1 (colour)"
