@@ -151,8 +151,8 @@ def write_example(kind: str, folder: Path, golden: NDArray[np.uint8]) -> Path:
     if kind == "anomaly":
         from bench import tiny_anomaly  # noqa: PLC0415 - as below
 
-        darker = [cv2.subtract(golden, np.uint8(each)) for each in range(8)]
-        tiny_anomaly.teach(folder, "models/board.npz", [np.asarray(each, np.uint8) for each in darker])
+        darker = [golden - np.minimum(golden, np.uint8(each)) for each in range(8)]
+        tiny_anomaly.teach(folder, "models/board.npz", darker)
     if kind in MODELS:
         from bench import tiny_models  # noqa: PLC0415 - onnx takes a second, and few kinds need it
 

@@ -19,6 +19,8 @@ from workers.modules.anomaly.score import score_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from workers.modules.anomaly.method import Learned
+
 FIELDS = ("pred_score", "pred_label", "anomaly_map", "pred_mask")
 
 _TYPES = {
@@ -95,14 +97,15 @@ def surface(seed: int, size: tuple[int, int] = (160, 200), *, colour: bool = Fal
     across = np.linspace(-1, 1, width, dtype=np.float32)[None] * np.float32(random.uniform(-20, 20))
     grey = 125 + 3 * lines + across + random.normal(0, 2, size).astype(np.float32)
     if colour:
-        grey = grey[:, :, None] * np.array([0.9, 1.0, 1.08], np.float32)
+        tinted = grey[:, :, None] * np.array([0.9, 1.0, 1.08], np.float32)
+        grey = tinted + random.normal(0, 2, tinted.shape).astype(np.float32)
     return np.asarray(np.clip(grey, 0, 255), np.uint8)
 
 
-def scratched(seed: int, at: tuple[int, int] = (120, 80), **look: Any) -> NDArray[np.uint8]:
-    """Draw a surface with a dark spot of 9 px at (x, y), (h, w) grey or (h, w, 3) BGR."""
+def spotted(seed: int, at: tuple[int, int] = (120, 80), radius_px: int = 9, **look: Any) -> NDArray[np.uint8]:
+    """Draw a surface with a dark spot at (x, y), (h, w) grey or (h, w, 3) BGR."""
     image = surface(seed, **look)
-    cv2.ellipse(image, at, (9, 9), 0, 0, 360, (30, 30, 30), -1, cv2.LINE_AA)
+    cv2.ellipse(image, at, (radius_px, radius_px), 0, 0, 360, (30, 30, 30), -1, cv2.LINE_AA)
     return image
 
 
@@ -111,16 +114,18 @@ def teach(
 ) -> About:
     """Have `neighbours` learn of `good`, (h, w) or (h, w, 3) BGR, in the project `folder`, and write `file` of it.
 
-    The threshold is 1.25 times the highest score of a good one.
+    The threshold is 1.4 times the usual score of a good one, each scored by what was learned of half of the others.
     """
     if not (folder / backbone).exists():
         features(folder / backbone)
-    learned = method_of("neighbours").learn(Decoded(good), 0, lambda *_: None, None, folder / backbone)
-    scores = [score_of(learned.heat(image, lambda: None)) for image in good]
+    halves = good[::2], good[1::2]
+    learned = _learned(good, folder / backbone)
+    of_half = [_learned(half, folder / backbone) for half in halves]
+    scores = [score_of(of_half[1 - at].heat(image, lambda: None)) for at, half in enumerate(halves) for image in half]
     height, width = good[0].shape[:2]
     said: dict[str, Any] = {
         "method": "neighbours",
-        "threshold": 1.25 * max(scores),
+        "threshold": 1.4 * float(np.median(scores)),
         "false_alarms": 0.01,
         "seed": 0,
         "image_px": (width, height),
@@ -130,6 +135,10 @@ def teach(
     about = About(**{**said, **more})
     write_learned(folder / file, about, learned.arrays())
     return about
+
+
+def _learned(good: Sequence[NDArray[np.uint8]], backbone: Path) -> Learned:
+    return method_of("neighbours").learn(Decoded(good), 0, lambda *_: None, None, backbone)
 
 
 def _write(path: Path, given: str, body: str, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.tiny_anomaly import scratched, surface, teach
+from bench.tiny_anomaly import spotted, surface, teach
 from tests.modules.pages import example, page, table
 from workers.modules.anomaly.options import AnomalyOptions
 
@@ -14,7 +14,7 @@ from workers.modules.anomaly.options import AnomalyOptions
 def test_the_example_runs_as_it_is_printed(tmp_path: Path) -> None:
     teach(tmp_path, "models/plate.npz", [surface(seed) for seed in range(12)])
     tried = example("anomaly", tmp_path)
-    good, bad = tried.inspect(surface(50)), tried.inspect(scratched(51))
+    good, bad = tried.inspect(surface(50)), tried.inspect(spotted(51))
     assert good.context["result"], good.context["anomalies"]
     assert good.context["detectedRectangles"] == []
     assert not bad.context["result"]

@@ -69,13 +69,14 @@ def read_learned(path: Path, shown: str) -> tuple[About, dict[str, NDArray[Any]]
         ProjectInvalid: it cannot be read, or holds something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # of a file that is none numpy leaves the handle open
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             said = orjson.loads(file["about"].tobytes())
             kept = {name.removeprefix(_KEEP): file[name] for name in file.files if name.startswith(_KEEP)}
         if said.pop("format") != FORMAT:
             msg = f"{shown} was written by another version of framemill; train it again: framemill train"
             raise ProjectInvalid(msg)
         return About(**{**said, "image_px": tuple(said["image_px"])}), kept
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         msg = f"{shown} holds nothing that `framemill train` has written: {type(error).__name__}: {error}"
         raise ProjectInvalid(msg) from None

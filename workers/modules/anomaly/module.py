@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _LABEL: dict[str, Any] = {"id": 1, "label": "anomaly"}
 _AT_THRESHOLD = 0.5  # of the heatmap
-_ALMOST, _OF_HIGHEST = 0.4, 0.95
+_ALMOST, _OF_HIGHEST, _HALF = 0.8, 0.95, 0.5
 
 
 def prepare(options: AnomalyOptions, surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:
@@ -88,12 +88,12 @@ class Anomaly:
         pieces: list[Piece] = []
         is_bad = look.score >= threshold if look.is_bad is None else look.is_bad
         if look.heat is not None:
-            warm = _warm(look.heat, threshold, area)
+            times = _times_threshold(look.heat, threshold, area)
             look_at_time()
             if options.heat:
-                context["heatmaps"].append(_placed(warm, area, image.shape[:2]))
+                context["heatmaps"].append(_shown(times, area, image.shape[:2]))
             if is_bad:
-                pieces, forgiven = _pieces(warm, area, options.area_min_px)
+                pieces, forgiven = _pieces(times, area, options.area_min_px)
                 is_bad = not forgiven
         context["detectedRectangles"] += [_rectangle(each) for each in pieces[: options.most]]
         context["score"], context["threshold"] = round(look.score, 4), round(threshold, 4)
@@ -116,19 +116,24 @@ def _looker(options: AnomalyOptions, surroundings: ModuleSurroundings) -> Looker
     return Taught(surroundings.folder, options.file)
 
 
-def _warm(heat: NDArray[np.float32], threshold: float, area: Area) -> NDArray[np.float32]:
-    """Return `heat`, (rows, columns), over the window of `area` in 0..1, 0.5 at the threshold: (height, width)."""
-    scaled = np.multiply(heat, np.float32(_AT_THRESHOLD / threshold))
+def _times_threshold(heat: NDArray[np.float32], threshold: float, area: Area) -> NDArray[np.float32]:
+    """Return how many times the threshold `heat`, (rows, columns), is over the window of `area`: (height, width)."""
     size = area.width, area.height
-    grown = np.asarray(cv2.resize(scaled, size, interpolation=cv2.INTER_LINEAR), np.float32)
-    warm: NDArray[np.float32] = np.clip(grown, 0, 1, out=grown)
+    # a model's map may be larger than the picture
+    times = np.asarray(cv2.resize(heat, size, interpolation=cv2.INTER_LINEAR), np.float32) / np.float32(threshold)
+    np.maximum(times, 0, out=times)
     if area.mask is not None:
-        warm[area.mask == 0] = 0
-    return warm
+        times[area.mask == 0] = 0
+    return times
 
 
-def _placed(warm: NDArray[np.float32], area: Area, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Return the heat of the window in an image of `shape` (h, w)."""
+def _shown(times: NDArray[np.float32], area: Area, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the heatmap of an image of `shape` (h, w): 0.5 at the threshold, and never quite 1.
+
+    It is squared below: pictures show it from 0.36, and what is not strange is not to be seen in them.
+    """
+    warm: NDArray[np.float32] = times / (times + np.float32(1))
+    np.multiply(warm, 2 * warm, out=warm, where=warm < _AT_THRESHOLD)
     if warm.shape == shape:
         return warm
     heat = np.zeros(shape, np.float32)
@@ -136,24 +141,30 @@ def _placed(warm: NDArray[np.float32], area: Area, shape: tuple[int, int]) -> ND
     return heat
 
 
-def _pieces(warm: NDArray[np.float32], area: Area, area_min_px: int) -> tuple[list[Piece], bool]:
-    """Return the places of `warm`, (height, width) of the window, that reach the threshold, the hottest first.
+def _pieces(times: NDArray[np.float32], area: Area, area_min_px: int) -> tuple[list[Piece], bool]:
+    """Return the places where `times` the threshold, (height, width) of the window, is 1 at least, the hottest first.
 
-    And whether there are some, but all are smaller than `area_min_px`.
+    And whether there are some, but all are smaller than `area_min_px`. What is far hotter than the threshold warms its
+    surroundings: a place ends where it has less than half of its heat.
     """
-    highest = float(warm.max())
+    highest = float(times.max())
     if highest < _ALMOST:
         return [], False  # the model has other thresholds for pictures than for places
     # between places of the grid the hottest one has a little less
-    limit, least_px = (_AT_THRESHOLD, area_min_px) if highest >= _AT_THRESHOLD else (highest * _OF_HIGHEST, 1)
-    hot = (warm >= limit).astype(np.uint8)
+    limit, least_px = (1.0, area_min_px) if highest >= 1 else (highest * _OF_HIGHEST, 1)
+    count, labels = cv2.connectedComponents((times >= limit).astype(np.uint8), connectivity=8, ltype=cv2.CV_32S)
+    peaks = np.zeros(count, np.float32)
+    np.maximum.at(peaks, np.asarray(labels, np.intp).ravel(), times.ravel())
+    ends = np.maximum(peaks * np.float32(_HALF), np.float32(limit))
+    ends[0] = np.inf
+    hot = (times >= ends[labels]).astype(np.uint8)
     _, labels, rows, _ = cv2.connectedComponentsWithStats(hot, connectivity=8, ltype=cv2.CV_32S)
     found = []
     for number, (x, y, width, height, area_px) in enumerate(rows.tolist()):
         if number and area_px >= least_px:
             window = slice(y, y + height), slice(x, x + width)
-            heat = float(warm[window][labels[window] == number].max())
-            found.append(Piece(x + area.x, y + area.y, width, height, area_px, heat))
+            peak = float(times[window][labels[window] == number].max())
+            found.append(Piece(x + area.x, y + area.y, width, height, area_px, peak / (peak + 1)))
     return sorted(found, key=lambda each: (-each.heat, -each.area_px)), not found
 
 

@@ -60,7 +60,7 @@ class _Weights(pickle.Unpickler):
 
 
 def read_weights(path: Path) -> dict[str, NDArray[Any]]:
-    """Return the weights in `path` by names, of any shape (1-D too); raises ValueError where it holds something else."""
+    """Return the weights in `path` by names, of any shape (1-D too); raises ValueError where it has others."""
     try:
         with path.open("rb") as file:
             if _Weights(file).load() != _MAGIC:

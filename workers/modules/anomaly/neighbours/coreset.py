@@ -21,7 +21,9 @@ DIRECTIONS = 64
 SIZE = 1500  # with 64 directions of float32: 384 kB, which stays in the cache of a core
 
 _ROWS = 128  # places whose distances are worked out at once: they stay in the cache, too
-_LEAST_SPREAD = 1e-3  # of the largest: what never changes in good pictures is not blown up without limit
+# of the largest: what never changes in good pictures is not blown up without limit
+_LEAST_SPREAD = 1e-3
+_LEAST_POWER = 1e-2
 
 
 class Whitening(NamedTuple):
@@ -40,7 +42,7 @@ class Whitening(NamedTuple):
         together = np.asarray(alike.T @ alike, np.float64) / len(alike)
         powers, all_directions = np.linalg.eigh(together)
         most = slice(None, -1 - min(DIRECTIONS, len(powers)), -1)
-        power, directions = np.maximum(powers[most], powers[-1] * _LEAST_SPREAD), all_directions[:, most].copy()
+        power, directions = np.maximum(powers[most], powers[-1] * _LEAST_POWER), all_directions[:, most].copy()
         # which way a direction points is the library's choice: the same everywhere is better for those who compare
         directions *= np.sign(directions[np.abs(directions).argmax(axis=0), np.arange(len(power))])
         turn = directions / spread[:, None] / np.sqrt(power)

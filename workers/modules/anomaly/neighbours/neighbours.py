@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from workers.modules.anomaly.method import Learned, LookAtTime, Pictures, Tell
 
 _PLACES = 60_000  # of all pictures, of which the coreset is chosen
+_PLACES_EACH = 8  # that one of the coreset stands for at least
 _LEFT_OUT = 60  # pictures by which it is said how far good places lie apart
 _BORDER = 8  # places from the border on which all are alike
 _SMOOTHED = 1.0  # sigma of heat, in places
@@ -108,7 +109,8 @@ def learn(good: Pictures, seed: int, tell: Tell, before: Learned | None, backbon
     features, owners = _places(good, seed, tell, lambda image: _flat(eye.grid(image, _no_limit)))
     whitening = Whitening.of(features)
     features = whitening(features)
-    chosen = choose(features, SIZE, seed, lambda done: tell("chooses what to keep", 0.6 + 0.2 * done))
+    count = min(SIZE, max(1, len(features) // _PLACES_EACH))
+    chosen = choose(features, count, seed, lambda done: tell("chooses what to keep", 0.6 + 0.2 * done))
     learned = Neighbours(eye, whitening, Coreset(features[chosen]), _NOTHING_USUAL)
     return Neighbours(eye, whitening, learned.coreset, _usual(learned, good, owners[chosen], tell))
 
