@@ -13,10 +13,10 @@ from click.testing import CliRunner, Result
 
 from service.cli.command_line import main
 from tests.command_line.tried import children_of, command
-from tests.support import odd_method
 from tests.support.faults import until
 from tests.support.running import CHECKOUT
 from tests.support.taught import FLOW, good_folder, untaught_project
+from tests.training import odd_method
 from workers.modules.anomaly.learned_file import About, read_learned
 from workers.modules.anomaly.methods import METHODS
 
@@ -93,6 +93,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_shows_everything(taught: Taug
     assert "framemill run" in page
 
 
+@pytest.mark.long
 def test_the_same_seed_learns_the_same_however_many_processes_there_are(taught: Taught, tmp_path: Path) -> None:
     project, _ = taught
     again = untaught_project(tmp_path / "p")
@@ -166,7 +167,9 @@ def test_where_the_file_cannot_be_written_the_project_stays_as_it_was(tmp_path: 
     assert (project / "models").read_text() == "in the way"
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)]
+)
 def test_interrupted_it_leaves_nothing(tmp_path: Path, number: signal.Signals, status: int) -> None:
     project = untaught_project(tmp_path / "p")
     (tmp_path / "temporary").mkdir()
