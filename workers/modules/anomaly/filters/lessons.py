@@ -38,6 +38,9 @@ _STRANGE_SHARE = 0.12  # of a cell that a defect covers
 _STRANGE_PLACES, _GOOD_PLACES = 60, 150  # of one lesson at most
 _WITH_AREA = 0.15
 _MOST_DEFECTS = 3
+_TINTED = 0.4  # of the defects in colour pictures
+_TINT_LEVELS = (15.0, 70.0)
+_LUMINANCE = np.array([0.114, 0.587, 0.299], np.float32)  # of blue, green and red
 _KINDS = tuple(KINDS)
 
 
@@ -118,7 +121,9 @@ def _lesson(image: NDArray[np.uint8], spread: NDArray[np.float32], rng: np.rando
             defect = draw_defect(image, kind, seed)
         except ValueError:  # it is too small, or nothing of that kind can be seen in it
             continue
-        image, strange = defect.image, strange | defect.mask
+        strange |= defect.mask
+        tinted = image.ndim == 3 and rng.random() < _TINTED
+        image = _tinted(image, defect.image, rng) if tinted else defect.image
     numbers = raw_numbers(image, lambda: None)
     size = numbers.shape[2], numbers.shape[1]
     covered, touched = (
@@ -131,6 +136,16 @@ def _lesson(image: NDArray[np.uint8], spread: NDArray[np.float32], rng: np.rando
     chosen = np.concatenate([bad, fine])
     places = np.ascontiguousarray(scaled(numbers, spread)[:, chosen].T)
     return Places(places, (np.arange(len(chosen)) < len(bad)).astype(np.float32))
+
+
+def _tinted(image: NDArray[np.uint8], with_defect: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return an image, (h, w, 3) BGR, in which a defect is as bright as the surface and has another colour."""
+    change = np.abs(with_defect.astype(np.float32) - image).max(axis=2, keepdims=True)
+    tint = rng.standard_normal(3, np.float32)
+    tint -= tint @ _LUMINANCE
+    tint *= np.float32(rng.uniform(*_TINT_LEVELS)) / np.abs(tint).max()
+    tinted: NDArray[np.uint8] = np.clip(np.rint(image + change / change.max() * tint), 0, 255).astype(np.uint8)
+    return tinted
 
 
 def _in_other_light(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
