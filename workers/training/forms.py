@@ -60,7 +60,7 @@ def line(rng: np.random.Generator, place: Place, width_px: float, wander: float)
     position = (np.arange(pieces) + 0.5) / pieces
     ends = np.minimum(1, 5 * np.minimum(position, 1 - position))
     strength = np.clip(ends * (0.8 + 0.35 * np.interp(position, np.linspace(0, 1, 8), rng.normal(size=8))), 0, 1)
-    strength[pieces // 2] = 1
+    strength = np.maximum(strength, 1 - 6 * np.abs(position - position[pieces // 2]))  # it is somewhere
     drawn = np.zeros(place.shape, np.uint8)
     ends_px = np.round(points * _SUB).astype(int)
     for begin, end, one in zip(ends_px[:-1], ends_px[1:], strength, strict=True):

@@ -72,9 +72,13 @@ def dent(rng: np.random.Generator, place: Place) -> NDArray[np.float32]:
 
 def missing_piece(rng: np.random.Generator, place: Place) -> NDArray[np.float32]:
     """Return (h, w, c) pixels of which a piece has broken out: another, rougher or flatter surface is seen there."""
-    sign = _sign_beside(place, place.sign(bool(rng.random() < 0.8)))
-    rough, rim = np.float32(rng.uniform(0.5, 1.5)), np.float32(rng.uniform(-0.3, 0.5) if rng.random() < 0.6 else 0.0)
-    tint, flat = _tint(rng, place) / 2 + np.float32(0.5), np.float32(rng.uniform(0.2, 0.9))
+    sign = np.float32(_sign_beside(place, place.sign(bool(rng.random() < 0.8))))
+    rough, flat = np.float32(rng.uniform(0.5, 1.5)), np.float32(rng.uniform(0.2, 0.9))
+    # few are seen by their edge more than by what is in them: what looks like the surface teaches little
+    shell = bool(rng.random() < 0.1)
+    deep = np.float32(rng.uniform(0.2, 0.6) if shell else 1.0)
+    rim = np.float32(rng.uniform(0.6, 1.0) if shell else rng.uniform(-0.5, 0.3))
+    tint = _tint(rng, place) / 2 + np.float32(0.5)
     form = piece(rng, place)
     uneven = 1 + np.float32(0.2) * smooth_noise(rng, place.shape, max(2.0, place.size_px / 4))[:, :, None]
     # it lies lower and is no longer what was worked: its brightness follows the surface's only roughly
@@ -82,11 +86,11 @@ def missing_piece(rng: np.random.Generator, place: Place) -> NDArray[np.float32]
     grain = (place.elsewhere - place.elsewhere.mean(axis=(0, 1))) * rough
     # what is brighter is no lamp: there is some room left below white
     step = place.step if sign < 0 else np.minimum(place.step, np.float32(0.7) * (255 - surface))
-    broken = surface + np.float32(sign) * step * tint * np.clip(uneven, 0.5, 1.5) + np.clip(grain, -25, 25)
+    broken = surface + sign * deep * step * tint * np.clip(uneven, 0.5, 1.5) + np.clip(grain, -25, 25)
     inner = cv2.GaussianBlur(form, (0, 0), 1.0)
     edge = (4 * inner * (1 - inner) * form)[:, :, None]
     changed: NDArray[np.float32] = form[:, :, None] * (broken - place.pixels)
-    return place.pixels + changed - np.float32(sign) * place.step * rim * edge
+    return place.pixels + changed + sign * place.step * rim * edge
 
 
 def smear(rng: np.random.Generator, place: Place) -> NDArray[np.float32]:
