@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WIDTH_PX, HEIGHT_PX = 640, 480
-GOOD = 80
+GOOD = 40
 _FINER = 2  # pixels that are averaged for one of the frame, each way
 _PLATE_PX = (36, 30, 604, 450)  # left, top, right and bottom where it lies as it should
 _HOLES_PX = ((92, 84, 20), (548, 84, 20), (92, 396, 20), (548, 396, 20))  # middle and radius

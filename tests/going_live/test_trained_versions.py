@@ -34,13 +34,13 @@ def further(line: Line) -> None:
 @pytest.mark.long
 def test_going_back_under_load_brings_the_old_scores_back_to_the_bit(tmp_path: Path) -> None:
     project = untaught_project(tmp_path / "p")
-    first_file = teach(project, good_folder(tmp_path / "good"))
+    first_file = teach(project, good_folder(tmp_path / "good", count=8))
     server_options = ("--state-dir", str(tmp_path / "state"), "--workers", "2")
     with serving(project, *server_options) as server:
         first = server.status()["flowVersion"]
         with under_load(server, cameras=2, path="/analyze_image?", frame=STAINED) as line:
             further(line)
-            assert teach(project, good_folder(tmp_path / "other", count=20, first=1000)) != first_file
+            assert teach(project, good_folder(tmp_path / "other", count=8, first=1000)) != first_file
             assert server.status()["projectOnDisk"] == "changed"
             second = ask(server).json()["flowVersion"]
             assert second != first

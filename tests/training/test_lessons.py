@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests.command_line.tried import children_of
-from tests.support import odd_method
 from tests.support.pictures import png
 from tests.support.taught import plate
+from tests.training import odd_method
 from workers.modules.region_options import RegionOptions
 from workers.teaching.drawn import defect_for, mask_of
 from workers.teaching.lesson import HEAT, LEARNED, Lesson, good_heat_name

@@ -5,7 +5,7 @@
     ...                                                                        where is the threshold?
     all      learn of all                                                      what the file keeps
 
-Each line is a lesson, and lessons run side by side. Where pictures are few, methods are compared over more folds.
+Each line is a lesson, and lessons run side by side. Where pictures are few, methods are compared over two folds.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from workers.teaching.gathering import Gathered
 
 LEAST_PICTURES = 8
-_FOLDS_OF_MANY, _FOLDS_OF_FEW = 4, 8
-_MANY = 40
+_FOLDS = 4
+_COMPARED_FOLDS = 2  # at most: each takes all methods as long as learning does
 _ENOUGH = 40  # so many held-out pictures tell methods apart
 _LEAST_DEFECTS = 60
 _MEASURED = 20  # pictures that the cost is measured with
@@ -132,7 +132,7 @@ class _Teaching:
         wish, folds = self._wish, self._folds
         compares = len(wish.methods) > 1
         enough = math.ceil(_ENOUGH / len(self._gathered.files) * len(folds))
-        first = folds[:enough] if compares else []
+        first = folds[: min(enough, _COMPARED_FOLDS)] if compares else []
         to_compare = [self._held_out(name, fold) for name in wish.methods for fold in first]
         rest = folds[len(first) :]
         share = _LAST * len(to_compare) / (len(to_compare) + len(rest) + 1)
@@ -222,7 +222,7 @@ class _Teaching:
 def _folds(count: int, seed: int) -> list[list[int]]:
     """Return which pictures are held out together: each is once."""
     order = np.random.default_rng([seed, 0]).permutation(count)
-    folds = _FOLDS_OF_MANY if count >= _MANY else min(_FOLDS_OF_FEW, count)
+    folds = min(_FOLDS, count)
     return [sorted(int(number) for number in order[fold::folds]) for fold in range(folds)]
 
 

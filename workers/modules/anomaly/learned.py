@@ -12,7 +12,7 @@ from workers.errors import ImageInvalid, ModelFailed, ProjectInvalid
 from workers.modules.anomaly.learned_file import read_learned
 from workers.modules.anomaly.look import Look
 from workers.modules.anomaly.methods import METHODS, method_of
-from workers.modules.anomaly.score import score_of
+from workers.modules.anomaly.score import score_of, within
 from workers.modules.project_files import find_file
 
 if TYPE_CHECKING:
@@ -57,11 +57,7 @@ class Taught:
             OtherPicture: it is not of the kind that was taught.
             ModelFailed: what comes out is not a number.
         """
-        heat = self._learned.heat(self._as_taught(image), look_at_time)
-        if mask is not None:
-            rows, columns = heat.shape
-            there = cv2.resize(mask, (columns, rows), interpolation=cv2.INTER_AREA)
-            heat = np.where(np.asarray(there) > 0, heat, np.float32(0))
+        heat = within(self._learned.heat(self._as_taught(image), look_at_time), mask)
         score = score_of(heat)
         if not np.isfinite(score) or np.isnan(heat).any():
             msg = "what the method says of the picture is not a number in places: nothing can be told of it"
