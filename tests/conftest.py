@@ -39,7 +39,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     project = write_project(
         tmp_path_factory.mktemp("mark"), '[[flow]]\nmodule = "code"\nfile = "code/mark.py"\n', mark=MARK
     )
-    with serving(project, "--stop-key", "not-the-real-one") as running:
+    whole = ("--max-frame-mib", "24", "--max-reply-mib", "32")
+    with serving(project, "--stop-key", "not-the-real-one", *whole) as running:
         yield running
 
 

@@ -55,5 +55,5 @@ def noting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Noting]:
     marks = folder / "marks"
     marks.touch()
     project = write_project(folder / "project", '[[flow]]\nmodule = "code"\nfile = "code/note.py"\n', note=NOTE)
-    with serving(project, env={"MARKS": str(marks)}) as running:
+    with serving(project, "--max-frame-mib", "24", env={"MARKS": str(marks)}) as running:
         yield Noting(running, marks)
