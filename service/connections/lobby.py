@@ -45,7 +45,8 @@ class Lobby(Guests):
     """Who waits here, and for what; used by the main thread alone.
 
     `deliver` sends what a connection has not taken yet, then goes on with it (outbox.py); `left` and `refused` hear of
-    what ended; `later` has the main thread call something, from any thread.
+    what ended, `refused` also whose body it was that did not come; `later` has the main thread call something, from any
+    thread.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Lobby(Guests):
         *,
         deliver: Callable[[Any, Callable[[], None]], None],
         left: Callable[[], None],
-        refused: Callable[[FramemillError], None],
+        refused: Callable[[FramemillError, str], None],
         later: Callable[[Callable[[], None]], None],
     ) -> None:
         super().__init__(poller)
@@ -118,8 +119,8 @@ class Lobby(Guests):
 
     def refuse(self, guest: Guest, error: FramemillError) -> None:
         """Answer a request that never became one."""
+        self._refused(error, guest.address if guest.body is not None else "")
         self.release(guest)
-        self._refused(error)
         status, headers, body = answer_to(error)
         head = response_head("1.1", status, [*headers, ("Content-Length", str(len(body)))], keep=False)
         try:

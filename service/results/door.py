@@ -47,11 +47,14 @@ _CREDENTIALS = struct.Struct("3i")
 
 
 class _Guest(NamedTuple):
-    """Who is in: its process, and its seat once it has one."""
+    """Who is in: its process, and its seat once it has one.
+
+    `theirs` is the other end, for a program of ours to inherit; from its first word on it has it.
+    """
 
     link: socket.socket
     pid: int
-    is_ours: bool
+    theirs: socket.socket | None = None
     seat: int | None = None
 
 
@@ -64,6 +67,7 @@ class Door:
         self._desk = Desk(files.seats)
         self._selector: selectors.BaseSelector | None = None
         self._guests: dict[int, _Guest] = {}
+        self._programs: dict[str, int] = {}
         self._listener: socket.socket | None = None
         self._inode = 0
         self._arena: ArenaFile | None = None
@@ -108,18 +112,25 @@ class Door:
         self._listener.close()
         self._listener = None
 
-    def for_program(self) -> socket.socket:
-        """Return a follower's end of a connection, for a program of ours to inherit."""
+    def for_program(self, program: str) -> int:
+        """Return the descriptor of a follower's end of a connection, for a program of ours to inherit.
+
+        It is closed here once the program has come in, or is started again without ever having done so.
+        """
+        before = self._guests.get(self._programs.get(program, -1))
+        if before is not None and before.theirs is not None and before.seat is None:
+            self._see_off(before)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._meet(ours, is_ours=True)
-        return theirs
+        self._programs[program] = ours.fileno()
+        self._meet(ours, theirs)
+        return theirs.fileno()
 
     def _let_in(self) -> None:
         assert self._listener is not None
         with suppress(OSError):
             self._meet(self._listener.accept()[0])
 
-    def _meet(self, link: socket.socket, *, is_ours: bool = False) -> None:
+    def _meet(self, link: socket.socket, theirs: socket.socket | None = None) -> None:
         assert self._selector is not None
         link.setblocking(False)
         pid, uid, _ = _CREDENTIALS.unpack(link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
@@ -127,11 +138,11 @@ class Door:
             _refuse(link, "results are for the server's own user")
             link.close()
             return
-        unnamed = [guest for guest in self._guests.values() if guest.seat is None]
+        unnamed = [guest for guest in self._guests.values() if guest.seat is None and guest.theirs is None]
         if len(unnamed) >= _MOST_UNNAMED:
             self._see_off(unnamed[0])
         fd = link.fileno()
-        self._guests[fd] = _Guest(link, pid, is_ours)
+        self._guests[fd] = _Guest(link, pid, theirs)
         self._selector.register(link, selectors.EVENT_READ, lambda: self._hear(fd))
 
     def _hear(self, fd: int) -> None:
@@ -158,10 +169,12 @@ class Door:
             _refuse(guest.link, "as many follow the results of this server as can")
             return False
         self._guests[guest.link.fileno()] = guest._replace(seat=seat)
+        if guest.theirs is not None:
+            guest.theirs.close()
         files = self._files
         fds = [files.seats.pages[seat], files.seats.wakes[seat], *(ring.read_fd for ring in files.rings)]
         told: dict[str, Any] = {"version": VERSION, "seat": seat}
-        if guest.is_ours and self._arena is not None:
+        if guest.theirs is not None and self._arena is not None:
             told["frames"] = asdict(self._arena.geometry)
             fds.append(self._frames_fd)
         try:
@@ -175,6 +188,8 @@ class Door:
         guest = self._guests.pop(guest.link.fileno())
         self._selector.unregister(guest.link)
         guest.link.close()
+        if guest.theirs is not None:
+            guest.theirs.close()
         if guest.seat is not None:
             self._desk.leave(guest.seat)
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _OK = 200
+_SECOND_NS = 1_000_000_000
 _BUSY = 429
 _NOT_LET_IN = frozenset({401, 403, _BUSY})
 _LOST = "the result of a frame could not be kept"
@@ -62,6 +63,9 @@ class Publisher(Protocol):
     def call_time(self) -> None:
         """Tell of refusals of a second that is over. Called now and then."""
 
+    def end(self) -> None:
+        """Tell of all refusals."""
+
 
 class NoPublisher:
     """Where no results are kept (results_mib = 0)."""
@@ -73,6 +77,9 @@ class NoPublisher:
         """See Publisher."""
 
     def call_time(self) -> None:
+        """See Publisher."""
+
+    def end(self) -> None:
         """See Publisher."""
 
 
@@ -143,8 +150,15 @@ class RingPublisher:
 
     def call_time(self) -> None:
         """See Publisher."""
+        self._tell_due(time.time_ns())
+
+    def end(self) -> None:
+        """See Publisher."""
+        self._tell_due(time.time_ns() + _SECOND_NS)
+
+    def _tell_due(self, now_ns: int) -> None:
         with self._lock:
-            over = self._over(time.time_ns())
+            over = self._over(now_ns)
         if over is not None:
             self._tell_refusals(*over)
 

@@ -11,6 +11,7 @@ import resource
 import signal
 import ssl
 import sys
+import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from service.intake.body import FORM_BYTES
 from service.results.publish import NoPublisher, Publisher, RingPublisher
 from service.results.ring import RingWriter
 from service.results.seats import Sleepers
+from service.results.story import Story
 from service.server.app import create_app
 from service.server.front_plan import FrontPlan
 from service.settings import Settings
@@ -126,13 +128,19 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         """Count a connection that was ended because its client did not take its answer."""
         self._counters.count("connections.cut_off")
 
-    def count_failed(self, error: FramemillError) -> None:
-        """Count a request that was refused before it came to a thread."""
+    def count_failed(self, error: FramemillError, sender: str) -> None:
+        """Count a request that was refused before it came to a thread; `sender` where its body did not come."""
         self._counters.failed(error)
+        if sender:
+            self._publisher.failed(Story(sender, time.monotonic_ns()), error)
 
     def call_time(self) -> None:
         """Do what is due now and then; from the main loop."""
         self._publisher.call_time()
+
+    def end(self) -> None:
+        """Do what is due when nobody is here any more."""
+        self._publisher.end()
 
     @property
     def closes_the_door(self) -> bool:

@@ -111,6 +111,7 @@ class CameraThreads(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes n
         self._turn_until(begun_s + self.cfg.graceful_timeout)
         self._lobby.end()
         self._outbox.end()
+        self.app.end()
 
     def _turn_until(self, end_s: float) -> None:
         while self._arrivals.count and time.monotonic() < end_s:

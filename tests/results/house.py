@@ -98,8 +98,8 @@ class House:
         return Follower.of(self.folder, name, start)
 
     def follow_as_program(self, name: str = "program", start: Start = Start.NOW) -> Follower:
-        """Come in as a program of ours."""
-        return Follower(self.door.for_program(), name, start)
+        """Come in as a program of ours, which has inherited its end of the connection."""
+        return Follower(socket.socket(fileno=os.dup(self.door.for_program(name))), name, start)
 
     def seen(self) -> dict[str, Follows]:
         """Followers as status has them."""

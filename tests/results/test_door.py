@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from service.results.files import ResultsFiles
 from service.results.follow import CannotFollow, Follower, Start
 from tests.results.house import House, house, parts
 from tests.support.faults import until
+from tests.support.running import CHECKOUT
 
 
 @pytest.fixture(name="server")
@@ -105,6 +108,46 @@ def test_a_folder_that_cannot_be_written_to_costs_the_door_only(
     with house(tmp_path / "nothing") as server:
         server.answer("nobody follows")
     assert "nobody can follow results" in caplog.text
+
+
+FOLLOWS = """
+import socket, sys
+sys.path.insert(0, sys.argv[2])
+from service.results.follow import Follower, Start
+from service.results.seats import Wants
+with Follower(socket.socket(fileno=int(sys.argv[1])), "program", Start.OLDEST) as follower:
+    follower.want_pictures(Wants.OK)
+    while not follower.is_over:
+        for record in follower.read():
+            print(record.about["part"], flush=True)
+        follower.wait(1)
+"""
+
+
+def _program(server: House) -> subprocess.Popen[str]:
+    fd = server.door.for_program("program")
+    command = [sys.executable, "-c", FOLLOWS, str(fd), str(CHECKOUT)]
+    return subprocess.Popen(command, pass_fds=[fd], stdout=subprocess.PIPE, text=True)
+
+
+def test_a_program_of_ours_inherits_its_way_in_and_its_death_is_noticed(server: House) -> None:
+    server.answer("first")
+    before = _open_fds()
+    for _ in range(3):
+        server.door.for_program("program")  # one that ended before it came in
+        with _program(server) as program:
+            assert program.stdout is not None
+            assert program.stdout.readline() == "first\n"
+            assert server.seen()["program"].is_there
+            program.kill()
+        until(lambda: not server.seen()["program"].is_there)
+    until(lambda: _open_fds() <= before + 1)
+    with _program(server) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "first\n"
+        server.end()
+        server.end = lambda: None  # type: ignore[method-assign]
+        assert program.wait(60) == 0
 
 
 def _open_fds() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import select
 import socket
 import subprocess
 import sys
@@ -115,6 +116,22 @@ def test_a_client_that_has_gone_is_on_record(server: Server) -> None:
         (record,) = next_frames(follower)
         gate.touch()
     assert (record.head.status, record.told["code"], record.about["part"]) == (499, "frame_cancelled", "left")
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("pauses", [False, True], ids=["at once", "after a pause"])
+def test_a_body_that_ends_early_is_on_record(server: Server, head: str, pauses: bool) -> None:
+    """Also where it waited in the main loop (service/connections/slow_bodies.py)."""
+    with follow(server) as follower, socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(
+            f"POST /analyze_image HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n".encode() + b"32\r\n" + bytes(9)
+        )
+        if pauses:
+            select.select([connection], [], [], 0.3)  # nothing comes: so long it is waited for
+        connection.shutdown(socket.SHUT_WR)
+        (record,) = next_frames(follower)
+    assert (record.head.status, record.word) == (400, "ERROR")
+    assert record.about["client"] == "127.0.0.1"
 
 
 def test_requests_of_one_head_are_told_one_by_one(server: Server) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 
 class Origin(NamedTuple):
-    """Where a frame comes from: when its request came (CLOCK_REALTIME), in which slot, from whom, of what part."""
+    """Where a frame comes from: when its request came (CLOCK_REALTIME), its slot, who sent it, of which part."""
 
     came_ns: int
     slot: int = 0
