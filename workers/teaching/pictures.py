@@ -21,7 +21,10 @@ def place_of(folder: Path, number: int) -> Path:
 
 
 class KeptPictures:
-    """The pictures of these numbers in `folder`, as a method asks for them (method.py)."""
+    """The pictures of these numbers in `folder`, as a method asks for them (method.py).
+
+    `kept` are decoded ones by their numbers, (h, w) grey or (h, w, 3) BGR.
+    """
 
     def __init__(self, folder: Path, numbers: Sequence[int], kept: dict[int, NDArray[np.uint8]] | None = None) -> None:
         self._folder = folder
