@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.context.placement import through
 from workers.errors import ImageInvalid
 
 if TYPE_CHECKING:
@@ -54,12 +55,16 @@ class Plane:
         """Return points of the frame, (n, 2) px from the corner of its upper left pixel, as (n, 2) mm in the plane."""
         centred = points - 0.5
         if not self._straight:
-            straight = cv2.undistortPoints(
-                centred[:, None], self._camera, self._distortion, None, None, self._camera, _UNTIL
-            )
-            centred = np.asarray(straight, np.float64)[:, 0]
-        placed = np.column_stack([centred, np.ones(len(points))]) @ self._to_mm.T
-        return np.asarray(placed[:, :2] / placed[:, 2:])
+            centred = straightened(centred, self._camera, self._distortion)
+        return through(self._to_mm, centred)
+
+
+def straightened(
+    points: NDArray[np.float64], camera: NDArray[np.float64], distortion: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return where points, (n, 2) px, would lie without the distortion of `camera`, (3, 3)."""
+    straight = cv2.undistortPoints(points[:, None], camera, distortion, None, None, camera, _UNTIL)
+    return np.asarray(straight, np.float64)[:, 0]
 
 
 def undistorted_by(

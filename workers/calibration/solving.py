@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.calibration.calibration import CalibratedImage, Calibration
-from workers.calibration.plane import Plane
+from workers.calibration.plane import Plane, straightened
+from workers.context.placement import through
 
 if TYPE_CHECKING:
     from workers.calibration.target import Target
@@ -116,8 +117,8 @@ def _one_plane(target: Target, view: View, size_px: tuple[int, int]) -> _Camera:
     flat = np.array(target.points_mm)
 
     def beside(k: Points) -> Points:
-        straight = _straightened(view.points, matrix, np.array([*k, 0, 0, 0]))
-        return (_through(_homography(flat, straight), flat) - straight).ravel()
+        straight = straightened(view.points, matrix, np.array([*k, 0, 0, 0]))
+        return (through(_homography(flat, straight), flat) - straight).ravel()
 
     radial = np.zeros(2)
     for _ in range(20):
@@ -134,10 +135,10 @@ def _one_plane(target: Target, view: View, size_px: tuple[int, int]) -> _Camera:
 def _calibration(
     target: Target, views: Sequence[View], camera: _Camera, size_px: tuple[int, int], shown: View
 ) -> Calibration:
-    straight = _straightened(shown.points, camera.matrix, camera.distortion)
+    straight = straightened(shown.points, camera.matrix, camera.distortion)
     flat = np.array(target.points_mm)
     to_mm = _homography(straight, flat)
-    errors_mm = np.hypot(*(_through(to_mm, straight) - flat).T)
+    errors_mm = np.hypot(*(through(to_mm, straight) - flat).T)
     used = views if len(views) >= _FOR_A_CAMERA else [shown]
     made = Calibration(
         target=str(target),
@@ -180,19 +181,8 @@ def _notes(camera: _Camera, views: Sequence[View], shown: View, size_px: tuple[i
     return notes
 
 
-def _straightened(points: Points, matrix: NDArray[np.float64], distortion: NDArray[np.float64]) -> Points:
-    until = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-7)
-    straight = cv2.undistortPoints(points[:, None], matrix, distortion, None, None, matrix, until)
-    return np.asarray(straight, np.float64)[:, 0]
-
-
 def _homography(origin: Points, goal: Points) -> NDArray[np.float64]:
     found, _ = cv2.findHomography(origin, goal, 0)
     if found is None:
         raise CannotCalibrate("the points of the plane lie on one line")
     return np.asarray(found, np.float64)
-
-
-def _through(homography: NDArray[np.float64], points: Points) -> Points:
-    placed = np.column_stack([points, np.ones(len(points))]) @ homography.T
-    return np.asarray(placed[:, :2] / placed[:, 2:])

@@ -120,6 +120,11 @@ def _as_place(point: NDArray[np.float64]) -> dict[str, float]:
 
 def points_in_frame(points: NDArray[np.float64], matrix: Matrix) -> NDArray[np.float64]:
     """Return points of the image, (n, 2) px, as points of the frame."""
+    return through(matrix, points)
+
+
+def through(matrix: Matrix, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return points of a plane, (n, 2), as points of another, as a homography (3, 3) brings them there."""
     homogeneous = np.column_stack([points, np.ones(len(points))]) @ matrix.T
     found: NDArray[np.float64] = homogeneous[:, :2] / homogeneous[:, 2:]
     return found

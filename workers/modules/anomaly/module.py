@@ -10,16 +10,14 @@ there.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from workers.errors import DeadlineExceeded
 from workers.modules.anomaly.options import MODEL_SUFFIX
-from workers.modules.base import on_context
+from workers.modules.base import on_run
 from workers.modules.measured import keep_measured
 from workers.modules.region import Area, Region
 
@@ -42,12 +40,7 @@ def prepare(options: AnomalyOptions, surroundings: ModuleSurroundings) -> Callab
     Raises:
         ProjectInvalid: its file, or what that needs, cannot be used.
     """
-    module = Anomaly(options, surroundings)
-
-    def run_on(context: Context, run: Run) -> bool:
-        return on_context(lambda inner: module(inner, run), surroundings)(context, run)
-
-    return run_on
+    return on_run(Anomaly(options, surroundings), surroundings)
 
 
 class Piece(NamedTuple):
@@ -74,22 +67,16 @@ class Anomaly:
     def __call__(self, context: Context, run: Run) -> None:
         """Judge `context["image"]`, (h, w) grey or (h, w, 3) BGR uint8, which is only read."""
         options, threshold = self._options, self._threshold
-
-        def look_at_time() -> None:
-            if time.monotonic_ns() >= run.deadline_ns:
-                msg = f"the frame's time (run_ms, or its deadline) was over while {options.title} was at work"
-                raise DeadlineExceeded(msg)
-
-        look_at_time()
+        run.look_at_time()
         image = context["image"]
         area = self._region.area(image)
         part = np.ascontiguousarray(image[area.window])
-        look = self._looker.look(part, area.mask, look_at_time)
+        look = self._looker.look(part, area.mask, run.look_at_time)
         pieces: list[Piece] = []
         is_bad = look.score >= threshold if look.is_bad is None else look.is_bad
         if look.heat is not None:
             times = _times_threshold(look.heat, threshold, area)
-            look_at_time()
+            run.look_at_time()
             if options.heat:
                 context["heatmaps"].append(_shown(times, area, image.shape[:2]))
             if is_bad:
