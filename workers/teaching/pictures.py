@@ -24,6 +24,7 @@ class KeptPictures:
     """The pictures of these numbers in `folder`, as a method asks for them (method.py)."""
 
     def __init__(self, folder: Path, numbers: Sequence[int], kept: dict[int, NDArray[np.uint8]] | None = None) -> None:
+        """`kept` are those decoded already, (h, w) grey or (h, w, 3) BGR, by number."""
         self._folder = folder
         self._numbers = tuple(numbers)
         self._kept = {} if kept is None else kept
