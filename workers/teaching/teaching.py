@@ -68,10 +68,11 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """What came of it. `arrays` are what the method keeps, of any shape, (n,) and more. `good` are scores of held-out pictures by their number, `drawn` those of the drawn ones.
+    """What came of it. `good` are scores of held-out pictures by their number, `drawn` those of the drawn ones.
 
-    Pictures were held out in `folds` parts. `ms` is what a core needs for a picture, `memory_bytes` what a process
-    needs to look. `heat_of` has the heat of every picture that was looked at.
+    `arrays` are what the method keeps, of any shape, (n,) and more. Pictures were held out in `folds` parts. `ms` is
+    what a core needs for a picture, `memory_bytes` what a process needs to look. `heat_of` has the heat of every
+    picture that was looked at.
     """
 
     about: About
