@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
 
@@ -12,7 +10,7 @@ from service.taught.histogram import Bar, histogram
 
 def counted(bars: list[Bar]) -> int:
     """How many scores bars stand for, by their words."""
-    return sum(int(re.match(r"\d+", bar.words).group()) for bar in bars)  # type: ignore[union-attr]  # it begins with it
+    return sum(int(bar.words.partition(" ")[0]) for bar in bars)
 
 
 @pytest.mark.parametrize("far", [2.0, 12.0, 5000.0])
