@@ -67,12 +67,12 @@ def test_a_spot_is_found_where_it_is_and_good_ones_are_good(project: Path, file:
         assert good["result"], good["anomalies"]
         assert good["detectedRectangles"] == []
         assert good["score"] < good["threshold"]
-    inspected = inspect(module, spotted(52, (60, 110), colour=colour))
+    inspected = inspect(module, spotted(52, (60, 110), 14, colour=colour))
     context = inspected.context
     assert not context["result"]
     (box,) = context["detectedRectangles"]
-    assert abs(box["x"] + box["width"] / 2 - 60) < 8
-    assert abs(box["y"] + box["height"] / 2 - 110) < 8
+    assert abs(box["x"] + box["width"] / 2 - 60) < 12
+    assert abs(box["y"] + box["height"] / 2 - 110) < 12
     assert box["classNames"][0]["label"] == "anomaly"
     assert 0.5 < box["confidence"] <= 1
     assert box["source"]["type"] == "UNSUPERVISED"
