@@ -43,6 +43,7 @@ OPENCV = {
     "workers.mending",
     "workers.pixels",
     "workers.calibration",
+    "workers.training",
     "workers.modules",
     "workers.flow",
     "workers.context",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 METHODS: Mapping[str, str] = {
     "neighbours": "workers.modules.anomaly.neighbours.neighbours",
-    "filters": "workers.modules.anomaly.filters",
+    "filters": "workers.modules.anomaly.filters.learned",
 }
 
 
