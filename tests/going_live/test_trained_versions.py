@@ -41,7 +41,7 @@ def test_going_back_under_load_brings_the_old_scores_back_to_the_bit(tmp_path: P
         with under_load(server, cameras=2, path="/analyze_image?", frame=STAINED) as line:
             further(line)
             assert teach(project, good_folder(tmp_path / "other", count=8, first=1000)) != first_file
-            assert server.status()["projectOnDisk"] == "changed"
+            assert server.status()["projectOnDisk"] == "differs"
             second = ask(server).json()["flowVersion"]
             assert second != first
             further(line)

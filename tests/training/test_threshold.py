@@ -78,3 +78,6 @@ def test_the_better_method_is_taken_and_of_two_that_are_as_good_the_cheaper_one(
     taken, why = better_of([one, other._replace(auroc=0.965)])
     assert taken.method == "filters"
     assert "as well as the other and costs less" in why
+    taken, why = better_of([one, Tried("filters", 0.975, 6.0)])
+    assert taken.method == "neighbours"
+    assert "costs hardly more, and has learned with none of them" in why

@@ -159,6 +159,7 @@ def test_wrong_use_and_projects_with_mistakes_have_their_own_status(tmp_path: Pa
         assert (done.exit_code, why in " ".join(done.stderr.split())) == (status, True), done.output
 
 
+@pytest.mark.long
 def test_where_the_file_cannot_be_written_the_project_stays_as_it_was(tmp_path: Path) -> None:
     project = untaught_project(tmp_path / "p")
     (project / "models").write_text("in the way")

@@ -27,6 +27,7 @@ class KeptPictures:
     """
 
     def __init__(self, folder: Path, numbers: Sequence[int], kept: dict[int, NDArray[np.uint8]] | None = None) -> None:
+        """`kept` are those decoded already, (h, w) grey or (h, w, 3) BGR, by number."""
         self._folder = folder
         self._numbers = tuple(numbers)
         self._kept = {} if kept is None else kept

@@ -42,7 +42,7 @@ _LAST = 0.97  # of the work is done when that begins
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What a module has learned already: what its file says, and its arrays, of any shape (1-D too)."""
+    """What a module has learned already: what its file says, and its arrays by names, of any shape, (n,) and more."""
 
     about: About
     arrays: dict[str, NDArray[Any]]
@@ -70,8 +70,9 @@ class Wish:
 class Taught:
     """What came of it. `good` are scores of held-out pictures by their number, `drawn` those of the drawn ones.
 
-    Pictures were held out in `folds` parts. `ms` is what a core needs for a picture, `memory_bytes` what a process
-    needs to look. `arrays` are of any shape (1-D too). `heat_of` has the heat of every picture that was looked at.
+    `arrays` are what the method keeps, of any shape, (n,) and more. Pictures were held out in `folds` parts. `ms` is
+    what a core needs for a picture, `memory_bytes` what a process needs to look. `heat_of` has the heat of every
+    picture that was looked at.
     """
 
     about: About

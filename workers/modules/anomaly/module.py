@@ -77,11 +77,11 @@ class Anomaly:
         if look.heat is not None:
             times = _times_threshold(look.heat, threshold, area)
             run.look_at_time()
-            if options.heat:
-                context["heatmaps"].append(_shown(times, area, image.shape[:2]))
             if is_bad:
                 pieces, forgiven = _pieces(times, area, options.area_min_px)
                 is_bad = not forgiven
+            if options.heat:
+                context["heatmaps"].append(_shown(times, area, image.shape[:2]))
         context["detectedRectangles"] += [_rectangle(each) for each in pieces[: options.most]]
         context["score"], context["threshold"] = round(look.score, 4), round(threshold, 4)
         context["result"] = not is_bad
@@ -132,7 +132,7 @@ def _pieces(times: NDArray[np.float32], area: Area, area_min_px: int) -> tuple[l
     """Return the places where `times` the threshold, (height, width) of the window, is 1 at least, the hottest first.
 
     And whether there are some, but all are smaller than `area_min_px`. What is far hotter than the threshold warms its
-    surroundings: a place ends where it has less than half of its heat.
+    surroundings: a place ends where it has less than half of its heat, and `times` becomes less outside of places.
     """
     highest = float(times.max())
     if highest < _ALMOST:
@@ -152,6 +152,7 @@ def _pieces(times: NDArray[np.float32], area: Area, area_min_px: int) -> tuple[l
             window = slice(y, y + height), slice(x, x + width)
             peak = float(times[window][labels[window] == number].max())
             found.append(Piece(x + area.x, y + area.y, width, height, area_px, peak / (peak + 1)))
+    np.divide(times, max(1.0, highest * _HALF), out=times, where=hot == 0)
     return sorted(found, key=lambda each: (-each.heat, -each.area_px)), not found
 
 
