@@ -181,6 +181,5 @@ class Changing:
         self._over()
 
     def _say_refused(self, tell: Callable[[Sequence[Asked], str, str], None], asked: Sequence[Asked], why: str) -> None:
-        """Say why what runs goes on: to status and metrics first, for who has the answer may look there."""
-        self._control.say_reload_failed(why)
+        self._control.say_reload_failed(why)  # first: who has the answer may look at the status
         tell(asked, self._running, why)
