@@ -75,7 +75,8 @@ class Line:
     @property
     def contexts(self) -> list[dict[str, Any]]:
         """What was answered; fails where that was an error."""
-        assert {answer.status_code for answer in self.answers} <= {200}, self.answers[-1].text
+        failed = [answer.text for answer in self.answers if answer.status_code != 200]
+        assert not failed, failed
         return [answer.json() for answer in self.answers]
 
 
@@ -128,8 +129,8 @@ def _score(pid: int) -> int:
 
 def await_answers(line: Line) -> None:
     """Wait until each frame that is at work now has its answer."""
-    had = len(line.answers)
-    until(lambda: len(line.answers) >= had + 6)
+    had = {camera: len(seen) for camera, seen in line.by_camera.items()}
+    until(lambda: all(len(seen) > had.get(camera, 0) for camera, seen in line.by_camera.items()))
 
 
 def kill_all_workers(server: Server) -> None:

@@ -119,6 +119,10 @@ class Changing:
             asked.drop()
         self._attempt = None
 
+    @property
+    def _running(self) -> str:
+        return self._crew.shift.project.version
+
     def _on_read(self, project: Project, asked: list[Asked]) -> None:
         if not asked:  # the server ends
             return
@@ -177,6 +181,5 @@ class Changing:
         self._over()
 
     def _say_refused(self, tell: Callable[[Sequence[Asked], str, str], None], asked: Sequence[Asked], why: str) -> None:
-        """Say why what runs goes on: to status and metrics first, for who has the answer may look there."""
-        self._control.say_reload_failed(why)
-        tell(asked, self._crew.shift.project.version, why)
+        self._control.say_reload_failed(why)  # first: who has the answer may look at the status
+        tell(asked, self._running, why)

@@ -174,8 +174,10 @@ class ControlPage:
         None are where the server was never ready, stops, or has failed to replace them.
         """
         words = self.words
-        comes = words[Control.HOPEFUL] and words[Control.OPEN] and not words[Control.STOPPING]
-        return words[Control.WORKERS_READY] or (words[Control.WORKERS_WANTED] if comes else 0)
+        ready: int = words[Control.WORKERS_READY]
+        if not ready and words[Control.HOPEFUL] and words[Control.OPEN] and not words[Control.STOPPING]:
+            return words[Control.WORKERS_WANTED]
+        return ready
 
     @property
     def newest_done_ns(self) -> int:
