@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from service.results.ring import reopened
+from service.results.ring import committed_of, reopened
 from service.results.seats import MOST_NAME_BYTES, Desk
 
 if TYPE_CHECKING:
@@ -163,6 +163,8 @@ class Door:
         if name is None:
             _refuse(guest.link, "this server speaks another version of results")
             return False
+        # before it has its seat: it begins with what comes once anybody can see that it is there
+        committed = [committed_of(ring.fd) for ring in self._files.rings]
         pid = guest.pid or os.getpid()
         seat = self._desk.take(name, pid)
         if seat is None:
@@ -173,7 +175,7 @@ class Door:
             guest.theirs.close()
         files = self._files
         fds = [files.seats.pages[seat], files.seats.wakes[seat], *(ring.read_fd for ring in files.rings)]
-        told: dict[str, Any] = {"version": VERSION, "seat": seat}
+        told: dict[str, Any] = {"version": VERSION, "seat": seat, "committed": committed}
         if guest.theirs is not None and self._arena is not None:
             told["frames"] = asdict(self._arena.geometry)
             fds.append(self._frames_fd)

@@ -58,9 +58,11 @@ class Follower:
         frames = told.get("frames")
         try:
             self._page = map_page(page_fd)
-            self._readers = [RingReader(fd) for fd in (others[:-1] if frames else others)]
+            rings = others[:-1] if frames else others
+            committed = map(int, told["committed"])
+            self._readers = [RingReader(fd, cursor) for fd, cursor in zip(rings, committed, strict=True)]
             self._pictures = pictures_of(others[-1], frames) if frames else None
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, KeyError) as error:
             self.close()
             raise CannotFollow(str(error)) from None
         finally:

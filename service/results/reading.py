@@ -18,7 +18,7 @@ class RingReader:
     """Reads the ring behind `fd` from `cursor` on, the sequence of the last record that is known already."""
 
     def __init__(self, fd: int, cursor: int | None = None) -> None:
-        """Begin with what comes from now on, or behind `cursor`; raises ValueError, see shape_of and map_ring."""
+        """Begin behind `cursor`, else with what comes from now on; raises ValueError, see shape_of and map_ring."""
         view = map_ring(fd, writable=False)
         self._shape, self.front = shape_of(view)
         self._words = view[: 8 * 6].cast("Q")

@@ -49,7 +49,6 @@ from workers.versions.on_disk import Comparison
 if TYPE_CHECKING:
     from service.results.files import ResultsPlan
     from workers.errors import FramemillError
-    from workers.memory.control import ControlPage
 
 _PLAN_BYTES = 1 << 20
 _CONNECTIONS = 4096
@@ -191,7 +190,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         HELD.set_budget(max(self._settings.max_held_mib << 20, 2 * BoundedChunks.most_bytes))
         switch = ProcessSwitch(self._heirloom, plan.state_dir)
         status = Status(pool, switch, plan.project_name, Comparison(plan.version_places), plan.results)
-        self._publisher = _publisher(plan.results, self._sleepers, self._front, pool.control, self._counters)
+        self._publisher = _publisher(plan.results, self._sleepers, self._front, pool, self._counters)
         return spell_headers(
             create_app(
                 pool,
@@ -207,16 +206,6 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         )
 
 
-def _publisher(
-    results: ResultsPlan | None, sleepers: Sleepers | None, front: int, control: ControlPage, counters: Counters
-) -> Publisher:
-    """For the ring of this front, whose number it has to itself by now."""
-    if results is None or sleepers is None:
-        return NoPublisher()
-    ring = RingWriter(results.rings[front])
-    return RingPublisher(ring, sleepers, control.words, lambda: counters.count("results.contexts_left_out"))
-
-
 class _SideBySide(Arbiter):  # type: ignore[misc]  # gunicorn publishes no types
     """gunicorn's master, which has its first workers start together: what they share is imported by then."""
 
@@ -227,6 +216,16 @@ class _SideBySide(Arbiter):  # type: ignore[misc]  # gunicorn publishes no types
         else:
             for _ in range(self.num_workers):
                 self.spawn_worker()
+
+
+def _publisher(
+    results: ResultsPlan | None, sleepers: Sleepers | None, front: int, pool: Pool, counters: Counters
+) -> Publisher:
+    """For the ring of this front, whose number it has to itself by now."""
+    if results is None or sleepers is None:
+        return NoPublisher()
+    ring = RingWriter(results.rings[front])
+    return RingPublisher(ring, sleepers, pool.control.words, lambda: counters.count("results.contexts_left_out"))
 
 
 def _certificates(settings: Settings) -> Certificates | None:

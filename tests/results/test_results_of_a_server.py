@@ -242,6 +242,9 @@ def test_the_command_follows_and_ends_as_asked(server: Server) -> None:
         until(lambda: any(one["name"] == "results" and one["is_there"] for one in server.status()["followers"]))
         post(server, part="1")
         post(server, part="2")
-        out, _ = follows.communicate(timeout=60)
+        try:
+            out, _ = follows.communicate(timeout=60)
+        finally:
+            follows.kill()
     assert follows.returncode == 0
     assert re.findall(r'"part":"([^"]*)"', out) == ["1", "2"]

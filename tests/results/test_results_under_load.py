@@ -17,7 +17,7 @@ from typing import Self
 import httpx
 import pytest
 
-from service.results.follow import Follower, Start
+from service.results.follow import Start
 from service.results.record import Kind, Record
 from tests.results.served import FRAME, RAW, follow, post, project_in
 from tests.succession.upgrades import line_of_servers
@@ -121,18 +121,20 @@ def test_another_server_takes_over_and_every_answer_is_on_record(tmp_path: Path)
     """In the ring of the one or of the other; who follows is told by the end of the first to come to the next."""
     project = project_in(tmp_path / "p")
     command = [sys.executable, "-I", "-m", "service.cli", "results", str(project), "--all", "--json", "--no-context"]
-    with line_of_servers(project, tmp_path / "code") as line:
-        with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as follows:
-            assert follows.stdout is not None
+    with (tmp_path / "told").open("w") as out, line_of_servers(project, tmp_path / "code") as line:
+        follows = subprocess.Popen(command, cwd=CHECKOUT, stdout=out)
+        try:
             with Cameras(line.server) as cameras:
                 cameras.await_more(100)
                 line.upgrade()
                 cameras.await_more(100)
-            with Follower.of(project / ".framemill", "other", Start.OLDEST) as new:
-                until(lambda: not new.behind or new.read())
+            until(lambda: [one["behind"] for one in line.server.status()["followers"] if one["is_there"]] == [0])
             os.kill(line.pid, signal.SIGTERM)
-            told = follows.stdout.read()
-        assert follows.returncode == 0
+            assert follows.wait(60) == 0
+        finally:
+            follows.kill()
+            follows.wait()
+    told = (tmp_path / "told").read_text()
     parts = Counter(re.findall(r'"part":"([^"]*)"', told))
     assert not cameras.unanswered
     assert set(parts) == set(cameras.answers)
