@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.modules.anomaly.method import Learned, LookAtTime, Pictures, Tell
+from workers.context.run import LookAtTime
+from workers.modules.anomaly.method import Learned, Pictures, Tell
 
 RAISES, DIES, NOT_A_NUMBER, WAITS = 1001, 1002, 1003, 1004
 

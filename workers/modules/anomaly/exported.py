@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from workers.modules.anomaly.method import LookAtTime
+    from workers.context.run import LookAtTime
     from workers.modules.models.network import Signature
 
 THRESHOLD = 0.5

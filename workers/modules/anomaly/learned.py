@@ -18,7 +18,7 @@ from workers.modules.project_files import find_file
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from workers.modules.anomaly.method import LookAtTime
+    from workers.context.run import LookAtTime
 
 _OTHER_SIZE = 4.0  # times the area that was taught, or a share of it: another camera, or another region
 _INSTALLED_BY = {"onnxruntime": "models", "onnx": "anomaly"}

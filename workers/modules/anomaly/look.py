@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from workers.modules.anomaly.method import LookAtTime
+    from workers.context.run import LookAtTime
 
 
 class Look(NamedTuple):

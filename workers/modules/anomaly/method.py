@@ -11,14 +11,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from workers.context.run import LookAtTime
+
 Arrays = Mapping[str, "NDArray[Any]"]
 """What a method keeps in the file: arrays by names; numbers and texts are arrays of one too."""
 
 Tell = Callable[[str, float], None]
 """Told what is being done and how much of the whole is done, 0 to 1; it raises where somebody breaks it off."""
-
-LookAtTime = Callable[[], None]
-"""Raises DeadlineExceeded where the frame has no time left; to be called every few ms."""
 
 
 class Pictures(Protocol):

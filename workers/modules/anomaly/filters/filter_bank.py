@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from workers.modules.anomaly.method import LookAtTime
+    from workers.context.run import LookAtTime
 
 Plane = NDArray[np.float32]
 

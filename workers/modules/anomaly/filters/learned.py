@@ -17,7 +17,8 @@ from workers.modules.anomaly.filters.lessons import Lessons, lessons_from, usual
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from workers.modules.anomaly.method import Arrays, Learned, LookAtTime, Pictures, Tell
+    from workers.context.run import LookAtTime
+    from workers.modules.anomaly.method import Arrays, Learned, Pictures, Tell
 
 _Floats = NDArray[np.float32]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from workers.modules.anomaly.method import LookAtTime
+    from workers.context.run import LookAtTime
 
 DIRECTIONS = 64
 SIZE = 1500  # with 64 directions of float32: 384 kB, which stays in the cache of a core

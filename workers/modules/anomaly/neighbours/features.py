@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from workers.modules.anomaly.method import LookAtTime
+    from workers.context.run import LookAtTime
     from workers.modules.models.network import Signature
 
 INPUT_PX = 58_000  # area of what the backbone sees of a usual picture: some 10 ms

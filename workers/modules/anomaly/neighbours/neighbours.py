@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from workers.modules.anomaly.method import Learned, LookAtTime, Pictures, Tell
+    from workers.context.run import LookAtTime
+    from workers.modules.anomaly.method import Learned, Pictures, Tell
 
 _PLACES = 60_000  # of all pictures, of which the coreset is chosen
 _PLACES_EACH = 8  # that one of the coreset stands for at least
