@@ -149,9 +149,9 @@ def test_workers_are_replaced_after_so_many_frames(tmp_path: Path) -> None:
 
 
 def test_a_limit_that_is_too_small_for_the_project_says_what_is_needed(tmp_path: Path) -> None:
-    env = {"FRAMEMILL_WORKER_MEMORY_MIB": "20"}
+    env = {"FRAMEMILL_WORKER_MEMORY_MIB": "10"}
     with (
-        pytest.raises(AssertionError, match=r"worker_memory_mib = 20: for this project, at least \d+ were expected"),
+        pytest.raises(AssertionError, match=r"worker_memory_mib = 10: for this project, at least \d+ were expected"),
         serving(project(tmp_path / "p"), env=env),
     ):
         pass

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from bench.draw_label import SAMPLES, sample, write_frame
-from service.cli.command_line import main
-from tests.support.running import CHECKOUT
+from tests.support.running import CHECKOUT, command
 from workers.programs.trying import TriedProject
 
 PROJECT = CHECKOUT / "deploy" / "projects" / "label"
@@ -61,11 +57,10 @@ def test_there_are_the_frames_that_are_drawn_and_no_others() -> None:
 
 
 def test_it_has_no_mistakes() -> None:
-    done = CliRunner().invoke(main, ["check", str(PROJECT)])
-    assert (done.exit_code, done.stdout) == (0, "Example label: no mistakes\n"), done.stderr
+    done = command("check", PROJECT)
+    assert (done.returncode, done.stdout) == (0, "Example label: no mistakes\n"), done.stderr
 
 
 def test_a_run_says_what_was_read() -> None:
-    command = [sys.executable, "-m", "service.cli", "run", str(PROJECT), str(PROJECT / "samples" / "wrong_date.jpg")]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=100)
+    done = command("run", PROJECT, PROJECT / "samples" / "wrong_date.jpg")
     assert (done.returncode, "1 12.03.2031, 1 A4711B" in done.stdout) == (6, True), done.stdout + done.stderr

@@ -198,7 +198,7 @@ def test_a_box_outside_of_the_image_is_an_error_of_the_frame(angle: float) -> No
 def test_a_frame_without_time_is_broken_off() -> None:
     context, run = new_context(drawn(Line("LOT", **MIDDLE)), ""), Run.start(time.monotonic_ns())
     module = prepare(OcrOptions.model_validate({"texts": [{"name": "t"}]}), SURROUNDINGS)
-    with pytest.raises(DeadlineExceeded, match=r"was over while ocr read"):
+    with pytest.raises(DeadlineExceeded, match=r"was over while a module was at work"):
         module(context, run)
 
 

@@ -9,7 +9,7 @@ import pytest
 from workers.settings import PoolSettings
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def whole_memory() -> Iterator[None]:
     """Let running.serving take as much memory as the settings say where nobody says otherwise."""
     with pytest.MonkeyPatch.context() as patch:

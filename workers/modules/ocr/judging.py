@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from workers.modules.ocr.options import TODAY
 from workers.modules.pattern import fits
 
 if TYPE_CHECKING:
+    from workers.context.run import LookAtTime
     from workers.modules.ocr.options import TextOptions
 
 
@@ -39,9 +40,7 @@ class Judge:
         self._equals = Template(options.equals) if options.equals is not None else None
         self._since = Template(options.days_from)
 
-    def judge(
-        self, raw: str, confidence: float, context: Mapping[str, Any], look_at_time: Callable[[], None]
-    ) -> Judged:
+    def judge(self, raw: str, confidence: float, context: Mapping[str, Any], look_at_time: LookAtTime) -> Judged:
         """Judge a text that was read so surely; `look_at_time` is called between what may take long."""
         options = self._options
         if not raw:

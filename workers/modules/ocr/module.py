@@ -24,8 +24,8 @@ import cv2
 import numpy as np
 
 from workers.context.placement import points_in_frame
-from workers.errors import DeadlineExceeded, ProjectInvalid
-from workers.modules.base import ModuleSurroundings, on_context
+from workers.errors import ProjectInvalid
+from workers.modules.base import ModuleSurroundings, on_run
 from workers.modules.measured import keep_measured
 from workers.modules.models.local import LocalNetwork, Sessions
 from workers.modules.models.options import ModelOptions
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from workers.context.placement import Matrix
-    from workers.context.run import Context, Run
+    from workers.context.run import Context, LookAtTime, Run
     from workers.modules.ocr.options import OcrOptions, TextOptions
 
 _SURE = 0.8  # what is read so surely is read in no other way
@@ -55,12 +55,7 @@ LATIN = "".join(map(chr, range(0x20, 0x7F))) + "°±µ£€ÄÖÜäöüßÀÂÇ�
 
 def prepare(options: OcrOptions, surroundings: ModuleSurroundings) -> Callable[[Context, Run], bool]:
     """Return the module, ready to run on contexts."""
-    module = Ocr(options, _recognizer(options, surroundings))
-
-    def call(context: Context, run: Run) -> bool:
-        return on_context(lambda inner: module(inner, run), surroundings)(context, run)
-
-    return call
+    return on_run(Ocr(options, _recognizer(options, surroundings)), surroundings)
 
 
 def _recognizer(options: OcrOptions, surroundings: ModuleSurroundings) -> Recognizer:
@@ -113,7 +108,7 @@ class _Text:
         else:
             self._alphabet = recognizer.alphabet(options.characters)
 
-    def read(self, image: NDArray[np.uint8], look_at_time: Callable[[], None], until_ns: int) -> _Reading:
+    def read(self, image: NDArray[np.uint8], look_at_time: LookAtTime, until_ns: int) -> _Reading:
         """Return what its box in `image`, (h, w) or (h, w, 3) BGR, says; no other way is begun after `until_ns`."""
         grey, matrix = cut(image, self.options.box)
         best = self._surest(grey, matrix, look_at_time, until_ns)
@@ -125,9 +120,7 @@ class _Text:
             best = max(best, other, key=lambda each: each.rank)
         return best
 
-    def _surest(
-        self, grey: NDArray[np.uint8], matrix: Matrix, look_at_time: Callable[[], None], until_ns: int
-    ) -> _Reading:
+    def _surest(self, grey: NDArray[np.uint8], matrix: Matrix, look_at_time: LookAtTime, until_ns: int) -> _Reading:
         best = _Reading([])
         for number, lines in enumerate(self._ways(grey)):
             if number and time.monotonic_ns() >= until_ns:
@@ -153,7 +146,7 @@ class _Text:
         if options.lines in {None, 1} and len(lines) < 2:
             yield [whole_line(grey)]
 
-    def _read(self, lines: list[Line], matrix: Matrix, look_at_time: Callable[[], None]) -> _Reading:
+    def _read(self, lines: list[Line], matrix: Matrix, look_at_time: LookAtTime) -> _Reading:
         found = []
         for line in lines:
             look_at_time()
@@ -180,17 +173,11 @@ class Ocr:
     def __call__(self, context: Context, run: Run) -> None:
         """Read in `context["image"]`, (h, w) grey or (h, w, 3) BGR uint8, which is only read."""
         until_ns = time.monotonic_ns() + self._options.time_ms * 1_000_000
-
-        def look_at_time() -> None:
-            if time.monotonic_ns() >= run.deadline_ns:
-                msg = f"the frame's time (run_ms, or its deadline) was over while {self._options.title} read"
-                raise DeadlineExceeded(msg)
-
         values: dict[str, Any] = {}
         right = True
         for text in self._texts:
-            reading = text.read(context["image"], look_at_time, until_ns)
-            judged = text.judge.judge(reading.raw, reading.confidence, context, look_at_time)
+            reading = text.read(context["image"], run.look_at_time, until_ns)
+            judged = text.judge.judge(reading.raw, reading.confidence, context, run.look_at_time)
             right &= not judged.why
             values[text.options.name] = _values(reading, judged, run.placement)
             context["detectedRectangles"] += _rectangles(text.options, reading, judged)
