@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from workers.errors import FramemillError, ProjectInvalid
 from workers.modules.anomaly.backbone import backbone_for
-from workers.modules.anomaly.methods import METHODS, WITH_BACKBONE
+from workers.modules.anomaly.methods import COMPARED, WITH_BACKBONE
 from workers.teaching.teaching import Wish
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ def wish_for(asked: Asked, chosen: Chosen, folder: Path, processes: int, tell: C
     if before and asked.backbone:
         raise WrongWish("--more goes on with the backbone that the module has; without it another one can be named")
     method = before.about.method if before else asked.method or AUTO
-    methods = tuple(METHODS) if method == AUTO else (method,)
+    methods = COMPARED if method == AUTO else (method,)
     if asked.backbone and not WITH_BACKBONE.intersection(methods):
-        raise WrongWish(f"--backbone: {method} looks through none; it is for {', '.join(WITH_BACKBONE)}")
+        raise WrongWish(f"--backbone: {method} looks through none; it is for {', '.join(sorted(WITH_BACKBONE))}")
     backbones, why = {}, "was asked for"
     for name in WITH_BACKBONE.intersection(methods):
         try:

@@ -35,7 +35,7 @@ _PAGE = Path("train_report.html")
 @click.option("--module", "module_name", help="which module learns, where the project has several that do")
 @click.option(
     "--method",
-    type=click.Choice(["auto", "neighbours", "filters"]),
+    type=click.Choice(["auto", "neighbours", "filters", "both"]),
     default=None,
     help="how it learns; auto, the default, takes what tells drawn defects from good pictures better",
 )

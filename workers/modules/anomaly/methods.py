@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 METHODS: Mapping[str, str] = {
     "neighbours": "workers.modules.anomaly.neighbours.neighbours",
     "filters": "workers.modules.anomaly.filters.learned",
+    "both": "workers.modules.anomaly.both.learned",
 }
 
-WITH_BACKBONE = frozenset({"neighbours"})
+COMPARED: tuple[str, ...] = ("neighbours", "filters")
+"""Those that `train` compares where none is asked for; `both` learns as long as these together."""
+
+WITH_BACKBONE = frozenset({"neighbours", "both"})
 """Those that look through an ONNX file of features."""
 
 

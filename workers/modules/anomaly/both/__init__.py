@@ -1,0 +1,1 @@
+"""The method `both`: what two methods say of a place, added up."""
