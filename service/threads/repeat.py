@@ -19,9 +19,12 @@ from service.access.key_check import RING
 from service.access.keyring import Keyring
 from service.errors import answer_to
 from service.intake.body import Bring, Received
+from service.logs.request_log import LOG
+from service.logs.trace import TRACE, Trace
 from service.wire.plain_body import PlainBody, plain_body, response_head
 from service.wire.request_head import last_head
 from service.wire.unsent import Outgoing
+from workers.errors import InternalError
 
 _log = logging.getLogger(__name__)
 
@@ -30,21 +33,28 @@ _MOST_HEADS = 8
 _DIGITS = re.compile(rb"[0-9]{1,10}")
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,10})[ \t]*\r\n", re.IGNORECASE)
 
-# has a frame inspected whose body has so many bytes; returns its context, or None where the ordinary way must be taken
-# and nothing was read
-Again = Callable[[Bring, int], bytes | None]
+# has a frame inspected whose body has so many bytes, for the request of that trace; returns its context, or None where
+# the ordinary way must be taken and nothing was read
+Again = Callable[[Bring, int, Trace], bytes | None]
 
 
 _NO_KEYS = Keyring(())
+# the latter two are other ones with each request, so their heads never come again
+_NOT_REPEATED = frozenset({"HTTP_EXPECT", "HTTP_X_REQUEST_ID", "HTTP_TRACEPARENT"})
 
 
 class _Known(NamedTuple):
-    """A head, up to the digits of its body's length and from there on; all of it is `before` where it has none."""
+    """A head, up to the digits of its body's length and from there on; all of it is `before` where it has none.
+
+    It says nothing of an id or a trace of the client's: each request with it has an id of its own.
+    """
 
     before: bytes
     after: bytes
     again: Again
     ring: Keyring = _NO_KEYS
+    method: str = ""
+    path: str = ""
 
     def find(self, first: bytes) -> tuple[int, int] | None:
         """Return the bytes of the head that `first` begins with, and of its body; None where it is another head."""
@@ -61,7 +71,7 @@ class _Known(NamedTuple):
 def remember(env: dict[str, Any], again: Again) -> None:
     """Let the connection of a request answer the same request again by `again`, where its bytes are within reach."""
     body = plain_body(env)
-    if body is None or "HTTP_EXPECT" in env or env["SERVER_PROTOCOL"] != "HTTP/1.1":
+    if body is None or env["SERVER_PROTOCOL"] != "HTTP/1.1" or not env.keys().isdisjoint(_NOT_REPEATED):
         return
     unreader = env["wsgi.input"].reader.unreader
     head = last_head(unreader)
@@ -69,7 +79,9 @@ def remember(env: dict[str, Any], again: Again) -> None:
         found = _LENGTH.search(head)
         parts = (head[: found.start(1)], head[found.end(1) :]) if found else (head, b"")
         others = [known for known in getattr(unreader, "repeat", ()) if known[:2] != parts]
-        unreader.repeat = [*others[1 - _MOST_HEADS :], _Known(*parts, again, env.get(RING, _NO_KEYS))]
+        trace: Trace = env.get(TRACE) or Trace()
+        known = _Known(*parts, again, env.get(RING, _NO_KEYS), trace.method, trace.path)
+        unreader.repeat = [*others[1 - _MOST_HEADS :], known]
 
 
 def answer_again(unreader: Any, connection: Outgoing) -> bool | None:
@@ -130,13 +142,17 @@ class _Frame:
 
 def _answer(known: _Known, frame: _Frame) -> tuple[bytes, bool] | None:
     """Return the response, and whether the connection goes on after it."""
+    trace, code = Trace(known.method, known.path), ""
     try:
-        context = known.again(frame, frame.body.length)
+        context = known.again(frame, frame.body.length, trace)
     except Exception as error:  # noqa: BLE001 - whatever it was, this frame's client gets an answer
-        status, headers, body = answer_to(error)
+        status, headers, body = answer_to(error, trace.request_id)
+        code = getattr(error, "code", InternalError.code)
     else:
         if context is None:
             return None
         status, headers, body = "200 OK", [("Content-Type", "application/json")], context
-    head = response_head("1.1", status, [*headers, ("Content-Length", str(len(body)))], keep=frame.body.arrived)
+    LOG.tell(trace, "", int(status[:3]), code, len(body))
+    headers = [*headers, ("Content-Length", str(len(body))), *trace.headers]
+    head = response_head("1.1", status, headers, keep=frame.body.arrived)
     return head + body, frame.body.arrived

@@ -12,6 +12,7 @@ from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import SocketUnreader
 
 from service.intake.body import Bring
+from service.logs.trace import Trace
 from service.threads.repeat import Again, _Known, answer_again, remember
 from service.wire.install import install
 from service.wire.unsent import PlainClient
@@ -23,7 +24,7 @@ def test_a_known_head_is_recognised_and_an_unknown_one_given_back() -> None:
     ours, theirs = _line()
     with ours, theirs:
         unreader = SocketUnreader(ours)
-        unreader.repeat = [_known(lambda bring, _: _brought(bring))]
+        unreader.repeat = [_known(lambda bring, _, __: _brought(bring))]
         theirs.sendall(b"HEAD 4\r\n\r\n1234")
         assert answer_again(unreader, ours) is True
         assert theirs.recv(4096).endswith(b"\r\n\r\n1234")
@@ -36,7 +37,7 @@ def test_what_cannot_be_done_at_once_is_given_back_whole() -> None:
     ours, theirs = _line()
     with ours, theirs:
         unreader = SocketUnreader(ours)
-        unreader.repeat = [_known(lambda _bring, _length: None)]
+        unreader.repeat = [_known(lambda _bring, _length, _trace: None)]
         theirs.sendall(b"HEAD 4\r\n\r\n12")
         assert answer_again(unreader, ours) is None
         assert unreader.read() == b"HEAD 4\r\n\r\n12"
@@ -44,7 +45,7 @@ def test_what_cannot_be_done_at_once_is_given_back_whole() -> None:
 
 @pytest.mark.parametrize(("error", "status"), [(ImageInvalid("torn"), b"422"), (ZeroDivisionError("x"), b"500")])
 def test_every_error_becomes_an_answer(error: Exception, status: bytes) -> None:
-    def fail(bring: Bring, _length: int) -> bytes:
+    def fail(bring: Bring, _length: int, _trace: Trace) -> bytes:
         _brought(bring)
         raise error
 
@@ -61,7 +62,7 @@ def test_a_camera_that_goes_away_closes_its_connection() -> None:
     ours, theirs = _line()
     with ours:
         unreader = SocketUnreader(ours)
-        unreader.repeat = [_known(lambda bring, _: _brought(bring))]
+        unreader.repeat = [_known(lambda bring, _, __: _brought(bring))]
         theirs.sendall(b"HEAD 4\r\n\r\n1234")
         theirs.close()
         assert answer_again(unreader, ours) is False
@@ -111,7 +112,7 @@ class Camera:
         self.parsed += 1
 
 
-def echo(bring: Bring, length: int) -> bytes:
+def echo(bring: Bring, length: int, _trace: Trace) -> bytes:
     return _brought(bring, length)
 
 
