@@ -7,6 +7,7 @@ and escaped, so that none of it can end a line, begin another one, or change wha
 from __future__ import annotations
 
 import re
+import select
 import threading
 import time
 from datetime import UTC, datetime
@@ -28,6 +29,9 @@ _NEVER = 1000  # above every status
 _LONGEST_PATH = 200
 _VERDICTS = {True: "OK", False: "NOK", None: "OFF"}
 _FROM = {"none": _NEVER, "errors": _ERROR, "all": 0}
+_AT_ONCE_BYTES = select.PIPE_BUF  # so much goes into a pipe whole, whoever else writes there
+_SHORT = 40
+_WORDS = ("time", "status", "verdict", "method", "path")
 _BARE = re.compile(r'[^\s"=\\]+')
 
 
@@ -62,7 +66,10 @@ class RequestLog:
         frame = trace.frame
         if status < self._from_status and not (self.is_on and frame is not None and frame.flow_failed):
             return
-        line = self._make(self._told(trace, client, status, code, answer_bytes))
+        told = self._told(trace, client, status, code, answer_bytes)
+        line = self._make(told)
+        if len(line) > _AT_ONCE_BYTES:
+            line = self._make({name: _cut(value) for name, value in told.items()})
         with self._lock:
             if self._torn:  # what is left of a line ends here
                 line = b"\n" + line
@@ -110,6 +117,12 @@ def _of_frame(frame: FrameEnd) -> dict[str, Any]:
     return told
 
 
+def _cut(value: Any) -> Any:
+    """Of names that are nothing but what must be escaped the rest is left out; ids are short enough."""
+    is_odd = isinstance(value, str) and not (value.isascii() and value.isprintable())
+    return value[:_SHORT] if is_odd else value
+
+
 def _ms(ns: int) -> float:
     return round(ns / 1e6, 3)
 
@@ -125,8 +138,8 @@ def _as_json(told: dict[str, Any]) -> bytes:
 
 def _as_text(told: dict[str, Any]) -> bytes:
     """The time, status, verdict, method and path as words, all else by name."""
-    words = [_word(told.pop(name)) for name in ("time", "status", "verdict", "method", "path")]
-    words += [f"{name}={_word(value)}" for name, value in told.items() if value is not None]
+    words = [_word(told[name]) for name in _WORDS]
+    words += [f"{name}={_word(value)}" for name, value in told.items() if value is not None and name not in _WORDS]
     return " ".join(words).encode() + b"\n"
 
 
@@ -140,13 +153,13 @@ def _json(value: Any) -> str:
     try:
         text = orjson.dumps(value).decode()
     except orjson.JSONEncodeError:  # a lone surrogate, of bytes that are no UTF-8
-        text = orjson.dumps(
-            {name: _in_utf8(each) for name, each in value.items()} if isinstance(value, dict) else _in_utf8(value)
-        ).decode()
+        text = orjson.dumps(_in_utf8(value)).decode()
     return text if text.isprintable() else "".join(map(_shown, text))
 
 
 def _in_utf8(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _in_utf8(each) for name, each in value.items()}
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
