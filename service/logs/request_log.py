@@ -32,6 +32,7 @@ _FROM = {"none": _NEVER, "errors": _ERROR, "all": 0}
 _AT_ONCE_BYTES = select.PIPE_BUF  # so much goes into a pipe whole, whoever else writes there
 _SHORT = 40
 _WORDS = ("time", "status", "verdict", "method", "path")
+_CHOSEN = frozenset({"path", "client", "camera", "part"})  # by clients, freely; all else is ours or was looked at
 _BARE = re.compile(r'[^\s"=\\]+')
 
 
@@ -138,14 +139,14 @@ def _as_json(told: dict[str, Any]) -> bytes:
 
 def _as_text(told: dict[str, Any]) -> bytes:
     """The time, status, verdict, method and path as words, all else by name."""
-    words = [_word(told[name]) for name in _WORDS]
-    words += [f"{name}={_word(value)}" for name, value in told.items() if value is not None and name not in _WORDS]
+    shown = {name: _word(value) if name in _CHOSEN else value for name, value in told.items() if value is not None}
+    words = [str(shown.pop(name, None) or "-") for name in _WORDS]
+    words += [f"{name}={value}" for name, value in shown.items()]
     return " ".join(words).encode() + b"\n"
 
 
-def _word(value: object) -> str:
-    text = "-" if value is None else str(value)
-    return text if _BARE.fullmatch(text) and text.isprintable() else _json(text)
+def _word(value: str) -> str:
+    return value if _BARE.fullmatch(value) and value.isprintable() else _json(value)
 
 
 def _json(value: Any) -> str:

@@ -76,5 +76,6 @@ def test_ids_of_our_own_are_all_different_in_forks_too() -> None:
         os._exit(0)
     os.waitpid(child, 0)
     os.close(write_fd)
-    with open(read_fd, encoding="ascii") as said:
-        assert said.read()[:16] != Trace().request_id[:16]
+    said = os.read(read_fd, 100).decode()
+    os.close(read_fd)
+    assert said[:16] != Trace().request_id[:16]
