@@ -100,15 +100,28 @@ def answer_again(unreader: Any, connection: Outgoing) -> bool | None:
         if answer is None:
             unreader.unread(first)
             return None
-        whole, keep = answer
-        connection.sendall(whole)
+        try:
+            connection.sendall(answer.whole)
+        finally:  # behind the answer: its client need not wait while a reader of lines is woken
+            LOG.tell(answer.trace, "", answer.status, answer.code, answer.body_bytes)
     except OSError as error:
         _log.debug("a camera went away: %s", error)
         return False
-    return keep
+    return answer.keep
 
 
-def _find_and_answer(heads: list[_Known], first: bytes, connection: Outgoing) -> tuple[bytes, bool] | None:
+class _Answer(NamedTuple):
+    """A response, whether the connection goes on after it, and what a line tells of it."""
+
+    whole: bytes
+    keep: bool
+    trace: Trace
+    status: int
+    code: str
+    body_bytes: int
+
+
+def _find_and_answer(heads: list[_Known], first: bytes, connection: Outgoing) -> _Answer | None:
     for known in heads:
         # the ring is looked at after the wait for these bytes: a key may have been taken away meanwhile
         if (found := known.find(first)) is None or known.ring.retired:
@@ -140,8 +153,8 @@ class _Frame:
         return Received(self.body.length, rest=self.body.begin(area))
 
 
-def _answer(known: _Known, frame: _Frame) -> tuple[bytes, bool] | None:
-    """Return the response, and whether the connection goes on after it."""
+def _answer(known: _Known, frame: _Frame) -> _Answer | None:
+    """Have a frame inspected; None where the ordinary way must be taken."""
     trace, code = Trace(known.method, known.path), ""
     try:
         context = known.again(frame, frame.body.length, trace)
@@ -152,7 +165,6 @@ def _answer(known: _Known, frame: _Frame) -> tuple[bytes, bool] | None:
         if context is None:
             return None
         status, headers, body = "200 OK", [("Content-Type", "application/json")], context
-    LOG.tell(trace, "", int(status[:3]), code, len(body))
     headers = [*headers, ("Content-Length", str(len(body))), *trace.headers]
     head = response_head("1.1", status, headers, keep=frame.body.arrived)
-    return head + body, frame.body.arrived
+    return _Answer(head + body, frame.body.arrived, trace, int(status[:3]), code, len(body))
