@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 TRACE = "framemill.trace"  # where in its environ a request keeps its Trace
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@~-]{1,128}")
+REQUEST_ID = r"[A-Za-z0-9._:/+=@~-]{1,128}"
+_REQUEST_ID = re.compile(REQUEST_ID)
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
 _KNOWN_FLAGS = 3  # sampled, and that the trace's id is random: others must be 0 on the way on
