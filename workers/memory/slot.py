@@ -61,7 +61,7 @@ from workers.memory.layout import HEADER_BYTES
 if TYPE_CHECKING:
     from workers.memory.layout import Geometry
 
-MAGIC = int.from_bytes(b"FMSLOT\x00\x02", "little")
+MAGIC = int.from_bytes(b"FMSLOT\x00\x03", "little")
 ASKED_AT = 800
 JOB_AT = 992
 NOT_SAID = bytes(JOB_AT - ASKED_AT)
