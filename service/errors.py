@@ -58,7 +58,7 @@ STATUS: Mapping[str, int] = {
 }
 
 
-def problem(status: int, code: str, detail: str) -> bytes:
+def problem(status: int, code: str, detail: str, request_id: str = "") -> bytes:
     """Return the body of an error as JSON."""
     document = {
         "type": f"urn:framemill:error:{code}",
@@ -70,6 +70,8 @@ def problem(status: int, code: str, detail: str) -> bytes:
         "error": True,
         "processing": False,
     }
+    if request_id:
+        document["requestId"] = request_id
     return orjson.dumps(document)
 
 
@@ -91,12 +93,13 @@ def _problem_headers(status: int, retry_after_s: int = 1) -> list[tuple[str, str
 
 def _write(resp: falcon.Response, status: int, code: str, detail: str, retry_after_s: int = 1) -> None:
     resp.status = status
-    resp.data = problem(status, code, detail)
+    resp.context.code = code
+    resp.data = problem(status, code, detail, resp.get_header("X-Request-Id") or "")
     resp.stream = None
     resp.set_headers(_problem_headers(status, retry_after_s))
 
 
-def answer_to(error: Exception) -> tuple[str, list[tuple[str, str]], bytes]:
+def answer_to(error: Exception, request_id: str = "") -> tuple[str, list[tuple[str, str]], bytes]:
     """Return status line, headers and body for an error that no framework handles; a fault of ours keeps its inside."""
     if not isinstance(error, FramemillError):
         _log.error("a fault of ours", exc_info=error)
@@ -105,7 +108,7 @@ def answer_to(error: Exception) -> tuple[str, list[tuple[str, str]], bytes]:
         _log.error("%s", error.message, exc_info=error)
     status = STATUS.get(error.code, 500)
     headers = _problem_headers(status, error.retry_after_s)
-    return f"{status} {_title(status)}", headers, problem(status, error.code, error.message)
+    return f"{status} {_title(status)}", headers, problem(status, error.code, error.message, request_id)
 
 
 def on_framemill_error(req: falcon.Request, resp: falcon.Response, error: FramemillError, _: dict[str, Any]) -> None:

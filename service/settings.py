@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 
@@ -75,6 +75,10 @@ class Settings(PoolSettings):
     results_mib: Annotated[
         int, Field(ge=0, le=1024, description="memory of a front for what became of its last frames, in MiB; 0: none")
     ] = 8  # some 5,000 frames: whoever follows may be away for as long as these take
+    log_requests: Annotated[
+        Literal["none", "errors", "all"], Field(description="which requests have a line on standard output")
+    ] = "none"
+    log_format: Annotated[Literal["text", "json"], Field(description="how such a line is written")] = "text"
     keepalive_s: Annotated[int, Field(ge=0, le=3600, description="how long an idle connection stays open")] = (
         75  # cameras pause between parts
     )

@@ -74,12 +74,12 @@ def begin_streams() -> None:
 
 def never_wait() -> None:
     """Have what a server says lost, too, where its reader does not keep up."""
-    _replace(lambda fd: _HastySink(fd, _impatient(fd)))
+    _replace(lambda fd: _HastySink(fd, hasty_writer(fd)))
 
 
 def stream_to(fd: int) -> TextIO:
     """Return another such stream, which does not wait."""
-    return _stream(_HastySink(fd, _impatient(fd)), sys.stdout)
+    return _stream(_HastySink(fd, hasty_writer(fd)), sys.stdout)
 
 
 def lost() -> OSError | None:
@@ -100,7 +100,7 @@ def _stream(sink: _Sink, before: TextIO | None) -> TextIO:
     return io.TextIOWrapper(io.BufferedWriter(sink), encoding, "backslashreplace", line_buffering=True)
 
 
-def _impatient(fd: int) -> Callable[[memoryview], int]:
+def hasty_writer(fd: int) -> Callable[[memoryview], int]:
     """Return what writes to `fd` at once or raises BlockingIOError; others have `fd` too, so its flags are not ours."""
     mode = os.fstat(fd).st_mode
     if stat.S_ISSOCK(mode):  # journald's

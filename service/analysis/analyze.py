@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import falcon
 
 from service.access.key_check import admit
-from service.analysis.wish import Wish, client_of
+from service.analysis.wish import Wish, client_of, note_end
 from service.intake.body import RequestBody, declared_length
 from service.intake.forms import is_form
 from service.intake.params import asked, query_values, with_fields
+from service.logs.trace import TRACE
 from service.results.story import Story
 from service.threads.repeat import remember
 from workers.admission.flow_state import may_pass
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from service.api.switch import ProcessSwitch
     from service.intake.body import Bring, Received
     from service.intake.sources import Source
+    from service.logs.trace import Trace
     from service.results.publish import Publisher
     from service.settings import Settings
     from workers.pool.lease import Lease
@@ -69,7 +71,7 @@ class Desk:
     def handle(self, req: falcon.Request, resp: falcon.Response, source: Source) -> None:
         """Take a slot, fill it, have it inspected, and answer."""
         begun_ns = time.monotonic_ns()
-        story, wish = Story(client_of(req), begun_ns), None
+        story, wish = Story(client_of(req), begun_ns, trace=req.env[TRACE]), None
         try:
             body = RequestBody(req, self.pool.request_bytes)
             wish = self._understand(req, source, body, story)
@@ -82,9 +84,11 @@ class Desk:
                     remember(req.env, partial(self.again, wish))
                 self.answering.write(req, resp, wish.asked, reply, until_sent)
                 self.publisher.answered(story, reply, lease)
+                note_end(story, wish, reply)
         except FramemillError as error:
             raise self._failed(error, wish, story) from error.__cause__
         except Exception as error:
+            note_end(story, wish)
             self.publisher.failed(story, error)
             raise
 
@@ -110,20 +114,22 @@ class Desk:
         source.check(req, values, length)
         return wish
 
-    def again(self, wish: Wish, bring: Bring, body_bytes: int) -> bytes | None:
+    def again(self, wish: Wish, bring: Bring, body_bytes: int, trace: Trace) -> bytes | None:
         """Do once more what was done before, for the next frame of the same camera; see repeat.Again."""
         begun_ns = time.monotonic_ns()
         if not self.pool.control.takes_frames or not wish.takes(body_bytes, self.pool.request_bytes):
             return None
-        story = Story(wish.client, begun_ns, wish.about)
+        story = Story(wish.client, begun_ns, wish.about, trace)
         try:
             with self._lease(wish, bring, begun_ns) as lease:
                 reply = self._inspect(lease, wish, bring, story)
                 self.publisher.answered(story, reply, lease)
+                note_end(story, wish, reply)
                 return bytes(reply.context)
         except FramemillError as error:
             raise self._failed(error, wish, story) from error.__cause__
         except Exception as error:
+            note_end(story, wish)
             self.publisher.failed(story, error)
             raise
 
@@ -148,6 +154,7 @@ class Desk:
             if wish is not None and 0 < wish.asked.deadline_ms < self.settings.deadline_ms:
                 error = DeadlineExceeded(error.message)
         self.counters.failed(error)
+        note_end(story, wish)
         self.publisher.failed(story, error, is_refused=is_refused)
         return error
 
@@ -156,7 +163,7 @@ class Desk:
         story.came_ns, story.slot, story.waiting_ns = lease.came_ns, lease.slot, taken_ns - story.begun_ns
         received = wish.source.fill(bring, wish.values, lease.area)
         story.frame_bytes = received.length
-        reply = self._run(lease, self._job(wish, received), received, bring.client_fd)
+        reply = self._run(lease, self._job(wish, received), received, bring.client_fd, story.trace.packed)
         story.receiving_ns = max(0, min(lease.filled_ns, time.monotonic_ns()) - taken_ns)
         self.counters.answered(reply, received.length, story.waiting_ns, story.receiving_ns)
         return reply
@@ -177,9 +184,9 @@ class Desk:
             raise IncompleteBody("the body is empty; an image was expected")
         return wish.job(received, Task.INSPECT if self.switch.is_on else Task.MEASURE)
 
-    def _run(self, lease: Lease, job: Job, received: Received, client_fd: int) -> Reply:
+    def _run(self, lease: Lease, job: Job, received: Received, client_fd: int, asked: bytes) -> Reply:
         try:
-            return lease.run(job, received.length, client_fd, received.rest)
+            return lease.run(job, received.length, client_fd, received.rest, asked)
         except WorkerCrashed:
             if not self.quarantine.keep(job, lease.area[: received.length]):
                 self.counters.count("frames.not_kept")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from service.logs.request_log import LOG
+from service.logs.trace import FrameEnd
 from service.results.record import about_bytes
 
 if TYPE_CHECKING:
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
     from service.intake.body import Received
     from service.intake.params import Asked
     from service.intake.sources import Source
+    from service.results.story import Story
     from workers.pool.job import Job, Task
+    from workers.pool.reply import Reply
 
 _KNOWN = 4
 
@@ -61,6 +65,26 @@ class Wish:
             if len(self.jobs) < _KNOWN:
                 self.jobs[received.length, task] = known
         return known
+
+
+def note_end(story: Story, wish: Wish | None, reply: Reply | None = None) -> None:
+    """Leave what a line of the log tells of a frame that has its end; `reply` is None for an error."""
+    if not LOG.is_on:
+        return
+    camera, part = (wish.asked.camera, wish.asked.part) if wish is not None else ("", "")
+    frame_id = "%016x%02x" % (story.came_ns, story.slot) if story.slot >= 0 else ""  # noqa: UP031 - as Origin has it
+    end = FrameEnd(story.client, camera or story.client, part, frame_id, story.frame_bytes)
+    if reply is not None:
+        times = reply.timings
+        run_ns = times.decode_ns + times.flow_ns + times.encode_ns
+        end = end._replace(
+            is_answered=True,
+            verdict=reply.verdict,
+            queue_ns=times.queue_ns,
+            run_ns=run_ns,
+            flow_failed=reply.failed_in > 0,
+        )
+    story.trace.frame = end
 
 
 def client_of(req: falcon.Request) -> str:

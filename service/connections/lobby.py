@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 from service.connections.guests import Guest, Guests
 from service.errors import answer_to
+from service.logs.request_log import LOG
+from service.logs.trace import Trace
 from service.wire.holdings import LET_GO
 from service.wire.plain_body import response_head
 from workers.errors import FramemillError, NoFreeSlot, NotReady
@@ -55,7 +57,7 @@ class Lobby(Guests):
         *,
         deliver: Callable[[Any, Callable[[], None]], None],
         left: Callable[[], None],
-        refused: Callable[[FramemillError, str], None],
+        refused: Callable[[FramemillError, str, Trace], None],
         later: Callable[[Callable[[], None]], None],
     ) -> None:
         super().__init__(poller)
@@ -119,10 +121,13 @@ class Lobby(Guests):
 
     def refuse(self, guest: Guest, error: FramemillError) -> None:
         """Answer a request that never became one."""
-        self._refused(error, guest.address if guest.body is not None else "")
+        trace = Trace()
+        self._refused(error, guest.address if guest.body is not None else "", trace)
         self.release(guest)
-        status, headers, body = answer_to(error)
-        head = response_head("1.1", status, [*headers, ("Content-Length", str(len(body)))], keep=False)
+        status, headers, body = answer_to(error, trace.request_id)
+        LOG.tell(trace, guest.address, int(status[:3]), error.code, len(body))
+        headers = [*headers, ("Content-Length", str(len(body))), *trace.headers]
+        head = response_head("1.1", status, headers, keep=False)
         try:
             guest.conn.sock.sendall(head + body)
         except OSError:

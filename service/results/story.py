@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from service.logs.trace import Trace
+
 
 class Story:
     """One request's; times are CLOCK_MONOTONIC, all in nanoseconds.
 
     `about` is who sent the frame, of which part, and what was said with it (record.about_bytes); empty until that is
-    understood. `came_ns` (CLOCK_REALTIME) and `slot` are the frame's origin, 0 and -1 while it has no slot.
+    understood. `came_ns` (CLOCK_REALTIME) and `slot` are the frame's origin, 0 and -1 while it has no slot. `trace` has
+    the ids of its request.
     """
 
-    __slots__ = ("about", "begun_ns", "came_ns", "client", "frame_bytes", "receiving_ns", "slot", "waiting_ns")
+    __slots__ = ("about", "begun_ns", "came_ns", "client", "frame_bytes", "receiving_ns", "slot", "trace", "waiting_ns")
 
-    def __init__(self, client: str, begun_ns: int, about: bytes = b"") -> None:
+    def __init__(self, client: str, begun_ns: int, about: bytes = b"", trace: Trace | None = None) -> None:
         self.client = client
+        self.trace = trace or Trace()
         self.begun_ns = begun_ns
         self.about = about
         self.came_ns = 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import falcon
 
@@ -25,6 +25,7 @@ from service.api.process import ProcessResource
 from service.api.status import StatusResource
 from service.errors import on_any_error, on_framemill_error, on_http_error
 from service.intake.sources import EncodedFrame, RawFrame, SegmentFrame
+from service.logs.traced import Traced
 from service.panel.overview import Panel, PanelSwitch
 from workers.errors import FramemillError
 
@@ -57,7 +58,8 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     routes = [*_for_cameras(desk, settings), *_for_machines(pool, switch, status, link), *_for_people(desk, status)]
     if settings.stop_key is not None:
         routes.append(Route("/stop", Stop(settings, access, link), acts=True, is_open=True))  # it has a key of its own
-    app = falcon.App(middleware=[KeyCheck(access, Routes(routes))])
+    first_to_last: list[Any] = [Traced(), KeyCheck(access, Routes(routes))]
+    app = falcon.App(middleware=first_to_last)
     app.add_error_handler(Exception, on_any_error)
     app.add_error_handler(falcon.HTTPError, on_http_error)
     app.add_error_handler(FramemillError, on_framemill_error)

@@ -12,7 +12,7 @@ import signal
 import ssl
 import sys
 import time
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
@@ -26,6 +26,7 @@ from service.api.switch import ProcessSwitch
 from service.connections.certificates import Certificates
 from service.connections.even_share import EvenShare
 from service.intake.body import FORM_BYTES
+from service.logs.request_log import LOG
 from service.results.publish import NoPublisher, Publisher, RingPublisher
 from service.results.ring import RingWriter
 from service.results.seats import Sleepers
@@ -47,6 +48,7 @@ from workers.this_process import die_with_parent, keep_private
 from workers.versions.on_disk import Comparison
 
 if TYPE_CHECKING:
+    from service.logs.trace import Trace
     from service.results.files import ResultsPlan
     from workers.errors import FramemillError
 
@@ -129,11 +131,11 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         """Count a connection that was ended because its client did not take its answer."""
         self._counters.count("connections.cut_off")
 
-    def count_failed(self, error: FramemillError, sender: str) -> None:
+    def count_failed(self, error: FramemillError, sender: str, trace: Trace) -> None:
         """Count a request that was refused before it came to a thread; `sender` where its body did not come."""
         self._counters.failed(error)
         if sender:
-            self._publisher.failed(Story(sender, time.monotonic_ns()), error)
+            self._publisher.failed(Story(sender, time.monotonic_ns(), trace=trace), error)
 
     def call_time(self) -> None:
         """Do what is due now and then; from the main loop."""
@@ -190,6 +192,8 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         HELD.set_budget(max(self._settings.max_held_mib << 20, 2 * BoundedChunks.most_bytes))
         switch = ProcessSwitch(self._heirloom, plan.state_dir)
         status = Status(pool, switch, plan.project_name, Comparison(plan.version_places), plan.results)
+        count_lost = partial(self._counters.count, "log.lines_lost")
+        LOG.begin(self._settings.log_requests, self._settings.log_format, self._front, count_lost)
         self._publisher = _publisher(plan.results, self._sleepers, self._front, pool, self._counters)
         return spell_headers(
             create_app(

@@ -11,6 +11,8 @@ from gunicorn import util
 from gunicorn.http import errors as http
 
 from service.errors import FAULT, problem
+from service.logs.request_log import LOG
+from service.logs.trace import Trace
 from service.threads.camera_threads import CameraThreads
 from service.wire.plain_body import response_head
 from service.wire.request_head import HostInvalid
@@ -63,8 +65,11 @@ class DiscreetThreads(CameraThreads):
         else:
             _log.warning("a request from %s could not be read: %s", who, type(exc).__name__)
         code = phrase.lower().replace(" ", "_")
-        body = problem(status, code, detail)
-        headers = [("Content-Type", "application/problem+json"), ("Content-Length", str(len(body)))]
+        trace = Trace()
+        body = problem(status, code, detail, trace.request_id)
+        LOG.tell(trace, who, status, code, len(body))
+        length = ("Content-Length", str(len(body)))
+        headers = [("Content-Type", "application/problem+json"), length, *trace.headers]
         with contextlib.suppress(OSError):
             util.write(client, response_head("1.1", f"{status} {phrase}", headers, keep=False) + body)
 

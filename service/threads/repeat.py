@@ -3,9 +3,10 @@
 What a request asks for is a pure function of its head, of settings that do not change, of the keys of now and of its
 peer. So once a request was answered with a context, its connection remembers the head, byte for byte, with what it
 asked for. The next request with these very bytes goes from the socket to the pool and back: no parser, no WSGI, no
-routing. Only the body's length may be another one, for files differ from frame to frame; and a connection remembers a
-few heads, for a camera may go round a few segments. Whatever is not plain (another head, a length that would be
-refused, no worker ready, a server that stops) goes the ordinary way, and what was read is given back.
+routing. The body's length alone may be another one, for files differ from frame to frame, and what the request is
+called; and a connection remembers a few heads, for a camera may go round a few segments. Whatever is not plain (another
+head, a length that would be refused, no worker ready, a server that stops) goes the ordinary way, and what was read is
+given back.
 """
 
 from __future__ import annotations
@@ -19,43 +20,72 @@ from service.access.key_check import RING
 from service.access.keyring import Keyring
 from service.errors import answer_to
 from service.intake.body import Bring, Received
+from service.logs.request_log import LOG
+from service.logs.trace import REQUEST_ID, TRACE, Said, Trace, said_by
 from service.wire.plain_body import PlainBody, plain_body, response_head
 from service.wire.request_head import last_head
 from service.wire.unsent import Outgoing
+from workers.errors import InternalError
 
 _log = logging.getLogger(__name__)
 
 _LONGEST_HEAD_BYTES = 4096  # longer ones are rare, and would be kept for as long as their connection lives
 _MOST_HEADS = 8
-_DIGITS = re.compile(rb"[0-9]{1,10}")
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,10})[ \t]*\r\n", re.IGNORECASE)
+# fields that are other ones with each request, and what they may say to be known all the same
+_LENGTH = b"content-length"
+_VALUES = {
+    _LENGTH: re.compile(rb"[0-9]{1,10}"),
+    b"x-request-id": re.compile(REQUEST_ID.encode()),
+    b"traceparent": re.compile(rb"[0-9a-f-]{55}"),
+}
+_FIELDS = re.compile(rb"\r\n(content-length|x-request-id|traceparent):[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
+_ENVIRON = {b"x-request-id": "HTTP_X_REQUEST_ID", b"traceparent": "HTTP_TRACEPARENT"}
 
-# has a frame inspected whose body has so many bytes; returns its context, or None where the ordinary way must be taken
-# and nothing was read
-Again = Callable[[Bring, int], bytes | None]
+# has a frame inspected whose body has so many bytes, for the request of that trace; returns its context, or None where
+# the ordinary way must be taken and nothing was read
+Again = Callable[[Bring, int, Trace], bytes | None]
 
 
 _NO_KEYS = Keyring(())
 
 
 class _Known(NamedTuple):
-    """A head, up to the digits of its body's length and from there on; all of it is `before` where it has none."""
+    """A head: its `pieces`, and between each two of them the value of a field of these `names`, which may be any."""
 
-    before: bytes
-    after: bytes
+    pieces: tuple[bytes, ...]
+    names: tuple[bytes, ...]
     again: Again
     ring: Keyring = _NO_KEYS
+    method: str = ""
+    path: str = ""
 
-    def find(self, first: bytes) -> tuple[int, int] | None:
-        """Return the bytes of the head that `first` begins with, and of its body; None where it is another head."""
-        if not first.startswith(self.before):
+    def find(self, first: bytes) -> _Found | None:
+        """Return what `first` begins with, if it is this head; None where it is another one."""
+        at, values = 0, {}
+        for piece, name in zip(self.pieces, self.names, strict=False):
+            value = _VALUES[name].match(first, at + len(piece)) if first.startswith(piece, at) else None
+            if value is None:
+                return None
+            values[name] = value[0]
+            at = value.end()
+        if not first.startswith(self.pieces[-1], at):
             return None
-        if not self.after:
-            return len(self.before), 0
-        digits = _DIGITS.match(first, len(self.before))
-        if digits is None or not first.startswith(self.after, digits.end()):
+        return _Found(at + len(self.pieces[-1]), int(values.pop(_LENGTH, b"0")), values)
+
+
+class _Found(NamedTuple):
+    """How many bytes a head has, and its body, and what the head says of the request's ids."""
+
+    head_bytes: int
+    body_bytes: int
+    values: dict[bytes, bytes]
+
+    @property
+    def said(self) -> Said | None:
+        """The ids as they are read from an environ; None where there are none."""
+        if not self.values:
             return None
-        return digits.end() + len(self.after), int(digits[0])
+        return said_by({_ENVIRON[name]: value.decode("ascii") for name, value in self.values.items()})
 
 
 def remember(env: dict[str, Any], again: Again) -> None:
@@ -65,11 +95,26 @@ def remember(env: dict[str, Any], again: Again) -> None:
         return
     unreader = env["wsgi.input"].reader.unreader
     head = last_head(unreader)
-    if head is not None and len(head) <= _LONGEST_HEAD_BYTES:
-        found = _LENGTH.search(head)
-        parts = (head[: found.start(1)], head[found.end(1) :]) if found else (head, b"")
-        others = [known for known in getattr(unreader, "repeat", ()) if known[:2] != parts]
-        unreader.repeat = [*others[1 - _MOST_HEADS :], _Known(*parts, again, env.get(RING, _NO_KEYS))]
+    parts = _parts(head) if head is not None and len(head) <= _LONGEST_HEAD_BYTES else None
+    if parts is None:
+        return
+    others = [known for known in getattr(unreader, "repeat", ()) if known[:2] != parts]
+    trace: Trace = env.get(TRACE) or Trace()
+    known = _Known(*parts, again, env.get(RING, _NO_KEYS), trace.method, trace.path)
+    unreader.repeat = [*others[1 - _MOST_HEADS :], known]
+
+
+def _parts(head: bytes) -> tuple[tuple[bytes, ...], tuple[bytes, ...]] | None:
+    """Return the pieces and names of a head; None where a field stands twice, or says what none of its kind does."""
+    pieces, names, at = [], [], 0
+    for field in _FIELDS.finditer(head):
+        name = field[1].lower()
+        if name in names or not _VALUES[name].fullmatch(field[2]):
+            return None
+        pieces.append(head[at : field.start(2)])
+        names.append(name)
+        at = field.end(2)
+    return (*pieces, head[at:]), tuple(names)
 
 
 def answer_again(unreader: Any, connection: Outgoing) -> bool | None:
@@ -88,24 +133,37 @@ def answer_again(unreader: Any, connection: Outgoing) -> bool | None:
         if answer is None:
             unreader.unread(first)
             return None
-        whole, keep = answer
-        connection.sendall(whole)
+        try:
+            connection.sendall(answer.whole)
+        finally:  # behind the answer: its client need not wait while a reader of lines is woken
+            LOG.tell(answer.trace, "", answer.status, answer.code, answer.body_bytes)
     except OSError as error:
         _log.debug("a camera went away: %s", error)
         return False
-    return keep
+    return answer.keep
 
 
-def _find_and_answer(heads: list[_Known], first: bytes, connection: Outgoing) -> tuple[bytes, bool] | None:
+class _Answer(NamedTuple):
+    """A response, whether the connection goes on after it, and what a line tells of it."""
+
+    whole: bytes
+    keep: bool
+    trace: Trace
+    status: int
+    code: str
+    body_bytes: int
+
+
+def _find_and_answer(heads: list[_Known], first: bytes, connection: Outgoing) -> _Answer | None:
     for known in heads:
         # the ring is looked at after the wait for these bytes: a key may have been taken away meanwhile
         if (found := known.find(first)) is None or known.ring.retired:
             continue
-        head_bytes, body_bytes = found
-        early = memoryview(first)[head_bytes:]
-        if len(early) > body_bytes:
+        early = memoryview(first)[found.head_bytes :]
+        if len(early) > found.body_bytes:
             return None
-        return _answer(known, _Frame(PlainBody(connection, first[:head_bytes], early, body_bytes), connection))
+        body = PlainBody(connection, first[: found.head_bytes], early, found.body_bytes)
+        return _answer(known, _Frame(body, connection), Trace(known.method, known.path, found.said))
     return None
 
 
@@ -128,15 +186,18 @@ class _Frame:
         return Received(self.body.length, rest=self.body.begin(area))
 
 
-def _answer(known: _Known, frame: _Frame) -> tuple[bytes, bool] | None:
-    """Return the response, and whether the connection goes on after it."""
+def _answer(known: _Known, frame: _Frame, trace: Trace) -> _Answer | None:
+    """Have a frame inspected; None where the ordinary way must be taken."""
+    code = ""
     try:
-        context = known.again(frame, frame.body.length)
+        context = known.again(frame, frame.body.length, trace)
     except Exception as error:  # noqa: BLE001 - whatever it was, this frame's client gets an answer
-        status, headers, body = answer_to(error)
+        status, headers, body = answer_to(error, trace.request_id)
+        code = getattr(error, "code", InternalError.code)
     else:
         if context is None:
             return None
         status, headers, body = "200 OK", [("Content-Type", "application/json")], context
-    head = response_head("1.1", status, [*headers, ("Content-Length", str(len(body)))], keep=frame.body.arrived)
-    return head + body, frame.body.arrived
+    headers = [*headers, ("Content-Length", str(len(body))), *trace.headers]
+    head = response_head("1.1", status, headers, keep=frame.body.arrived)
+    return _Answer(head + body, frame.body.arrived, trace, int(status[:3]), code, len(body))

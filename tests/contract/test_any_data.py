@@ -16,7 +16,16 @@ from service.wire.response import SlotStream
 from tests.clients.raw_http import Answer, Connection
 from tests.support.running import Server
 
-_HEADERS = {b"server", b"date", b"connection", b"content-type", b"content-length", b"contextbase64utf", b"context"}
+_HEADERS = {
+    b"server",
+    b"date",
+    b"x-request-id",
+    b"connection",
+    b"content-type",
+    b"content-length",
+    b"contextbase64utf",
+    b"context",
+}
 VALUES = int(os.environ.get("SOAK_VALUES", "100000"))
 _RAW = "/analyze_raw_image?width=2&height=2&pixel_format=Mono8"
 

@@ -62,7 +62,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         end = int(self.headers.get(HEADER, len(body)))
         told = json.loads(body[:end])
-        self.server.asked.append({"path": self.path, **told})
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.asked.append({"path": self.path, "headers": headers, **told})
         self.server.goes_on.wait(30)
         if self.server.refuses:
             self._answer(500, json.dumps({"error": self.server.refuses}).encode())

@@ -75,6 +75,7 @@ TABLE: tuple[Counter, ...] = (
         "framemill_results_contexts_left_out",
         "Contexts too large to be kept with what became of their frames",
     ),
+    Counter("log", "lines_lost", "framemill_log_lines_lost", "Lines of requests that nobody took in time"),
 )
 
 WORDS: Mapping[str, int] = {row.name: FrontRow.COUNTERS + at for at, row in enumerate(TABLE)}

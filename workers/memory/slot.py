@@ -40,7 +40,8 @@ Header (16 KiB; words are unsigned 64-bit, native order, each written by one sid
          35  kept_until_ns              front; until when at most, CLOCK_MONOTONIC
     byte 288 where a frame that runs too long was seen, in words                    supervisor
     byte 544 which module has a limit, in words, UTF-8, padded with 0               worker
-    byte 800 job, packed (see job.py)
+    byte 800 what the request is called, 128 bytes, and its traceparent, 64, ASCII, padded with 0    front
+    byte 992 job, packed (see job.py)
 
 The slot table is the truth. The job queue and the eventfds are hints, and may be lost or stale: whoever is woken
 looks here. Writing through `memoryview.cast("Q")` stores a word in one piece; between two processes there is always a
@@ -60,8 +61,10 @@ from workers.memory.layout import HEADER_BYTES
 if TYPE_CHECKING:
     from workers.memory.layout import Geometry
 
-MAGIC = int.from_bytes(b"FMSLOT\x00\x02", "little")
-JOB_AT = 800
+MAGIC = int.from_bytes(b"FMSLOT\x00\x03", "little")
+ASKED_AT = 800
+JOB_AT = 992
+NOT_SAID = bytes(JOB_AT - ASKED_AT)
 PLACE_AT = 288
 LIMITED_AT = 544
 MAX_JOB_BYTES = HEADER_BYTES - JOB_AT
@@ -159,14 +162,15 @@ _ANSWER = struct.Struct(f"{Word.SEAL - Word.STARTED_NS}Q")
 class Header:
     """The header of one slot, as seen by this process."""
 
-    __slots__ = ("_answer", "_job", "_limited", "_place", "index", "words")
+    __slots__ = ("_answer", "_asked", "_job", "_limited", "_place", "index", "words")
 
     def __init__(self, index: int, page: memoryview) -> None:
         self.index = index
-        self.words = page[:JOB_AT].cast("Q")
+        self.words = page[:ASKED_AT].cast("Q")
         self._answer = page[8 * Word.STARTED_NS : 8 * Word.SEAL]
         self._place = page[PLACE_AT:LIMITED_AT]
-        self._limited = page[LIMITED_AT:JOB_AT]
+        self._limited = page[LIMITED_AT:ASKED_AT]
+        self._asked = page[ASKED_AT:JOB_AT]
         self._job = page[JOB_AT:]
 
     def format(self) -> None:
@@ -243,6 +247,15 @@ class Header:
     def not_filling(self) -> IllegalMove:
         """Say that a slot cannot be queued, for nobody fills it."""
         return IllegalMove(f"slot {self.index}: {self.state.name} -> QUEUED by its front")
+
+    @property
+    def asked(self) -> bytes:
+        """What the request is called and its traceparent, as drawn above."""
+        return bytes(self._asked)
+
+    @asked.setter
+    def asked(self, packed: bytes) -> None:
+        self._asked[:] = packed
 
     @property
     def job(self) -> memoryview:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Self
 
 from workers.errors import DeadlineExceeded, FrameCancelled, FrameTooLarge, InternalError, NoFreeSlot
-from workers.memory.slot import Header, State, Word
+from workers.memory.slot import NOT_SAID, Header, State, Word
 from workers.pool.exchange import Rest
 from workers.pool.job import Job, Task
 from workers.pool.reply import ImpossibleAnswer, Reply, read_reply, times
@@ -85,10 +85,13 @@ class Lease:
         """When the frame was all there, CLOCK_MONOTONIC; a worker that writes at random may have changed it."""
         return self._header.words[Word.QUEUED_NS]
 
-    def run(self, job: Job, frame_bytes: int, client_fd: int = -1, rest: Rest | None = None) -> Reply:
+    def run(
+        self, job: Job, frame_bytes: int, client_fd: int = -1, rest: Rest | None = None, asked: bytes = NOT_SAID
+    ) -> Reply:
         """Have the first `frame_bytes` of the area treated as `job` says, and wait for the answer.
 
         `client_fd` is the socket of the client that wants it, -1 for none; `rest` is what of the frame is to come.
+        `asked` is what the request is called (memory/slot.py).
 
         Raises:
             FrameTooLarge: the frame is larger than the area.
@@ -102,6 +105,7 @@ class Lease:
             raise FrameTooLarge(f"the frame has {frame_bytes} bytes, at most {len(self.area)} are accepted")
         header, words = self._header, self._header.words
         header.job = job.pack()
+        header.asked = asked
         words[Word.REQUEST_BYTES] = frame_bytes
         words[Word.DEATHS] = 0
         words[Word.OUTCOME] = 0

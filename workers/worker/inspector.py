@@ -33,6 +33,7 @@ from workers.errors import (
 )
 from workers.flow.flow import Flow
 from workers.gate import ImageLimits
+from workers.memory.slot import NOT_SAID
 from workers.pictures.picture import draw
 from workers.pixels.pixel_format import check_length, pixel_format
 from workers.pool.job import Encoding, Job, ResponseType, Task
@@ -93,7 +94,8 @@ class FrameMemory(NamedTuple):
 
     `deadline_ns` is when its flow is stopped, between two modules, and so is it once nobody has `wanted` it any more.
     `witness` is told of its way through the flow.
-    `came_ns` (CLOCK_REALTIME) and `slot` are the frame's origin; `limit` and `shared` see `Flow.run`.
+    `came_ns` (CLOCK_REALTIME), `slot` and `asked` (memory/slot.py) are the frame's origin; `limit` and `shared` see
+    `Flow.run`.
     """
 
     request: memoryview
@@ -107,6 +109,7 @@ class FrameMemory(NamedTuple):
     limit: Callable[[int, str], None] | None = None
     shared: GlobalData | None = None
     witness: Witness = _ALONE
+    asked: bytes = NOT_SAID
 
 
 class Inspector:
@@ -147,7 +150,7 @@ class Inspector:
                 bits=bits,
                 wanted=memory.wanted,
                 witness=memory.witness,
-                origin=Origin(memory.came_ns or time.time_ns(), memory.slot, job.camera, job.part),
+                origin=Origin(memory.came_ns or time.time_ns(), memory.slot, job.camera, job.part, memory.asked),
                 watched=memory.limit,
                 shared=memory.shared,
             )

@@ -133,6 +133,7 @@ class Runner:
                 header.limit,
                 self._global_data,
                 self._witness,
+                header.asked,
             )
             return Outcome.ANSWERED, self._inspector.answer(Job.unpack(header.job), frame)
         except FramemillError as error:

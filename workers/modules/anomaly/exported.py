@@ -59,7 +59,9 @@ class Exported:
         tensor = self._tensor(image)
         look_at_time()
         try:
-            fields = {name: values for name, values in self._network.run(tensor, 0, self._beside) if name in _FIELDS}
+            fields = {
+                name: values for name, values in self._network.run(tensor, 0, beside=self._beside) if name in _FIELDS
+            }
         except Exception as error:  # noqa: BLE001 - onnxruntime has a class for each status, and no common one
             why = " ".join(str(error).split())[:500]
             msg = f"the model fails on a picture of {image.shape[1]} x {image.shape[0]} px: {why}"
@@ -108,7 +110,7 @@ class Exported:
         width, height = self._input_px or (_TRIED_PX, _TRIED_PX)
         grey = np.full((height, width), _MEAN_LEVEL, np.uint8)
         try:
-            found = {each.name: each.values for each in self._network.run(self._tensor(grey), 0, self._beside)}
+            found = {each.name: each.values for each in self._network.run(self._tensor(grey), 0, beside=self._beside)}
         except Exception as error:  # noqa: BLE001 - as above
             why = " ".join(str(error).split())[:500]
             msg = f"{self._where} fails on a picture of {width} x {height} px: {why}; {self._signature}"

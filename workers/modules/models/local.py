@@ -61,6 +61,7 @@ class LocalNetwork:
         self,
         tensor: NDArray[Any],
         deadline_ns: int,  # noqa: ARG002 - nobody could break it off
+        frame: Mapping[str, Any] | None = None,  # noqa: ARG002 - nobody else is asked
         beside: Mapping[str, NDArray[Any]] | None = None,
     ) -> list[Output]:
         """Return all outputs for the picture, (1, 3, h, w) or as the model takes it, and other inputs `beside` it."""

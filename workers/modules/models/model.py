@@ -137,7 +137,7 @@ class Model(Generic[Reader]):
         if self._ready is None:
             self._ready = self._opened(run.deadline_ns)
         tensor, fitted = self._ready.input.show(image, view)
-        outputs = self._network.run(tensor, run.deadline_ns)
+        outputs = self._network.run(tensor, run.deadline_ns, run.about)
         run.look_at_time()
         self._check(outputs)
         return outputs, fitted

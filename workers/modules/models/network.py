@@ -49,8 +49,11 @@ class Network(Protocol):
     def signature(self, deadline_ns: int) -> Signature:
         """Say what it takes and gives, by that time (CLOCK_MONOTONIC)."""
 
-    def run(self, tensor: NDArray[Any], deadline_ns: int) -> list[Output]:
-        """Return all outputs for the one input, (1, 3, h, w) or as it takes it; in this process it runs to its end."""
+    def run(self, tensor: NDArray[Any], deadline_ns: int, frame: Mapping[str, Any] | None = None) -> list[Output]:
+        """Return all outputs for the one input, (1, 3, h, w) or as it takes it; in this process it runs to its end.
+
+        `frame` is what is known of the frame (context/origin.py), for a server to be told for which it is asked.
+        """
 
     def release(self) -> None:
         """Close what forks of this process must not share."""

@@ -10,6 +10,7 @@ opened when it is needed. No call waits longer than its frame may.
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -22,12 +23,15 @@ from workers.modules.models.network import Output, Signature, TensorInfo
 from workers.text import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import httpx
     from numpy.typing import NDArray
 
     from workers.modules.models.options import ModelOptions
 
 _HEADER = "Inference-Header-Content-Length"
+_HARMLESS = re.compile(r"[!-~]{1,128}")  # code may have put anything there
 _CONNECT_S = 1.0
 _LONGEST_ANSWER_BYTES = 1 << 28
 _TYPES = {
@@ -62,9 +66,10 @@ class RemoteNetwork:
             raise ModelFailed(msg) from None
         return Signature(inputs, outputs, {})
 
-    def run(self, tensor: NDArray[Any], deadline_ns: int) -> list[Output]:
-        """Return all outputs for the one input, (1, 3, h, w) or as the model takes it."""
+    def run(self, tensor: NDArray[Any], deadline_ns: int, frame: Mapping[str, Any] | None = None) -> list[Output]:
+        """Return all outputs for the one input, (1, 3, h, w) or as the model takes it; `frame` says for which."""
         body, headers = self._question(tensor, max(1, (deadline_ns - time.monotonic_ns()) // 1000))
+        headers.update(_asked_for(frame or {}))
         told, rest = self._answer("POST", f"{self._path}/infer", body, headers, deadline_ns)
         try:
             return _outputs(told, rest)
@@ -149,6 +154,12 @@ class RemoteNetwork:
                     msg = f"{self._who} gave more than {_LONGEST_ANSWER_BYTES:,} bytes"
                     raise ModelFailed(msg)
             return answer.status_code, answer.headers.get(_HEADER, ""), memoryview(content)
+
+
+def _asked_for(frame: Mapping[str, Any]) -> dict[str, str]:
+    """Return headers that say on behalf of which request we ask, so that both servers' logs and traces meet."""
+    told = {"X-Request-Id": frame.get("requestId"), "traceparent": frame.get("traceparent")}
+    return {name: value for name, value in told.items() if isinstance(value, str) and _HARMLESS.fullmatch(value)}
 
 
 def _info(told: Any) -> TensorInfo:

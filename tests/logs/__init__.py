@@ -1,0 +1,1 @@
+"""Ids of requests, and their lines in a log."""
