@@ -43,7 +43,7 @@ class _Front:
             self.poller,
             deliver=self.outbox.deliver,
             left=lambda: self.ended.append("left"),
-            refused=lambda _error, _sender: self.ended.append("refused"),
+            refused=lambda _, _address: self.ended.append("refused"),
             later=lambda call: call(),
         )
 
