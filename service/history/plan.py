@@ -15,6 +15,7 @@ class RecorderPlan(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     supervisor_pid: int
+    started_ns: int
     state_dir: Path
     link_fd: int
     told_fd: int

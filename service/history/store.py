@@ -6,7 +6,6 @@ when; and where the next record is not the next one, those between are known to 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -15,9 +14,10 @@ from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, 
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service.history.database import open_to_write
+from service.history.frames import FrameWriter, insert_rows
 from service.history.marks import lives
-from service.history.rows import Measured, key_of, labels_of, measured_of, record_row, refusal_rows
-from service.history.tables import CONTEXTS, LABELS, MEASURED, RECORDS, REFUSALS, RINGS, RUNS, SERIES, UNKNOWN
+from service.history.rows import key_of, refusal_rows
+from service.history.tables import RECORDS, REFUSALS, RINGS, RUNS, UNKNOWN
 from service.results.record import Kind
 
 if TYPE_CHECKING:
@@ -43,17 +43,17 @@ class Store:
         self._started_ns = started_ns
         upserts: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
         self._upsert = upserts[engine.dialect.name]
-        self._series: dict[tuple[str, str], int] = {}
+        self._frames = FrameWriter(self._upsert)
 
     @classmethod
-    def begin(cls, path: Path, mark: str) -> Self:
+    def begin(cls, path: Path, mark: str, started_ns: int) -> Self:
         """Open it for the server of this mark, which may have been here before; raises AnotherForm, too."""
-        engine, now_ns = open_to_write(path), time.time_ns()
+        engine = open_to_write(path)
         try:
             with engine.begin() as connection:
                 mine = select(RUNS.c.run, RUNS.c.started_ns).where(RUNS.c.mark == mark)
                 if connection.execute(mine).first() is None:
-                    row = {"server": _SERVER, "mark": mark, "started_ns": now_ns, "seen_ns": now_ns}
+                    row = {"server": _SERVER, "mark": mark, "started_ns": started_ns, "seen_ns": started_ns}
                     connection.execute(insert(RUNS).values(row))
                 run, started_ns = connection.execute(mine).one()
         except Exception:
@@ -71,7 +71,7 @@ class Store:
             with self._engine.begin() as connection:
                 return self._write(connection, records, seen_ns)
         except BaseException:
-            self._series = {}  # of those that were new nothing is left
+            self._frames.forget()
             raise
 
     def give_up(self, record: Record) -> None:
@@ -79,7 +79,7 @@ class Store:
         with self._engine.begin() as connection:
             self._fresh(connection, [record])
             row = {"begin_ns": key_of(record)[0], "end_ns": key_of(record)[0], "why": "fault", "count": 1}
-            _insert(connection, UNKNOWN, [{"run": self._run, **row}])
+            insert_rows(connection, UNKNOWN, [{"run": self._run, **row}])
 
     def saw(self, seen_ns: int) -> None:
         """Have it on record that all that was answered before is here."""
@@ -99,7 +99,7 @@ class Store:
                 # one that was killed before this one began had nothing to answer since
                 end_ns = self._started_ns if row.seen_ns <= self._started_ns else now_ns
                 gap = {"run": row.run, "begin_ns": row.seen_ns, "end_ns": end_ns, "why": "killed", "count": None}
-                _insert(connection, UNKNOWN, [gap])
+                insert_rows(connection, UNKNOWN, [gap])
                 connection.execute(update(RUNS).where(RUNS.c.run == row.run).values(ended_ns=end_ns))
         return len(killed)
 
@@ -131,9 +131,9 @@ class Store:
     def _write(self, connection: Connection, records: Sequence[Record], seen_ns: int | None) -> Written:
         fresh, missed = self._fresh(connection, records)
         if frames := [record for record in fresh if record.head.kind is Kind.FRAME]:
-            self._write_frames(connection, frames)
+            self._frames.write(connection, self._run, frames)
         refusals = [{**row, "run": self._run} for record in fresh for row in refusal_rows(record)]
-        _insert(connection, REFUSALS, refusals)
+        insert_rows(connection, REFUSALS, refusals)
         if seen_ns is not None:
             self._saw(connection, seen_ns)
         return Written(len(frames), missed)
@@ -153,7 +153,7 @@ class Store:
                 gaps.append({"run": self._run, "begin_ns": begin_ns, "end_ns": end_ns, "why": "missed", "count": lost})
             known[record.front] = (record.sequence, came_ns)
             fresh.append(record)
-        _insert(connection, UNKNOWN, gaps)
+        insert_rows(connection, UNKNOWN, gaps)
         if fresh:
             self._note(connection, known)
         return fresh, sum(gap["count"] for gap in gaps)
@@ -167,45 +167,8 @@ class Store:
         ]
         connection.execute(statement.on_conflict_do_update(index_elements=["run", "front"], set_=update_to), rows)
 
-    def _write_frames(self, connection: Connection, frames: Sequence[Record]) -> None:
-        by_key = {key_of(record): record for record in frames}
-        statement = self._upsert(RECORDS).on_conflict_do_nothing(index_elements=["came_ns", "slot", "run"])
-        rows = [{**record_row(record), "run": self._run} for record in by_key.values()]
-        made = connection.execute(statement.returning(RECORDS.c.number, RECORDS.c.came_ns, RECORDS.c.slot), rows)
-        numbered = [(row.number, by_key[row.came_ns, row.slot]) for row in made]
-        contexts = [{"record": number, "context": record.context} for number, record in numbered if record.context]
-        _insert(connection, CONTEXTS, contexts)
-        labels = [{"record": number, "label": label} for number, record in numbered for label in labels_of(record)]
-        _insert(connection, LABELS, labels)
-        measured = [(number, one) for number, record in numbered for one in measured_of(record)]
-        self._write_measured(connection, measured)
-
-    def _write_measured(self, connection: Connection, measured: Sequence[tuple[int, Measured]]) -> None:
-        if not measured:
-            return
-        wanted = {(one.name, one.unit) for _, one in measured}
-        if unknown := wanted - self._series.keys():
-            new = [{"name": name, "unit": unit} for name, unit in sorted(unknown)]
-            connection.execute(self._upsert(SERIES).on_conflict_do_nothing(index_elements=["name", "unit"]), new)
-            known = connection.execute(select(SERIES))
-            self._series = {(row.name, row.unit): row.series for row in known}
-        rows = [
-            {"record": number, "series": self._series[one.name, one.unit], **_without_name(one)}
-            for number, one in measured
-        ]
-        _insert(connection, MEASURED, rows)
-
     def _saw(self, connection: Connection, seen_ns: int) -> None:
         connection.execute(update(RUNS).where(RUNS.c.run == self._run).values(seen_ns=seen_ns))
-
-
-def _without_name(one: Measured) -> dict[str, Any]:
-    return {"value": one.value, "low": one.low, "high": one.high, "ok": one.ok}
-
-
-def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(insert(table), rows)
 
 
 def _delete_oldest(connection: Connection, table: Table, time: str, before_ns: int | None, most: int) -> int:

@@ -52,7 +52,7 @@ def main() -> int:
         signal.signal(signal.SIGTERM, end)
         recording = Recording(
             follower,
-            lambda: Store.begin(sqlite_in(plan.state_dir), mark),
+            lambda: Store.begin(sqlite_in(plan.state_dir), mark, plan.started_ns),
             plan.told_fd,
             must_end=must_end.is_set,
             most_days=plan.most_days,

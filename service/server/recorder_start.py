@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,12 +25,14 @@ class RecorderStart:
         self._door = door
         self._settings = settings
         self._state_dir = state_dir
+        self._started_ns = time.time_ns()
         self.told_fd = create_page()
         self._plan_fd = os.memfd_create("framemill-recorder-plan")
 
     def __call__(self) -> Command:
         plan = RecorderPlan(
             supervisor_pid=os.getpid(),
+            started_ns=self._started_ns,
             state_dir=self._state_dir,
             link_fd=self._door.for_program(NAME),
             told_fd=self.told_fd,

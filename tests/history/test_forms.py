@@ -16,7 +16,7 @@ from service.history.database import AnotherForm, open_to_read, open_to_write
 from service.history.marks import mark_of
 from service.history.store import Store
 from service.history.tables import METADATA
-from tests.history.kept import found, record, rows
+from tests.history.kept import NOW_NS, found, record, rows
 from tests.support.running import CHECKOUT
 
 FORMS = sorted((CHECKOUT / "tests" / "history").glob("form_*.sql"))
@@ -33,7 +33,7 @@ def an_old_history(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_what_is_in_it_is_there_afterwards(path: Path) -> None:
-    store = Store.begin(path, MARK)
+    store = Store.begin(path, MARK, NOW_NS)
     store.write([record(1, came_ns=1)], None)
     store.close()
     refused, *others, oldest, newly_written = found(path)
@@ -75,7 +75,7 @@ def test_two_servers_that_begin_at_once_bring_it_there_once(tmp_path: Path) -> N
 
     def begin(number: int) -> None:
         try:
-            Store.begin(path, f"{MARK} {number}").close()
+            Store.begin(path, f"{MARK} {number}", NOW_NS).close()
         except Exception as error:  # noqa: BLE001 - it is looked at below
             failed.append(error)
 

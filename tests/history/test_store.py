@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Dialect
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -30,7 +31,7 @@ def a_path(tmp_path: Path) -> Path:
 
 @pytest.fixture(name="store")
 def a_store(path: Path) -> Iterator[Store]:
-    made = Store.begin(path, MARK)
+    made = Store.begin(path, MARK, NOW_NS)
     yield made
     made.close()
 
@@ -52,7 +53,7 @@ def test_what_is_written_is_read_as_the_record_has_it(store: Store, path: Path) 
 def test_a_batch_that_comes_again_is_there_once(store: Store, path: Path) -> None:
     batch = [record(1), record(2), refusals(3, [{"client": "a", "status": 429, "count": 5}])]
     store.write(batch, None)
-    again = Store.begin(path, MARK)
+    again = Store.begin(path, MARK, NOW_NS)
     assert again.write([*batch, record(4)], None) == Written(1, 0)
     again.close()
     assert parts(path) == ["0-4", "0-2", "0-1"]
@@ -74,7 +75,7 @@ def test_a_batch_that_cannot_be_written_leaves_nothing(
 ) -> None:
     measures = {"bore": {"value": 3.5, "unit": "mm"}}
     with monkeypatch.context() as patched:
-        patched.setattr("service.history.store.labels_of", lambda _: [object()])  # no driver takes it
+        patched.setattr("service.history.frames.labels_of", lambda _: [object()])  # no driver takes it
         with pytest.raises(Exception, match="type") as failed:
             store.write([record(1, context={"measures": measures})], NOW_NS)
     assert isinstance(failed.value, Exception)
@@ -133,9 +134,9 @@ def test_a_server_that_was_killed_leaves_an_interval_and_one_that_lives_or_has_e
     with subprocess.Popen(started, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()
-        killed = Store.begin(path, str(mark_of(other.pid)))
+        killed = Store.begin(path, str(mark_of(other.pid)), NOW_NS)
         killed.write([record(1)], NOW_NS)
-        mine = Store.begin(path, MARK)
+        mine = Store.begin(path, MARK, NOW_NS)
         assert mine.settle(NOW_NS + SECOND_NS) == 0
         other.kill()
     assert mine.settle(NOW_NS + SECOND_NS) == 1
@@ -143,7 +144,7 @@ def test_a_server_that_was_killed_leaves_an_interval_and_one_that_lives_or_has_e
     gap = next(one for one in found(path) if one["kind"] == "unknown")
     assert gap["why"] == "killed"
     assert "count" not in gap
-    ended = Store.begin(path, "another boot 1 1")
+    ended = Store.begin(path, "another boot 1 1", NOW_NS)
     ended.end(NOW_NS)
     assert mine.settle(NOW_NS + SECOND_NS) == 0
     for store in (killed, mine, ended):
@@ -195,7 +196,7 @@ def test_who_reads_does_not_wait_for_who_writes(store: Store, path: Path) -> Non
 def test_what_is_no_database_is_trouble_and_stays(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"my letters to the works council" * 100)
-    for opens in (lambda: Store.begin(path, MARK), lambda: open_to_read(path)):
+    for opens in (lambda: Store.begin(path, MARK, NOW_NS), lambda: open_to_read(path)):
         with pytest.raises(Exception, match="not a database") as error:
             opens()
         assert isinstance(error.value, Exception)
@@ -204,7 +205,7 @@ def test_what_is_no_database_is_trouble_and_stays(path: Path) -> None:
 
 
 def test_postgresql_understands_the_tables_too() -> None:
-    dialect = postgresql.dialect()
+    dialect: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     for table in METADATA.sorted_tables:
         assert "BIGINT" in str(CreateTable(table).compile(dialect=dialect)) or table.name == "series"
         assert all(str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes)
