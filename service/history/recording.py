@@ -80,7 +80,9 @@ class Recording:
                 self._keep_house()
             while self._follower.behind:
                 self._write_batch()
-            self._try(lambda store: store.end(time.time_ns()))
+            # the end of a supervisor that was killed is seen here a moment before this process is killed, too
+            if self._must_end():
+                self._try(lambda store: store.end(time.time_ns()))
         except _GivenUp:
             _log.error("the history has not all of the last frames: the database was away when the server ended")
             return False
