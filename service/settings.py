@@ -85,7 +85,7 @@ class Settings(PoolSettings):
     ] = 90
     history_records: Annotated[
         int, Field(ge=0, le=1_000_000_000, description="frames that the history keeps, the last ones; 0: any number")
-    ] = 1_000_000  # some 3 GB
+    ] = 1_000_000  # some 2.3 GB
     keepalive_s: Annotated[int, Field(ge=0, le=3600, description="how long an idle connection stays open")] = (
         75  # cameras pause between parts
     )

@@ -47,6 +47,7 @@ def open_to_write(path: Path) -> Engine:
     Raises AnotherForm where a later version has written it; OSError and SQLAlchemy's errors, see is_trouble.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(0o600)  # for the server's own user: its log beside it gets the same
     engine = _engine(path, "rwc", ["journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"], "BEGIN IMMEDIATE")
     try:
         with engine.begin() as connection:

@@ -137,6 +137,7 @@ class Recording:
             self._seen_at_s = now_s
         is_time = now_s - self._counted_at_s >= _COUNT_S
         if is_time:
+            self._try(lambda store: store.look())
             self._try(lambda store: store.settle(now_ns))
             self._frames = self._try(lambda store: store.count())
             self._counted_at_s = now_s

@@ -37,8 +37,10 @@ class Written(NamedTuple):
 class Store:
     """One server's way into the database; for one thread. Every method may raise what is_trouble knows."""
 
-    def __init__(self, engine: Engine, run: int, started_ns: int) -> None:
+    def __init__(self, engine: Engine, path: Path, run: int, started_ns: int) -> None:
         self._engine = engine
+        self._path = path
+        self._file = _file_of(path)
         self._run = run
         self._started_ns = started_ns
         upserts: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
@@ -59,7 +61,13 @@ class Store:
         except Exception:
             engine.dispose()
             raise
-        return cls(engine, run, started_ns)
+        return cls(engine, path, run, started_ns)
+
+    def look(self) -> None:
+        """Raise FileNotFoundError where its file was taken away or replaced: what is written would be nowhere."""
+        if _file_of(self._path) != self._file:
+            msg = f"{self._path} was taken away"
+            raise FileNotFoundError(msg)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -169,6 +177,14 @@ class Store:
 
     def _saw(self, connection: Connection, seen_ns: int) -> None:
         connection.execute(update(RUNS).where(RUNS.c.run == self._run).values(seen_ns=seen_ns))
+
+
+def _file_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _delete_oldest(connection: Connection, table: Table, time: str, before_ns: int | None, most: int) -> int:

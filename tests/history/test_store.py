@@ -204,6 +204,19 @@ def test_what_is_no_database_is_trouble_and_stays(path: Path) -> None:
     assert path.read_bytes().startswith(b"my letters")
 
 
+def test_a_file_that_was_taken_away_is_seen(store: Store, path: Path) -> None:
+    store.look()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="was taken away") as gone:
+        store.look()
+    assert is_trouble(gone.value)
+    Store.begin(path, MARK, NOW_NS).close()
+    with pytest.raises(FileNotFoundError):
+        store.look()
+
+
 def test_postgresql_understands_the_tables_too() -> None:
     dialect: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     for table in METADATA.sorted_tables:
