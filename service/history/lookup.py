@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import merge
@@ -51,11 +51,10 @@ def entries(engine: Engine, wanted: Wanted, *, with_context: bool) -> Iterator[E
 
     Intervals that are unknown are among it whatever is asked for: such a frame may have been in one.
     """
-    with engine.begin() as connection:  # one state of it, whatever is written meanwhile
-        found = [_frames(connection, wanted, with_context=with_context), _unknown(connection, wanted)]
-        if not wanted.is_of_some:
-            found.append(_refusals(connection, wanted))
-        yield from merge(*found, key=lambda entry: entry.at_ns, reverse=True)
+    found = [_frames(engine, wanted, with_context=with_context), _unknown(engine, wanted)]
+    if not wanted.is_of_some:
+        found.append(_refusals(engine, wanted))
+    return merge(*found, key=lambda entry: entry.at_ns, reverse=True)
 
 
 def time_text(at_ns: int) -> str:
@@ -67,7 +66,7 @@ def time_text(at_ns: int) -> str:
         return f"{second}.{rest:09}"  # of a clock that nobody has set
 
 
-def _frames(connection: Connection, wanted: Wanted, *, with_context: bool) -> Iterator[Entry]:
+def _frames(engine: Engine, wanted: Wanted, *, with_context: bool) -> Iterator[Entry]:
     columns = RECORDS.c
     conditions = _between(columns.came_ns, wanted)
     for column, values in ((columns.verdict, wanted.verdicts), (columns.camera, wanted.cameras)):
@@ -76,22 +75,37 @@ def _frames(connection: Connection, wanted: Wanted, *, with_context: bool) -> It
         conditions.append(columns.part.in_(wanted.parts))
     if wanted.labels:
         conditions.append(columns.number.in_(select(LABELS.c.record).where(LABELS.c.label.in_(wanted.labels))))
-    query = select(RECORDS).order_by(columns.came_ns.desc(), columns.number.desc()).limit(_PAGE)
-    last: Row[Any] | None = None
-    while True:
-        behind = [] if last is None else [_is_behind(last)]
-        page = connection.execute(query.where(*conditions, *behind)).all()
+
+    def read(connection: Connection, page: Sequence[Row[Any]]) -> list[Entry]:
         more = _More(connection, [row.number for row in page], with_context=with_context)
-        yield from (Entry(row.came_ns, _document(row, more)) for row in page)
+        return [Entry(row.came_ns, _document(row, more)) for row in page]
+
+    return _paged(engine, RECORDS, "came_ns", conditions, read)
+
+
+def _paged(
+    engine: Engine,
+    table: Table,
+    time: str,
+    conditions: list[ColumnElement[bool]],
+    read: Callable[[Connection, Sequence[Row[Any]]], list[Entry]],
+) -> Iterator[Entry]:
+    """Yield what `read` makes of rows, newest first, each page in a transaction of its own.
+
+    One for all would have the log beside the database grow for as long as somebody reads what was printed.
+    """
+    at, number = table.c[time], table.c.number
+    query = select(table).where(*conditions).order_by(at.desc(), number.desc()).limit(_PAGE)
+    page_query = query
+    while True:
+        with engine.begin() as connection:
+            page = connection.execute(page_query).all()
+            found = read(connection, page)
+        yield from found
         if len(page) < _PAGE:
             return
-        last = page[-1]
-
-
-def _is_behind(row: Row[Any]) -> ColumnElement[bool]:
-    columns = RECORDS.c
-    same = and_(columns.came_ns == row.came_ns, columns.number < row.number)
-    return or_(columns.came_ns < row.came_ns, same)
+        last_at, last = getattr(page[-1], time), page[-1].number
+        page_query = query.where(or_(at < last_at, and_(at == last_at, number < last)))
 
 
 class _More:
@@ -141,21 +155,38 @@ def _document(row: Row[Any], more: _More) -> dict[str, Any]:
     return found
 
 
-def _refusals(connection: Connection, wanted: Wanted) -> Iterator[Entry]:
-    columns = REFUSALS.c
-    query = select(REFUSALS).where(*_between(columns.came_ns, wanted)).order_by(columns.came_ns.desc())
-    for row in connection.execute(query):
-        told = {"client": row.client, "status": row.status, "count": row.count}
-        yield Entry(row.came_ns, {"kind": "refusals", "time": time_text(row.came_ns), "refused": [told]})
+def _refusals(engine: Engine, wanted: Wanted) -> Iterator[Entry]:
+    return _paged(engine, REFUSALS, "came_ns", _between(REFUSALS.c.came_ns, wanted), _read_refusals)
 
 
-def _unknown(connection: Connection, wanted: Wanted) -> Iterator[Entry]:
+def _read_refusals(_: Connection, page: Sequence[Row[Any]]) -> list[Entry]:
+    return [
+        Entry(
+            row.came_ns,
+            {
+                "kind": "refusals",
+                "time": time_text(row.came_ns),
+                "refused": [{"client": row.client, "status": row.status, "count": row._mapping["count"]}],  # noqa: SLF001
+            },
+        )
+        for row in page
+    ]
+
+
+def _unknown(engine: Engine, wanted: Wanted) -> Iterator[Entry]:
     columns = UNKNOWN.c
     conditions = [] if wanted.since_ns is None else [columns.end_ns >= wanted.since_ns]
     conditions += [] if wanted.until_ns is None else [columns.begin_ns < wanted.until_ns]
-    for row in connection.execute(select(UNKNOWN).where(*conditions).order_by(columns.end_ns.desc())):
-        document = {"kind": "unknown", "time": time_text(row.begin_ns), "until": time_text(row.end_ns), "why": row.why}
-        yield Entry(row.end_ns, document | ({} if row.count is None else {"count": row.count}))
+    return _paged(engine, UNKNOWN, "end_ns", conditions, _read_unknown)
+
+
+def _read_unknown(_: Connection, page: Sequence[Row[Any]]) -> list[Entry]:
+    found = []
+    for row in page:
+        interval = {"time": time_text(row.begin_ns), "until": time_text(row.end_ns), "why": row.why}
+        count = row._mapping["count"]  # noqa: SLF001 - SQLAlchemy's own name for it; `row.count` is a tuple's method
+        found.append(Entry(row.end_ns, {"kind": "unknown", **interval, **({} if count is None else {"count": count})}))
+    return found
 
 
 def _between(time: ColumnElement[int], wanted: Wanted) -> list[ColumnElement[bool]]:
