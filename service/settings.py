@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from service.environment import PREFIX, settings_variables, stripped
 from workers.errors import SettingsInvalid
@@ -79,6 +79,17 @@ class Settings(PoolSettings):
         Literal["none", "errors", "all"], Field(description="which requests have a line on standard output")
     ] = "none"
     log_format: Annotated[Literal["text", "json"], Field(description="how such a line is written")] = "text"
+    record: Annotated[
+        Literal["off", "async"],
+        Field(description="whether what became of each frame is kept in a database; async: within a second"),
+    ] = "off"  # nobody's disk fills before somebody decides so
+    history_days: Annotated[
+        int,
+        Field(ge=0, le=36_500, description="how long the history keeps a frame, in days; 0: for good"),
+    ] = 90
+    history_records: Annotated[
+        int, Field(ge=0, le=1_000_000_000, description="frames that the history keeps, the last ones; 0: any number")
+    ] = 1_000_000  # some 2.3 GB
     keepalive_s: Annotated[int, Field(ge=0, le=3600, description="how long an idle connection stays open")] = (
         75  # cameras pause between parts
     )
@@ -88,6 +99,13 @@ class Settings(PoolSettings):
         _Path, Field(description="TLS: only clients with a certificate of this authority, PEM, are answered")
     ] = None
     disable_code: Annotated[bool, Field(description="refuse projects with code modules")] = False
+
+    @field_validator("record")
+    @classmethod
+    def _has_results(cls, record: str, others: ValidationInfo) -> str:
+        if record != "off" and others.data.get("results_mib") == 0:
+            raise ValueError("it is written from what results_mib keeps, and that is 0")
+        return record
 
     def read_api_key(self) -> str | None:
         """Return the API key, from its file, from systemd's credentials, or as set; None where there is none.

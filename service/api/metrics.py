@@ -52,6 +52,7 @@ class _Snapshot(Collector):
         killed = now["workers"]["killed_for_time"]
         yield CounterMetricFamily("framemill_workers_killed_for_time", "Frames that ran beyond run_ms", value=killed)
         yield from _followers(now["followers"])
+        yield from _history(now["history"])
         flow = InfoMetricFamily("framemill_flow", "The version of the project that runs")
         flow.add_metric([], {"version": now["flowVersion"]})
         yield flow
@@ -71,6 +72,20 @@ def _followers(now: list[dict[str, Any]]) -> Iterator[Metric]:
         missed.add_metric([name], sum(one["missed"] for one in now if one["name"] == name))
     yield behind
     yield missed
+
+
+def _history(now: dict[str, Any]) -> Iterator[Metric]:
+    """Yield what the recorder says, where there is one."""
+    if now["state"] == "off":
+        return
+    yield GaugeMetricFamily(
+        "framemill_history", "1 while the history is written", value=int(now["state"] == "recording")
+    )
+    yield CounterMetricFamily("framemill_history_recorded", "Frames that the history has", value=now["recorded"])
+    missed = "Frames that were gone before the history had them"
+    yield CounterMetricFamily("framemill_history_missed", missed, value=now["missed"])
+    failures = "Times that the history could not be written"
+    yield CounterMetricFamily("framemill_history_failures", failures, value=now["failures"])
 
 
 class Metrics:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import falcon
 import orjson
 
+from service.history.plan import NAME
+from service.history.told import Told
 from service.wire.unsent import unread_bytes
 from workers.admission.pace import Pace
 from workers.memory.control import Control, FrontRow, WorkerRow
@@ -31,7 +33,10 @@ class Status:
         project_name: str,
         on_disk: Comparison,
         results: ResultsPlan | None = None,
+        *,
+        recorder_fd: int | None = None,
     ) -> None:
+        self._recorder_fd = recorder_fd
         self._results = results
         self._pool = pool
         self._switch = switch
@@ -83,7 +88,14 @@ class Status:
             {"module": module.id, "name": module.name, "frames": frames} for module, frames in by_module
         ]
         snapshot["followers"] = [one._asdict() for one in self._results.followers()] if self._results else []
+        snapshot["history"] = self._history(snapshot["followers"])
         return snapshot
+
+    def _history(self, followers: list[dict[str, Any]]) -> dict[str, Any]:
+        if self._recorder_fd is None:
+            return {"state": "off"}
+        is_there = any(one["name"] == NAME and one["is_there"] for one in followers)
+        return Told.read(self._recorder_fd).document(is_there=is_there)
 
 
 class StatusResource:

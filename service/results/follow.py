@@ -169,6 +169,11 @@ class Follower:
             self._page[PageWord.ASLEEP] = 0
         return bool(self.behind)
 
+    def rouse(self) -> None:
+        """End its sleep, also from a signal's handler."""
+        with suppress(BlockingIOError):
+            os.eventfd_write(self._wake_fd, 1)
+
     def _woken(self, fd: int) -> None:
         if fd == self._wake_fd:
             with suppress(BlockingIOError):

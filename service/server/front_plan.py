@@ -28,3 +28,4 @@ class FrontPlan(BaseModel):
     stop_key: str | None
     supervisor_pid: int
     results: ResultsPlan | None = None
+    recorder_fd: int | None = None

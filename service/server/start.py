@@ -17,6 +17,7 @@ from service.results.files import ResultsFiles
 from service.server.front_plan import FrontPlan
 from service.server.listener import Listener, listener
 from service.server.project_source import ProjectSource
+from service.server.recorder_start import RecorderStart
 from service.server.systemd import notify_systemd
 from service.server.takeover import predecessor, start_successor
 from service.settings import Settings, load_settings
@@ -27,7 +28,7 @@ from workers.memory.global_data import open_global_data
 from workers.pool.handover import Handover
 from workers.supervisor.events import Event
 from workers.supervisor.exits import Exit
-from workers.supervisor.program import Command
+from workers.supervisor.program import Command, ProgramPlan
 from workers.supervisor.supervisor import Supervisor
 from workers.this_process import keep_private
 
@@ -72,6 +73,7 @@ def run_server(
     switch.begin(inherited=inherited is not None)
     results = ResultsFiles.create(settings.fronts, settings.results_mib) if settings.results_mib else None
     door = Door(results, state_dir) if results else None
+    recorder = RecorderStart(door, settings, state_dir) if door and settings.record != "off" else None
     url = _url(settings, open_to)
 
     def plan(handover: Handover) -> FrontPlan:
@@ -88,6 +90,7 @@ def run_server(
             stop_key=settings.stop_key.get_secret_value() if settings.stop_key else None,
             supervisor_pid=os.getpid(),
             results=results and results.plan,
+            recorder_fd=recorder.told_fd if recorder else None,
         )
 
     def announce(event: Event, pid: int) -> None:
@@ -107,13 +110,14 @@ def run_server(
     supervisor = Supervisor(
         settings,
         project,
-        front_command=_FrontStart(plan, (open_to.sock.fileno(), heirloom.fd, *(results.plan.fds if results else ()))),
+        front_command=_FrontStart(plan, _fds_for_fronts(open_to, heirloom, results, recorder)),
         load_project=source.load,
         announce=announce,
         tend=switch.settle,
         start_successor=lambda: start_successor(open_to, heirloom, global_fd),
         follows=before.link if before else None,
         tidy=source.tidy_apart,
+        beside=[ProgramPlan("the recorder", recorder)] if recorder else [],
         global_fd=global_fd,
         attend=door.attend if door else lambda *_: None,
         show_proof=show_proof and (lambda failed: show_proof(failed, state_dir / _PROOF_PAGES)),
@@ -125,6 +129,13 @@ def run_server(
         if door:
             door.close()
         source.tidy()
+
+
+def _fds_for_fronts(
+    open_to: Listener, heirloom: Heirloom, results: ResultsFiles | None, recorder: RecorderStart | None
+) -> tuple[int, ...]:
+    of_results = results.plan.fds if results else ()
+    return (open_to.sock.fileno(), heirloom.fd, *of_results, *((recorder.told_fd,) if recorder else ()))
 
 
 class _FrontStart:

@@ -57,7 +57,7 @@ def results(
     Exit status 0 at the end (the server ended, or as asked), 3 when the project or the settings have mistakes, 4 when
     no server answers, 130 interrupted.
     """
-    folder = _state_dir(project, state_dir)
+    folder = state_dir_of(project, state_dir)
     told = _Told(as_json=as_json, context=context, most=count)
     start = Start.OLDEST if from_oldest else Start.NOW
     try:
@@ -70,7 +70,8 @@ def results(
         fail(UNREACHABLE, str(error))
 
 
-def _state_dir(project: Path | None, state_dir: Path | None) -> Path:
+def state_dir_of(project: Path | None, state_dir: Path | None) -> Path:
+    """Return where the server of a project keeps its state; ends this process where nobody can say."""
     if state_dir is not None:
         return state_dir
     if project is None:
@@ -140,7 +141,7 @@ def _line(record: Record) -> str:
     else:
         words += [f"score {score:.2f}"] if isinstance(score := record.essence.get("score"), int | float) else []
         words += map(str, record.essence.get("labels", ()))
-    return _shown("  ".join(words))
+    return shown_on_terminal("  ".join(words))
 
 
 def _refused(record: Record) -> str:
@@ -149,9 +150,9 @@ def _refused(record: Record) -> str:
         for entry in record.told.get("refused", ())
         if isinstance(entry, dict)
     ]
-    return _shown("  ".join([record.time, "REFUSED", *told]))
+    return shown_on_terminal("  ".join([record.time, "REFUSED", *told]))
 
 
-def _shown(line: str) -> str:
+def shown_on_terminal(line: str) -> str:
     """Return a line in which nothing that a client said can play with the terminal."""
     return "".join(one if one.isprintable() else printable(one).encode("unicode_escape").decode() for one in line)

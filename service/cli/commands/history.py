@@ -1,0 +1,154 @@
+"""`framemill history`: what became of frames, from the database; also when no server runs."""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from service.cli.client import UNREACHABLE, fail
+from service.cli.commands.results import shown_on_terminal, state_dir_of
+
+if TYPE_CHECKING:
+    from service.history.lookup import Entry
+
+_VERDICTS = ("OK", "NOK", "OFF", "ERROR")
+_AGO_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SECOND_NS = 1_000_000_000
+_LINES = 50
+_COLUMNS = ("id", "time", "client", "camera", "part", "data", "flowVersion", "status", "verdict", "score")
+_WHY = {
+    "missed": "gone before they could be recorded",
+    "killed": "the server was killed, or its machine was",
+    "fault": "could not be recorded",
+}
+
+
+class _Time(click.ParamType[int]):
+    """A date, a time, or how long ago, as nanoseconds since 1970."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return it."""
+        del param, ctx
+        if ago := re.fullmatch(r"(\d{1,6})([smhd])", value):
+            return time.time_ns() - int(ago[1]) * _AGO_S[ago[2]] * _SECOND_NS
+        try:
+            at = datetime.fromisoformat(value)
+            return int(at.timestamp()) * _SECOND_NS + at.astimezone(UTC).microsecond * 1000
+        except (ValueError, OverflowError):
+            self.fail(f"a time as 2026-11-28 or 2026-11-28T14:00, or 90m, 2h, 7d ago was expected, got {value!r}")
+
+
+@click.command()
+@click.argument("project", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--state-dir", type=click.Path(path_type=Path, file_okay=False), help="where that server keeps its state")
+@click.option("--since", type=_Time(), help="what came then or later, as 2026-11-28T14:00, or 2h ago")
+@click.option("--until", type=_Time(), help="what came before")
+@click.option("--verdict", "verdicts", multiple=True, type=click.Choice(_VERDICTS, case_sensitive=False))
+@click.option("--camera", "cameras", multiple=True)
+@click.option("--part", "parts", multiple=True)
+@click.option("--label", "labels", multiple=True, help="frames that have this label; several: one of them")
+@click.option("--count", type=click.IntRange(min=1), help=f"so many, the newest; default {_LINES} as a table, else all")
+@click.option("--csv", "form", flag_value="csv", help="print frames as CSV")
+@click.option("--jsonl", "form", flag_value="jsonl", help="print all that is known, one line of JSON each")
+@click.option("--context/--no-context", default=True, show_default=True, help="with --jsonl: the contexts, too")
+def history(
+    project: Path | None,
+    state_dir: Path | None,
+    count: int | None,
+    form: str | None,
+    context: bool,
+    since: int | None,
+    until: int | None,
+    **named: tuple[str, ...],
+) -> None:
+    """Print what became of frames that the server of PROJECT answered, newest first.
+
+    It reads the database alone: whether the server runs does not matter. The server writes one where `record` is set.
+
+    \b
+    Example:
+      framemill history deploy/projects/board
+      framemill history deploy/projects/board --verdict NOK --since 8h --csv
+
+    Exit status 0, 3 when the project or the settings have mistakes, 4 when there is no history, or it cannot be read.
+    """
+    # imported here: a database takes a while to load, and --help should not
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    from service.history.database import AnotherForm, open_to_read, sqlite_in  # noqa: PLC0415
+    from service.history.lookup import Wanted, entries  # noqa: PLC0415
+
+    path = sqlite_in(state_dir_of(project, state_dir))
+    if not path.exists():
+        fail(UNREACHABLE, f'there is no history in {path.parent}: its server has not run with record = "async"')
+    try:
+        engine = open_to_read(path)
+        found = entries(engine, Wanted(since, until, **named), with_context=context and form == "jsonl")
+        _PRINT[form](islice(found, count or (None if form else _LINES)))
+        engine.dispose()
+    except (SQLAlchemyError, AnotherForm) as error:
+        fail(UNREACHABLE, f"the history cannot be read: {getattr(error, 'orig', None) or error}")
+
+
+def _print_lines(found: Iterator[Entry]) -> None:
+    for entry in found:
+        print(shown_on_terminal("  ".join(_words(entry.document))))
+
+
+def _words(told: dict[str, Any]) -> Iterator[str]:
+    yield told["time"]
+    if told["kind"] == "unknown":
+        yield f"UNKNOWN  until {told['until']}"
+        yield f"{told.get('count', 'some')} frames: {_WHY.get(told['why'], told['why'])}"
+        return
+    if told["kind"] == "refusals":
+        yield "REFUSED"
+        yield from (f"{one['client'] or 'others'}: {one['count']} ({one['status']})" for one in told["refused"])
+        return
+    yield f"{told['verdict']:5}"
+    yield f"{told['timings']['took_ms']:7.1f} ms"
+    yield told["camera"]
+    if told["part"] is not None:
+        yield f"part {told['part']}"
+    if "error" in told:
+        yield f"{told['status']} {told['error']['code']}: {told['error']['message']}"
+        return
+    if told["score"] is not None:
+        yield f"score {told['score']:.2f}"
+    yield from told["labels"]
+
+
+def _print_csv(found: Iterator[Entry]) -> None:
+    """Print frames; of what else there is there is one word on standard error."""
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows.writerow([*_COLUMNS, "labels", "measures", "error", "took_ms"])
+    unknown = 0
+    for _, told in found:
+        unknown += told["kind"] == "unknown"
+        if told["kind"] == "frame":
+            measures = {name: one["value"] for name, one in told["measures"].items()}
+            more = [" ".join(told["labels"]), orjson.dumps(measures).decode() if measures else ""]
+            error = told["error"]["code"] if "error" in told else ""
+            rows.writerow([*(told[key] for key in _COLUMNS), *more, error, told["timings"]["took_ms"]])
+    if unknown:
+        print(f"framemill: of {unknown} intervals not all frames are known: see --jsonl", file=sys.stderr)
+
+
+def _print_json(found: Iterator[Entry]) -> None:
+    for entry in found:
+        print(orjson.dumps(entry.document).decode())
+
+
+_PRINT = {None: _print_lines, "csv": _print_csv, "jsonl": _print_json}

@@ -1,0 +1,64 @@
+"""How frames are written: each once, with its context, its labels, and its measured values as series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Table, insert, select
+
+from service.history.rows import Measured, key_of, labels_of, measured_of, record_row
+from service.history.tables import CONTEXTS, LABELS, MEASURED, RECORDS, SERIES
+
+if TYPE_CHECKING:
+    from service.results.record import Record
+
+
+class FrameWriter:
+    """Knows the series that there are; `upsert` makes an insert that can do without what is there already."""
+
+    def __init__(self, upsert: Any) -> None:
+        self._upsert = upsert
+        self._series: dict[tuple[str, str], int] = {}
+
+    def forget(self) -> None:
+        """Be told that a transaction came to nothing, and what was new in it neither."""
+        self._series = {}
+
+    def write(self, connection: Connection, run: int, frames: Sequence[Record]) -> None:
+        """Write those that are not there yet."""
+        by_key = {key_of(record): record for record in frames}
+        statement = self._upsert(RECORDS).on_conflict_do_nothing(index_elements=["came_ns", "slot", "run"])
+        rows = [{**record_row(record), "run": run} for record in by_key.values()]
+        made = connection.execute(statement.returning(RECORDS.c.number, RECORDS.c.came_ns, RECORDS.c.slot), rows)
+        numbered = [(row.number, by_key[row.came_ns, row.slot]) for row in made]
+        contexts = [{"record": number, "context": record.context} for number, record in numbered if record.context]
+        insert_rows(connection, CONTEXTS, contexts)
+        labels = [{"record": number, "label": label} for number, record in numbered for label in labels_of(record)]
+        insert_rows(connection, LABELS, labels)
+        measured = [(number, one) for number, record in numbered for one in measured_of(record)]
+        self._write_measured(connection, measured)
+
+    def _write_measured(self, connection: Connection, measured: Sequence[tuple[int, Measured]]) -> None:
+        if not measured:
+            return
+        wanted = {(one.name, one.unit) for _, one in measured}
+        if unknown := wanted - self._series.keys():
+            new = [{"name": name, "unit": unit} for name, unit in sorted(unknown)]
+            connection.execute(self._upsert(SERIES).on_conflict_do_nothing(index_elements=["name", "unit"]), new)
+            known = connection.execute(select(SERIES))
+            self._series = {(row.name, row.unit): row.series for row in known}
+        rows = [
+            {"record": number, "series": self._series[one.name, one.unit], **_values(one)} for number, one in measured
+        ]
+        insert_rows(connection, MEASURED, rows)
+
+
+def _values(one: Measured) -> dict[str, Any]:
+    return {"value": one.value, "low": one.low, "high": one.high, "ok": one.ok}
+
+
+def insert_rows(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Insert them, if there are any."""
+    if rows:
+        connection.execute(insert(table), rows)

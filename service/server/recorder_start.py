@@ -1,0 +1,46 @@
+"""How the recorder is started: what the supervisor knows of it, without the database that it writes."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from service.environment import for_fronts
+from service.history.plan import NAME, RecorderPlan
+from service.history.told import create_page
+from workers.isolated import isolated
+from workers.supervisor.program import Command
+
+if TYPE_CHECKING:
+    from service.results.door import Door
+    from service.settings import Settings
+
+
+class RecorderStart:
+    """Makes its command anew at each start: each comes in by an end of its own. `told_fd` is what fronts read."""
+
+    def __init__(self, door: Door, settings: Settings, state_dir: Path) -> None:
+        self._door = door
+        self._settings = settings
+        self._state_dir = state_dir
+        self._started_ns = time.time_ns()
+        self.told_fd = create_page()
+        self._plan_fd = os.memfd_create("framemill-recorder-plan")
+
+    def __call__(self) -> Command:
+        plan = RecorderPlan(
+            supervisor_pid=os.getpid(),
+            started_ns=self._started_ns,
+            state_dir=self._state_dir,
+            link_fd=self._door.for_program(NAME),
+            told_fd=self.told_fd,
+            most_days=self._settings.history_days,
+            most_records=self._settings.history_records,
+        )
+        text = plan.model_dump_json().encode()
+        os.pwrite(self._plan_fd, text, 0)
+        os.ftruncate(self._plan_fd, len(text))
+        line = isolated("-m", "service.server.recorder", str(self._plan_fd))
+        return Command(line, for_fronts(), (plan.link_fd, self.told_fd, self._plan_fd))

@@ -1,0 +1,121 @@
+BEGIN TRANSACTION;
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL, 
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+INSERT INTO "alembic_version" VALUES('0001');
+CREATE TABLE contexts (
+	record INTEGER NOT NULL, 
+	context BLOB NOT NULL, 
+	PRIMARY KEY (record), 
+	FOREIGN KEY(record) REFERENCES records (number) ON DELETE CASCADE
+);
+INSERT INTO "contexts" VALUES(1,X'7B22726573756C74223A66616C73652C2273636F7265223A302E32352C2273757266616365436C6173736573223A5B7B226C6162656C223A2264656E74227D5D2C226D65617375726573223A7B22626F7265223A7B2276616C7565223A332E352C22756E6974223A226D6D222C226D696E223A332C226D6178223A342C226F6B223A747275657D7D7D');
+INSERT INTO "contexts" VALUES(2,X'7B22726573756C74223A747275652C2273636F7265223A302E357D');
+CREATE TABLE labels (
+	record INTEGER NOT NULL, 
+	label TEXT NOT NULL, 
+	PRIMARY KEY (record, label), 
+	FOREIGN KEY(record) REFERENCES records (number) ON DELETE CASCADE
+);
+INSERT INTO "labels" VALUES(1,'dent');
+CREATE TABLE measured (
+	record INTEGER NOT NULL, 
+	series INTEGER NOT NULL, 
+	value FLOAT, 
+	low FLOAT, 
+	high FLOAT, 
+	ok BOOLEAN, 
+	PRIMARY KEY (record, series), 
+	FOREIGN KEY(record) REFERENCES records (number) ON DELETE CASCADE, 
+	FOREIGN KEY(series) REFERENCES series (series)
+);
+INSERT INTO "measured" VALUES(1,1,3.5,3.0,4.0,1);
+CREATE TABLE records (
+	number INTEGER NOT NULL, 
+	run INTEGER NOT NULL, 
+	came_ns BIGINT NOT NULL, 
+	slot INTEGER NOT NULL, 
+	client TEXT NOT NULL, 
+	camera TEXT NOT NULL, 
+	part TEXT, 
+	data TEXT NOT NULL, 
+	flow_version VARCHAR(16) NOT NULL, 
+	status INTEGER NOT NULL, 
+	verdict VARCHAR(8) NOT NULL, 
+	score FLOAT, 
+	error_code TEXT, 
+	error_message TEXT, 
+	frame_bytes BIGINT NOT NULL, 
+	left_out_bytes BIGINT NOT NULL, 
+	waiting_ns BIGINT NOT NULL, 
+	receiving_ns BIGINT NOT NULL, 
+	queue_ns BIGINT NOT NULL, 
+	decoding_ns BIGINT NOT NULL, 
+	flow_ns BIGINT NOT NULL, 
+	encoding_ns BIGINT NOT NULL, 
+	took_ns BIGINT NOT NULL, 
+	PRIMARY KEY (number), 
+	CONSTRAINT records_id UNIQUE (came_ns, slot, run), 
+	FOREIGN KEY(run) REFERENCES runs (run)
+);
+INSERT INTO "records" VALUES(1,1,1800000001000000000,0,'10.0.0.9','top','0-1','tray 5','0000000000000007',200,'OK',0.25,NULL,NULL,256,0,1,2,3,4,5,6,7);
+INSERT INTO "records" VALUES(2,1,1800000004000000000,0,'10.0.0.9','top','0-4','','0000000000000007',200,'OK',0.5,NULL,NULL,256,0,1,2,3,4,5,6,7);
+CREATE TABLE refusals (
+	number INTEGER NOT NULL, 
+	run INTEGER NOT NULL, 
+	came_ns BIGINT NOT NULL, 
+	client TEXT NOT NULL, 
+	status INTEGER NOT NULL, 
+	count BIGINT NOT NULL, 
+	PRIMARY KEY (number), 
+	FOREIGN KEY(run) REFERENCES runs (run)
+);
+INSERT INTO "refusals" VALUES(1,1,1800000005000000000,'a',429,5);
+CREATE TABLE rings (
+	run INTEGER NOT NULL, 
+	front INTEGER NOT NULL, 
+	sequence BIGINT NOT NULL, 
+	newest_ns BIGINT NOT NULL, 
+	PRIMARY KEY (run, front), 
+	FOREIGN KEY(run) REFERENCES runs (run) ON DELETE CASCADE
+);
+INSERT INTO "rings" VALUES(1,0,5,1800000005000000000);
+CREATE TABLE runs (
+	run INTEGER NOT NULL, 
+	server TEXT NOT NULL, 
+	mark TEXT NOT NULL, 
+	started_ns BIGINT NOT NULL, 
+	seen_ns BIGINT NOT NULL, 
+	ended_ns BIGINT, 
+	PRIMARY KEY (run), 
+	UNIQUE (mark)
+);
+INSERT INTO "runs" VALUES(1,'local','a boot 1 1',1795876679023458102,1800000000000000000,NULL);
+CREATE TABLE series (
+	series INTEGER NOT NULL, 
+	name TEXT NOT NULL, 
+	unit TEXT NOT NULL, 
+	PRIMARY KEY (series), 
+	CONSTRAINT series_name UNIQUE (name, unit)
+);
+INSERT INTO "series" VALUES(1,'bore','mm');
+CREATE TABLE unknown (
+	number INTEGER NOT NULL, 
+	run INTEGER NOT NULL, 
+	begin_ns BIGINT NOT NULL, 
+	end_ns BIGINT NOT NULL, 
+	why VARCHAR(16) NOT NULL, 
+	count BIGINT, 
+	PRIMARY KEY (number), 
+	FOREIGN KEY(run) REFERENCES runs (run)
+);
+INSERT INTO "unknown" VALUES(1,1,1800000001000000000,1800000004000000000,'missed',2);
+CREATE INDEX records_part ON records (part);
+CREATE INDEX records_camera ON records (camera, came_ns);
+CREATE INDEX records_verdict ON records (verdict, came_ns);
+CREATE INDEX labels_label ON labels (label, record);
+CREATE INDEX measured_series ON measured (series, record);
+CREATE INDEX refusals_time ON refusals (came_ns);
+CREATE INDEX unknown_time ON unknown (begin_ns);
+COMMIT;
