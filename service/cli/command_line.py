@@ -89,6 +89,22 @@ def begin_process() -> None:
 
 
 @contextmanager
+def interrupted_afterwards() -> Iterator[None]:
+    """Have Ctrl-C come when this is done: an extension module that is being loaded may swallow the exception."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    came = []
+    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if came:
+        raise KeyboardInterrupt
+
+
+@contextmanager
 def ending_in_order() -> Iterator[None]:
     """Have the signals that end a program come as an exception, so that what it has begun is ended on the way out."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from service.cli.command_line import what_is_missing
+from service.cli.command_line import interrupted_afterwards, what_is_missing
 from service.cli.options import settings_options
 from service.cli.proof_pages import show_proof
 from workers.errors import FramemillError, ProjectInvalid, SettingsInvalid
@@ -42,7 +42,8 @@ def serve(project: Path | None, **options: Any) -> None:
     if project is None and not _EXAMPLE.is_dir():
         raise click.UsageError("name a PROJECT; the example project comes with the repository, not with the package")
     # imported here: the libraries that are warmed up for the workers take a while, and --help should not
-    from service.server.start import run_server  # noqa: PLC0415
+    with interrupted_afterwards():
+        from service.server.start import run_server  # noqa: PLC0415
 
     try:
         status = run_server(project or _EXAMPLE, options, _say_ready, show_proof)
