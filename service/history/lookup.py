@@ -137,6 +137,7 @@ def _document(row: Row[Any], more: _More) -> dict[str, Any]:
         "camera": row.camera,
         "part": row.part,
         "data": row.data,
+        "requestId": row.request_id,
         "flowVersion": row.flow_version,
         "status": row.status,
         "verdict": row.verdict,

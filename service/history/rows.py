@@ -41,6 +41,7 @@ def record_row(record: Record) -> dict[str, Any]:
     return {
         "came_ns": came_ns,
         "slot": slot,
+        "request_id": _text(about["requestId"]) if "requestId" in about else None,
         "client": _text(about.get("client", "")),
         "camera": _text(about.get("camera", "")),
         "part": _text(about["part"]) if "part" in about else None,

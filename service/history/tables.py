@@ -64,6 +64,7 @@ RECORDS = Table(
     Column("run", ForeignKey("runs.run"), nullable=False),
     Column("came_ns", BigInteger, nullable=False),
     Column("slot", Integer, nullable=False),
+    Column("request_id", Text),
     Column("client", Text, nullable=False),
     Column("camera", Text, nullable=False),
     Column("part", Text),

@@ -196,19 +196,8 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         count_lost = partial(self._counters.count, "log.lines_lost")
         LOG.begin(self._settings.log_requests, self._settings.log_format, self._front, count_lost)
         self._publisher = _publisher(plan.results, self._sleepers, self._front, pool, self._counters)
-        return spell_headers(
-            create_app(
-                pool,
-                self._counters,
-                self._settings,
-                self._access,
-                switch,
-                plan.state_dir,
-                link,
-                status,
-                self._publisher,
-            )
-        )
+        known, access = (pool, self._counters, self._settings), self._access
+        return spell_headers(create_app(*known, access, switch, plan.state_dir, link, status, self._publisher))
 
 
 class _SideBySide(Arbiter):  # type: ignore[misc]  # gunicorn publishes no types

@@ -67,6 +67,7 @@ def _make_records() -> None:
         sa.Column("run", sa.Integer, sa.ForeignKey("runs.run"), nullable=False),
         sa.Column("came_ns", sa.BigInteger, nullable=False),
         sa.Column("slot", sa.Integer, nullable=False),
+        sa.Column("request_id", sa.Text),
         sa.Column("client", sa.Text, nullable=False),
         sa.Column("camera", sa.Text, nullable=False),
         sa.Column("part", sa.Text),
