@@ -3,8 +3,9 @@
     .venv/bin/python -m bench.anomaly_accuracy ../shared/data/tiles
 
 The folder has `train_ok` (to learn from), `ok` and `defect` (to judge), and in `mask`, by the names of `defect`, where
-the defects are. AUROC is the share of pairs, one bad and one good, in which the bad one has the higher score. PRO is
-the mean share of each defect that is found, over all rates of false pixels up to 0.3. Times are CPU ms of one thread.
+the defects are; without `mask` only pictures are judged. AUROC is the share of pairs, one bad and one good, in which
+the bad one has the higher score. PRO is the mean share of each defect that is found, over all rates of false pixels up
+to 0.3. Times are CPU ms of one thread.
 """
 
 from __future__ import annotations
@@ -60,18 +61,20 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """What one folder has: `masks` belong to `bad`, (h, w) bool."""
+    """What one folder has: `masks` belong to `bad`, (h, w) bool; none where nobody knows the places."""
 
     train: Decoded
     good: Sequence[NDArray[np.uint8]]
     bad: Sequence[NDArray[np.uint8]]
-    masks: Sequence[NDArray[np.bool_]]
+    masks: Sequence[NDArray[np.bool_]] | None
 
     @classmethod
     def read(cls, folder: Path) -> Surface:
         """Read `folder`."""
         bad = sorted((folder / "defect").iterdir())
-        masks = [_decoded(folder / "mask" / f"{each.stem}.png", cv2.IMREAD_GRAYSCALE) > 127 for each in bad]
+        masks = None
+        if (folder / "mask").is_dir():
+            masks = [_decoded(folder / "mask" / f"{each.stem}.png", cv2.IMREAD_GRAYSCALE) > 127 for each in bad]
         train, good = ([_decoded(each) for each in sorted((folder / name).iterdir())] for name in ("train_ok", "ok"))
         return cls(Decoded(train), good, [_decoded(each) for each in bad], masks)
 
@@ -130,14 +133,10 @@ def tried(method: Method, surface: Surface, backbone: Path | None, seed: int = 0
 def figures(found: Found, surface: Surface) -> dict[str, float]:
     """Return what is to be known of a method on a surface."""
     count = len(surface.good)
-    masks = [*(np.zeros(each.shape[:2], bool) for each in surface.good), *surface.masks]
-    bad = np.concatenate([heat[mask] for heat, mask in zip(found.heats, masks, strict=True)])
-    fine = np.concatenate([heat[~mask] for heat, mask in zip(found.heats, masks, strict=True)])
     good_scores, bad_scores = found.scores[:count], found.scores[count:]
     return {
         "image_auroc": auroc(good_scores, bad_scores),
-        "pixel_auroc": auroc(fine, bad),
-        "pro": pro(found.heats, masks),
+        **_of_places(found, surface),
         "found_without_false_alarm": float((bad_scores > good_scores.max()).mean()),
         "ms": median(found.ms),
         "most_ms": max(found.ms),
@@ -145,6 +144,15 @@ def figures(found: Found, surface: Surface) -> dict[str, float]:
         "train_wall_s": found.train_wall_s,
         "kept_mb": found.kept_bytes / 1e6,
     }
+
+
+def _of_places(found: Found, surface: Surface) -> dict[str, float]:
+    if surface.masks is None:
+        return {}
+    masks = [*(np.zeros(each.shape[:2], bool) for each in surface.good), *surface.masks]
+    bad = np.concatenate([heat[mask] for heat, mask in zip(found.heats, masks, strict=True)])
+    fine = np.concatenate([heat[~mask] for heat, mask in zip(found.heats, masks, strict=True)])
+    return {"pixel_auroc": auroc(fine, bad), "pro": pro(found.heats, masks)}
 
 
 def measure(folder: Path, methods: Sequence[str] = tuple(METHODS), seed: int = 0) -> dict[str, dict[str, float]]:
