@@ -21,13 +21,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from workers.isolated import ONE_THREAD
 from workers.machine import cores
 
 _BOARD = Path(__file__).parents[1] / "deploy" / "projects" / "board"
 _GOAL = 0.9
 _LOOP = "loop"
 _SOME_BAD = 6  # exit status of `framemill run` where a part is NOK
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def main(project: Path, folder: Path, frames: int, rounds: int) -> None:
@@ -72,7 +72,7 @@ def _loops(project: Path, pictures: Path, processes: int) -> float:
     running = [
         subprocess.Popen(
             [sys.executable, "-m", "bench.tryout", _LOOP, str(project), str(pictures), str(first), str(processes)],
-            env={**os.environ, **_ONE_THREAD},
+            env={**os.environ, **ONE_THREAD},
         )
         for first in range(processes)
     ]

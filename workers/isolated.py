@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import sys
 
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""What OpenBLAS and OpenMP are told in the environment of processes that are as many as there are cores."""
+
 
 def isolated(*arguments: str) -> list[str]:
     """Return the command line of such a Python; `arguments` as Python takes them."""

@@ -115,12 +115,6 @@ def said_by(env: Mapping[str, Any]) -> Said:
     return Said(given, *_trace_of(traceparent or ""))
 
 
-def request_id_of(env: Mapping[str, Any]) -> str:
-    """Return the id of a request; empty where it has none yet."""
-    trace: Trace | None = env.get(TRACE)
-    return trace.request_id if trace else ""
-
-
 def _trace_of(traceparent: str) -> tuple[str, int]:
     found = _TRACEPARENT.fullmatch(traceparent)
     if found is None:

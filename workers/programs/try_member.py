@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workers.containment.streams import STACK_SIGNAL
-from workers.isolated import isolated
+from workers.isolated import ONE_THREAD, isolated
 from workers.trying.try_messages import Said, Start, take_first
 
 _PIECE_BYTES = 1 << 20
@@ -24,8 +24,6 @@ _KEPT_BYTES = 1 << 20  # of what it writes to its standard error
 _LAST_WORDS_BYTES = 16 * 1024
 _STACK_S = 0.2  # long enough to write a stack, or to end, on a busy machine
 _PLACE = re.compile(r'File "(.+?)", line (\d+) in (.+)')
-# OpenBLAS and OpenMP: processes are as many as there are cores
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 class Told(NamedTuple):
@@ -50,7 +48,7 @@ class Member:
             stderr=self._memory_fd,
             start_new_session=True,
             bufsize=0,
-            env={**os.environ, **_ONE_THREAD, "FRAMEMILL_WORKER": str(number)},
+            env={**os.environ, **ONE_THREAD, "FRAMEMILL_WORKER": str(number)},
             pass_fds=() if start.shared_fd is None else (start.shared_fd,),
         )
         assert self._process.stdin is not None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from workers.errors import FramemillError
-from workers.isolated import isolated
+from workers.isolated import ONE_THREAD, isolated
 from workers.teaching.lesson import LOOKED, Lesson, Looked, Progress
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _PIECE_BYTES = 1 << 16
 _LAST_WORDS = 2000
 _END_S = 5.0
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # processes are as many as there are cores
 
 Tell = Callable[[str, float], None]
 """Told what is being done and how much of the whole is done, 0 to 1."""
@@ -97,7 +96,7 @@ class _Member:
             stderr=self._words_fd,
             start_new_session=True,
             bufsize=0,
-            env={**os.environ, **_ONE_THREAD},
+            env={**os.environ, **ONE_THREAD},
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -15,7 +15,6 @@ import numpy as np
 from workers.errors import ModelFailed, ProjectInvalid
 from workers.modules.anomaly.look import Look
 from workers.modules.models.local import LocalNetwork, Sessions
-from workers.modules.models.options import ModelOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +38,7 @@ class Exported:
 
     def __init__(self, sessions: Sessions, file: str, *, judges: bool) -> None:
         """Load `file`; with `judges` its own label counts. Raises ProjectInvalid where it is no such model."""
-        self._network: LocalNetwork = sessions.of(ModelOptions(module="anomaly", file=file))
+        self._network: LocalNetwork = sessions.of(file)
         self._where, self._judges = f"file: {file}", judges
         self._signature = self._network.signature(0)
         self._input_px = _input_px(self._signature, self._where)

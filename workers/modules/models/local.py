@@ -19,8 +19,6 @@ from workers.settings import CPU
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from workers.modules.models.options import ModelOptions
-
 _TYPES = {"float": "float32", "double": "float64"}  # onnx's names, where numpy has another
 _ERRORS_ONLY = 3
 
@@ -32,21 +30,20 @@ class Sessions:
         self._folder = folder
         self._made: dict[tuple[str, str], LocalNetwork] = {}
 
-    def of(self, options: ModelOptions) -> LocalNetwork:
-        """Return the network of the model that `options` name; raises ProjectInvalid."""
-        assert options.file is not None
-        key = options.file, options.computed_by
+    def of(self, file: str, provider: str = CPU) -> LocalNetwork:
+        """Return the network of a model, a file of the project; raises ProjectInvalid."""
+        key = file, provider
         if key not in self._made:
-            self._made[key] = LocalNetwork(self._folder / options.file, options)
+            self._made[key] = LocalNetwork(self._folder / file, file, provider)
         return self._made[key]
 
 
 class LocalNetwork:
     """A model in a session of onnxruntime, with one thread."""
 
-    def __init__(self, path: Path, options: ModelOptions) -> None:
-        """Load it; raises ProjectInvalid where it cannot be."""
-        self._session = _session(path, options)
+    def __init__(self, path: Path, name: str, provider: str = CPU) -> None:
+        """Load it; messages call it `name`. Raises ProjectInvalid where it cannot be loaded."""
+        self._session = _session(path, name, provider)
         self._input = self._session.get_inputs()[0].name if self._session.get_inputs() else ""
         self._names = [each.name for each in self._session.get_outputs()]
 
@@ -72,13 +69,12 @@ class LocalNetwork:
         """Forks share all of it."""
 
 
-def _session(path: Path, options: ModelOptions) -> Any:
+def _session(path: Path, name: str, provider: str) -> Any:
     # where nobody has set it yet: else the import starts a thread that would speak to its maker
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415 - takes 100 ms, and an extra has it
 
     available = onnxruntime.get_available_providers()
-    provider = options.computed_by
     if provider not in available:
         close = meant(provider, available)
         msg = f"provider (or the setting model_provider): there is no {provider} here; onnxruntime has"
@@ -93,7 +89,7 @@ def _session(path: Path, options: ModelOptions) -> Any:
         return onnxruntime.InferenceSession(str(path), wanted, providers=providers)
     except Exception as error:  # noqa: BLE001 - it has a class for each status, and no common one
         why = " ".join(str(error).split()).replace(f"{path.parent}/", "") or type(error).__name__
-        msg = f"file: {options.file} cannot be loaded by onnxruntime {onnxruntime.__version__}: {why[:500]}"
+        msg = f"file: {name} cannot be loaded by onnxruntime {onnxruntime.__version__}: {why[:500]}"
         raise ProjectInvalid(msg) from None
 
 

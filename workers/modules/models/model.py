@@ -82,6 +82,12 @@ class ModelModule:
         self._model.release()
 
 
+def _network(options: ModelOptions, surroundings: ModuleSurroundings) -> Network:
+    if options.file is None:
+        return RemoteNetwork(options)
+    return surroundings.shared(Sessions).of(options.file, options.computed_by)
+
+
 class Model(Generic[Reader]):
     """A model and what `read` makes of the facts about it."""
 
@@ -100,7 +106,7 @@ class Model(Generic[Reader]):
         self._options = options
         self._read, self._way = read, way
         self._ready: _Ready[Reader] | None = None
-        self._network: Network = RemoteNetwork(options) if options.server else surroundings.shared(Sessions).of(options)
+        self._network = _network(options, surroundings)
         try:
             self._ready = self._opened(time.monotonic_ns() + _LOAD_NS)
         except ModelFailed as error:  # it may be started later than we are

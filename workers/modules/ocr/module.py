@@ -28,7 +28,6 @@ from workers.errors import ProjectInvalid
 from workers.modules.base import ModuleSurroundings, on_run
 from workers.modules.measured import keep_measured
 from workers.modules.models.local import LocalNetwork, Sessions
-from workers.modules.models.options import ModelOptions
 from workers.modules.ocr.boxes import cut
 from workers.modules.ocr.judging import Judge, Judged
 from workers.modules.ocr.lines import Line, find_lines, whole_line
@@ -61,7 +60,7 @@ def prepare(options: OcrOptions, surroundings: ModuleSurroundings) -> Callable[[
 def _recognizer(options: OcrOptions, surroundings: ModuleSurroundings) -> Recognizer:
     """Return the model: all modules of a project share a session of it."""
     if options.file is not None:
-        network = surroundings.shared(Sessions).of(ModelOptions(module="ocr", file=options.file))
+        network = surroundings.shared(Sessions).of(options.file)
         return Recognizer(network, f"file: {options.file}")
     return surroundings.shared(_installed)
 
@@ -71,7 +70,7 @@ def _installed(_: Path) -> Recognizer:
     if path is None:
         msg = "ocr needs the model of rapidocr, which is not installed: pip install 'framemill[ocr]'"
         raise ProjectInvalid(msg)
-    return Recognizer(LocalNetwork(path, ModelOptions(module="ocr", file=path.name)), f"the model {path.name}")
+    return Recognizer(LocalNetwork(path, path.name), f"the model {path.name}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ import numpy as np
 
 from workers.errors import ProjectInvalid
 from workers.modules.models.local import LocalNetwork
-from workers.modules.models.options import ModelOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +47,7 @@ class Backbone:
     def __init__(self, path: Path) -> None:
         """Load it; raises ProjectInvalid where it cannot be loaded, takes no picture, or gives no maps."""
         self._name = path.name
-        self._network = LocalNetwork(path, ModelOptions(module="anomaly", file=path.name))
+        self._network = LocalNetwork(path, path.name)
         signature = self._network.signature(0)
         self.fixed_px = self._input_px(signature)
         channels = signature.inputs[0].shape[1] or 3
