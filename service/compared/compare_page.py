@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from service.compared.comparing import Compared, Pair
 from service.tryout.report import templates
@@ -62,5 +61,4 @@ def _way(how: str, count: int) -> tuple[str, int, str]:
 
 
 def _page(**filled: object) -> str:
-    when = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
-    return printable(templates().get_template("compare.html").render(when=when, **filled))
+    return printable(templates().get_template("compare.html").render(**filled))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from service.taught.histogram import histogram
@@ -37,7 +36,6 @@ def taught_page(summary: Summary, following: Sequence[str]) -> str:
     page = templates().get_template("train.html").render(
         summary=summary,
         about=taught.about,
-        when=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         scores=histogram(taught.about.held_out, [each.score for each in taught.drawn], taught.about.threshold),
         good=[_good_figure(summary, number) for number in summary.worst_good(_WORST_GOOD)],
         missed=[

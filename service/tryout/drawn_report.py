@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +66,6 @@ def write_drawn_report(path: Path, trial: Trial, score: DrawnScore, findings: Dr
         project=trial.project.name,
         folder=printable(trial.project.folder),
         version=trial.version,
-        when=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         score=score,
         findings=findings,
         good=good,

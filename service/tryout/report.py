@@ -44,7 +44,6 @@ def write_report(path: Path, trial: Trial, score: Score, findings: Findings) -> 
             project=trial.project.name,
             folder=printable(trial.project.folder),
             version=trial.version,
-            when=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
             score=score,
             verdicts=VERDICTS,
             findings=findings,
@@ -55,7 +54,7 @@ def write_report(path: Path, trial: Trial, score: Score, findings: Findings) -> 
 
 
 def templates() -> Environment:
-    """Return the templates of pages, with the filters that they use."""
+    """Return the templates of pages, with the filters that they use; `when` is the time that it is now."""
     templates = Environment(
         loader=PackageLoader("service.tryout"),
         autoescape=select_autoescape(),
@@ -63,6 +62,7 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    templates.globals["when"] = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     templates.filters["figure"] = figure
     templates.filters["inline"] = lambda jpeg: f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
     return templates
