@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -17,12 +16,6 @@ from service.results.follow import CannotFollow, Follower, Start
 from tests.results.house import House, house, parts
 from tests.support.faults import until
 from tests.support.running import CHECKOUT
-
-
-@pytest.fixture(name="server")
-def server_house(tmp_path: Path) -> Iterator[House]:
-    with house(tmp_path) as made:
-        yield made
 
 
 def _knock(folder: Path) -> socket.socket:

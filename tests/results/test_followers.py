@@ -7,21 +7,13 @@ import random
 import signal
 import struct
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from service.results.follow import CannotFollow, Start
 from service.results.seats import SEATS, PageWord
-from tests.results.house import House, house, parts
+from tests.results.house import House, parts
 from tests.support.faults import until
-
-
-@pytest.fixture(name="server")
-def server_house(tmp_path: Path) -> Iterator[House]:
-    with house(tmp_path) as made:
-        yield made
 
 
 def test_all_fronts_are_read_each_record_once(server: House) -> None:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import orjson
 import pytest
 
 from service.results.follow import Start
 from service.results.record import MOST_CONTEXT_BYTES, Kind
-from tests.results.house import House, house
+from tests.results.house import House
 from tests.support.faults import until
 from workers.errors import DeadlineExceeded, InternalError, InvalidParameter, NoFreeSlot
-
-
-@pytest.fixture(name="server")
-def server_house(tmp_path: Path) -> Iterator[House]:
-    with house(tmp_path) as made:
-        yield made
 
 
 def test_an_error_has_its_status_and_a_fault_of_ours_tells_nothing(server: House) -> None:
