@@ -6,7 +6,7 @@ PROJECT ?= deploy/projects/board
 PORT ?= 8000
 MUTANTS ?= 100000
 
-.PHONY: help setup serve test test-long soak fuzz test-system check format bench bench-full clean
+.PHONY: help setup setup-system serve test test-long soak fuzz test-system check format bench bench-full clean
 
 help:  ## show these words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,6 +19,10 @@ setup: .venv/.done  ## make .venv with everything that development needs
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv/sdk-1.4.4 pekat-vision-sdk==1.4.4
 	@touch $@
+
+setup-system:  ## install what tests take from Debian: PostgreSQL, Chromium, debootstrap (root)
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql chromium debootstrap >/dev/null
 
 serve: .venv/.done  ## run the server with the example project (PROJECT=..., PORT=...)
 	$(BIN)/framemill serve $(PROJECT) --port $(PORT)

@@ -20,6 +20,25 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 FAULT = "the server met a fault of its own; its log has the details"
 
+
+class NoHistory(FramemillError):
+    """This server keeps no history."""
+
+    code = "no_history"
+
+
+class HistoryAway(FramemillError):
+    """The database of the history cannot be reached, or is of another version of the server."""
+
+    code = "history_away"
+
+
+class NotFound(FramemillError):
+    """There is no such frame, part, picture or decision, or not any more."""
+
+    code = "not_found"
+
+
 STATUS: Mapping[str, int] = {
     "invalid_parameter": 400,
     "frame_size_mismatch": 400,
@@ -30,6 +49,8 @@ STATUS: Mapping[str, int] = {
     "unauthorized": 401,
     "forbidden": 403,
     "no_last_image": 404,
+    "no_history": 404,
+    "not_found": 404,
     "segment_not_found": 404,
     "body_too_slow": 408,
     "head_too_slow": 408,
@@ -53,6 +74,7 @@ STATUS: Mapping[str, int] = {
     "context_too_large_for_header": 500,
     "flow_broken": 503,
     "not_ready": 503,
+    "history_away": 503,
     "switch_not_kept": 507,
     "deadline_exceeded": 504,
 }

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 
 from service.environment import PREFIX, settings_variables, stripped
+from service.history_settings import HistorySettings
 from workers.errors import SettingsInvalid
-from workers.settings import PoolSettings, split_names
+from workers.settings import split_names
 from workers.text import as_text, is_utf8, shown
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ _Key = Annotated[SecretStr | None, BeforeValidator(_key)]
 _Path = Annotated[Path, AfterValidator(_in_utf8)] | None
 
 
-class Settings(PoolSettings):
+class Settings(HistorySettings):
     """Everything that can be set."""
 
     host: Annotated[str, Field(description="address to listen on; 0.0.0.0 for all")] = (
@@ -72,24 +73,10 @@ class Settings(PoolSettings):
     max_held_mib: Annotated[
         int, Field(ge=16, le=1 << 20, description="memory of a front for what clients leave with it, in MiB")
     ] = 256  # ten of the largest bodies that come slowly; see service/wire/holdings.py
-    results_mib: Annotated[
-        int, Field(ge=0, le=1024, description="memory of a front for what became of its last frames, in MiB; 0: none")
-    ] = 8  # some 5,000 frames: whoever follows may be away for as long as these take
     log_requests: Annotated[
         Literal["none", "errors", "all"], Field(description="which requests have a line on standard output")
     ] = "none"
     log_format: Annotated[Literal["text", "json"], Field(description="how such a line is written")] = "text"
-    record: Annotated[
-        Literal["off", "async"],
-        Field(description="whether what became of each frame is kept in a database; async: within a second"),
-    ] = "off"  # nobody's disk fills before somebody decides so
-    history_days: Annotated[
-        int,
-        Field(ge=0, le=36_500, description="how long the history keeps a frame, in days; 0: for good"),
-    ] = 90
-    history_records: Annotated[
-        int, Field(ge=0, le=1_000_000_000, description="frames that the history keeps, the last ones; 0: any number")
-    ] = 1_000_000  # some 2.3 GB
     keepalive_s: Annotated[int, Field(ge=0, le=3600, description="how long an idle connection stays open")] = (
         75  # cameras pause between parts
     )
@@ -99,13 +86,6 @@ class Settings(PoolSettings):
         _Path, Field(description="TLS: only clients with a certificate of this authority, PEM, are answered")
     ] = None
     disable_code: Annotated[bool, Field(description="refuse projects with code modules")] = False
-
-    @field_validator("record")
-    @classmethod
-    def _has_results(cls, record: str, others: ValidationInfo) -> str:
-        if record != "off" and others.data.get("results_mib") == 0:
-            raise ValueError("it is written from what results_mib keeps, and that is 0")
-        return record
 
     def read_api_key(self) -> str | None:
         """Return the API key, from its file, from systemd's credentials, or as set; None where there is none.

@@ -60,7 +60,15 @@ def open_to_write(path: Path) -> Engine:
 
 def open_to_read(path: Path) -> Engine:
     """Open the database at `path`, which is there, for reading alone; raises AnotherForm and SQLAlchemy's errors."""
-    engine = _engine(path, "ro", [], "BEGIN")
+    return _in_present_form(_engine(path, "ro", [], "BEGIN"), path)
+
+
+def open_beside(path: Path) -> Engine:
+    """Open the database at `path` for writing beside its recorder, which has made it; raises as open_to_read does."""
+    return _in_present_form(_engine(path, "rw", ["synchronous=FULL", "foreign_keys=ON"], "BEGIN IMMEDIATE"), path)
+
+
+def _in_present_form(engine: Engine, path: Path) -> Engine:
     try:
         with engine.begin() as connection:
             found = MigrationContext.configure(connection).get_current_revision()

@@ -7,10 +7,14 @@
      |- records    what became of a frame
      |   |- contexts   its context, byte for byte as the client had it
      |   |- labels     each label once
+     |   |- places     where what was found lies in the picture
+     |   |- pictures   its picture, kept or lost
      |   '- measured   each measured value, of a series
      |- refusals   frames that were refused, counted by client and second
      '- unknown    intervals of which not all is known
     series ---- a measured value's name and unit
+
+Those of parts, of decisions and of sums stand in files of their own.
 
 They are made by migrations/, and what stands here is the same: a test compares them.
 """
@@ -35,7 +39,7 @@ from sqlalchemy import (
 
 METADATA = MetaData()
 # SQLite counts on its own in a column of exactly this type
-_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 
 RUNS = Table(
     "runs",
@@ -60,7 +64,7 @@ RINGS = Table(
 RECORDS = Table(
     "records",
     METADATA,
-    Column("number", _NUMBER, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     Column("run", ForeignKey("runs.run"), nullable=False),
     Column("came_ns", BigInteger, nullable=False),
     Column("slot", Integer, nullable=False),
@@ -75,6 +79,7 @@ RECORDS = Table(
     Column("score", Float),
     Column("error_code", Text),
     Column("error_message", Text),
+    Column("input_revision", BigInteger),  # of what operators had set
     Column("frame_bytes", BigInteger, nullable=False),
     Column("left_out_bytes", BigInteger, nullable=False),
     Column("waiting_ns", BigInteger, nullable=False),
@@ -105,6 +110,33 @@ LABELS = Table(
     Index("labels_label", "label", "record"),
 )
 
+PLACES = Table(
+    "places",
+    METADATA,
+    Column("record", ForeignKey("records.number", ondelete="CASCADE"), primary_key=True),
+    Column("place", Integer, primary_key=True),  # as its context counts them
+    Column("label", Text),
+    Column("x", Float, nullable=False),  # all of the picture's width or height: 0 to 1
+    Column("y", Float, nullable=False),
+    Column("width", Float, nullable=False),
+    Column("height", Float, nullable=False),
+)
+
+PICTURES = Table(
+    "pictures",
+    METADATA,
+    Column("record", ForeignKey("records.number", ondelete="CASCADE"), primary_key=True),
+    Column("why", String(8), nullable=False),  # it was to be kept: nok, save, nth, all
+    Column("file", Text),  # beneath the folder of pictures; none: it was lost, or had to go
+    Column("lost", Text),  # why there is no file
+    Column("media_type", Text),
+    Column("bytes", BigInteger, nullable=False),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("pixel_format", Text),  # as the frame came; none: it came as a file
+    Index("pictures_file", "file"),
+)
+
 SERIES = Table(
     "series",
     METADATA,
@@ -129,7 +161,7 @@ MEASURED = Table(
 REFUSALS = Table(
     "refusals",
     METADATA,
-    Column("number", _NUMBER, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     Column("run", ForeignKey("runs.run"), nullable=False),
     Column("came_ns", BigInteger, nullable=False),
     Column("client", Text, nullable=False),
@@ -141,7 +173,7 @@ REFUSALS = Table(
 UNKNOWN = Table(
     "unknown",
     METADATA,
-    Column("number", _NUMBER, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     Column("run", ForeignKey("runs.run"), nullable=False),
     Column("begin_ns", BigInteger, nullable=False),
     Column("end_ns", BigInteger, nullable=False),

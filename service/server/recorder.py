@@ -14,8 +14,8 @@ import threading
 from service.history.database import sqlite_in
 from service.history.marks import mark_of
 from service.history.plan import NAME, RecorderPlan
-from service.history.recording import Recording
-from service.history.store import Store
+from service.history.writing.recording import Recording
+from service.history.writing.store import Store
 from service.results.follow import CannotFollow, Follower, Start
 from workers.server_log import log_to
 from workers.standard_streams import begin_streams, never_wait

@@ -12,10 +12,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from service.history import decision_tables, part_tables, quarter_tables
 from service.history.database import AnotherForm, open_to_read, open_to_write
 from service.history.marks import mark_of
-from service.history.store import Store
 from service.history.tables import METADATA
+from service.history.writing.store import Store
 from tests.history.kept import NOW_NS, found, record, rows
 from tests.support.running import CHECKOUT
 
@@ -49,6 +50,7 @@ def test_the_tables_are_those_that_the_code_knows(path: Path, tmp_path: Path) ->
     for one in (path, tmp_path / "new" / "history.sqlite"):
         engine = open_to_write(one)
         with engine.begin() as connection:
+            assert {*decision_tables.TABLES, *part_tables.TABLES, *quarter_tables.TABLES} < {*METADATA.tables.values()}
             assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
         engine.dispose()
 

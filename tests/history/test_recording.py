@@ -13,10 +13,10 @@ import pytest
 
 from service.history.database import sqlite_in
 from service.history.marks import mark_of
-from service.history.recording import Recording
-from service.history.rows import record_row
-from service.history.store import Store
 from service.history.told import State, Told, create_page
+from service.history.writing.recording import Recording
+from service.history.writing.rows import record_row
+from service.history.writing.store import Store
 from service.results.follow import Start
 from service.settings import load_settings
 from tests.history.kept import NOW_NS, found, parts
@@ -81,7 +81,7 @@ def test_a_frame_that_cannot_be_written_costs_itself_only(server: House, monkeyp
             raise ValueError("a fault of ours")
         return record_row(record)
 
-    monkeypatch.setattr("service.history.frames.record_row", row)
+    monkeypatch.setattr("service.history.writing.frames.record_row", row)
     for part in ("a", "bad", "b"):
         server.answer(part)
     with _recording(server) as recorder:

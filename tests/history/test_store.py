@@ -15,8 +15,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from service.history.database import is_trouble, open_to_read
 from service.history.marks import mark_of
-from service.history.store import Store, Written
 from service.history.tables import METADATA
+from service.history.writing.store import Store, Written
 from tests.history.kept import NOW_NS, SECOND_NS, found, parts, record, refusals, rows
 from tests.support.running import CHECKOUT
 
@@ -75,7 +75,7 @@ def test_a_batch_that_cannot_be_written_leaves_nothing(
 ) -> None:
     measures = {"bore": {"value": 3.5, "unit": "mm"}}
     with monkeypatch.context() as patched:
-        patched.setattr("service.history.frames.labels_of", lambda _: [object()])  # no driver takes it
+        patched.setattr("service.history.writing.frames.labels_of", lambda _: [object()])  # no driver takes it
         with pytest.raises(Exception, match="type") as failed:
             store.write([record(1, context={"measures": measures})], NOW_NS)
     assert isinstance(failed.value, Exception)

@@ -14,10 +14,10 @@ from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, 
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service.history.database import open_to_write
-from service.history.frames import FrameWriter, insert_rows
 from service.history.marks import lives
-from service.history.rows import key_of, refusal_rows
 from service.history.tables import RECORDS, REFUSALS, RINGS, RUNS, UNKNOWN
+from service.history.writing.frames import FrameWriter, insert_rows
+from service.history.writing.rows import key_of, refusal_rows
 from service.results.record import Kind
 
 if TYPE_CHECKING:

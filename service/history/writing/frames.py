@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Table, insert, select
 
-from service.history.rows import Measured, key_of, labels_of, measured_of, record_row
 from service.history.tables import CONTEXTS, LABELS, MEASURED, RECORDS, SERIES
+from service.history.writing.rows import Measured, key_of, labels_of, measured_of, record_row
 
 if TYPE_CHECKING:
     from service.results.record import Record

@@ -15,7 +15,7 @@ from service.history.database import is_trouble
 from service.history.told import State, Told
 
 if TYPE_CHECKING:
-    from service.history.store import Store, Written
+    from service.history.writing.store import Store, Written
     from service.results.follow import Follower
     from service.results.record import Record
 

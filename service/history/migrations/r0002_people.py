@@ -1,0 +1,126 @@
+"""Pictures, places of what was found, parts of several views, what people decided, sums over quarters of an hour."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+_NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_RECORD = "records.number"
+
+
+def upgrade() -> None:
+    """Add the tables, and a column that may be empty: a server of the version before may still write."""
+    op.add_column("records", sa.Column("input_revision", sa.BigInteger))
+    _make_pictures()
+    _make_parts()
+    _make_decisions()
+    _make_quarters()
+
+
+def _make_pictures() -> None:
+    op.create_table(
+        "places",
+        sa.Column("record", _NUMBER, sa.ForeignKey(_RECORD, ondelete="CASCADE"), primary_key=True),
+        sa.Column("place", sa.Integer, primary_key=True),
+        sa.Column("label", sa.Text),
+        *(sa.Column(name, sa.Float, nullable=False) for name in ("x", "y", "width", "height")),
+    )
+    op.create_table(
+        "pictures",
+        sa.Column("record", _NUMBER, sa.ForeignKey(_RECORD, ondelete="CASCADE"), primary_key=True),
+        sa.Column("why", sa.String(8), nullable=False),
+        sa.Column("file", sa.Text),
+        sa.Column("lost", sa.Text),
+        sa.Column("media_type", sa.Text),
+        sa.Column("bytes", sa.BigInteger, nullable=False),
+        sa.Column("width", sa.Integer),
+        sa.Column("height", sa.Integer),
+        sa.Column("pixel_format", sa.Text),
+    )
+    op.create_index("pictures_file", "pictures", ["file"])
+
+
+def _make_parts() -> None:
+    op.create_table(
+        "parts",
+        sa.Column("number", _NUMBER, primary_key=True),
+        sa.Column("run", sa.Integer, sa.ForeignKey("runs.run"), nullable=False),
+        sa.Column("part", sa.Text, nullable=False),
+        sa.Column("begin_ns", sa.BigInteger, nullable=False),
+        sa.Column("end_ns", sa.BigInteger, nullable=False),
+        sa.Column("verdict", sa.String(8), nullable=False),
+    )
+    op.create_index("parts_part", "parts", ["part"])
+    op.create_index("parts_time", "parts", ["begin_ns"])
+    op.create_table(
+        "part_views",
+        sa.Column("number", _NUMBER, sa.ForeignKey("parts.number", ondelete="CASCADE"), primary_key=True),
+        sa.Column("view", sa.Text, primary_key=True),
+        sa.Column("came_ns", sa.BigInteger),
+        sa.Column("slot", sa.Integer),
+        sa.Column("verdict", sa.String(8), nullable=False),
+    )
+
+
+def _make_decisions() -> None:
+    op.create_table(
+        "decisions",
+        sa.Column("number", _NUMBER, primary_key=True),
+        sa.Column("record", _NUMBER, sa.ForeignKey(_RECORD, ondelete="CASCADE"), nullable=False),
+        sa.Column("at_ns", sa.BigInteger, nullable=False),
+        sa.Column("who", sa.Text, nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("label", sa.Text),
+        sa.Column("new_label", sa.Text),
+        sa.Column("note", sa.Text),
+        sa.Column("undoes", _NUMBER, sa.ForeignKey("decisions.number")),
+    )
+    op.create_index("decisions_record", "decisions", ["record"])
+    op.create_index("decisions_time", "decisions", ["at_ns"])
+    op.create_table(
+        "decided",
+        sa.Column("record", _NUMBER, sa.ForeignKey(_RECORD, ondelete="CASCADE"), primary_key=True),
+        sa.Column("decision", _NUMBER, sa.ForeignKey("decisions.number", ondelete="CASCADE"), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("truth", sa.String(8)),
+        sa.Column("came_ns", sa.BigInteger, nullable=False),
+    )
+    op.create_index("decided_time", "decided", ["came_ns"])
+
+
+def _make_quarters() -> None:
+    counts = ("ok", "nok", "off", "error", "took_ns")
+    op.create_table("quarters", *_quarter(), *(_counted(name) for name in counts))
+    op.create_table("quarter_labels", *_quarter(), sa.Column("label", sa.Text, primary_key=True), _counted("count"))
+    op.create_table(
+        "quarter_measured",
+        *_quarter(),
+        sa.Column("series", sa.Integer, sa.ForeignKey("series.series"), primary_key=True),
+        _counted("count"),
+        sa.Column("total", sa.Float, nullable=False),
+        sa.Column("squares", sa.Float, nullable=False),
+        sa.Column("least", sa.Float),
+        sa.Column("most", sa.Float),
+        _counted("failed"),
+        sa.Column("low", sa.Float),
+        sa.Column("high", sa.Float),
+    )
+    op.create_table("quarter_took", *_quarter(), sa.Column("bin", sa.Integer, primary_key=True), _counted("count"))
+
+
+def _quarter() -> tuple[sa.Column[int], sa.Column[str], sa.Column[str]]:
+    return (
+        sa.Column("begin_ns", sa.BigInteger, primary_key=True),
+        sa.Column("server", sa.Text, primary_key=True),
+        sa.Column("camera", sa.Text, primary_key=True),
+    )
+
+
+def _counted(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=False)

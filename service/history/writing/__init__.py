@@ -1,0 +1,1 @@
+"""What the recorder writes, and what it lets go of again."""
