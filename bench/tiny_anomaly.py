@@ -53,15 +53,22 @@ def features(path: Path, channels: int = 3, side: int | None = None, metadata: M
 
 
 def exported(
-    path: Path, fields: Sequence[str] = FIELDS, side: int | None = None, *, sensitivities: bool = False, inner: int = 64
+    path: Path,
+    fields: Sequence[str] = FIELDS,
+    side: int | None = None,
+    *,
+    sensitivities: bool = False,
+    inner: int = 64,
+    at_once: int | None = None,
 ) -> Path:
     """Write what anomalib exports: it makes a picture `inner` px wide and high, and normalises it, by itself.
 
-    The brighter a place is the stranger: its map is the brightness, its score the highest of it.
+    The brighter a place is the stranger: its map is the brightness, its score the highest of it. With `at_once` it
+    takes so many pictures, no more and no fewer.
     """
     weights = [1 / each / sum(1 / other for other in _STD) for each in _STD]
     arrays = {
-        "sizes": np.array([1, 3, inner, inner]),
+        "sizes": np.array([at_once or 1, 3, inner, inner]),
         "mean": np.array(_MEAN, np.float32).reshape(1, 3, 1, 1),
         "std": np.array(_STD, np.float32).reshape(1, 3, 1, 1),
         "back": (np.array(weights) * np.array(_STD)).astype(np.float32).reshape(1, 3, 1, 1),
@@ -86,7 +93,7 @@ def exported(
         body = body.replace("half)", "half_)") + "\n"
         body = "both = Mul (image_sensitivity, pixel_sensitivity)\nhalf_ = Sqrt (both)\n" + body
     gives = ", ".join(_TYPES[each] for each in fields)
-    return _write(path, f"(float[N, 3, {sides}] input{more}) => ({gives})", body, arrays, {})
+    return _write(path, f"(float[{at_once or 'N'}, 3, {sides}] input{more}) => ({gives})", body, arrays, {})
 
 
 def surface(seed: int, size: tuple[int, int] = (160, 200), *, colour: bool = False) -> NDArray[np.uint8]:

@@ -71,6 +71,15 @@ def test_fields_that_are_there_are_used(
         assert box["y"] >= 20
 
 
+def test_one_that_insists_on_two_pictures_gets_the_same_twice(tmp_path: Path) -> None:
+    for name, at_once in (("one", None), ("two", 2)):
+        (tmp_path / name).mkdir()
+        exported(tmp_path / name / "model.onnx", at_once=at_once)
+    one, two = (looked(prepared(tmp_path / name, "anomaly"), bright()) for name in ("one", "two"))
+    assert two["errors"] == []
+    assert (two["score"], two["detectedRectangles"]) == (one["score"], one["detectedRectangles"])
+
+
 def write(path: Path, signature: str, body: str) -> None:
     onnx.save(parser.parse_model(f'<ir_version: 9, opset_import: ["" : 17]> g {signature} {{ {body} }}'), path)
 
@@ -80,6 +89,7 @@ def write(path: Path, signature: str, body: str) -> None:
     [
         ("(float[1, 3, 8, 8] input) => (float[1, 3, 8, 8] y)", "y = Relu (input)", "gives neither pred_score nor"),
         ("(float[1, 4] input) => (float[1, 4] pred_score)", "pred_score = Relu (input)", "takes no picture as models"),
+        ("(float[9, 3, 8, 8] input) => (float[9] pred_score)", "pred_score = Relu (input)", "takes no picture as"),
         (
             "(float[1, 3, 8, 8] input, float more) => (float[1, 3, 8, 8] anomaly_map)",
             "anomaly_map = Add (input, more)",

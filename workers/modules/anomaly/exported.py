@@ -3,6 +3,7 @@
 It has the input `input`, a picture 1x3xHxW of RGB in 0..1 in any size or a fixed one, which it makes smaller and
 normalises itself; newer ones have `image_sensitivity` and `pixel_sensitivity` beside it. Its outputs are the fields of
 its batch that it knows: `pred_score`, `pred_label`, `anomaly_map`, `pred_mask`. The threshold of its scores is 0.5.
+Some kinds (PatchCore of anomalib 2.7) come out for exactly two pictures at a time: such a one gets the same twice.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ THRESHOLD = 0.5
 _FIELDS = ("pred_score", "pred_label", "anomaly_map", "pred_mask")
 _SENSITIVITIES = ("image_sensitivity", "pixel_sensitivity")
 _SENSITIVITY = 0.5  # the one with which it was exported; ours is an option of the module
+_MOST_AT_ONCE = 8  # pictures that a model may insist on; each costs its time
 _TRIED_PX = 256
 _MEAN_LEVEL = 127
 
@@ -42,6 +44,7 @@ class Exported:
         self._where, self._judges = f"file: {file}", judges
         self._signature = self._network.signature(0)
         self._input_px = _input_px(self._signature, self._where)
+        self._at_once = self._signature.inputs[0].shape[0] or 1
         others = self._signature.inputs[1:]
         self._beside = {each.name: np.full((1,) * len(each.shape), _SENSITIVITY, np.float32) for each in others}
         self.threshold = THRESHOLD
@@ -58,15 +61,19 @@ class Exported:
         tensor = self._tensor(image)
         look_at_time()
         try:
-            fields = {
-                name: values for name, values in self._network.run(tensor, 0, beside=self._beside) if name in _FIELDS
-            }
+            fields = self._fields(tensor)
         except Exception as error:  # noqa: BLE001 - onnxruntime has a class for each status, and no common one
             why = " ".join(str(error).split())[:500]
             msg = f"the model fails on a picture of {image.shape[1]} x {image.shape[0]} px: {why}"
             raise ModelFailed(msg) from None
         look_at_time()
         return self._read(fields, mask)
+
+    def _fields(self, tensor: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """Return what it says of the one picture, 1x3xHxW; raises whatever onnxruntime does."""
+        tensor, count = np.repeat(tensor, self._at_once, axis=0), self._at_once
+        outputs = [each for each in self._network.run(tensor, 0, beside=self._beside) if each.name in _FIELDS]
+        return {name: values[:1] if values.ndim and len(values) == count else values for name, values in outputs}
 
     def _tensor(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return 1x3xHxW of RGB in 0..1."""
@@ -109,7 +116,7 @@ class Exported:
         width, height = self._input_px or (_TRIED_PX, _TRIED_PX)
         grey = np.full((height, width), _MEAN_LEVEL, np.uint8)
         try:
-            found = {each.name: each.values for each in self._network.run(self._tensor(grey), 0, beside=self._beside)}
+            found = self._fields(self._tensor(grey))
         except Exception as error:  # noqa: BLE001 - as above
             why = " ".join(str(error).split())[:500]
             msg = f"{self._where} fails on a picture of {width} x {height} px: {why}; {self._signature}"
@@ -133,7 +140,7 @@ def _input_px(signature: Signature, where: str) -> tuple[int, int] | None:
         info is None
         or len(info.shape) != 4
         or info.type != "float32"
-        or info.shape[0] not in {None, 1}
+        or not 1 <= (info.shape[0] or 1) <= _MOST_AT_ONCE
         or info.shape[1] not in {None, 3}
         or not others <= set(_SENSITIVITIES)
     ):
