@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 LEAST_PICTURES = 8
 _FOLDS = 4
+_MANY, _FOLDS_OF_MANY = 120, 3  # of so many pictures two thirds say nearly what all would
 _COMPARED_FOLDS = 2  # at most: each takes all methods as long as learning does
 _ENOUGH = 40  # so many held-out pictures tell methods apart
 _LEAST_DEFECTS = 60
@@ -223,7 +224,7 @@ class _Teaching:
 def _folds(count: int, seed: int) -> list[list[int]]:
     """Return which pictures are held out together: each is once."""
     order = np.random.default_rng([seed, 0]).permutation(count)
-    folds = min(_FOLDS, count)
+    folds = _FOLDS_OF_MANY if count >= _MANY else min(_FOLDS, count)
     return [sorted(int(number) for number in order[fold::folds]) for fold in range(folds)]
 
 
