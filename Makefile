@@ -28,7 +28,7 @@ serve: .venv/.done  ## run the server with the example project (PROJECT=..., POR
 	$(BIN)/framemill serve $(PROJECT) --port $(PORT)
 
 test: .venv/.done  ## run all tests that need neither root nor minutes
-	$(BIN)/pytest -m "not systemd and not soak and not long"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not systemd and not soak and not long"
 
 test-long: .venv/.done  ## those that would take `make test` past five minutes
 	$(BIN)/pytest -m long
