@@ -128,7 +128,7 @@ def test_the_pages_picture_is_there_however_long_the_context(many: Server, count
     with many.client() as client:
         client.post(f"{_RAW}&data={count}", content=bytes(_WIDTH * _HEIGHT)).raise_for_status()
         page = client.get("/").text
-        assert (f"and {count - 12} more" in page) == (count > 12)
+        assert (f"and {count - 12:,} more" in page) == (count > 12)
         picture = client.get("/" + str(Tags(page).named("img")[0]["src"]))
     assert picture.status_code == 200
     assert picture.headers["content-type"] == "image/png"
