@@ -12,6 +12,7 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from service.wire.unsent import Outgoing
@@ -22,14 +23,25 @@ if TYPE_CHECKING:
 _TAKES_S = 5.0
 _BEAT_S = 10.0  # a proxy ends what says nothing for a minute
 _POLL_MS = 50
+_LOOK_S = 1.0
 _RETRY_MS = 1000
 _LATER_MS = 2000
 
 
 class Streams:
-    """How many streams a front has; `most` at most. `count` is told of what happens to them, by a counter's name."""
+    """How many streams a front has; `most` at most. `count` is told of what happens to them, by a counter's name.
 
-    def __init__(self, most: int, is_ending: Callable[[], bool], count: Callable[[str], None]) -> None:
+    `is_still_in` tells of a request whether it would be let in now.
+    """
+
+    def __init__(
+        self,
+        most: int,
+        is_ending: Callable[[], bool],
+        count: Callable[[str], None],
+        is_still_in: Callable[[falcon.Request], bool],
+    ) -> None:
+        self.is_still_in = is_still_in
         self.is_ending = is_ending
         self.count = count
         self._most = most
@@ -58,10 +70,21 @@ class Streams:
 class EventStream:
     """A stream as an iterable of WSGI; `source` yields bytes as they are due, and nothing, b"", at least each second.
 
-    It ends where the source ends, the server does, or the client is gone.
+    It ends where the source ends, the server does, the client is gone, or is not let in any more.
     """
 
-    def __init__(self, env: dict[str, Any], streams: Streams, source: Iterator[bytes]) -> None:
+    def __init__(
+        self,
+        env: dict[str, Any],
+        streams: Streams,
+        source: Iterator[bytes],
+        *,
+        is_still_in: Callable[[], bool],
+        farewell: bytes,
+    ) -> None:
+        self._is_still_in = is_still_in
+        self._farewell = farewell
+        self._look_s = 0.0
         connection = env.get("gunicorn.socket")
         self._connection = connection if isinstance(connection, Outgoing) else None
         self._streams = streams
@@ -82,15 +105,24 @@ class EventStream:
                 continue
             said_s = now_s
             self._see_taken(now_s + _TAKES_S)
+        if self._farewell and not self._is_still_in():
+            yield self._farewell
 
     def _wait_for_each(self) -> Iterator[bytes]:
-        while not self._streams.is_ending() and not self._is_gone():
+        while not self._streams.is_ending() and not self._is_gone() and self._may_go_on():
             if self._connection is not None:
                 self._connection.waits = True
             piece = next(self._source, None)
             if piece is None:
                 return
             yield piece
+
+    def _may_go_on(self) -> bool:
+        now_s = time.monotonic()
+        if now_s >= self._look_s:
+            self._look_s = now_s + _LOOK_S
+            return self._is_still_in()
+        return True
 
     def _is_gone(self) -> bool:
         if self._connection is None:
@@ -129,15 +161,23 @@ class EventStream:
 
 
 def answer_with_stream(
-    req: falcon.Request, resp: falcon.Response, streams: Streams, source: Callable[[], Iterator[bytes]]
+    req: falcon.Request,
+    resp: falcon.Response,
+    streams: Streams,
+    source: Callable[[], Iterator[bytes]],
+    farewell: bytes = b"",
 ) -> None:
-    """Answer with a stream; where there is no place for one with its beginning, to be asked for again soon."""
+    """Answer with a stream; where there is no place for one with its beginning, to be asked for again soon.
+
+    `farewell` is said to who is not let in any more.
+    """
+    is_still_in = partial(streams.is_still_in, req)
     resp.content_type = "text/event-stream"
     resp.set_header("Cache-Control", "no-store")
     resp.set_header("X-Content-Type-Options", "nosniff")
     resp.set_header("X-Accel-Buffering", "no")
     if streams.enter():
-        resp.stream = EventStream(req.env, streams, source())
+        resp.stream = EventStream(req.env, streams, source(), is_still_in=is_still_in, farewell=farewell)
         return
     streams.count("live.polled")
     resp.data = b"retry: %d\n\n" % _LATER_MS + next(source(), b"")

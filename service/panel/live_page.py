@@ -56,7 +56,8 @@ class LiveEvents:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Stream them; all of them first."""
         language, scope = self._pages.language(req), getattr(req.context, "scope", None)
-        answer_with_stream(req, resp, self._streams, lambda: self._changes(language, scope))
+        signed_out = event("alerts", self._pages.piece("live_signed_out.html", language, "./", None))
+        answer_with_stream(req, resp, self._streams, lambda: self._changes(language, scope), signed_out)
 
     def _changes(self, language: Language, scope: Scope | None) -> Iterator[bytes]:
         sent: dict[str, str] = {}

@@ -35,9 +35,12 @@ from service.logs.traced import Traced
 from service.panel.language_switch import LanguageSwitch
 from service.panel.live_page import LiveEvents, LivePage, PanelSwitch
 from service.panel.live_view import LiveView
+from service.panel.log_page import LogPage, SessionEnd
 from service.panel.pages import Pages
+from service.panel.sign_in import SignIn, SignOut
 from service.panel.since_shift import SinceShift, midnight_ns
 from service.panel.static_files import Favicon, StaticFiles
+from service.panel.trouble import as_page
 from workers.errors import FramemillError
 
 if TYPE_CHECKING:
@@ -77,7 +80,8 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
         *_for_cameras(desk, settings),
         *_for_machines(pool, switch, status, link, changes),
         *_of_all_pages(pages, static, settings),
-        *_live(pages, desk, status, counts, feed),
+        *_live(pages, desk, status, counts, feed=feed, access=access),
+        *_of_sessions(pages, access, changes),
         Route("/process", PanelSwitch(desk, changes), changes=Scope.OPERATE, for_page=True),
     ]
     pages.begin(route.path for route in routes)
@@ -85,9 +89,9 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
         routes.append(Route("/stop", Stop(settings, access, link), acts=True, is_open=True))  # it has a key of its own
     first_to_last: list[Any] = [Traced(), KeyCheck(access, Routes(routes))]
     app = falcon.App(middleware=first_to_last)
-    app.add_error_handler(Exception, on_any_error)
-    app.add_error_handler(falcon.HTTPError, on_http_error)
-    app.add_error_handler(FramemillError, on_framemill_error)
+    app.add_error_handler(Exception, as_page(pages, on_any_error))
+    app.add_error_handler(falcon.HTTPError, as_page(pages, on_http_error))
+    app.add_error_handler(FramemillError, as_page(pages, on_framemill_error))
     for route in routes:
         app.add_route(route.path, route.resource)
     return app
@@ -126,13 +130,22 @@ def _of_all_pages(pages: Pages, static: StaticFiles, settings: Settings) -> Iter
     yield Route("/language", LanguageSwitch(pages, secure=settings.certfile is not None), is_open=True)
 
 
-def _live(pages: Pages, desk: Desk, status: Status, counts: SinceShift, feed: Feed) -> Iterable[Route]:
+def _live(
+    pages: Pages, desk: Desk, status: Status, counts: SinceShift, feed: Feed, *, access: Access
+) -> Iterable[Route]:
     """What happens now, for people and for machines."""
     frames = LastFrame(desk)
     view = LiveView(pages, desk, status, frames, counts=counts, more={})
     watching = Watching(feed.rings, view.of)
-    streams = Streams(desk.settings.live_streams, feed.is_ending, desk.counters.count)
+    streams = Streams(desk.settings.live_streams, feed.is_ending, desk.counters.count, access.is_still_in)
     yield Route("/", LivePage(pages, view, watching), for_page=True)
     yield Route("/live/events", LiveEvents(pages, watching, streams), for_page=True)
     yield Route("/live/picture", LivePicture(frames), for_page=True)
     yield Route("/api/v1/events", Events(feed.rings, streams, feed.started_ns), for_page=True)
+
+
+def _of_sessions(pages: Pages, access: Access, changes: Changes) -> Iterable[Route]:
+    yield Route("/sign_in", SignIn(pages, access, changes), is_open=True)
+    yield Route("/sign_out", SignOut(access, changes), for_page=True)
+    yield Route("/log", LogPage(pages, access, changes), reads=Scope.OPERATE, for_page=True)
+    yield Route("/log/end", SessionEnd(access, changes), changes=Scope.OPERATE, for_page=True)

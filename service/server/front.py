@@ -66,7 +66,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         self._plan = plan
         self._settings = Settings(**{**plan.settings, "stop_key": plan.stop_key})
         self._heirloom = Heirloom(plan.heirloom_fd)
-        self._access = Access.of(self._settings, plan.api_key, self._heirloom)
+        self._access = Access.of(self._settings, plan.api_key, self._heirloom, plan.state_dir)
         self.certificates = _certificates(self._settings)
         super().__init__()
 
