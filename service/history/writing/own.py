@@ -1,4 +1,4 @@
-"""Which runs are a server's own: where several write to one database, each counts, settles and deletes its own alone."""
+"""Which runs are a server's own: where several write to one database, each counts and deletes its own alone."""
 
 from __future__ import annotations
 
