@@ -23,3 +23,4 @@ class RecorderPlan(BaseModel):
     told_fd: int
     most_days: int
     most_records: int
+    asking_fds: tuple[int, ...] = ()  # where answers wait for their records, by the numbers of fronts

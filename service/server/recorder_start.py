@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.environment import for_fronts
+from service.history.before_answer.asks import make_pairs
 from service.history.plan import NAME, RecorderPlan
 from service.history.told import create_page
 from workers.isolated import isolated
@@ -29,6 +30,12 @@ class RecorderStart:
         self._started_ns = time.time_ns()
         self.told_fd = create_page()
         self._plan_fd = os.memfd_create("framemill-recorder-plan")
+        self._pairs = make_pairs(settings.fronts if settings.record == "before_answer" else 0)
+
+    @property
+    def asking_fds(self) -> tuple[int, ...]:
+        """The fronts' ends, by their numbers, where answers wait for their records."""
+        return tuple(end.fileno() for end in self._pairs.fronts)
 
     def __call__(self) -> Command:
         plan = RecorderPlan(
@@ -41,9 +48,10 @@ class RecorderStart:
             told_fd=self.told_fd,
             most_days=self._settings.history_days,
             most_records=self._settings.history_records,
+            asking_fds=tuple(end.fileno() for end in self._pairs.recorder),
         )
         text = plan.model_dump_json().encode()
         os.pwrite(self._plan_fd, text, 0)
         os.ftruncate(self._plan_fd, len(text))
         line = isolated("-m", "service.server.recorder", str(self._plan_fd))
-        return Command(line, for_fronts(), (plan.link_fd, self.told_fd, self._plan_fd))
+        return Command(line, for_fronts(), (plan.link_fd, self.told_fd, self._plan_fd, *plan.asking_fds))

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_BATCH_S = 0.2
-_AT_ONCE = 1000
+BATCH_S = 0.2
+AT_ONCE = 1000
 _IDLE_S = 1.0
 _SEEN_S = 10.0  # a write now and then while nothing comes: it bounds what is unknown after a kill
 _COUNT_S = 60.0
@@ -35,8 +35,12 @@ _NS = 1_000_000_000
 _T = TypeVar("_T")
 
 
-class _GivenUp(Exception):
+class GivenUp(Exception):
     """The server ends, and the database is still away."""
+
+
+class Away(Exception):
+    """The database was away for as long as one would wait."""
 
 
 class Recording:
@@ -73,23 +77,29 @@ class Recording:
         try:
             self._try(lambda store: store.settle(time.time_ns()))
             while not self._is_ending:
-                self._follower.wait(_IDLE_S)
-                if self._follower.behind < _AT_ONCE and not self._is_ending:
-                    time.sleep(_BATCH_S)  # so that those that come now share a transaction
-                self._write_batch()
-                self._keep_house()
-            while self._follower.behind:
-                self._write_batch()
+                self._turn()
+            self._finish()
             # the end of a supervisor that was killed is seen here a moment before this process is killed, too
             if self._must_end():
                 self._try(lambda store: store.end(time.time_ns()))
-        except _GivenUp:
+        except GivenUp:
             _log.error("the history has not all of the last frames: the database was away when the server ended")
             return False
         finally:
-            if self._store is not None:
-                self._store.close()
+            self._close()
         return True
+
+    def _turn(self) -> None:
+        self._follower.wait(_IDLE_S)
+        if self._follower.behind < AT_ONCE and not self._is_ending:
+            time.sleep(BATCH_S)  # so that those that come now share a transaction
+        self._write_batch(AT_ONCE)
+        self._keep_house()
+
+    def _finish(self) -> None:
+        """Write what came until the end."""
+        while self._follower.behind:
+            self._write_batch(AT_ONCE)
 
     @property
     def _is_ending(self) -> bool:
@@ -98,9 +108,9 @@ class Recording:
             return True
         return False
 
-    def _write_batch(self) -> None:
+    def _write_batch(self, most: int) -> None:
         now_ns = time.time_ns()
-        records = self._follower.read(_AT_ONCE)
+        records = self._follower.read(most)
         seen_ns = None if self._follower.behind else now_ns
         if records:
             self._write(records, seen_ns)
@@ -110,8 +120,8 @@ class Recording:
 
     def _write(self, records: list[Record], seen_ns: int | None) -> None:
         try:
-            self._count(self._try(lambda store: store.write(records, seen_ns)))
-        except _GivenUp:
+            self._count(self._try(lambda store: store.write(records, seen_ns, self._is_there)))
+        except GivenUp:
             raise
         except Exception:  # noqa: BLE001 - whatever it was, all others are to be recorded
             if len(records) > 1:  # one of them cannot be written: all others can
@@ -149,9 +159,14 @@ class Recording:
             if gone >= most:
                 self._counted_at_s = float("-inf")  # there may be more
 
-    def _try(self, step: Callable[[Store], _T]) -> _T:
-        """Do it as often as it takes, until the server ends."""
-        tries = 0
+    def _is_there(self, record: Record) -> bool:
+        """Whether it is known without asking that this one is in the database, as it is."""
+        del record
+        return False
+
+    def _try(self, step: Callable[[Store], _T], within_s: float = float("inf")) -> _T:
+        """Do it as often as it takes, until the server ends; raises Away where it cannot be done `within_s`."""
+        tries, until_s = 0, time.monotonic() + within_s
         while True:
             try:
                 if self._store is None:
@@ -160,24 +175,33 @@ class Recording:
             except Exception as error:
                 if not is_trouble(error):
                     raise
-                self._wait(error, _PAUSES_S[min(tries, len(_PAUSES_S) - 1)])
+                self._note(error)
+                if self._is_ending and time.monotonic() >= self._give_up_at_s:
+                    raise GivenUp from None
+                if time.monotonic() >= until_s:
+                    raise Away from None
+                self._pause(_PAUSES_S[min(tries, len(_PAUSES_S) - 1)])
                 tries += 1
             else:
                 self._tell(self._told._replace(state=State.RECORDING))
                 return done
 
-    def _wait(self, error: Exception, pause_s: float) -> None:
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+    def _note(self, error: Exception) -> None:
+        """Tell of a database that is in trouble; it is opened anew."""
+        self._close()
         said = told_of(error)
         self._tell(Told(State.WAITING, self._told.recorded, self._told.missed, self._told.failures + 1, said))
         if time.monotonic() - self._said_at_s >= _SAY_S:
             self._said_at_s = time.monotonic()
             _log.error("the history cannot be written: %s; it is tried again", said)
-        if self._is_ending and time.monotonic() >= self._give_up_at_s:
-            raise _GivenUp
+
+    def _pause(self, pause_s: float) -> None:
         time.sleep(pause_s)
+
+    def _close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None
 
     def _tell(self, told: Told) -> None:
         if told != self._told:

@@ -6,7 +6,8 @@ when; and where the next record is not the next one, those between are known to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -79,11 +80,33 @@ class Store:
         """Let go of the database."""
         self._engine.dispose()
 
-    def write(self, records: Sequence[Record], seen_ns: int | None) -> Written:
-        """Write what is not there yet; all that was answered before `seen_ns` is there then, where that is known."""
+    def write(
+        self, records: Sequence[Record], seen_ns: int | None, is_there: Callable[[Record], bool] = lambda _: False
+    ) -> Written:
+        """Write what is not there yet; all that was answered before `seen_ns` is there then, where that is known.
+
+        Frames of which `is_there` knows that they are there need not be looked for.
+        """
+        with self._writing() as connection:
+            fresh, missed = self._fresh(connection, records)
+            frames = [one for one in fresh if one.head.kind is Kind.FRAME and not is_there(one)]
+            written = self._frames.write(connection, self._run, frames) if frames else 0
+            refusals = [{**row, "run": self._run} for record in fresh for row in refusal_rows(record)]
+            insert_rows(connection, REFUSALS, refusals)
+            if seen_ns is not None:
+                self._saw(connection, seen_ns)
+            return Written(written, missed)
+
+    def write_asked(self, records: Sequence[Record]) -> Written:
+        """Write frames that are in no ring yet, for their answers wait; those that are there stay as they are."""
+        with self._writing() as connection:
+            return Written(self._frames.write(connection, self._run, records), 0)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
         try:
             with self._engine.begin() as connection:
-                return self._write(connection, records, seen_ns)
+                yield connection
         except BaseException:
             self._frames.forget()
             raise
@@ -141,16 +164,6 @@ class Store:
                 self.own.delete_oldest(connection, REFUSALS, "came_ns", oldest_ns, most)
                 self.own.delete_oldest(connection, UNKNOWN, "begin_ns", oldest_ns, most)
         return gone
-
-    def _write(self, connection: Connection, records: Sequence[Record], seen_ns: int | None) -> Written:
-        fresh, missed = self._fresh(connection, records)
-        if frames := [record for record in fresh if record.head.kind is Kind.FRAME]:
-            self._frames.write(connection, self._run, frames)
-        refusals = [{**row, "run": self._run} for record in fresh for row in refusal_rows(record)]
-        insert_rows(connection, REFUSALS, refusals)
-        if seen_ns is not None:
-            self._saw(connection, seen_ns)
-        return Written(len(frames), missed)
 
     def _fresh(self, connection: Connection, records: Sequence[Record]) -> tuple[list[Record], int]:
         """Return those that are not here yet, and how many are missing; what is here then is noted."""
