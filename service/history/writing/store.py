@@ -1,12 +1,8 @@
-"""What the recorder writes, each call in one transaction: all of it is there afterwards, or nothing.
-
-Up to which record the ring of a front is here stands beside its records, so nothing is here twice, whoever is killed
-when; and where the next record is not the next one, those between are known to be missing.
-"""
+"""What the recorder writes, each call in one transaction: all of it is there afterwards, or nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -16,9 +12,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from service.history.database import open_to_write
 from service.history.places.sqlite import file_of
-from service.history.tables import RECORDS, REFUSALS, RINGS, RUNS, UNKNOWN
+from service.history.tables import RECORDS, REFUSALS, RUNS, UNKNOWN
 from service.history.writing.frames import FrameWriter, insert_rows
 from service.history.writing.own import Own
+from service.history.writing.progress import Progress
 from service.history.writing.rows import key_of, refusal_rows
 from service.results.record import Kind
 
@@ -48,8 +45,9 @@ class Store:
         self._started_ns = started_ns
         self.own = Own(server, shares_nothing=self._path is not None)
         upserts: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-        self._upsert = upserts[engine.dialect.name]
-        self._frames = FrameWriter(self._upsert)
+        upsert = upserts[engine.dialect.name]
+        self._frames = FrameWriter(upsert)
+        self._progress = Progress(upsert, run, started_ns)
 
     @classmethod
     def begin(cls, place: Place, mark: str, started_ns: int, server: str = _SERVER, *, durable: bool = False) -> Self:
@@ -88,7 +86,7 @@ class Store:
         Frames of which `is_there` knows that they are there need not be looked for.
         """
         with self._writing() as connection:
-            fresh, missed = self._fresh(connection, records)
+            fresh, missed = self._progress.fresh(connection, records)
             frames = [one for one in fresh if one.head.kind is Kind.FRAME and not is_there(one)]
             written = self._frames.write(connection, self._run, frames) if frames else 0
             refusals = [{**row, "run": self._run} for record in fresh for row in refusal_rows(record)]
@@ -114,7 +112,7 @@ class Store:
     def give_up(self, record: Record) -> None:
         """Have it on record that this one could not be written, though the database is well."""
         with self._engine.begin() as connection:
-            self._fresh(connection, [record])
+            self._progress.fresh(connection, [record])
             row = {"begin_ns": key_of(record)[0], "end_ns": key_of(record)[0], "why": "fault", "count": 1}
             insert_rows(connection, UNKNOWN, [{"run": self._run, **row}])
 
@@ -164,35 +162,6 @@ class Store:
                 self.own.delete_oldest(connection, REFUSALS, "came_ns", oldest_ns, most)
                 self.own.delete_oldest(connection, UNKNOWN, "begin_ns", oldest_ns, most)
         return gone
-
-    def _fresh(self, connection: Connection, records: Sequence[Record]) -> tuple[list[Record], int]:
-        """Return those that are not here yet, and how many are missing; what is here then is noted."""
-        rows = connection.execute(select(RINGS).where(RINGS.c.run == self._run))
-        known = {row.front: (row.sequence, row.newest_ns) for row in rows}
-        fresh, gaps = [], []
-        for record in sorted(records, key=lambda one: (one.front, one.sequence)):
-            came_ns = key_of(record)[0]
-            sequence, newest_ns = known.get(record.front, (0, self._started_ns))
-            if record.sequence <= sequence:
-                continue
-            if lost := record.sequence - sequence - 1:
-                begin_ns, end_ns = sorted((newest_ns, came_ns))  # a clock may have been set
-                gaps.append({"run": self._run, "begin_ns": begin_ns, "end_ns": end_ns, "why": "missed", "count": lost})
-            known[record.front] = (record.sequence, came_ns)
-            fresh.append(record)
-        insert_rows(connection, UNKNOWN, gaps)
-        if fresh:
-            self._note(connection, known)
-        return fresh, sum(gap["count"] for gap in gaps)
-
-    def _note(self, connection: Connection, known: Mapping[int, tuple[int, int]]) -> None:
-        statement = self._upsert(RINGS)
-        update_to = {"sequence": statement.excluded.sequence, "newest_ns": statement.excluded.newest_ns}
-        rows = [
-            {"run": self._run, "front": front, "sequence": sequence, "newest_ns": newest_ns}
-            for front, (sequence, newest_ns) in known.items()
-        ]
-        connection.execute(statement.on_conflict_do_update(index_elements=["run", "front"], set_=update_to), rows)
 
     def _saw(self, connection: Connection, seen_ns: int) -> None:
         connection.execute(update(RUNS).where(RUNS.c.run == self._run).values(seen_ns=seen_ns))
