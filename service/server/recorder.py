@@ -10,10 +10,14 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 
-from service.history.database import sqlite_in
+from service.history.before_answer.hearing import Hearing
 from service.history.marks import mark_of
+from service.history.places.place import place_in
 from service.history.plan import NAME, RecorderPlan
+from service.history.writing.before_answer import RecordingBeforeAnswer
 from service.history.writing.recording import Recording
 from service.history.writing.store import Store
 from service.results.follow import CannotFollow, Follower, Start
@@ -37,7 +41,6 @@ def main() -> int:
     plan = RecorderPlan.model_validate_json(os.pread(int(sys.argv[1]), _PLAN_BYTES, 0))
     die_with_parent(plan.supervisor_pid)
     keep_private()
-    mark = mark_of(plan.supervisor_pid) or ""
     try:
         follower = Follower(socket.socket(fileno=plan.link_fd), NAME, Start.RESUME)
     except CannotFollow as error:
@@ -50,15 +53,25 @@ def main() -> int:
             follower.rouse()
 
         signal.signal(signal.SIGTERM, end)
-        recording = Recording(
-            follower,
-            lambda: Store.begin(sqlite_in(plan.state_dir), mark, plan.started_ns),
-            plan.told_fd,
-            must_end=must_end.is_set,
-            most_days=plan.most_days,
-            most_records=plan.most_records,
-        )
+        recording = _recording(plan, follower, must_end.is_set)
         return 0 if recording.run() else _FAILED
+
+
+def _recording(plan: RecorderPlan, follower: Follower, must_end: Callable[[], bool]) -> Recording:
+    place = place_in(plan.state_dir, plan.history_url)
+    mark = mark_of(plan.supervisor_pid) or ""
+    durable = bool(plan.asking_fds)
+    kind: Callable[..., Recording] = Recording
+    if plan.asking_fds:
+        kind = partial(RecordingBeforeAnswer, Hearing([socket.socket(fileno=fd) for fd in plan.asking_fds]))
+    return kind(
+        follower,
+        lambda: Store.begin(place, mark, plan.started_ns, plan.server, durable=durable),
+        plan.told_fd,
+        must_end=must_end,
+        most_days=plan.most_days,
+        most_records=plan.most_records,
+    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.environment import for_fronts
+from service.history.before_answer.asks import make_pairs
 from service.history.plan import NAME, RecorderPlan
 from service.history.told import create_page
 from workers.isolated import isolated
@@ -21,26 +22,36 @@ if TYPE_CHECKING:
 class RecorderStart:
     """Makes its command anew at each start: each comes in by an end of its own. `told_fd` is what fronts read."""
 
-    def __init__(self, door: Door, settings: Settings, state_dir: Path) -> None:
+    def __init__(self, door: Door, settings: Settings, state_dir: Path, history_url: str | None) -> None:
         self._door = door
         self._settings = settings
         self._state_dir = state_dir
+        self._history_url = history_url
         self._started_ns = time.time_ns()
         self.told_fd = create_page()
         self._plan_fd = os.memfd_create("framemill-recorder-plan")
+        self._pairs = make_pairs(settings.fronts if settings.record == "before_answer" else 0)
+
+    @property
+    def asking_fds(self) -> tuple[int, ...]:
+        """The fronts' ends, by their numbers, where answers wait for their records."""
+        return tuple(end.fileno() for end in self._pairs.fronts)
 
     def __call__(self) -> Command:
         plan = RecorderPlan(
             supervisor_pid=os.getpid(),
             started_ns=self._started_ns,
+            server=self._settings.server,
             state_dir=self._state_dir,
+            history_url=self._history_url,
             link_fd=self._door.for_program(NAME),
             told_fd=self.told_fd,
             most_days=self._settings.history_days,
             most_records=self._settings.history_records,
+            asking_fds=tuple(end.fileno() for end in self._pairs.recorder),
         )
         text = plan.model_dump_json().encode()
         os.pwrite(self._plan_fd, text, 0)
         os.ftruncate(self._plan_fd, len(text))
         line = isolated("-m", "service.server.recorder", str(self._plan_fd))
-        return Command(line, for_fronts(), (plan.link_fd, self.told_fd, self._plan_fd))
+        return Command(line, for_fronts(), (plan.link_fd, self.told_fd, self._plan_fd, *plan.asking_fds))
