@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import re
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +15,12 @@ import orjson
 
 from service.cli.client import UNREACHABLE, fail
 from service.cli.commands.results import shown_on_terminal, state_dir_of
+from service.history.times import time_of
 
 if TYPE_CHECKING:
     from service.history.lookup import Entry
 
 _VERDICTS = ("OK", "NOK", "OFF", "ERROR")
-_AGO_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_SECOND_NS = 1_000_000_000
 _LINES = 50
 _COLUMNS = ("id", "time", "client", "camera", "part", "data", "flowVersion", "status", "verdict", "score")
 _WHY = {
@@ -41,13 +38,10 @@ class _Time(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return it."""
         del param, ctx
-        if ago := re.fullmatch(r"(\d{1,6})([smhd])", value):
-            return time.time_ns() - int(ago[1]) * _AGO_S[ago[2]] * _SECOND_NS
         try:
-            at = datetime.fromisoformat(value)
-            return int(at.timestamp()) * _SECOND_NS + at.astimezone(UTC).microsecond * 1000
-        except (ValueError, OverflowError):
-            self.fail(f"a time as 2026-11-28 or 2026-11-28T14:00, or 90m, 2h, 7d ago was expected, got {value!r}")
+            return time_of(value, time.time_ns())
+        except ValueError as error:
+            self.fail(str(error))
 
 
 @click.command()
