@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 from sqlalchemy import Connection, Engine, and_, or_, select
 
-from service.history.tables import CONTEXTS, LABELS, MEASURED, RECORDS, REFUSALS, SERIES, UNKNOWN
+from service.history.tables import CONTEXTS, LABELS, MEASURED, RECORDS, REFUSALS, RUNS, SERIES, UNKNOWN
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row, Table
@@ -32,10 +32,11 @@ class Wanted:
     cameras: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
 
     @property
     def is_of_some(self) -> bool:
-        """Whether it asks for more than a time."""
+        """Whether it asks for more than a time and a server."""
         return bool(self.verdicts or self.cameras or self.parts or self.labels)
 
 
@@ -74,7 +75,7 @@ def documents(connection: Connection, page: Sequence[Row[Any]], *, with_context:
 
 def _frames(engine: Engine, wanted: Wanted, *, with_context: bool) -> Iterator[Entry]:
     columns = RECORDS.c
-    conditions = _between(columns.came_ns, wanted)
+    conditions = _between(columns.came_ns, wanted) + _of_servers(RECORDS, wanted)
     for column, values in ((columns.verdict, wanted.verdicts), (columns.camera, wanted.cameras)):
         conditions += [column.in_(values)] if values else []
     if wanted.parts:
@@ -163,7 +164,8 @@ def _document(row: Row[Any], more: _More) -> dict[str, Any]:
 
 
 def _refusals(engine: Engine, wanted: Wanted) -> Iterator[Entry]:
-    return _paged(engine, REFUSALS, "came_ns", _between(REFUSALS.c.came_ns, wanted), _read_refusals)
+    conditions = _between(REFUSALS.c.came_ns, wanted) + _of_servers(REFUSALS, wanted)
+    return _paged(engine, REFUSALS, "came_ns", conditions, _read_refusals)
 
 
 def _read_refusals(_: Connection, page: Sequence[Row[Any]]) -> list[Entry]:
@@ -184,7 +186,7 @@ def _unknown(engine: Engine, wanted: Wanted) -> Iterator[Entry]:
     columns = UNKNOWN.c
     conditions = [] if wanted.since_ns is None else [columns.end_ns >= wanted.since_ns]
     conditions += [] if wanted.until_ns is None else [columns.begin_ns < wanted.until_ns]
-    return _paged(engine, UNKNOWN, "end_ns", conditions, _read_unknown)
+    return _paged(engine, UNKNOWN, "end_ns", conditions + _of_servers(UNKNOWN, wanted), _read_unknown)
 
 
 def _read_unknown(_: Connection, page: Sequence[Row[Any]]) -> list[Entry]:
@@ -199,3 +201,9 @@ def _read_unknown(_: Connection, page: Sequence[Row[Any]]) -> list[Entry]:
 def _between(time: ColumnElement[int], wanted: Wanted) -> list[ColumnElement[bool]]:
     found = [] if wanted.since_ns is None else [time >= wanted.since_ns]
     return found + ([] if wanted.until_ns is None else [time < wanted.until_ns])
+
+
+def _of_servers(table: Table, wanted: Wanted) -> list[ColumnElement[bool]]:
+    if not wanted.servers:
+        return []
+    return [table.c.run.in_(select(RUNS.c.run).where(RUNS.c.server.in_(wanted.servers)))]
