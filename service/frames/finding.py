@@ -186,7 +186,7 @@ def _conditions(sought: Sought) -> dict[str, _Condition]:
     found: dict[str, _Condition] = {}
     for name in ("verdict", "camera", "part"):
         if (value := getattr(sought, name)) is not None:
-            found[name] = lambda columns, name=name, value=value: columns[name] == value
+            found[name] = _equal(name, value)
     if (data := sought.data) is not None:
         found["data"] = lambda columns: columns.data.icontains(data, autoescape=True)
     if (label := sought.label) is not None:
@@ -196,6 +196,10 @@ def _conditions(sought: Sought) -> dict[str, _Condition]:
     if sought.decided is not None:
         found["decided"] = _decided_as(sought.decided)
     return found
+
+
+def _equal(name: str, value: str) -> _Condition:
+    return lambda columns: columns[name] == value
 
 
 def _decided_as(asked: str) -> _Condition:

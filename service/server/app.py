@@ -24,7 +24,9 @@ from service.api.operate import ReloadResource, RollbackResource, Stop
 from service.api.process import ProcessResource
 from service.api.status import StatusResource
 from service.changes.log import Changes
+from service.decisions.resource import decision_routes
 from service.errors import on_any_error, on_framemill_error, on_http_error
+from service.frames.resource import frame_routes
 from service.intake.sources import EncodedFrame, RawFrame, SegmentFrame
 from service.logs.traced import Traced
 from service.panel.language_switch import LanguageSwitch
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from service.analysis.counters import Counters
     from service.api.status import Status
     from service.api.switch import ProcessSwitch
+    from service.history.stored import Stored
     from service.results.publish import Publisher
     from service.settings import Settings
     from workers.pool.pool import Pool
@@ -55,6 +58,7 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     link: SupervisorLink,
     status: Status,
     publisher: Publisher,
+    stored: Stored,
 ) -> falcon.App[falcon.Request, falcon.Response]:
     """Make the application of one front."""
     answering = Answering(counters, pool.is_needed)
@@ -65,6 +69,8 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     routes = [
         *_for_cameras(desk, settings),
         *_for_machines(pool, switch, status, link),
+        *frame_routes(stored),
+        *decision_routes(stored),
         *_of_all_pages(pages, static, settings),
         *_for_people(pages, desk, status, changes),
     ]
