@@ -68,7 +68,7 @@ def decided_of(connection: Connection, record: Row[Any]) -> Decided:
         select(DECISIONS).where(DECISIONS.c.record == record.number).order_by(DECISIONS.c.number)
     ).all()
     labels = connection.scalars(select(LABELS.c.label).where(LABELS.c.record == record.number)).all()
-    decisions = tuple(map(_decision, rows))
+    decisions = tuple(map(decision_of, rows))
     return Decided(record.verdict, tuple(labels), decisions, what_holds(decisions))
 
 
@@ -132,7 +132,8 @@ def _add(connection: Connection, record: Row[Any], said: Said, by: By, undoes: i
     return after
 
 
-def _decision(row: Row[Any]) -> Decision:
+def decision_of(row: Row[Any]) -> Decision:
+    """Return the decision of a row of DECISIONS."""
     place = None if row.x is None else Place(row.x, row.y, row.width, row.height)
     return Decision(
         row.number, row.at_ns, row.who, Kind(row.kind), row.label, row.new_label, row.note, row.undoes, place
