@@ -67,7 +67,8 @@ def decided_of(connection: Connection, record: Row[Any]) -> Decided:
     rows = connection.execute(
         select(DECISIONS).where(DECISIONS.c.record == record.number).order_by(DECISIONS.c.number)
     ).all()
-    labels = connection.scalars(select(LABELS.c.label).where(LABELS.c.record == record.number)).all()
+    of_machine = select(LABELS.c.label).where(LABELS.c.record == record.number).order_by(LABELS.c.label)
+    labels = connection.scalars(of_machine).all()
     decisions = tuple(map(decision_of, rows))
     return Decided(record.verdict, tuple(labels), decisions, what_holds(decisions))
 
