@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, select
+import orjson
+from sqlalchemy import Connection, func, select
 
 from service.decisions.deciding import decided_of, decided_of_many
 from service.decisions.resource import decisions_document
 from service.history.frame_id import id_of
 from service.history.lookup import documents, time_text
 from service.history.part_tables import PART_VIEWS, PARTS
-from service.history.tables import PICTURES, PLACES
+from service.history.tables import CONTEXTS, LABELS, PICTURES, PLACES, RECORDS
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
+_MOST_DIFFERENT = 100
 _MOST_PARTS = 20  # of one name, about that time
 
 
@@ -45,6 +47,34 @@ def in_full(connection: Connection, row: Row[Any]) -> dict[str, Any]:
         "decisions": decisions_document(decided_of(connection, row)),
         "partOfViews": _part(connection, row),
     }
+
+
+def context_of(connection: Connection, row: Row[Any]) -> Any:
+    """Return the context of a frame as an object; None where it is not kept."""
+    context = connection.scalar(select(CONTEXTS.c.context).where(CONTEXTS.c.record == row.number))
+    return None if context is None else orjson.loads(context)
+
+
+def cameras_of(connection: Connection) -> list[str]:
+    """Return the names of cameras, some of them where there are very many."""
+    return _different(connection, RECORDS.c.camera)
+
+
+def labels_known(connection: Connection) -> list[str]:
+    """Return labels that frames have, some of them where there are very many."""
+    return _different(connection, LABELS.c.label)
+
+
+def _different(connection: Connection, column: Any) -> list[str]:
+    """Return the values of an indexed column, each once: a step of the index for each, however many rows there are."""
+    found: list[str] = []
+    query = select(func.min(column))
+    while len(found) < _MOST_DIFFERENT:
+        value = connection.scalar(query.where(column > found[-1]) if found else query)
+        if value is None:
+            break
+        found.append(value)
+    return found
 
 
 def _pictures(connection: Connection, numbers: Collection[int]) -> dict[int, dict[str, Any]]:

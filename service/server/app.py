@@ -32,6 +32,7 @@ from service.logs.traced import Traced
 from service.panel.language_switch import LanguageSwitch
 from service.panel.live_page import LivePage, PanelSwitch
 from service.panel.pages import Pages
+from service.panel.parts.decide_forms import part_pages
 from service.panel.static_files import Favicon, StaticFiles
 from workers.errors import FramemillError
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from service.api.status import Status
     from service.api.switch import ProcessSwitch
     from service.history.stored import Stored
+    from service.panel.parts.golden import Golden
     from service.results.publish import Publisher
     from service.settings import Settings
     from workers.pool.pool import Pool
@@ -59,6 +61,7 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     status: Status,
     publisher: Publisher,
     stored: Stored,
+    golden: Golden,
 ) -> falcon.App[falcon.Request, falcon.Response]:
     """Make the application of one front."""
     answering = Answering(counters, pool.is_needed)
@@ -73,6 +76,7 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
         *decision_routes(stored),
         *_of_all_pages(pages, static, settings),
         *_for_people(pages, desk, status, changes),
+        *part_pages(pages, stored, golden),
     ]
     pages.begin(route.path for route in routes)
     if settings.stop_key is not None:

@@ -28,6 +28,7 @@ from service.connections.even_share import EvenShare
 from service.history.stored import Stored
 from service.intake.body import FORM_BYTES
 from service.logs.request_log import LOG
+from service.panel.parts.golden import Golden
 from service.results.publish import NoPublisher, Publisher, RingPublisher
 from service.results.ring import RingWriter
 from service.results.seats import Sleepers
@@ -198,8 +199,10 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         LOG.begin(self._settings.log_requests, self._settings.log_format, self._front, count_lost)
         self._publisher = _publisher(plan.results, self._sleepers, self._front, pool, self._counters)
         known, access = (pool, self._counters, self._settings), self._access
-        said = (status, self._publisher, Stored(plan.history_place))
-        return spell_headers(create_app(*known, access, switch, plan.state_dir, link, *said))
+        stored, golden = Stored(plan.history_place), Golden(plan.version_places)
+        return spell_headers(
+            create_app(*known, access, switch, plan.state_dir, link, status, self._publisher, stored, golden)
+        )
 
 
 class _SideBySide(Arbiter):  # type: ignore[misc]  # gunicorn publishes no types
