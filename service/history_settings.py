@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from workers.settings import PoolSettings
+from service.page_settings import PageSettings
 from workers.text import is_utf8
 
 
@@ -19,7 +19,7 @@ def in_utf8(path: Path) -> Path:
     return path
 
 
-class HistorySettings(PoolSettings):
+class HistorySettings(PageSettings):
     """What is kept of what became of frames, where, and for how long."""
 
     results_mib: Annotated[
