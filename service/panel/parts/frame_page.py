@@ -49,12 +49,14 @@ class FramePage:
         self, req: falcon.Request, resp: falcon.Response, frame_id: str, sought: Sought, trouble: str | None = None
     ) -> None:
         """Show it; `trouble` is why a decision was not taken. Raises NotFound, and what Stored raises."""
+        from service.decisions.deciding import decided_of  # noqa: PLC0415 - see list_page.py
         from service.frames.known import context_of, in_full, labels_known  # noqa: PLC0415 - see list_page.py
         from service.history.frame_id import row_of  # noqa: PLC0415
 
         with self._stored.read() as connection:
             row = row_of(connection, frame_id)
             frame, context = in_full(connection, row), context_of(connection, row)
+            times_of = {one.number: one.at_ns for one in decided_of(connection, row).decisions}
             neighbours = neighbours_of(connection, row, sought)
             labels = labels_known(connection)
         if trouble:
@@ -75,6 +77,7 @@ class FramePage:
             neighbours=neighbours,
             query=sought.query,
             decisions=decisions["decisions"],
+            times_of=times_of,
             holds=decisions["holds"],
             last=decisions["last"],
             known_labels=labels,
