@@ -67,6 +67,12 @@ def time_text(at_ns: int) -> str:
         return f"{second}.{rest:09}"  # of a clock that nobody has set
 
 
+def documents(connection: Connection, page: Sequence[Row[Any]], *, with_context: bool) -> list[dict[str, Any]]:
+    """Return what is known of frames, by their rows of RECORDS, as JSON has it."""
+    more = _More(connection, [row.number for row in page], with_context=with_context)
+    return [_document(row, more) for row in page]
+
+
 def _frames(engine: Engine, wanted: Wanted, *, with_context: bool) -> Iterator[Entry]:
     columns = RECORDS.c
     conditions = _between(columns.came_ns, wanted) + _of_servers(RECORDS, wanted)
@@ -78,8 +84,8 @@ def _frames(engine: Engine, wanted: Wanted, *, with_context: bool) -> Iterator[E
         conditions.append(columns.number.in_(select(LABELS.c.record).where(LABELS.c.label.in_(wanted.labels))))
 
     def read(connection: Connection, page: Sequence[Row[Any]]) -> list[Entry]:
-        more = _More(connection, [row.number for row in page], with_context=with_context)
-        return [Entry(row.came_ns, _document(row, more)) for row in page]
+        found = documents(connection, page, with_context=with_context)
+        return [Entry(row.came_ns, document) for row, document in zip(page, found, strict=True)]
 
     return _paged(engine, RECORDS, "came_ns", conditions, read)
 

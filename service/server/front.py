@@ -28,9 +28,11 @@ from service.connections.certificates import Certificates
 from service.connections.even_share import EvenShare
 from service.history.before_answer.asking import Asking
 from service.history.before_answer.publisher import RecordedPublisher
+from service.history.stored import Stored
 from service.intake.body import FORM_BYTES
 from service.live.feed import Feed
 from service.logs.request_log import LOG
+from service.panel.parts.golden import Golden
 from service.results.publish import NoPublisher, Publisher, RingPublisher
 from service.results.ring import RingWriter
 from service.results.seats import Sleepers
@@ -203,7 +205,10 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         known, access = (pool, self._counters, self._settings), self._access
         rings = plan.results.rings if plan.results else ()
         feed = Feed(rings, self._is_ending, pool.control.words[Control.STARTED_NS])
-        return spell_headers(create_app(*known, access, switch, plan.state_dir, link, status, self._publisher, feed))
+        stored, golden = Stored(plan.history_place), Golden(plan.version_places)
+        return spell_headers(
+            create_app(*known, access, switch, plan.state_dir, link, status, self._publisher, feed, stored, golden)
+        )
 
     def _is_ending(self) -> bool:
         return not self._worker.alive or self._pool.control.stopping

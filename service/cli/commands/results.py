@@ -11,17 +11,14 @@ import click
 import orjson
 
 from service.cli.client import UNREACHABLE, fail
+from service.cli.history_place import state_dir_of
 from service.results.follow import CannotFollow, Follower, Start
 from service.results.record import Kind
-from service.settings import load_settings
-from workers.errors import ProjectInvalid, SettingsInvalid
-from workers.flow.project import load_project
 from workers.text import printable
 
 if TYPE_CHECKING:
     from service.results.record import Record
 
-MISTAKES = 3
 _NAME = "results"
 _NEXT_SERVER_S = 2.0
 _LOOK_S = 0.05
@@ -68,19 +65,6 @@ def results(
                 is_full = told.all_of(next_one, until_now=until_now)
     except CannotFollow as error:
         fail(UNREACHABLE, str(error))
-
-
-def state_dir_of(project: Path | None, state_dir: Path | None) -> Path:
-    """Return where the server of a project keeps its state; ends this process where nobody can say."""
-    if state_dir is not None:
-        return state_dir
-    if project is None:
-        raise click.UsageError("name the PROJECT that is served, or --state-dir")
-    try:
-        settings = load_settings(load_project(project).server, {})
-    except (ProjectInvalid, SettingsInvalid) as error:
-        fail(MISTAKES, error.message)
-    return settings.state_dir or project / ".framemill"
 
 
 def _next_server(folder: Path) -> Follower | None:
