@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from workers.settings import PoolSettings
+from service.shift_settings import ShiftSettings
 
 
-class HistorySettings(PoolSettings):
+class HistorySettings(ShiftSettings):
     """What is kept of what became of frames, where, and for how long."""
 
     results_mib: Annotated[
