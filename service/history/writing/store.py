@@ -45,7 +45,7 @@ class Store:
         self._started_ns = started_ns
         upserts: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
         self._upsert = upserts[engine.dialect.name]
-        self._frames = FrameWriter(self._upsert)
+        self._frames = FrameWriter(self._upsert, _SERVER)
 
     @classmethod
     def begin(cls, path: Path, mark: str, started_ns: int) -> Self:
@@ -134,6 +134,7 @@ class Store:
             if oldest_ns:
                 _delete_oldest(connection, REFUSALS, "came_ns", oldest_ns, most)
                 _delete_oldest(connection, UNKNOWN, "begin_ns", oldest_ns, most)
+                self._frames.sums.let_go(connection, oldest_ns)
         return gone
 
     def _write(self, connection: Connection, records: Sequence[Record], seen_ns: int | None) -> Written:
@@ -142,6 +143,8 @@ class Store:
             self._frames.write(connection, self._run, frames)
         refusals = [{**row, "run": self._run} for record in fresh for row in refusal_rows(record)]
         insert_rows(connection, REFUSALS, refusals)
+        if refusals:
+            self._frames.sums.add_refused(connection, refusals)
         if seen_ns is not None:
             self._saw(connection, seen_ns)
         return Written(len(frames), missed)
