@@ -25,9 +25,8 @@ from typing import NamedTuple
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Integer, Table, Text
 
 from service.history.tables import METADATA
+from service.history.times import DAY_NS, QUARTER_NS
 
-QUARTER_NS = 900_000_000_000
-DAY_NS = 86_400_000_000_000
 CELLS = 32  # a side: cell = row * CELLS + column
 
 

@@ -33,6 +33,7 @@ from service.panel.language_switch import LanguageSwitch
 from service.panel.live_page import LivePage, PanelSwitch
 from service.panel.pages import Pages
 from service.panel.static_files import Favicon, StaticFiles
+from service.statistics.resource import statistics_routes
 from workers.errors import FramemillError
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
         *_for_machines(pool, switch, status, link),
         *frame_routes(stored),
         *decision_routes(stored),
+        *statistics_routes(stored, settings),
         *_of_all_pages(pages, static, settings),
         *_for_people(pages, desk, status, changes),
     ]

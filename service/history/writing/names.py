@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
-from service.history.quarter_tables import DAY_NS, DAYS
+from service.history.quarter_tables import DAYS
+from service.history.times import DAY_NS
 
 if TYPE_CHECKING:
     from sqlalchemy import Select, Table

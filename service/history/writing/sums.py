@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection, Table, and_, case, cast, delete, func, literal, or_, select
 from sqlalchemy.types import Float
 
-from service.history.quarter_tables import CELLS, DAYS, QUARTER_NS, QUARTERS, Sums
+from service.history.quarter_tables import CELLS, DAYS, QUARTERS, Sums
+from service.history.times import QUARTER_NS
 from service.history.writing.names import Names
 from service.history.writing.rows import text_of, whole_of
 
