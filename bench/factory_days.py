@@ -22,7 +22,7 @@ import orjson
 from service.history.database import open_to_write
 from service.history.marks import mark_of
 from service.history.places.place import sqlite_in
-from service.history.quarter_tables import DAYS, QUARTERS
+from service.history.quarter_tables import BY_DAYS, BY_QUARTERS
 from service.history.times import DAY_NS, QUARTER_NS
 from service.history.writing.store import Store
 from service.results.record import Head, Record, Times, about_bytes
@@ -111,7 +111,7 @@ def write_sums(path: Path, end_ns: int, days: int, size: Size) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         names = [(f"bore {number}", "mm") for number in range(1, size.measures + 1)]
         connection.executemany("INSERT INTO series (name, unit) VALUES (?, ?)", names)
-        for sums in (QUARTERS, DAYS):
+        for sums in (BY_QUARTERS, BY_DAYS):
             spans, factor = days * DAY_NS // sums.span_ns, sums.span_ns // QUARTER_NS
             first_ns = end_ns - end_ns % sums.span_ns - (spans - 1) * sums.span_ns
             for table, of_one in zip(sums.tables, _rows_of(size, factor), strict=True):

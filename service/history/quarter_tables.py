@@ -94,6 +94,7 @@ def _counted(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False)
 
 
-QUARTERS = _sums("quarter", QUARTER_NS)
-DAYS = _sums("day", DAY_NS)
-TABLES = QUARTERS.tables + DAYS.tables
+BY_QUARTERS = _sums("quarter", QUARTER_NS)
+BY_DAYS = _sums("day", DAY_NS)
+QUARTERS = BY_QUARTERS.counts
+TABLES = BY_QUARTERS.tables + BY_DAYS.tables

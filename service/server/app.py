@@ -28,12 +28,22 @@ from service.decisions.resource import decision_routes
 from service.errors import on_any_error, on_framemill_error, on_http_error
 from service.frames.resource import frame_routes
 from service.intake.sources import EncodedFrame, RawFrame, SegmentFrame
+from service.live.events import Events
+from service.live.shown import LastFrame, LivePicture
+from service.live.stream import Streams
+from service.live.watching import Watching
 from service.logs.traced import Traced
 from service.panel.language_switch import LanguageSwitch
-from service.panel.live_page import LivePage, PanelSwitch
+from service.panel.live_page import LiveEvents, LivePage, PanelSwitch
+from service.panel.live_view import LiveView
+from service.panel.log_page import LogPage, SessionEnd
 from service.panel.pages import Pages
+from service.panel.sign_in import SignIn, SignOut
+from service.panel.since_shift import SinceShift
 from service.panel.static_files import Favicon, StaticFiles
+from service.panel.trouble import as_page
 from service.statistics.resource import statistics_routes
+from service.statistics.shifts import shift_at
 from workers.errors import FramemillError
 
 if TYPE_CHECKING:
@@ -43,6 +53,7 @@ if TYPE_CHECKING:
     from service.api.status import Status
     from service.api.switch import ProcessSwitch
     from service.history.stored import Stored
+    from service.live.feed import Feed
     from service.results.publish import Publisher
     from service.settings import Settings
     from workers.pool.pool import Pool
@@ -60,30 +71,34 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     status: Status,
     publisher: Publisher,
     stored: Stored,
+    feed: Feed,
 ) -> falcon.App[falcon.Request, falcon.Response]:
     """Make the application of one front."""
     answering = Answering(counters, pool.is_needed)
     desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"), switch, publisher)
     changes = Changes(state_dir)
     static = StaticFiles()
+    counts = SinceShift(stored, lambda now_ns: shift_at(settings, now_ns).begin_ns)
     pages = Pages(status.project_name, static, keys_are_set=access.keys is not None)
     routes = [
         *_for_cameras(desk, settings),
-        *_for_machines(pool, switch, status, link),
+        *_for_machines(pool, switch, status, link, changes),
         *frame_routes(stored),
         *decision_routes(stored),
         *statistics_routes(stored, settings),
         *_of_all_pages(pages, static, settings),
-        *_for_people(pages, desk, status, changes),
+        *_live(pages, desk, status, counts, feed=feed, access=access),
+        *_of_sessions(pages, access, changes),
+        Route("/process", PanelSwitch(desk, changes), changes=Scope.OPERATE, for_page=True),
     ]
     pages.begin(route.path for route in routes)
     if settings.stop_key is not None:
         routes.append(Route("/stop", Stop(settings, access, link), acts=True, is_open=True))  # it has a key of its own
     first_to_last: list[Any] = [Traced(), KeyCheck(access, Routes(routes))]
     app = falcon.App(middleware=first_to_last)
-    app.add_error_handler(Exception, on_any_error)
-    app.add_error_handler(falcon.HTTPError, on_http_error)
-    app.add_error_handler(FramemillError, on_framemill_error)
+    app.add_error_handler(Exception, as_page(pages, on_any_error))
+    app.add_error_handler(falcon.HTTPError, as_page(pages, on_http_error))
+    app.add_error_handler(FramemillError, as_page(pages, on_framemill_error))
     for route in routes:
         app.add_route(route.path, route.resource)
     return app
@@ -103,14 +118,16 @@ def _for_cameras(desk: Desk, settings: Settings) -> Iterable[Route]:
     yield Route("/version", Version(shared_memory=settings.shared_memory), is_open=True)
 
 
-def _for_machines(pool: Pool, switch: ProcessSwitch, status: Status, link: SupervisorLink) -> Iterable[Route]:
+def _for_machines(
+    pool: Pool, switch: ProcessSwitch, status: Status, link: SupervisorLink, changes: Changes
+) -> Iterable[Route]:
     yield Route("/livez", Live(), is_open=True)
     yield Route("/readyz", Ready(pool, switch), is_open=True)
     yield Route("/metrics", Metrics(status))
-    yield Route("/api/v1/process", ProcessResource(switch), changes=Scope.OPERATE)
+    yield Route("/api/v1/process", ProcessResource(switch, changes), changes=Scope.OPERATE)
     yield Route("/api/v1/status", StatusResource(status))
-    yield Route("/api/v1/reload", ReloadResource(link), changes=Scope.ADMIN)
-    yield Route("/api/v1/rollback", RollbackResource(link), changes=Scope.ADMIN)
+    yield Route("/api/v1/reload", ReloadResource(link, changes), changes=Scope.ADMIN)
+    yield Route("/api/v1/rollback", RollbackResource(link, changes), changes=Scope.ADMIN)
 
 
 def _of_all_pages(pages: Pages, static: StaticFiles, settings: Settings) -> Iterable[Route]:
@@ -120,6 +137,22 @@ def _of_all_pages(pages: Pages, static: StaticFiles, settings: Settings) -> Iter
     yield Route("/language", LanguageSwitch(pages, secure=settings.certfile is not None), is_open=True)
 
 
-def _for_people(pages: Pages, desk: Desk, status: Status, changes: Changes) -> Iterable[Route]:
-    yield Route("/", LivePage(pages, desk, status), for_page=True)
-    yield Route("/process", PanelSwitch(desk, changes), changes=Scope.OPERATE, for_page=True)
+def _live(
+    pages: Pages, desk: Desk, status: Status, counts: SinceShift, feed: Feed, *, access: Access
+) -> Iterable[Route]:
+    """What happens now, for people and for machines."""
+    frames = LastFrame(desk)
+    view = LiveView(pages, desk, status, frames, counts=counts, more={})
+    watching = Watching(feed.rings, view.of)
+    streams = Streams(desk.settings.live_streams, feed.is_ending, desk.counters.count, access.is_still_in)
+    yield Route("/", LivePage(pages, view, watching), for_page=True)
+    yield Route("/live/events", LiveEvents(pages, watching, streams), for_page=True)
+    yield Route("/live/picture", LivePicture(frames), for_page=True)
+    yield Route("/api/v1/events", Events(feed.rings, streams, feed.started_ns), for_page=True)
+
+
+def _of_sessions(pages: Pages, access: Access, changes: Changes) -> Iterable[Route]:
+    yield Route("/sign_in", SignIn(pages, access, changes), is_open=True)
+    yield Route("/sign_out", SignOut(access, changes), for_page=True)
+    yield Route("/log", LogPage(pages, access, changes), reads=Scope.OPERATE, for_page=True)
+    yield Route("/log/end", SessionEnd(access, changes), changes=Scope.OPERATE, for_page=True)

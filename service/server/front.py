@@ -27,6 +27,7 @@ from service.connections.certificates import Certificates
 from service.connections.even_share import EvenShare
 from service.history.stored import Stored
 from service.intake.body import FORM_BYTES
+from service.live.feed import Feed
 from service.logs.request_log import LOG
 from service.results.publish import NoPublisher, Publisher, RingPublisher
 from service.results.ring import RingWriter
@@ -66,7 +67,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         self._plan = plan
         self._settings = Settings(**{**plan.settings, "stop_key": plan.stop_key})
         self._heirloom = Heirloom(plan.heirloom_fd)
-        self._access = Access.of(self._settings, plan.api_key, self._heirloom)
+        self._access = Access.of(self._settings, plan.api_key, self._heirloom, plan.state_dir)
         self.certificates = _certificates(self._settings)
         super().__init__()
 
@@ -77,7 +78,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
             "bind": f"fd://{self._plan.listen_fd}",
             "workers": settings.fronts,
             "worker_class": "service.threads.malformed.DiscreetThreads",
-            "threads": settings.slots_per_front + _THREADS_BEYOND_SLOTS,
+            "threads": settings.slots_per_front + _THREADS_BEYOND_SLOTS + settings.live_streams,
             "worker_connections": _CONNECTIONS,
             "keepalive": settings.keepalive_s,
             "sendfile": False,
@@ -160,6 +161,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
     def _after_fork(self, _: object, worker: Any) -> None:
         die_with_parent(worker.ppid)
         self._front = worker.front
+        self._worker = worker
 
     def _say_ready(self, _: object) -> None:
         SupervisorLink(self._plan.handover.supervisor_fd).say_ready()
@@ -198,8 +200,14 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         LOG.begin(self._settings.log_requests, self._settings.log_format, self._front, count_lost)
         self._publisher = _publisher(plan.results, self._sleepers, self._front, pool, self._counters)
         known, access = (pool, self._counters, self._settings), self._access
-        said = (status, self._publisher, Stored(plan.history_place))
-        return spell_headers(create_app(*known, access, switch, plan.state_dir, link, *said))
+        rings = plan.results.rings if plan.results else ()
+        feed = Feed(rings, self._is_ending, pool.control.words[Control.STARTED_NS])
+        stored = Stored(plan.history_place)
+        app = create_app(*known, access, switch, plan.state_dir, link, status, self._publisher, stored, feed)
+        return spell_headers(app)
+
+    def _is_ending(self) -> bool:
+        return not self._worker.alive or self._pool.control.stopping
 
 
 class _SideBySide(Arbiter):  # type: ignore[misc]  # gunicorn publishes no types

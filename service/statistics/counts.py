@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
-from service.history.quarter_tables import DAYS, QUARTERS
+from service.history.quarter_tables import BY_DAYS, BY_QUARTERS
 from service.history.times import DAY_NS, QUARTER_NS
 from service.statistics.asked import Wanted
 from service.statistics.pieces import Piece, added_up, is_in
@@ -102,7 +102,7 @@ def by_camera_and_server(connection: Connection, wanted: Wanted) -> dict[tuple[s
 
 def over_time(connection: Connection, wanted: Wanted) -> list[tuple[int, Counts]]:
     """Return the counts of each quarter that has some, in their order; of more than some hundred days of each day."""
-    sums = QUARTERS if wanted.span_ns <= _MOST_DAYS_BY_QUARTERS * DAY_NS else DAYS
+    sums = BY_QUARTERS if wanted.span_ns <= _MOST_DAYS_BY_QUARTERS * DAY_NS else BY_DAYS
     table = sums.counts
     piece = Piece(sums, wanted.since_ns - wanted.since_ns % sums.span_ns, wanted.until_ns)
     query = select(table.c.begin_ns, *(func.sum(table.c[name]) for name in _COLUMNS))
@@ -113,7 +113,7 @@ def over_time(connection: Connection, wanted: Wanted) -> list[tuple[int, Counts]
 
 def label_over_time(connection: Connection, wanted: Wanted) -> list[tuple[int, int]]:
     """Return how often the label that is asked for came in each quarter, or day."""
-    sums = QUARTERS if wanted.span_ns <= _MOST_DAYS_BY_QUARTERS * DAY_NS else DAYS
+    sums = BY_QUARTERS if wanted.span_ns <= _MOST_DAYS_BY_QUARTERS * DAY_NS else BY_DAYS
     columns = sums.labels.c
     piece = Piece(sums, wanted.since_ns - wanted.since_ns % sums.span_ns, wanted.until_ns)
     query = select(columns.begin_ns, func.sum(columns["count"])).where(

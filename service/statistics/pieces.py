@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, select
 
-from service.history.quarter_tables import DAYS, QUARTERS, Sums
+from service.history.quarter_tables import BY_DAYS, BY_QUARTERS, Sums
 from service.history.times import DAY_NS
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ def pieces_of(wanted: Wanted) -> list[Piece]:
     first_ns = wanted.since_ns + -wanted.since_ns % DAY_NS
     last_ns = wanted.until_ns - wanted.until_ns % DAY_NS
     if first_ns >= last_ns:
-        return [Piece(QUARTERS, wanted.since_ns, wanted.until_ns)]
+        return [Piece(BY_QUARTERS, wanted.since_ns, wanted.until_ns)]
     found = (
-        Piece(QUARTERS, wanted.since_ns, first_ns),
-        Piece(DAYS, first_ns, last_ns),
-        Piece(QUARTERS, last_ns, wanted.until_ns),
+        Piece(BY_QUARTERS, wanted.since_ns, first_ns),
+        Piece(BY_DAYS, first_ns, last_ns),
+        Piece(BY_QUARTERS, last_ns, wanted.until_ns),
     )
     return [piece for piece in found if piece.begin_ns < piece.end_ns]
 

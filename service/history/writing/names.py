@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
-from service.history.quarter_tables import DAYS
+from service.history.quarter_tables import BY_DAYS
 from service.history.times import DAY_NS
 
 if TYPE_CHECKING:
@@ -67,8 +67,10 @@ class Names:
         of_day = self._series.get(day_ns)
         if of_day is None:
             of_day = self._series[day_ns] = {}
-            columns = DAYS.measured.c
-            for name, number in connection.execute(self._of_day(DAYS.measured, day_ns, columns.camera, columns.series)):
+            columns = BY_DAYS.measured.c
+            for name, number in connection.execute(
+                self._of_day(BY_DAYS.measured, day_ns, columns.camera, columns.series)
+            ):
                 of_day.setdefault(name, set()).add(number)
         known = of_day.setdefault(camera, set())
         if series not in known and len(known) < MOST_SERIES:
@@ -79,10 +81,10 @@ class Names:
         day_ns = begin_ns - begin_ns % DAY_NS
         found = self._labels.get(day_ns)
         if found is None:
-            cameras = connection.execute(self._of_day(DAYS.counts, day_ns, DAYS.counts.c.camera))
+            cameras = connection.execute(self._of_day(BY_DAYS.counts, day_ns, BY_DAYS.counts.c.camera))
             found = self._labels[day_ns] = {camera: set() for camera in cameras.scalars()}
-            labels = DAYS.labels.c
-            for camera, label in connection.execute(self._of_day(DAYS.labels, day_ns, labels.camera, labels.label)):
+            labels = BY_DAYS.labels.c
+            for camera, label in connection.execute(self._of_day(BY_DAYS.labels, day_ns, labels.camera, labels.label)):
                 found.setdefault(camera, set()).add(label)
         return found
 

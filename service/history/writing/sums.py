@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection, Table, and_, case, cast, delete, func, literal, or_, select
 from sqlalchemy.types import Float
 
-from service.history.quarter_tables import CELLS, DAYS, QUARTERS, Sums
+from service.history.quarter_tables import BY_DAYS, BY_QUARTERS, CELLS, Sums
 from service.history.times import QUARTER_NS
 from service.history.writing.names import Names
 from service.history.writing.rows import text_of, whole_of
@@ -58,7 +58,7 @@ class SumWriter:
         self._server = server
         self._many = many
         self._names = Names(server)
-        self._added = {table: _adding(upsert, sums, table) for sums in (QUARTERS, DAYS) for table in sums.tables}
+        self._added = {table: _adding(upsert, sums, table) for sums in (BY_QUARTERS, BY_DAYS) for table in sums.tables}
 
     def forget(self) -> None:
         """Be told that a transaction came to nothing."""
@@ -70,7 +70,7 @@ class SumWriter:
         batch = _Batch(self._names, connection)
         for one in frames:
             batch.take(one)
-        for sums in (QUARTERS, DAYS):
+        for sums in (BY_QUARTERS, BY_DAYS):
             counted = {sums.counts: batch.counts, sums.labels: batch.labels, sums.places: batch.places}
             for table, counts in {**counted, sums.took: batch.took}.items():
                 self._write(connection, sums, table, counts)
@@ -81,12 +81,12 @@ class SumWriter:
         counts: _Counts = defaultdict(lambda: [0] * 6)
         for row in rows:
             counts[_quarter(row["came_ns"]), ""][4] += min(max(row["count"], 0), _MOST_REFUSED)
-        for sums in (QUARTERS, DAYS):
+        for sums in (BY_QUARTERS, BY_DAYS):
             self._write(connection, sums, sums.counts, counts)
 
     def let_go(self, connection: Connection, oldest_ns: int) -> None:
         """Delete the oldest of what is older, some quarters at a time."""
-        for sums in (QUARTERS, DAYS):
+        for sums in (BY_QUARTERS, BY_DAYS):
             for table in sums.tables:
                 begin, mine = table.c.begin_ns, table.c.server == self._server
                 first_ns = connection.scalar(select(func.min(begin)).where(mine))
@@ -163,7 +163,7 @@ class _Batch:
 
 
 def bin_of(took_ns: int) -> int:
-    """Return the bin of a time, as QUARTERS.took has them."""
+    """Return the bin of a time, as BY_QUARTERS.took has them."""
     return max(0, int(4 * math.log2(took_ns / 1000))) if took_ns > 1000 else 0
 
 
