@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from service.page_settings import PageSettings
+from service.shift_settings import ShiftSettings
 from workers.text import is_utf8
 
 
@@ -19,7 +20,7 @@ def in_utf8(path: Path) -> Path:
     return path
 
 
-class HistorySettings(PageSettings):
+class HistorySettings(ShiftSettings, PageSettings):
     """What is kept of what became of frames, where, and for how long."""
 
     results_mib: Annotated[

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 _AGO = re.compile(r"([0-9]{1,6})([smhd])")
 _AGO_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SECOND_NS = 1_000_000_000
+QUARTER_NS = 900 * _SECOND_NS  # sums are kept of quarters of an hour, UTC
+DAY_NS = 86_400 * _SECOND_NS
 _MOST_NS = (1 << 63) - 1
 
 

@@ -40,9 +40,11 @@ from service.panel.log_page import LogPage, SessionEnd
 from service.panel.pages import Pages
 from service.panel.parts.decide_forms import part_pages
 from service.panel.sign_in import SignIn, SignOut
-from service.panel.since_shift import SinceShift, midnight_ns
+from service.panel.since_shift import SinceShift
 from service.panel.static_files import Favicon, StaticFiles
 from service.panel.trouble import as_page
+from service.statistics.resource import statistics_routes
+from service.statistics.shifts import shift_at
 from workers.errors import FramemillError
 
 if TYPE_CHECKING:
@@ -79,13 +81,14 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"), switch, publisher)
     changes = Changes(state_dir)
     static = StaticFiles()
-    counts = SinceShift(stored, midnight_ns)
+    counts = SinceShift(stored, lambda now_ns: shift_at(settings, now_ns).begin_ns)
     pages = Pages(status.project_name, static, keys_are_set=access.keys is not None)
     routes = [
         *_for_cameras(desk, settings),
         *_for_machines(pool, switch, status, link, changes),
         *frame_routes(stored),
         *decision_routes(stored),
+        *statistics_routes(stored, settings),
         *_of_all_pages(pages, static, settings),
         *_live(pages, desk, status, counts, feed=feed, access=access),
         *_of_sessions(pages, access, changes),

@@ -46,7 +46,7 @@ class Store:
         self.own = Own(server, shares_nothing=self._path is not None)
         upserts: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
         upsert = upserts[engine.dialect.name]
-        self._frames = FrameWriter(upsert)
+        self._frames = FrameWriter(upsert, server)
         self._progress = Progress(upsert, run, started_ns)
 
     @classmethod
@@ -91,6 +91,8 @@ class Store:
             written = self._frames.write(connection, self._run, frames) if frames else 0
             refusals = [{**row, "run": self._run} for record in fresh for row in refusal_rows(record)]
             insert_rows(connection, REFUSALS, refusals)
+            if refusals:
+                self._frames.sums.add_refused(connection, refusals)
             if seen_ns is not None:
                 self._saw(connection, seen_ns)
             return Written(written, missed)
@@ -161,6 +163,7 @@ class Store:
             if oldest_ns:
                 self.own.delete_oldest(connection, REFUSALS, "came_ns", oldest_ns, most)
                 self.own.delete_oldest(connection, UNKNOWN, "begin_ns", oldest_ns, most)
+                self._frames.sums.let_go(connection, oldest_ns)
         return gone
 
     def _saw(self, connection: Connection, seen_ns: int) -> None:
