@@ -3,10 +3,47 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ConfigDict
 
+if TYPE_CHECKING:
+    from service.history_settings import HistorySettings
+
 NAME = "history"  # as a follower of results
+PICTURES = "pictures"  # as another one, for the sake of pictures
+_MIB = 1 << 20
+
+
+class PicturesPlan(BaseModel):
+    """Passed to the recorder as JSON; `link_fd` is its end of a connection for who follows for the sake of pictures."""
+
+    model_config = ConfigDict(frozen=True)
+
+    link_fd: int
+    nok: bool
+    all: bool
+    every: int
+    most_bytes: int
+    most_days: int
+    free_bytes: int
+    format: str
+    quality: int
+
+    @classmethod
+    def of(cls, settings: HistorySettings, link_fd: int) -> Self:
+        """As the settings have it."""
+        return cls(
+            link_fd=link_fd,
+            nok=settings.pictures != "none",
+            all=settings.pictures == "all",
+            every=settings.pictures_every,
+            most_bytes=settings.pictures_mib * _MIB,
+            most_days=settings.pictures_days,
+            free_bytes=settings.free_disk_mib * _MIB,
+            format=settings.pictures_format,
+            quality=settings.pictures_quality,
+        )
 
 
 class RecorderPlan(BaseModel):
@@ -21,3 +58,4 @@ class RecorderPlan(BaseModel):
     told_fd: int
     most_days: int
     most_records: int
+    pictures: PicturesPlan | None = None

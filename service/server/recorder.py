@@ -13,8 +13,8 @@ import threading
 
 from service.history.database import sqlite_in
 from service.history.marks import mark_of
-from service.history.plan import NAME, RecorderPlan
-from service.history.writing.recording import Recording
+from service.history.plan import NAME, PICTURES, RecorderPlan
+from service.history.writing.recording import Pictures, Recording
 from service.history.writing.store import Store
 from service.results.follow import CannotFollow, Follower, Start
 from workers.server_log import log_to
@@ -23,6 +23,7 @@ from workers.this_process import die_with_parent, keep_private
 
 _PLAN_BYTES = 1 << 16
 _FAILED = 1
+_SWITCH_S = 0.001  # who copies a frame out of its slot does not wait for who writes rows
 
 
 def main() -> int:
@@ -40,9 +41,11 @@ def main() -> int:
     mark = mark_of(plan.supervisor_pid) or ""
     try:
         follower = Follower(socket.socket(fileno=plan.link_fd), NAME, Start.RESUME)
+        pictures = _pictures(plan)
     except CannotFollow as error:
         print(f"framemill ERROR: the history is not recorded: {error}", file=sys.stderr)
         return _FAILED
+    why_kept = pictures.keeping.why if pictures else None
     with follower:
 
         def end(*_: object) -> None:
@@ -52,13 +55,31 @@ def main() -> int:
         signal.signal(signal.SIGTERM, end)
         recording = Recording(
             follower,
-            lambda: Store.begin(sqlite_in(plan.state_dir), mark, plan.started_ns),
+            lambda: Store.begin(sqlite_in(plan.state_dir), mark, plan.started_ns, why_kept),
             plan.told_fd,
             must_end=must_end.is_set,
             most_days=plan.most_days,
             most_records=plan.most_records,
+            pictures=pictures,
         )
         return 0 if recording.run() else _FAILED
+
+
+def _pictures(plan: RecorderPlan) -> Pictures | None:
+    """Make what keeps pictures; raises CannotFollow."""
+    if plan.pictures is None:
+        return None
+    # imported here: a recorder without pictures loads no OpenCV
+    from service.history.pictures.folder import PictureFolder, pictures_in  # noqa: PLC0415
+    from service.history.pictures.keeping import Keeping  # noqa: PLC0415
+    from service.history.pictures.tending import Tending  # noqa: PLC0415
+
+    sys.setswitchinterval(_SWITCH_S)
+    folder = PictureFolder(pictures_in(plan.state_dir))
+    # the frames of one that was killed are still there
+    follower = Follower(socket.socket(fileno=plan.pictures.link_fd), PICTURES, Start.RESUME)
+    keeping = Keeping(follower, folder, plan.pictures)
+    return Pictures(keeping, Tending(keeping, folder, plan.pictures, plan.told_fd))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ when; and where the next record is not the next one, those between are known to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -15,12 +15,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from service.history.database import open_to_write
 from service.history.marks import lives
-from service.history.tables import RECORDS, REFUSALS, RINGS, RUNS, UNKNOWN
+from service.history.tables import PICTURES, RECORDS, REFUSALS, RINGS, RUNS, UNKNOWN
 from service.history.writing.frames import FrameWriter, insert_rows
 from service.history.writing.rows import key_of, refusal_rows
 from service.results.record import Kind
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from service.results.record import Record
 
 _DAY_NS = 86_400_000_000_000
@@ -34,22 +36,35 @@ class Written(NamedTuple):
     missed: int
 
 
+class Forgotten(NamedTuple):
+    """How many frames are no more, and the files of their pictures, with their sizes."""
+
+    frames: int
+    files: list[tuple[str, int]]
+
+
 class Store:
     """One server's way into the database; for one thread. Every method may raise what is_trouble knows."""
 
-    def __init__(self, engine: Engine, path: Path, run: int, started_ns: int) -> None:
+    def __init__(
+        self, engine: Engine, path: Path, run: int, started_ns: int, why_kept: Callable[[Record], str] | None = None
+    ) -> None:
         self._engine = engine
         self._path = path
         self._file = _file_of(path)
-        self._run = run
+        self.run = run
+        self.server = _SERVER
         self._started_ns = started_ns
         upserts: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
         self._upsert = upserts[engine.dialect.name]
-        self._frames = FrameWriter(self._upsert)
+        self._frames = FrameWriter(self._upsert, why_kept)
 
     @classmethod
-    def begin(cls, path: Path, mark: str, started_ns: int) -> Self:
-        """Open it for the server of this mark, which may have been here before; raises AnotherForm, too."""
+    def begin(cls, path: Path, mark: str, started_ns: int, why_kept: Callable[[Record], str] | None = None) -> Self:
+        """Open it for the server of this mark, which may have been here before; raises AnotherForm, too.
+
+        `why_kept` says of frames why their pictures are to be kept, see FrameWriter.
+        """
         engine = open_to_write(path)
         try:
             with engine.begin() as connection:
@@ -61,7 +76,7 @@ class Store:
         except Exception:
             engine.dispose()
             raise
-        return cls(engine, path, run, started_ns)
+        return cls(engine, path, run, started_ns, why_kept)
 
     def look(self) -> None:
         """Raise FileNotFoundError where its file was taken away or replaced: what is written would be nowhere."""
@@ -87,7 +102,7 @@ class Store:
         with self._engine.begin() as connection:
             self._fresh(connection, [record])
             row = {"begin_ns": key_of(record)[0], "end_ns": key_of(record)[0], "why": "fault", "count": 1}
-            insert_rows(connection, UNKNOWN, [{"run": self._run, **row}])
+            insert_rows(connection, UNKNOWN, [{"run": self.run, **row}])
 
     def saw(self, seen_ns: int) -> None:
         """Have it on record that all that was answered before is here."""
@@ -99,7 +114,7 @@ class Store:
         with self._engine.begin() as connection:
             open_runs = connection.execute(
                 select(RUNS.c.run, RUNS.c.mark, RUNS.c.seen_ns).where(
-                    RUNS.c.ended_ns.is_(None), RUNS.c.run != self._run, RUNS.c.server == _SERVER
+                    RUNS.c.ended_ns.is_(None), RUNS.c.run != self.run, RUNS.c.server == _SERVER
                 )
             ).all()
             killed = [row for row in open_runs if not lives(row.mark)]
@@ -114,33 +129,38 @@ class Store:
     def end(self, now_ns: int) -> None:
         """Have it on record that this server has ended, and all that it answered is here."""
         with self._engine.begin() as connection:
-            connection.execute(update(RUNS).where(RUNS.c.run == self._run).values(seen_ns=now_ns, ended_ns=now_ns))
+            connection.execute(update(RUNS).where(RUNS.c.run == self.run).values(seen_ns=now_ns, ended_ns=now_ns))
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Write what hangs on frames: all of a block, or nothing."""
+        return self._engine.begin()
 
     def count(self) -> int:
         """How many frames there are."""
         with self._engine.begin() as connection:
             return connection.scalar(select(func.count()).select_from(RECORDS)) or 0
 
-    def forget(self, most_days: int, surplus: int, now_ns: int, most: int) -> int:
+    def forget(self, most_days: int, surplus: int, now_ns: int, most: int) -> Forgotten:
         """Delete the oldest `surplus` frames and what is older than `most_days`, 0: of any age; `most` at a time.
 
-        Returns how many frames.
+        Returns how many frames, and the files of their pictures, which are left to whoever has written them.
         """
+        files: list[tuple[str, int]] = []
         oldest_ns = now_ns - most_days * _DAY_NS if most_days else 0
         with self._engine.begin() as connection:
-            gone = _delete_oldest(connection, RECORDS, "came_ns", oldest_ns, most)
+            gone = _delete_oldest(connection, RECORDS, "came_ns", oldest_ns, most, files)
             if gone < min(surplus, most):
-                gone += _delete_oldest(connection, RECORDS, "came_ns", None, min(surplus, most) - gone)
+                gone += _delete_oldest(connection, RECORDS, "came_ns", None, min(surplus, most) - gone, files)
             if oldest_ns:
                 _delete_oldest(connection, REFUSALS, "came_ns", oldest_ns, most)
                 _delete_oldest(connection, UNKNOWN, "begin_ns", oldest_ns, most)
-        return gone
+        return Forgotten(gone, files)
 
     def _write(self, connection: Connection, records: Sequence[Record], seen_ns: int | None) -> Written:
         fresh, missed = self._fresh(connection, records)
         if frames := [record for record in fresh if record.head.kind is Kind.FRAME]:
-            self._frames.write(connection, self._run, frames)
-        refusals = [{**row, "run": self._run} for record in fresh for row in refusal_rows(record)]
+            self._frames.write(connection, self.run, frames)
+        refusals = [{**row, "run": self.run} for record in fresh for row in refusal_rows(record)]
         insert_rows(connection, REFUSALS, refusals)
         if seen_ns is not None:
             self._saw(connection, seen_ns)
@@ -148,7 +168,7 @@ class Store:
 
     def _fresh(self, connection: Connection, records: Sequence[Record]) -> tuple[list[Record], int]:
         """Return those that are not here yet, and how many are missing; what is here then is noted."""
-        rows = connection.execute(select(RINGS).where(RINGS.c.run == self._run))
+        rows = connection.execute(select(RINGS).where(RINGS.c.run == self.run))
         known = {row.front: (row.sequence, row.newest_ns) for row in rows}
         fresh, gaps = [], []
         for record in sorted(records, key=lambda one: (one.front, one.sequence)):
@@ -158,7 +178,7 @@ class Store:
                 continue
             if lost := record.sequence - sequence - 1:
                 begin_ns, end_ns = sorted((newest_ns, came_ns))  # a clock may have been set
-                gaps.append({"run": self._run, "begin_ns": begin_ns, "end_ns": end_ns, "why": "missed", "count": lost})
+                gaps.append({"run": self.run, "begin_ns": begin_ns, "end_ns": end_ns, "why": "missed", "count": lost})
             known[record.front] = (record.sequence, came_ns)
             fresh.append(record)
         insert_rows(connection, UNKNOWN, gaps)
@@ -170,13 +190,13 @@ class Store:
         statement = self._upsert(RINGS)
         update_to = {"sequence": statement.excluded.sequence, "newest_ns": statement.excluded.newest_ns}
         rows = [
-            {"run": self._run, "front": front, "sequence": sequence, "newest_ns": newest_ns}
+            {"run": self.run, "front": front, "sequence": sequence, "newest_ns": newest_ns}
             for front, (sequence, newest_ns) in known.items()
         ]
         connection.execute(statement.on_conflict_do_update(index_elements=["run", "front"], set_=update_to), rows)
 
     def _saw(self, connection: Connection, seen_ns: int) -> None:
-        connection.execute(update(RUNS).where(RUNS.c.run == self._run).values(seen_ns=seen_ns))
+        connection.execute(update(RUNS).where(RUNS.c.run == self.run).values(seen_ns=seen_ns))
 
 
 def _file_of(path: Path) -> tuple[int, int] | None:
@@ -187,9 +207,19 @@ def _file_of(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _delete_oldest(connection: Connection, table: Table, time: str, before_ns: int | None, most: int) -> int:
+def _delete_oldest(  # noqa: PLR0917
+    connection: Connection,
+    table: Table,
+    time: str,
+    before_ns: int | None,
+    most: int,
+    files: list[tuple[str, int]] | None = None,
+) -> int:
     number = table.c.number
     chosen = select(number).order_by(table.c[time]).limit(most)
     if before_ns is not None:
         chosen = chosen.where(table.c[time] < before_ns)
+    if files is not None:
+        kept = select(PICTURES.c.file, PICTURES.c.bytes).where(PICTURES.c.file.is_not(None))
+        files += [(row.file, row.bytes) for row in connection.execute(kept.where(PICTURES.c.record.in_(chosen)))]
     return connection.execute(delete(table).where(number.in_(chosen))).rowcount
