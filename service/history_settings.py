@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from workers.settings import PoolSettings
+from workers.text import is_utf8
+
+
+def in_utf8(path: Path) -> Path:
+    """Refuse what could not be told to other processes, written into a log, or read back from a file."""
+    if not is_utf8(path.absolute()):
+        raise ValueError("the path is not UTF-8")
+    return path
+
 
 _KEPT_SLOTS = 4  # the recorder copies a frame out of its slot in milliseconds
 _KEPT_SLOTS_OF_ALL = 8  # 40 ms at 200 frames/s
@@ -22,6 +33,19 @@ class HistorySettings(PoolSettings):
         Literal["off", "async"],
         Field(description="whether what became of each frame is kept in a database; async: within a second"),
     ] = "off"  # nobody's disk fills before somebody decides so
+    history_url_file: Annotated[
+        Annotated[Path, AfterValidator(in_utf8)] | None,
+        Field(description="file whose first line is the URL of a PostgreSQL that has the history; none: a file has it"),
+    ] = None
+    server_name: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=64,
+            pattern=r"^[!-~]+( [!-~]+)*$",
+            description="what this server is called in a history that several write; none: as its machine",
+        ),
+    ] = None
     history_days: Annotated[
         int,
         Field(ge=0, le=36_500, description="how long the history keeps a frame, in days; 0: for good"),
@@ -34,8 +58,7 @@ class HistorySettings(PoolSettings):
         Field(description="whose pictures the history keeps; those that the flow asks for (save) are among nok"),
     ] = "none"  # frames may show people
     pictures_every: Annotated[
-        int,
-        Field(ge=0, le=1_000_000_000, description="of so many frames the history keeps one's picture besides; 0: none"),
+        int, Field(ge=0, le=1_000_000_000, description="of so many frames one's picture is kept besides; 0: none")
     ] = 0
     pictures_mib: Annotated[
         int, Field(ge=0, le=1 << 30, description="all kept pictures together, in MiB; 0: any number")
@@ -81,3 +104,8 @@ class HistorySettings(PoolSettings):
         if record != "off" and others.data.get("results_mib") == 0:
             raise ValueError("it is written from what results_mib keeps, and that is 0")
         return record
+
+    @property
+    def server(self) -> str:
+        """What this server is called in the history."""
+        return self.server_name or socket.gethostname()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 from service.access.attempts import Attempts, Kind
 from service.access.cross_site import HostRule, refuse_other_sites
 from service.access.key_watch import KeyWatch
-from service.access.keyring import Client, Keyring, is_guessable, same_secret, single_key
+from service.access.keyring import Client, Keyring, Scope, is_guessable, same_secret, single_key
 from service.access.sessions import COOKIE, Sessions
 from service.intake.forms import is_form
 from service.intake.params import query_values
@@ -84,6 +84,7 @@ def _let_in(req: falcon.Request, client: Client, route: Route) -> None:
             f"the key of {client.name} is for {client.scope.name.lower()}; this needs one for {needed.name.lower()}"
         )
     req.context.client = client.name
+    req.context.scope = client.scope
 
 
 def admit(req: falcon.Request, fields: Mapping[str, str]) -> None:
@@ -96,7 +97,8 @@ def admit(req: falcon.Request, fields: Mapping[str, str]) -> None:
 class KeyCheck:
     """Falcon middleware: refuses requests without a key, before anything else of them is looked at.
 
-    Leaves in `req.context` the `client`, by name (None where no key is set).
+    Leaves in `req.context` the `client`, by name (None where no key is set), and the `scope` of what it may do (None
+    where nobody was asked).
     """
 
     def __init__(self, access: Access, routes: Routes) -> None:
@@ -112,6 +114,7 @@ class KeyCheck:
         keys = self._access.keys
         if keys is None or route.is_open:
             req.context.client = None
+            req.context.scope = Scope.ADMIN if keys is None else None
             return
         # the ring is noted before it is asked: what it allows ends with it, however late the request comes on
         ring = req.env[RING] = keys.ring

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from service.access.keyring import Scope
 
+_FIELD = re.compile(r"\{[^}/]*\}")
 _READING = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path, its resource, and who may ask for it.
+    """A path, its resource, and who may ask for it. A `{name}` in it stands for what is between two slashes.
 
     Everybody with a key may read it; `changes` is what a key must be for to do anything else there. `is_open` paths are
     asked for before there is a key. `acts` says that even a GET does something, so that pages of other sites may not
@@ -41,8 +43,18 @@ class Routes:
     """All routes, by path; a path that is none of them asks for a key like any other."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._routes = {route.path: route for route in routes}
+        self._routes: dict[str, Route] = {}
+        self._patterns: list[tuple[re.Pattern[str], Route]] = []
+        for route in routes:
+            if "{" in route.path:
+                between = map(re.escape, _FIELD.split(route.path))
+                self._patterns.append((re.compile("[^/]*".join(between), re.DOTALL), route))
+            else:
+                self._routes[route.path] = route
 
     def of(self, path: str) -> Route:
         """Return the route of `path`, or one for what is not there."""
-        return self._routes.get(path) or Route(path, None)
+        return self._routes.get(path) or self._by_pattern(path) or Route(path, None)
+
+    def _by_pattern(self, path: str) -> Route | None:
+        return next((route for pattern, route in self._patterns if pattern.fullmatch(path)), None)

@@ -42,7 +42,7 @@ class Status:
         self._results = results
         self._pool = pool
         self._switch = switch
-        self._project_name = project_name
+        self.project_name = project_name
         self._pace = Pace(pool.control.words)
         self._on_disk = on_disk
         self._version = version("framemill")
@@ -56,7 +56,7 @@ class Status:
         places = [row for row in control.workers if row[WorkerRow.PID]]
         snapshot: dict[str, Any] = {
             "version": self._version,
-            "project": self._project_name,
+            "project": self.project_name,
             "flowVersion": running,
             "projectOnDisk": on_disk.state,
             "changedFiles": on_disk.files,

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.results.seats import Wants
 
 if TYPE_CHECKING:
     from service.history_settings import HistorySettings
+    from service.results.follow import Follower
 
 NAME = "history"  # as a follower of results
 PICTURES = "pictures"  # as another one, for the sake of pictures
@@ -45,6 +48,11 @@ class PicturesPlan(BaseModel):
             quality=settings.pictures_quality,
         )
 
+    def ask(self, follower: Follower) -> None:
+        """Have frames stay whose pictures are to be kept."""
+        wants = (Wants.NOK | Wants.SAVE) * self.nok | Wants.OK * self.all | Wants.EVERY * (self.every > 0)
+        follower.want_pictures(wants, max(1, self.every))
+
 
 class RecorderPlan(BaseModel):
     """Passed as JSON; descriptors by number, which it inherits."""
@@ -53,7 +61,9 @@ class RecorderPlan(BaseModel):
 
     supervisor_pid: int
     started_ns: int
+    server: str
     state_dir: Path
+    history_url: str | None = Field(repr=False)
     link_fd: int
     told_fd: int
     most_days: int

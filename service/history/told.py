@@ -69,7 +69,7 @@ class PicturesTold(NamedTuple):
         if len(found) < _OF_PICTURES.size:
             return cls()
         *numbers, trouble = _OF_PICTURES.unpack(found)
-        return cls(*numbers, trouble.rstrip(b"\0").decode("utf-8", "ignore"))
+        return cls._make((*numbers, trouble.rstrip(b"\0").decode("utf-8", "ignore")))
 
     def write(self, fd: int) -> None:
         """Write it."""

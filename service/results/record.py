@@ -18,7 +18,8 @@ Little endian::
     version: 1.  kind: 0 a frame, 1 refusals.  verdict: 0 none, 1 OK, 2 NOK.  flow: the version of the project.
     came: when the request came, CLOCK_REALTIME in ns; with the slot it is the frame's id, the same that code finds as
     context["frame"]["id"].  picture: 0, or 1 + the slot that the frame stays in for followers, and which of the frames
-    that sat there it is.  wanted: followers that want it, each a bit, whether it could stay or not.  left out: bytes of a context that is not here because it is large, 0 where it is here.
+    that sat there it is.  wanted: followers that want it, each a bit, whether it could stay or not.
+    left out: bytes of a context that is not here because it is large, 0 where it is here.
 
 `about` is JSON: `client`, `camera`, `part`, `data` and `requestId`, as far as there are any. `told` is JSON: `code` and
 `message` of an error; of a context that was left out `score`, `labels` and `measures`; of refusals who was refused how

@@ -23,10 +23,16 @@ from service.api.metrics import Metrics
 from service.api.operate import ReloadResource, RollbackResource, Stop
 from service.api.process import ProcessResource
 from service.api.status import StatusResource
+from service.changes.log import Changes
+from service.decisions.resource import decision_routes
 from service.errors import on_any_error, on_framemill_error, on_http_error
+from service.frames.resource import frame_routes
 from service.intake.sources import EncodedFrame, RawFrame, SegmentFrame
 from service.logs.traced import Traced
-from service.panel.overview import Panel, PanelSwitch
+from service.panel.language_switch import LanguageSwitch
+from service.panel.live_page import LivePage, PanelSwitch
+from service.panel.pages import Pages
+from service.panel.static_files import Favicon, StaticFiles
 from workers.errors import FramemillError
 
 if TYPE_CHECKING:
@@ -35,6 +41,7 @@ if TYPE_CHECKING:
     from service.analysis.counters import Counters
     from service.api.status import Status
     from service.api.switch import ProcessSwitch
+    from service.history.stored import Stored
     from service.results.publish import Publisher
     from service.settings import Settings
     from workers.pool.pool import Pool
@@ -51,11 +58,23 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     link: SupervisorLink,
     status: Status,
     publisher: Publisher,
+    stored: Stored,
 ) -> falcon.App[falcon.Request, falcon.Response]:
     """Make the application of one front."""
     answering = Answering(counters, pool.is_needed)
     desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"), switch, publisher)
-    routes = [*_for_cameras(desk, settings), *_for_machines(pool, switch, status, link), *_for_people(desk, status)]
+    changes = Changes(state_dir)
+    static = StaticFiles()
+    pages = Pages(status.project_name, static, keys_are_set=access.keys is not None)
+    routes = [
+        *_for_cameras(desk, settings),
+        *_for_machines(pool, switch, status, link),
+        *frame_routes(stored),
+        *decision_routes(stored),
+        *_of_all_pages(pages, static, settings),
+        *_for_people(pages, desk, status, changes),
+    ]
+    pages.begin(route.path for route in routes)
     if settings.stop_key is not None:
         routes.append(Route("/stop", Stop(settings, access, link), acts=True, is_open=True))  # it has a key of its own
     first_to_last: list[Any] = [Traced(), KeyCheck(access, Routes(routes))]
@@ -92,6 +111,13 @@ def _for_machines(pool: Pool, switch: ProcessSwitch, status: Status, link: Super
     yield Route("/api/v1/rollback", RollbackResource(link), changes=Scope.ADMIN)
 
 
-def _for_people(desk: Desk, status: Status) -> Iterable[Route]:
-    yield Route("/", Panel(desk, status), for_page=True)
-    yield Route("/process", PanelSwitch(desk.switch), changes=Scope.OPERATE, for_page=True)
+def _of_all_pages(pages: Pages, static: StaticFiles, settings: Settings) -> Iterable[Route]:
+    """What a browser asks for on any page, before there is a key, too."""
+    yield Route("/static/{name}", static, is_open=True)
+    yield Route("/favicon.ico", Favicon(static), is_open=True)
+    yield Route("/language", LanguageSwitch(pages, secure=settings.certfile is not None), is_open=True)
+
+
+def _for_people(pages: Pages, desk: Desk, status: Status, changes: Changes) -> Iterable[Route]:
+    yield Route("/", LivePage(pages, desk, status), for_page=True)
+    yield Route("/process", PanelSwitch(desk, changes), changes=Scope.OPERATE, for_page=True)

@@ -25,6 +25,7 @@ from service.api.status import Status
 from service.api.switch import ProcessSwitch
 from service.connections.certificates import Certificates
 from service.connections.even_share import EvenShare
+from service.history.stored import Stored
 from service.intake.body import FORM_BYTES
 from service.logs.request_log import LOG
 from service.results.publish import NoPublisher, Publisher, RingPublisher
@@ -205,7 +206,8 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         LOG.begin(self._settings.log_requests, self._settings.log_format, self._front, count_lost)
         self._publisher = _publisher(plan.results, self._sleepers, self._front, pool, self._counters)
         known, access = (pool, self._counters, self._settings), self._access
-        return spell_headers(create_app(*known, access, switch, plan.state_dir, link, status, self._publisher))
+        said = (status, self._publisher, Stored(plan.history_place))
+        return spell_headers(create_app(*known, access, switch, plan.state_dir, link, *said))
 
 
 class _SideBySide(Arbiter):  # type: ignore[misc]  # gunicorn publishes no types

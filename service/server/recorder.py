@@ -10,16 +10,19 @@ import signal
 import socket
 import sys
 import threading
+from typing import TYPE_CHECKING
 
-from service.history.database import sqlite_in
-from service.history.marks import mark_of
 from service.history.plan import NAME, PICTURES, RecorderPlan
-from service.history.writing.recording import Pictures, Recording
-from service.history.writing.store import Store
 from service.results.follow import CannotFollow, Follower, Start
 from workers.server_log import log_to
 from workers.standard_streams import begin_streams, never_wait
 from workers.this_process import die_with_parent, keep_private
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from service.history.writing.recording import Recording
+    from service.history.writing.with_pictures import Pictures
 
 _PLAN_BYTES = 1 << 16
 _FAILED = 1
@@ -38,14 +41,12 @@ def main() -> int:
     plan = RecorderPlan.model_validate_json(os.pread(int(sys.argv[1]), _PLAN_BYTES, 0))
     die_with_parent(plan.supervisor_pid)
     keep_private()
-    mark = mark_of(plan.supervisor_pid) or ""
     try:
         follower = Follower(socket.socket(fileno=plan.link_fd), NAME, Start.RESUME)
-        pictures = _pictures(plan)
+        of_pictures = _of_pictures(plan)
     except CannotFollow as error:
         print(f"framemill ERROR: the history is not recorded: {error}", file=sys.stderr)
         return _FAILED
-    why_kept = pictures.keeping.why if pictures else None
     with follower:
 
         def end(*_: object) -> None:
@@ -53,33 +54,56 @@ def main() -> int:
             follower.rouse()
 
         signal.signal(signal.SIGTERM, end)
-        recording = Recording(
-            follower,
-            lambda: Store.begin(sqlite_in(plan.state_dir), mark, plan.started_ns, why_kept),
-            plan.told_fd,
-            must_end=must_end.is_set,
-            most_days=plan.most_days,
-            most_records=plan.most_records,
-            pictures=pictures,
-        )
-        return 0 if recording.run() else _FAILED
+        return 0 if _recording(plan, follower, of_pictures, must_end.is_set).run() else _FAILED
 
 
-def _pictures(plan: RecorderPlan) -> Pictures | None:
-    """Make what keeps pictures; raises CannotFollow."""
+def _of_pictures(plan: RecorderPlan) -> Follower | None:
+    """Follow for the sake of pictures, too: from now on frames stay, while all that takes longer is loaded."""
     if plan.pictures is None:
         return None
-    # imported here: a recorder without pictures loads no OpenCV
-    from service.history.pictures.folder import PictureFolder, pictures_in  # noqa: PLC0415
+    follower = Follower(socket.socket(fileno=plan.pictures.link_fd), PICTURES, Start.RESUME)
+    plan.pictures.ask(follower)
+    return follower
+
+
+def _recording(
+    plan: RecorderPlan, follower: Follower, of_pictures: Follower | None, must_end: Callable[[], bool]
+) -> Recording:
+    # imported here: frames of which pictures are wanted stay already
+    from service.history.marks import mark_of  # noqa: PLC0415
+    from service.history.places.place import place_in  # noqa: PLC0415
+    from service.history.writing.recording import Recording  # noqa: PLC0415
+    from service.history.writing.store import Store  # noqa: PLC0415
+
+    mark = mark_of(plan.supervisor_pid) or ""
+    place = place_in(plan.state_dir, plan.history_url)
+    pictures = _pictures(plan, of_pictures)
+    return Recording(
+        follower,
+        lambda: pictures.begin_in(Store.begin(place, mark, plan.started_ns, plan.server)),
+        plan.told_fd,
+        must_end=must_end,
+        most_days=plan.most_days,
+        most_records=plan.most_records,
+        pictures=pictures,
+    )
+
+
+def _pictures(plan: RecorderPlan, follower: Follower | None) -> Pictures:
+    from service.history.pictures.folder import PictureFolder, pictures_in  # noqa: PLC0415 - see above
+    from service.history.writing.with_pictures import KeptPictures, NoPictures  # noqa: PLC0415
+
+    folder = PictureFolder(pictures_in(plan.state_dir))
+    if plan.pictures is None or follower is None:
+        return NoPictures(folder)
     from service.history.pictures.keeping import Keeping  # noqa: PLC0415
     from service.history.pictures.tending import Tending  # noqa: PLC0415
+    from workers.pictures.kept import KeptForm  # noqa: PLC0415 - OpenCV, which takes longest
 
     sys.setswitchinterval(_SWITCH_S)
-    folder = PictureFolder(pictures_in(plan.state_dir))
-    # the frames of one that was killed are still there
-    follower = Follower(socket.socket(fileno=plan.pictures.link_fd), PICTURES, Start.RESUME)
-    keeping = Keeping(follower, folder, plan.pictures)
-    return Pictures(keeping, Tending(keeping, folder, plan.pictures, plan.told_fd))
+    keeping = Keeping(follower, folder, plan.pictures, KeptForm(plan.pictures.format, plan.pictures.quality).of)
+    keeping.start()
+    return KeptPictures(keeping, Tending(keeping, folder, plan.pictures, plan.told_fd))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from service.panel.overview import age
+from service.panel.languages import all_languages
 from tests.clients.page import Tags
 from tests.support.faults import until
 from tests.support.pictures import decoded
@@ -128,7 +128,7 @@ def test_the_pages_picture_is_there_however_long_the_context(many: Server, count
     with many.client() as client:
         client.post(f"{_RAW}&data={count}", content=bytes(_WIDTH * _HEIGHT)).raise_for_status()
         page = client.get("/").text
-        assert (f"and {count - 12} more" in page) == (count > 12)
+        assert (f"and {count - 12:,} more" in page) == (count > 12)
         picture = client.get("/" + str(Tags(page).named("img")[0]["src"]))
     assert picture.status_code == 200
     assert picture.headers["content-type"] == "image/png"
@@ -138,12 +138,12 @@ def test_the_pages_picture_is_there_however_long_the_context(many: Server, count
 def test_with_process_off_the_page_does_not_show_the_last_verdict_as_the_present_one(many: Server) -> None:
     with many.client() as client:
         client.post(_RAW, content=bytes(_WIDTH * _HEIGHT)).raise_for_status()
-        assert '<strong class="ok">OK</strong>' in client.get("/").text
+        assert '<p class="verdict sign ok">OK</p>' in client.get("/").text
         _throw(client, on=False)
         try:
             page = client.get("/").text
             assert "Process is off. The last verdict, just now: OK" in page
-            assert '<strong class="ok">' not in page
+            assert 'class="verdict' not in page
             client.post(_RAW, content=bytes(_WIDTH * _HEIGHT)).raise_for_status()
             assert "Process is off. The last verdict" in client.get("/").text
         finally:
@@ -171,4 +171,4 @@ def _throw(client: httpx.Client, *, on: bool) -> None:
     ],
 )
 def test_an_age_is_said_in_its_largest_whole_unit(seconds: int, words: str) -> None:
-    assert age(seconds) == words
+    assert all_languages()["en"].age(seconds) == words

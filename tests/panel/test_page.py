@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from playwright.sync_api import Page
 
 from tests.clients.page import Tags
 from tests.support.pictures import png
@@ -25,18 +24,22 @@ def test_it_shows_the_switch_the_workers_the_counters_and_the_last_frame(
     for words in ("Switch process off", "2 of 2", "Free places", "64 x 48 px", "OK", "NOK"):
         assert words in answer.text
     tags = Tags(answer.text)
-    assert not tags.named("script")
+    assert all(tag["src"] for tag in tags.named("script"))
     picture = client.get("/" + str(tags.named("img")[0]["src"]))
     assert picture.headers["content-type"] == "image/png"
 
 
 def test_the_switch_is_a_form_that_comes_back_to_the_page(client: httpx.Client) -> None:
-    form = Tags(client.get("/").text).named("form")[0]
+    form = _switch(client.get("/").text)
     for state, words in (("off", "Switch process on"), ("on", "Switch process off")):
         answer = client.post(f"/{form['action']}", data={"process": state}, headers={"Origin": str(client.base_url)})
         assert answer.status_code == 303
         page = client.get("/" + answer.headers["Location"].removeprefix("./"))
         assert words in page.text
+
+
+def _switch(page: str) -> dict[str, str | None]:
+    return next(form for form in Tags(page).named("form") if str(form["action"]).endswith("process"))
 
 
 @pytest.mark.parametrize(
@@ -73,10 +76,10 @@ def test_content_of_frames_is_shown_as_text_and_nothing_may_run(tmp_path: Path, 
     with serving(project) as server, server.client() as client:
         client.post("/analyze_image", content=png(scene))
         answer = client.get("/")
-        assert not Tags(answer.text).named("script")
+        assert all(tag.get("src") for tag in Tags(answer.text).named("script"))
         assert "&lt;script&gt;alert(1)" in answer.text
-        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-        assert "script-src" not in answer.headers["Content-Security-Policy"]
+        assert "&lt;script&gt;alert(2)" in answer.text
+        assert "default-src 'none'; script-src 'self'; style-src 'self';" in answer.headers["Content-Security-Policy"]
 
 
 def test_with_a_key_the_page_works_with_it_in_its_address(tmp_path: Path, scene: NDArray[np.uint8]) -> None:
@@ -84,9 +87,10 @@ def test_with_a_key_the_page_works_with_it_in_its_address(tmp_path: Path, scene:
     with serving(write_project(tmp_path / "p"), env=env) as server, server.client() as client:
         query = {"api_key": "k&y"}
         client.post("/analyze_image", params=query, content=png(scene))
-        tags = Tags(client.get("/", params=query, follow_redirects=True).text)
+        page = client.get("/", params=query, follow_redirects=True)
+        tags = Tags(page.text)
         assert client.get("/" + str(tags.named("img")[0]["src"])).status_code == 200
-        answer = client.post("/" + str(tags.named("form")[0]["action"]), data={"process": "off"})
+        answer = client.post("/" + str(_switch(page.text)["action"]), data={"process": "off"})
         assert client.get("/" + answer.headers["Location"].removeprefix("./")).status_code == 200
         assert server.process.poll() is None
 
@@ -112,22 +116,14 @@ def main(context):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("width_px", [500, 1200])
-def test_long_words_wrap(tmp_path: Path, scene: NDArray[np.uint8], width_px: int) -> None:
-    browser = shutil.which("chromium")
-    if browser is None:
-        pytest.skip("chromium is not here, which lays the page out")
+def test_long_words_wrap(tmp_path: Path, scene: NDArray[np.uint8], page: Page) -> None:
     name = "N" * 190
     project = write_project(tmp_path / name, '[[flow]]\nmodule = "code"\nfile = "code/c.py"\n', c=LONG)
     with serving(project, "--workers", "1") as server, server.client() as client:
         client.post("/analyze_image", content=png(scene)).raise_for_status()
-        page = client.get("/").text
-    for words in (name, "E" * 400, "L" * 200):
-        assert words in page
-    measure = "<script>document.title = document.documentElement.scrollWidth</script></body>"
-    (tmp_path / "page.html").write_text(page.replace("</body>", measure))
-    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width_px},900", "--dump-dom"]
-    command = [browser, *options, f"--user-data-dir={tmp_path / 'profile'}", str(tmp_path / "page.html")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
-    title = done.stdout.partition("<title>")[2].partition("</title>")[0]
-    assert int(title) <= width_px
+        page.goto(server.url)
+        for words in (name, "E" * 400, "L" * 200):
+            assert words in page.content()
+        for width_px in (320, 500, 1200):
+            page.set_viewport_size({"width": width_px, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width_px

@@ -62,7 +62,7 @@ def counted(server: Server) -> dict[str, int]:
 
 def page(server: Server) -> str:
     with server.client() as client:
-        return " ".join(re.sub(r"<[^>]+>", " ", client.get("/").text.split("<main>")[1]).split())
+        return " ".join(re.sub(r"<[^>]+>", " ", client.get("/").text.split('<div class="middle">')[1]).split())
 
 
 def test_frames_with_an_error_are_counted_by_module_and_the_page_says_so_first(server: Server) -> None:

@@ -80,6 +80,7 @@ def _make_decisions() -> None:
         sa.Column("new_label", sa.Text),
         sa.Column("note", sa.Text),
         sa.Column("undoes", _NUMBER, sa.ForeignKey("decisions.number")),
+        *(sa.Column(name, sa.Float) for name in ("x", "y", "width", "height")),
     )
     op.create_index("decisions_record", "decisions", ["record"])
     op.create_index("decisions_time", "decisions", ["at_ns"])

@@ -13,13 +13,13 @@ import re
 import time
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from service.safe_files import new_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d|undated")
 _FILE = re.compile(r"[0-9a-f]{18}\.[a-z]{3,4}")
@@ -111,7 +111,11 @@ class PictureFolder:
 
     def free_bytes(self) -> int:
         """What is free on the disk for who is not root."""
-        found = os.statvfs(self.path)
+        try:
+            found = os.statvfs(self.path)
+        except FileNotFoundError:
+            self.make()
+            found = os.statvfs(self.path)
         return found.f_bavail * found.f_frsize
 
     def make(self) -> None:
@@ -129,21 +133,21 @@ class PictureFolder:
                     if _FILE.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                         yield Found(f"{day}/{entry.name}", about.st_size, age_s)
                     elif _PART.fullmatch(entry.name) and not _OLD_PART_S > age_s >= 0:
-                        os.unlink(entry.path)
+                        Path(entry.path).unlink()
             self.drop_day(day)
 
     def drop_day(self, day: str) -> None:
         """Take a day away where nothing is left of it, and it is not today."""
         if day != day_of(time.time_ns()):
             with suppress(OSError):  # something is there
-                os.rmdir(self.path / day)
+                (self.path / day).rmdir()
 
     @contextmanager
     def _day(self, day: str, *, make: bool = False) -> Iterator[int]:
         """Open a day's folder; no link is followed."""
         if make:
             with suppress(FileExistsError, FileNotFoundError):
-                os.mkdir(self.path / day, 0o700)
+                (self.path / day).mkdir(0o700)
         try:
             day_fd = os.open(self.path / day, _FOLDER)
         except FileNotFoundError:
@@ -151,7 +155,7 @@ class PictureFolder:
                 raise
             self.make()  # somebody has taken all of it away
             with suppress(FileExistsError):
-                os.mkdir(self.path / day, 0o700)
+                (self.path / day).mkdir(0o700)
             day_fd = os.open(self.path / day, _FOLDER)
         try:
             yield day_fd

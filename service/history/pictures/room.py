@@ -1,8 +1,8 @@
 """Making room: which pictures go first, by bytes, by age, and where the disk gets full.
 
 The oldest OK ones go first, then the oldest of all others, and those about which somebody has decided something only
-where no other is left. A file goes before its row says so: a crash in between leaves a row whose file is looked for once
-more, and never a file that nobody knows.
+where no other is left. A file goes before its row says so: a crash in between leaves a row whose file is looked for
+once more, and never a file that nobody knows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 
 from service.history.decision_tables import DECIDED
 from service.history.pictures.folder import oldest_name
-from service.history.pictures.rows import MADE_ROOM, TOO_OLD, of_server, say_gone
+from service.history.pictures.rows import MADE_ROOM, TOO_OLD, files_of, say_gone
 from service.history.tables import PICTURES, RECORDS
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from service.history.pictures.folder import PictureFolder
+    from service.history.pictures.rows import Own
 
 _DAY_NS = 86_400_000_000_000
 _DECIDED = PICTURES.c.record.in_(select(DECIDED.c.record))
@@ -35,16 +36,16 @@ _ORDER = (
 class Gone(NamedTuple):
     """How many pictures went, and how many bytes."""
 
-    count: int = 0
+    pictures: int = 0
     bytes: int = 0
 
 
 class Room:
-    """Of one server; up to which file of each kind none is there any more is remembered, so that none is sought twice."""
+    """Of one server. Up to which file of each kind none is there any more is remembered: none is sought twice."""
 
-    def __init__(self, folder: PictureFolder, server: str) -> None:
+    def __init__(self, folder: PictureFolder, own: Own) -> None:
         self._folder = folder
-        self._server = server
+        self._own = own
         self._floors = [""] * len(_ORDER)
 
     def look_anew(self) -> None:
@@ -55,15 +56,15 @@ class Room:
         """Take away pictures of so many bytes, `most` at most; of fewer where no more are there."""
         found = Gone()
         for place, conditions in enumerate(_ORDER):
-            if found.bytes >= wanted_bytes or found.count >= most:
+            if found.bytes >= wanted_bytes or found.pictures >= most:
                 break
-            rows = self._oldest(connection, (*conditions, PICTURES.c.file > self._floors[place]), most - found.count)
+            rows = self._oldest(connection, (*conditions, PICTURES.c.file > self._floors[place]), most - found.pictures)
             chosen = []
             for row in rows:
                 if found.bytes >= wanted_bytes:
                     break
                 chosen.append(row)
-                found = Gone(found.count + 1, found.bytes + row.bytes)
+                found = Gone(found.pictures + 1, found.bytes + row.bytes)
             if chosen:
                 self._floors[place] = chosen[-1].file
             self._take_away(connection, chosen, MADE_ROOM)
@@ -77,7 +78,7 @@ class Room:
         return Gone(len(rows), sum(row.bytes for row in rows))
 
     def _oldest(self, connection: Connection, conditions: tuple[Any, ...], most: int) -> Sequence[Row[Any]]:
-        query = of_server(select(PICTURES.c.record, PICTURES.c.file, PICTURES.c.bytes), self._server)
+        query = files_of(self._own)
         rows: Sequence[Row[Any]] = connection.execute(
             query.where(*conditions).order_by(PICTURES.c.file).limit(most)
         ).all()

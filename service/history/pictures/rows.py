@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, insert, select, update
 
 from service.history.pictures.folder import file_of
 from service.history.tables import PICTURES, RECORDS, RUNS
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy import ColumnElement, Row, Table
 
     from service.history.pictures.folder import PictureFolder
-    from service.history.pictures.keeping import Outcome
+    from service.history.pictures.outcomes import Outcome
     from service.results.record import Record
 
 WAITING = "it is not written yet"
@@ -33,6 +33,17 @@ MEDIA_TYPES = {
 _MOST = (1 << 63) - 1
 _AT_ONCE = 500
 _LOOKED_AT = 2000  # the newest ones: a loss of power takes half a minute's
+
+
+class Own(Protocol):
+    """Which runs and rows are a server's own, see writing/own.py."""
+
+    @property
+    def runs(self) -> ColumnElement[bool]:
+        """Whether a run is."""
+
+    def rows(self, table: Table) -> ColumnElement[bool]:
+        """Whether a row of a table that names a run is."""
 
 
 def write_waiting(connection: Connection, numbered: Sequence[tuple[int, Record]], why: Callable[[Record], str]) -> None:
@@ -57,36 +68,35 @@ def settle(connection: Connection, run: int, outcomes: Sequence[Outcome]) -> set
 def _settle(connection: Connection, run: int, outcomes: Sequence[Outcome]) -> set[tuple[int, int]]:
     columns = RECORDS.c
     times = {min(one.came_ns, _MOST) for one in outcomes}
-    query = select(columns.number, columns.came_ns, columns.slot).join(PICTURES, PICTURES.c.record == columns.number)
+    query = select(columns.number, columns.came_ns, columns.slot, PICTURES.c.record).outerjoin(
+        PICTURES, PICTURES.c.record == columns.number
+    )
     rows = connection.execute(query.where(columns.came_ns.in_(times), columns.run == run))
-    numbers = {(row.came_ns, row.slot): row.number for row in rows}
-    there = [(number, one) for one in outcomes if (number := numbers.get((min(one.came_ns, _MOST), one.slot)))]
-    if there:
-        statement = update(PICTURES).where(PICTURES.c.record == bindparam("of"))
-        connection.execute(statement, [{"of": number, **_values(one)} for number, one in there])
-    return {(one.front, one.sequence) for _, one in there}
+    known = {(row.came_ns, row.slot): row for row in rows}
+    there = [(row, one) for one in outcomes if (row := known.get((min(one.came_ns, _MOST), one.slot)))]
+    changed = [{"of": row.number, **_values(one)} for row, one in there if row.record is not None]
+    if changed:
+        connection.execute(update(PICTURES).where(PICTURES.c.record == bindparam("of")), changed)
+    # one that was recorded before it was known whose picture is to be kept
+    added = [{"record": row.number, "why": one.why, **_values(one)} for row, one in there if row.record is None]
+    if added:
+        connection.execute(insert(PICTURES), added)
+    return {one.key for _, one in there}
 
 
 def _values(one: Outcome) -> dict[str, Any]:
-    return {
-        "file": one.file,
-        "lost": one.lost,
-        "media_type": one.media_type,
-        "bytes": one.bytes,
-        "width": one.width_px,
-        "height": one.height_px,
-        "pixel_format": one.pixel_format,
-    }
+    names = ("file", "lost", "media_type", "bytes", "width", "height", "pixel_format")
+    return {name: getattr(one, name) for name in names}
 
 
-def settle_killed(connection: Connection, run: int, server: str, folder: PictureFolder) -> int:
+def settle_killed(connection: Connection, run: int, own: Own, folder: PictureFolder) -> int:
     """Say what became of pictures whose server was killed while they waited; returns how many are lost."""
     columns = RECORDS.c
     query = (
         select(columns.number, columns.came_ns, columns.slot)
         .join(PICTURES, PICTURES.c.record == columns.number)
         .join(RUNS, RUNS.c.run == columns.run)
-        .where(PICTURES.c.lost == WAITING, RUNS.c.server == server, RUNS.c.run != run, RUNS.c.ended_ns.is_not(None))
+        .where(PICTURES.c.lost == WAITING, own.runs, RUNS.c.run != run, RUNS.c.ended_ns.is_not(None))
     )
     lost = 0
     for row in connection.execute(query).all():
@@ -107,9 +117,9 @@ def written(folder: PictureFolder, came_ns: int, slot: int) -> dict[str, Any] | 
     return None
 
 
-def check_newest(connection: Connection, server: str, folder: PictureFolder) -> int:
+def check_newest(connection: Connection, own: Own, folder: PictureFolder) -> int:
     """Look whether the newest files are whole, for power may have failed; returns how many are not."""
-    query = of_server(select(PICTURES.c.record, PICTURES.c.file, PICTURES.c.bytes), server)
+    query = files_of(own)
     rows = connection.execute(query.order_by(PICTURES.c.file.desc()).limit(_LOOKED_AT)).all()
     damaged = [row for row in rows if folder.size_bytes(row.file) != row.bytes]
     say_gone(connection, damaged, NOT_WHOLE)
@@ -118,10 +128,11 @@ def check_newest(connection: Connection, server: str, folder: PictureFolder) -> 
     return len(damaged)
 
 
-def of_server(query: Any, server: str) -> Any:
-    """Return a query of pictures for those that one server has as files."""
-    runs: ColumnElement[bool] = RECORDS.c.run.in_(select(RUNS.c.run).where(RUNS.c.server == server))
-    return query.join(RECORDS, RECORDS.c.number == PICTURES.c.record).where(PICTURES.c.file.is_not(None), runs)
+def files_of(own: Own) -> Select[tuple[int, str, int]]:
+    """Return a query for pictures that a server has as files."""
+    query = select(PICTURES.c.record, PICTURES.c.file, PICTURES.c.bytes)
+    there = PICTURES.c.file.is_not(None)
+    return query.join(RECORDS, RECORDS.c.number == PICTURES.c.record).where(there, own.rows(RECORDS))
 
 
 def say_gone(connection: Connection, rows: Sequence[Row[Any]], why: str) -> None:

@@ -21,9 +21,9 @@ class FrameWriter:
     `why_kept` says why the picture of a frame is to be kept, nothing where it is not.
     """
 
-    def __init__(self, upsert: Any, why_kept: Callable[[Record], str] | None = None) -> None:
+    def __init__(self, upsert: Any) -> None:
         self._upsert = upsert
-        self._why_kept = why_kept
+        self.why_kept: Callable[[Record], str] | None = None
         self._series: dict[tuple[str, str], int] = {}
 
     def forget(self) -> None:
@@ -41,8 +41,8 @@ class FrameWriter:
         insert_rows(connection, CONTEXTS, contexts)
         labels = [{"record": number, "label": label} for number, record in numbered for label in labels_of(record)]
         insert_rows(connection, LABELS, labels)
-        if self._why_kept is not None:
-            write_waiting(connection, numbered, self._why_kept)
+        if self.why_kept is not None:
+            write_waiting(connection, numbered, self.why_kept)
         measured = [(number, one) for number, record in numbered for one in measured_of(record)]
         self._write_measured(connection, measured)
 

@@ -9,16 +9,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from service.history.database import is_trouble
+from service.history.database import is_trouble, told_of
 from service.history.told import State, Told
 
 if TYPE_CHECKING:
-    from service.history.pictures.keeping import Keeping
-    from service.history.pictures.tending import Tending
     from service.history.writing.store import Store, Written
+    from service.history.writing.with_pictures import Pictures
     from service.results.follow import Follower
     from service.results.record import Record
 
@@ -36,13 +34,6 @@ _LAST_TRIES_S = 2.0
 _NS = 1_000_000_000
 
 _T = TypeVar("_T")
-
-
-class Pictures(NamedTuple):
-    """Who keeps pictures, and what is done for them here."""
-
-    keeping: Keeping
-    tending: Tending
 
 
 class _GivenUp(Exception):
@@ -64,7 +55,7 @@ class Recording:
         must_end: Callable[[], bool],
         most_days: int,
         most_records: int,
-        pictures: Pictures | None = None,
+        pictures: Pictures,
     ) -> None:
         self._follower = follower
         self._open_store = open_store
@@ -84,9 +75,7 @@ class Recording:
         """Record until the server ends; returns whether all of it is there."""
         try:
             self._try(lambda store: store.settle(time.time_ns()))
-            if self._pictures is not None:
-                self._try(self._pictures.tending.begin)
-                self._pictures.keeping.start()
+            self._try(self._pictures.begin)
             while not self._is_ending:
                 self._follower.wait(_IDLE_S)
                 if self._follower.behind < _AT_ONCE and not self._is_ending:
@@ -96,9 +85,8 @@ class Recording:
                 self._keep_house()
             while self._follower.behind:
                 self._write_batch()
-            if self._pictures is not None:
-                self._pictures.keeping.end()
-                self._tend_pictures()
+            self._pictures.end()
+            self._tend_pictures()
             # the end of a supervisor that was killed is seen here a moment before this process is killed, too
             if self._must_end():
                 self._try(lambda store: store.end(time.time_ns()))
@@ -118,9 +106,8 @@ class Recording:
         return False
 
     def _tend_pictures(self) -> None:
-        if self._pictures is not None:
-            tend, recorded_to = self._pictures.tending.tend, self._follower.cursors
-            self._try(lambda store: tend(store, recorded_to))
+        recorded_to = self._follower.cursors
+        self._try(lambda store: self._pictures.tend(store, recorded_to))
 
     def _write_batch(self) -> None:
         now_ns = time.time_ns()
@@ -169,8 +156,7 @@ class Recording:
         if surplus or is_time:
             most = max(_FORGET, 2 * self._written)
             gone = self._try(lambda store: store.forget(self._most_days, surplus, now_ns, most))
-            if self._pictures is not None:
-                self._pictures.tending.end_with_frames(gone.files)
+            self._pictures.end_with_frames(gone.files)
             self._frames -= gone.frames
             if gone.frames >= most:
                 self._counted_at_s = float("-inf")  # there may be more
@@ -194,12 +180,10 @@ class Recording:
 
     def _wait(self, error: Exception, pause_s: float) -> None:
         if self._store is not None:
-            if self._pictures is not None:  # it may be the disk that is full
-                with suppress(Exception):
-                    self._pictures.tending.make_room(self._store)
+            self._pictures.make_room(self._store)  # it may be the disk that is full
             self._store.close()
             self._store = None
-        said = str(getattr(error, "orig", None) or error)
+        said = told_of(error)
         self._tell(Told(State.WAITING, self._told.recorded, self._told.missed, self._told.failures + 1, said))
         if time.monotonic() - self._said_at_s >= _SAY_S:
             self._said_at_s = time.monotonic()

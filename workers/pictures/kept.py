@@ -5,7 +5,7 @@ No file is decoded here. A raw frame whose bytes do not fit what was said about 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from workers.errors import FramemillError
 from workers.gate import ImageLimits, inspect
 from workers.gate.magic import recognise
 from workers.pictures.png import encode_png
+from workers.pictures.render import as_rgb
 from workers.pixels.pixel_format import Layout, pixel_format
 from workers.pixels.raw import raw_to_bgr, raw_to_grey
 from workers.pixels.scratch import Scratch
@@ -45,6 +46,11 @@ class Kept(NamedTuple):
     height_px: int | None = None
     pixel_format: str | None = None
 
+    @property
+    def about(self) -> tuple[str, int | None, int | None, str | None]:
+        """All but the file itself and its name's ending."""
+        return self.media_type, self.width_px, self.height_px, self.pixel_format
+
 
 class KeptForm:
     """For one thread, whose memory for pixels is used again. `file_format` is jpeg or png, `quality` a JPEG's."""
@@ -75,9 +81,7 @@ class KeptForm:
 
     def _encoded(self, image: NDArray[np.uint8]) -> bytes:
         if self._format == "png":
-            rgb = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-            done: Any = encode_png(rgb)  # type: ignore[arg-type]  # cv2 has no types for depths
-            return bytes(done)
+            return encode_png(image if image.ndim == 2 else as_rgb(image))
         _, encoded = cv2.imencode(".jpg", image, self._options)
         return encoded.tobytes()
 
