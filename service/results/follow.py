@@ -86,15 +86,7 @@ class Follower:
     @classmethod
     def of(cls, state_dir: Path, name: str, start: Start = Start.NOW) -> Self:
         """Follow the server whose state is in this folder; raises CannotFollow."""
-        link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        link.settimeout(_PATIENCE_S)
-        try:
-            with short_path(state_dir) as here:
-                _connect(link, str(here / SOCKET_NAME))
-        except OSError as error:
-            link.close()
-            raise CannotFollow(f"no server answers in {state_dir}: {error.strerror}") from None
-        return cls(link, name, start)
+        return cls(_link_to(state_dir), name, start)
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -198,6 +190,18 @@ class Follower:
                 return
         self.is_over = True
         self._poll.unregister(self._link)
+
+
+def _link_to(state_dir: Path) -> socket.socket:
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    link.settimeout(_PATIENCE_S)
+    try:
+        with short_path(state_dir) as here:
+            _connect(link, str(here / SOCKET_NAME))
+    except OSError as error:
+        link.close()
+        raise CannotFollow(f"no server answers in {state_dir}: {error.strerror}") from None
+    return link
 
 
 def _connect(link: socket.socket, address: str) -> None:

@@ -226,6 +226,8 @@ class Record:
             "frameBytes": head.frame_bytes,
             "timings": {name.removesuffix("_ns") + "_ms": ns / 1e6 for name, ns in head.times._asdict().items()},
         }
+        if head.wanted:
+            found["picture"] = {"stays": head.picture is not None}
         if "code" in self.told:
             found["error"] = {"code": self.told["code"], "message": self.told.get("message", "")}
         if head.left_out_bytes:

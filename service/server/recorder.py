@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from service.history.plan import NAME, PICTURES, RecorderPlan
@@ -21,6 +22,8 @@ from workers.this_process import die_with_parent, keep_private
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from service.history.pictures.keeping import Form, Keeping
+    from service.history.plan import PicturesPlan
     from service.history.writing.recording import Recording
     from service.history.writing.with_pictures import Pictures
 
@@ -43,7 +46,7 @@ def main() -> int:
     keep_private()
     try:
         follower = Follower(socket.socket(fileno=plan.link_fd), NAME, Start.RESUME)
-        of_pictures = _of_pictures(plan)
+        keeping = _keeping(plan)
     except CannotFollow as error:
         print(f"framemill ERROR: the history is not recorded: {error}", file=sys.stderr)
         return _FAILED
@@ -54,22 +57,36 @@ def main() -> int:
             follower.rouse()
 
         signal.signal(signal.SIGTERM, end)
-        return 0 if _recording(plan, follower, of_pictures, must_end.is_set).run() else _FAILED
+        return 0 if _recording(plan, follower, keeping, must_end.is_set).run() else _FAILED
 
 
-def _of_pictures(plan: RecorderPlan) -> Follower | None:
-    """Follow for the sake of pictures, too: from now on frames stay, while all that takes longer is loaded."""
+def _keeping(plan: RecorderPlan) -> Keeping | None:
+    """Keep pictures from now on, while all that takes longer is loaded; raises CannotFollow."""
     if plan.pictures is None:
         return None
+    sys.setswitchinterval(_SWITCH_S)
     follower = Follower(socket.socket(fileno=plan.pictures.link_fd), PICTURES, Start.RESUME)
     plan.pictures.ask(follower)
-    return follower
+    # imported here: frames of which pictures are wanted stay already
+    from service.history.pictures.folder import PictureFolder, pictures_in  # noqa: PLC0415
+    from service.history.pictures.keeping import Keeping  # noqa: PLC0415
+
+    form = partial(_form, plan.pictures)
+    keeping = Keeping(follower, PictureFolder(pictures_in(plan.state_dir)), plan.pictures, form)
+    keeping.start()
+    return keeping
+
+
+def _form(plan: PicturesPlan) -> Form:
+    from workers.pictures.kept import KeptForm  # noqa: PLC0415 - OpenCV, which takes long
+
+    return KeptForm(plan.format, plan.quality).of
 
 
 def _recording(
-    plan: RecorderPlan, follower: Follower, of_pictures: Follower | None, must_end: Callable[[], bool]
+    plan: RecorderPlan, follower: Follower, keeping: Keeping | None, must_end: Callable[[], bool]
 ) -> Recording:
-    # imported here: frames of which pictures are wanted stay already
+    # imported here: pictures are kept already
     from service.history.marks import mark_of  # noqa: PLC0415
     from service.history.places.place import place_in  # noqa: PLC0415
     from service.history.writing.recording import Recording  # noqa: PLC0415
@@ -77,7 +94,7 @@ def _recording(
 
     mark = mark_of(plan.supervisor_pid) or ""
     place = place_in(plan.state_dir, plan.history_url)
-    pictures = _pictures(plan, of_pictures)
+    pictures = _pictures(plan, keeping)
     return Recording(
         follower,
         lambda: pictures.begin_in(Store.begin(place, mark, plan.started_ns, plan.server)),
@@ -89,20 +106,14 @@ def _recording(
     )
 
 
-def _pictures(plan: RecorderPlan, follower: Follower | None) -> Pictures:
+def _pictures(plan: RecorderPlan, keeping: Keeping | None) -> Pictures:
     from service.history.pictures.folder import PictureFolder, pictures_in  # noqa: PLC0415 - see above
+    from service.history.pictures.tending import Tending  # noqa: PLC0415
     from service.history.writing.with_pictures import KeptPictures, NoPictures  # noqa: PLC0415
 
     folder = PictureFolder(pictures_in(plan.state_dir))
-    if plan.pictures is None or follower is None:
+    if plan.pictures is None or keeping is None:
         return NoPictures(folder)
-    from service.history.pictures.keeping import Keeping  # noqa: PLC0415
-    from service.history.pictures.tending import Tending  # noqa: PLC0415
-    from workers.pictures.kept import KeptForm  # noqa: PLC0415 - OpenCV, which takes longest
-
-    sys.setswitchinterval(_SWITCH_S)
-    keeping = Keeping(follower, folder, plan.pictures, KeptForm(plan.pictures.format, plan.pictures.quality).of)
-    keeping.start()
     return KeptPictures(keeping, Tending(keeping, folder, plan.pictures, plan.told_fd))
 
 

@@ -15,18 +15,22 @@ import orjson
 
 from service.cli.client import UNREACHABLE, fail
 from service.cli.commands.results import MISTAKES, shown_on_terminal, state_dir_of
+from service.cli.history_pictures import KNOWN, FolderTaken, copy_pictures
 from service.history.places.place import PostgresUrl, read_url, sqlite_in
 from service.history.times import time_of
 from service.settings import load_settings
 from workers.errors import ProjectInvalid, SettingsInvalid
 from workers.flow.project import load_project
+from workers.text import printable
 
 if TYPE_CHECKING:
+    from service.cli.history_pictures import KNOWN, FolderTaken, copy_pictures
     from service.history.lookup import Entry
-    from service.history.places.place import Place
+from service.history.places.place import Place
 
 _VERDICTS = ("OK", "NOK", "OFF", "ERROR")
 _LINES = 50
+_FAILED = 1
 _COLUMNS = ("id", "time", "client", "camera", "part", "data", "flowVersion", "status", "verdict", "score")
 _WHY = {
     "missed": "gone before they could be recorded",
@@ -67,6 +71,9 @@ class _Time(click.ParamType[int]):
 @click.option("--count", type=click.IntRange(min=1), help=f"so many, the newest; default {_LINES} as a table, else all")
 @click.option("--csv", "form", flag_value="csv", help="print frames as CSV")
 @click.option("--jsonl", "form", flag_value="jsonl", help="print all that is known, one line of JSON each")
+@click.option(
+    "--pictures", type=click.Path(path_type=Path, file_okay=False), help="write kept pictures there, and frames.jsonl"
+)
 @click.option("--context/--no-context", default=True, show_default=True, help="with --jsonl: the contexts, too")
 def history(
     project: Path | None,
@@ -75,6 +82,7 @@ def history(
     count: int | None,
     form: str | None,
     context: bool,
+    pictures: Path | None,
     since: int | None,
     until: int | None,
     **named: tuple[str, ...],
@@ -87,8 +95,10 @@ def history(
     Example:
       framemill history deploy/projects/board
       framemill history deploy/projects/board --verdict NOK --since 8h --csv
+      framemill history deploy/projects/board --verdict NOK --since 8h --pictures rejected
 
-    Exit status 0, 3 when the project or the settings have mistakes, 4 when there is no history, or it cannot be read.
+    Exit status 0, 1 when pictures cannot be written, 3 when the project or the settings have mistakes, 4 when there is
+    no history, or it cannot be read.
     """
     # imported here: a database takes a while to load, and --help should not
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
@@ -101,8 +111,12 @@ def history(
         fail(UNREACHABLE, f'there is no history in {place.parent}: its server has not run with record = "async"')
     try:
         engine = open_to_read(place)
-        found = entries(engine, Wanted(since, until, **named), with_context=context and form == "jsonl")
-        _PRINT[form](islice(found, count or (None if form else _LINES)))
+        with_context = context and (form == "jsonl" or pictures is not None)
+        found = entries(engine, Wanted(since, until, **named), with_context=with_context)
+        if pictures is not None:
+            _copy(islice(found, count), state_dir_of(project, state_dir), pictures)
+        else:
+            _PRINT[form](islice(found, count or (None if form else _LINES)))
         engine.dispose()
     except (SQLAlchemyError, AnotherForm) as error:
         fail(UNREACHABLE, f"the history cannot be read: {told_of(error)}")
@@ -118,6 +132,16 @@ def _place(project: Path | None, state_dir: Path | None, history_url_file: Path 
     except (ProjectInvalid, SettingsInvalid) as error:
         fail(MISTAKES, error.message)
     return sqlite_in(state_dir_of(project, state_dir))
+
+
+def _copy(found: Iterator[Entry], state_dir: Path, folder: Path) -> None:
+    try:
+        copied = copy_pictures(found, state_dir, folder)
+    except FolderTaken as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        fail(_FAILED, f"the pictures cannot be written: {error}")
+    print(f"{copied.pictures} pictures of {copied.frames} frames are in {printable(folder)}, what they are in {KNOWN}")
 
 
 def _print_lines(found: Iterator[Entry]) -> None:

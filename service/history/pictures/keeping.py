@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from service.history.pictures.folder import file_of
 from service.history.pictures.outcomes import Outcome, Outcomes
@@ -59,21 +59,28 @@ class Kept(Protocol):
         """Its media type, width and height in pixels as far as they are known, and the pixel format of a raw frame."""
 
 
+# says what a frame is kept as
+Form: TypeAlias = "Callable[[Job, bytes], Kept]"
+
+
 class _Held(NamedTuple):
     record: Record
     sent: Sent
 
 
 class Keeping:
-    """The two threads. `form` says what a frame is kept as; `outcomes` is what they leave for who writes records."""
+    """The two threads; `outcomes` is what they leave for who writes records.
+
+    `make_form` makes what says as what a frame is kept; it may take a while.
+    """
 
     def __init__(
-        self, follower: Follower, folder: PictureFolder, plan: PicturesPlan, form: Callable[[Job, bytes], Kept]
+        self, follower: Follower, folder: PictureFolder, plan: PicturesPlan, make_form: Callable[[], Form]
     ) -> None:
         self._follower = follower
         self._folder = folder
         self._plan = plan
-        self._form = form
+        self._make_form = make_form
         self._changed = threading.Condition()
         self._held: deque[_Held] = deque()
         self._is_ending = self._has_read_all = False
@@ -154,6 +161,7 @@ class Keeping:
 
     def _write_all(self) -> None:
         """The second thread."""
+        form = self._make_form()
         while True:
             with self._changed:
                 while not self._held:
@@ -161,17 +169,17 @@ class Keeping:
                         return
                     self._changed.wait()
                 held = self._held.popleft()
-            outcome = self._written(held)
+            outcome = self._written(held, form)
             with self._changed:
                 self.held_bytes -= len(held.sent.frame)
             self.outcomes.add(outcome)
 
-    def _written(self, held: _Held) -> Outcome:
+    def _written(self, held: _Held, form: Form) -> Outcome:
         outcome, size_bytes = Outcome.of(held.record, self.why(held.record)), len(held.sent.frame)
         try:
             # who writes records makes room once less is free than is to stay so; this is how far it may be behind
             if self._folder.free_bytes() - size_bytes >= self._plan.free_bytes // 2:
-                return self._kept(outcome, held)
+                return self._kept(outcome, held, form)
             self._say(NO_ROOM)
             return outcome._replace(lost=NO_ROOM)
         except OSError as error:
@@ -181,20 +189,14 @@ class Keeping:
             _log.exception("a fault of ours: the picture of frame %s is lost", held.record.id)
             return outcome._replace(lost=FAULT)
 
-    def _kept(self, outcome: Outcome, held: _Held) -> Outcome:
+    def _kept(self, outcome: Outcome, held: _Held, form: Form) -> Outcome:
         record = held.record
-        kept = self._form(held.sent.job, held.sent.frame)
+        kept = form(held.sent.job, held.sent.frame)
         file = file_of(record.id, record.head.came_ns, kept.ending)
         self._folder.write(file, kept.content)
         media_type, width, height, pixel_format = kept.about
-        return outcome._replace(
-            file=file,
-            media_type=media_type,
-            bytes=len(kept.content),
-            width=width,
-            height=height,
-            pixel_format=pixel_format,
-        )
+        known = outcome._replace(file=file, media_type=media_type, bytes=len(kept.content))
+        return known._replace(width=width, height=height, pixel_format=pixel_format)
 
     def _say(self, trouble: str) -> None:
         if time.monotonic() - self._said_at_s >= _SAY_S:

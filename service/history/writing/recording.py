@@ -40,6 +40,22 @@ class _GivenUp(Exception):
     """The server ends, and the database is still away."""
 
 
+class _Page:
+    """What fronts are told."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self.told = Told.read(fd)
+
+    def tell(self, told: Told) -> None:
+        """Tell it, if it is new."""
+        if told != self.told:
+            if told.state is State.RECORDING and self.told.state is State.WAITING:
+                _log.info("the history can be written again")
+            self.told = told
+            told.write(self._fd)
+
+
 class Recording:
     """For one thread. `open_store` opens the database anew; `told_fd` is the page that fronts read.
 
@@ -59,8 +75,7 @@ class Recording:
     ) -> None:
         self._follower = follower
         self._open_store = open_store
-        self._told_fd = told_fd
-        self._told = Told.read(told_fd)
+        self._page = _Page(told_fd)
         self._must_end = must_end
         self._most_days = most_days
         self._most_records = most_records
@@ -106,8 +121,7 @@ class Recording:
         return False
 
     def _tend_pictures(self) -> None:
-        recorded_to = self._follower.cursors
-        self._try(lambda store: self._pictures.tend(store, recorded_to))
+        self._try(lambda store: self._pictures.tend(store, self._follower.cursors))
 
     def _write_batch(self) -> None:
         now_ns = time.time_ns()
@@ -131,14 +145,14 @@ class Recording:
                 return
             _log.exception("a fault of ours: frame %s cannot be recorded", records[0].id)
             self._try(lambda store: store.give_up(records[0]))
-            self._tell(self._told._replace(missed=self._told.missed + 1))
+            self._page.tell(self._page.told._replace(missed=self._page.told.missed + 1))
 
     def _count(self, written: Written) -> None:
         self._frames += written.frames
-        told = self._told
+        told = self._page.told
         if written.missed:
             _log.warning("%d frames were gone before they could be recorded", written.missed)
-        self._tell(told._replace(recorded=told.recorded + written.frames, missed=told.missed + written.missed))
+        self._page.tell(told._replace(recorded=told.recorded + written.frames, missed=told.missed + written.missed))
 
     def _keep_house(self) -> None:
         """What need not be done with each batch."""
@@ -175,7 +189,7 @@ class Recording:
                 self._wait(error, _PAUSES_S[min(tries, len(_PAUSES_S) - 1)])
                 tries += 1
             else:
-                self._tell(self._told._replace(state=State.RECORDING))
+                self._page.tell(self._page.told._replace(state=State.RECORDING))
                 return done
 
     def _wait(self, error: Exception, pause_s: float) -> None:
@@ -184,17 +198,11 @@ class Recording:
             self._store.close()
             self._store = None
         said = told_of(error)
-        self._tell(Told(State.WAITING, self._told.recorded, self._told.missed, self._told.failures + 1, said))
+        told = self._page.told
+        self._page.tell(told._replace(state=State.WAITING, failures=told.failures + 1, error=said))
         if time.monotonic() - self._said_at_s >= _SAY_S:
             self._said_at_s = time.monotonic()
             _log.error("the history cannot be written: %s; it is tried again", said)
         if self._is_ending and time.monotonic() >= self._give_up_at_s:
             raise _GivenUp
         time.sleep(pause_s)
-
-    def _tell(self, told: Told) -> None:
-        if told != self._told:
-            if told.state is State.RECORDING and self._told.state is State.WAITING:
-                _log.info("the history can be written again")
-            self._told = told
-            told.write(self._told_fd)

@@ -188,17 +188,18 @@ class Store:
             fresh.append(record)
         insert_rows(connection, UNKNOWN, gaps)
         if fresh:
-            self._note(connection, known)
+            _note(connection, self._upsert, self.run, known)
         return fresh, sum(gap["count"] for gap in gaps)
-
-    def _note(self, connection: Connection, known: Mapping[int, tuple[int, int]]) -> None:
-        statement = self._upsert(RINGS)
-        update_to = {"sequence": statement.excluded.sequence, "newest_ns": statement.excluded.newest_ns}
-        rows = [
-            {"run": self.run, "front": front, "sequence": sequence, "newest_ns": newest_ns}
-            for front, (sequence, newest_ns) in known.items()
-        ]
-        connection.execute(statement.on_conflict_do_update(index_elements=["run", "front"], set_=update_to), rows)
 
     def _saw(self, connection: Connection, seen_ns: int) -> None:
         connection.execute(update(RUNS).where(RUNS.c.run == self.run).values(seen_ns=seen_ns))
+
+
+def _note(connection: Connection, upsert: Any, run: int, known: Mapping[int, tuple[int, int]]) -> None:
+    statement = upsert(RINGS)
+    update_to = {"sequence": statement.excluded.sequence, "newest_ns": statement.excluded.newest_ns}
+    rows = [
+        {"run": run, "front": front, "sequence": sequence, "newest_ns": newest_ns}
+        for front, (sequence, newest_ns) in known.items()
+    ]
+    connection.execute(statement.on_conflict_do_update(index_elements=["run", "front"], set_=update_to), rows)
