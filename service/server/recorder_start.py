@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from service.environment import for_fronts
 from service.history.before_answer.asks import make_pairs
-from service.history.plan import NAME, RecorderPlan
+from service.history.plan import NAME, PICTURES, PicturesPlan, RecorderPlan
 from service.history.told import create_page
 from workers.isolated import isolated
 from workers.supervisor.program import Command
@@ -38,6 +38,9 @@ class RecorderStart:
         return tuple(end.fileno() for end in self._pairs.fronts)
 
     def __call__(self) -> Command:
+        settings, pictures = self._settings, None
+        if settings.keeps_pictures:
+            pictures = PicturesPlan.of(settings, self._door.for_program(PICTURES))
         plan = RecorderPlan(
             supervisor_pid=os.getpid(),
             started_ns=self._started_ns,
@@ -46,12 +49,15 @@ class RecorderStart:
             history_url=self._history_url,
             link_fd=self._door.for_program(NAME),
             told_fd=self.told_fd,
-            most_days=self._settings.history_days,
-            most_records=self._settings.history_records,
+            most_days=settings.history_days,
+            most_records=settings.history_records,
             asking_fds=tuple(end.fileno() for end in self._pairs.recorder),
+            pictures=pictures,
         )
         text = plan.model_dump_json().encode()
         os.pwrite(self._plan_fd, text, 0)
         os.ftruncate(self._plan_fd, len(text))
         line = isolated("-m", "service.server.recorder", str(self._plan_fd))
-        return Command(line, for_fronts(), (plan.link_fd, self.told_fd, self._plan_fd, *plan.asking_fds))
+        of_pictures = (pictures.link_fd,) if pictures else ()
+        fds = (plan.link_fd, self.told_fd, self._plan_fd, *of_pictures, *plan.asking_fds)
+        return Command(line, for_fronts(), fds)

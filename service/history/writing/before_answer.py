@@ -47,6 +47,7 @@ class RecordingBeforeAnswer(Recording):
         if time.monotonic() >= self._ring_at_s:
             self._follower.wait(0)  # whether the server has ended
             self._write_batch(_RING_AT_ONCE)
+            self._tend_pictures()
             self._keep_house()
             self._ring_at_s = 0.0 if self._follower.behind else time.monotonic() + BATCH_S
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Table, insert, select, update
 
+from service.history.pictures.rows import write_waiting
 from service.history.tables import CONTEXTS, LABELS, MEASURED, PLACES, RECORDS, SERIES
 from service.history.writing.many import Many
 from service.history.writing.places import places_of
@@ -22,11 +23,15 @@ _ENDS = ("status", "verdict", "error_code", "error_message")
 
 
 class FrameWriter:
-    """Knows the series that there are; `upsert` makes an insert that can do without what is there already."""
+    """Knows the series that there are; `upsert` makes an insert that can do without what is there already.
+
+    `why_kept` says why the picture of a frame is to be kept, nothing where it is not.
+    """
 
     def __init__(self, upsert: Any, server: str) -> None:
         self._upsert = upsert
         self._many = Many()
+        self.why_kept: Callable[[Record], str] | None = None
         self._series: dict[tuple[str, str], int] = {}
         self.sums = SumWriter(upsert, server, self._many)
 
@@ -63,6 +68,8 @@ class FrameWriter:
         of_each = [*zip(numbers, found, strict=True)]
         labels = [{"record": number, "label": label} for number, one in of_each for label in one.labels]
         self._many.insert(connection, LABELS, labels)
+        if self.why_kept is not None:
+            write_waiting(connection, numbered, self.why_kept)
         places = [{"record": number, **place._asdict()} for number, one in of_each for place in one.places]
         self._many.insert(connection, PLACES, places)
         values = [

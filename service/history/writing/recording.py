@@ -11,6 +11,7 @@ from service.history.writing.trying import GivenUp, Trying
 
 if TYPE_CHECKING:
     from service.history.writing.store import Store, Written
+    from service.history.writing.with_pictures import Pictures
     from service.results.follow import Follower
     from service.results.record import Record
 
@@ -36,10 +37,12 @@ class Recording(Trying):
         must_end: Callable[[], bool],
         most_days: int,
         most_records: int,
+        pictures: Pictures,
     ) -> None:
         super().__init__(follower, open_store, told_fd, must_end)
         self._most_days = most_days
         self._most_records = most_records
+        self._pictures = pictures
         self._frames = 0
         self._written = 0
         self._seen_at_s = self._counted_at_s = float("-inf")
@@ -48,6 +51,7 @@ class Recording(Trying):
         """Record until the server ends; returns whether all of it is there."""
         try:
             self._try(lambda store: store.settle(time.time_ns()))
+            self._try(self._pictures.begin)
             while not self._is_ending:
                 self._turn()
             self._finish()
@@ -66,12 +70,23 @@ class Recording(Trying):
         if self._follower.behind < AT_ONCE and not self._is_ending:
             time.sleep(BATCH_S)  # so that those that come now share a transaction
         self._write_batch(AT_ONCE)
+        self._tend_pictures()
         self._keep_house()
 
     def _finish(self) -> None:
         """Write what came until the end."""
         while self._follower.behind:
             self._write_batch(AT_ONCE)
+        self._pictures.end()
+        self._tend_pictures()
+
+    def _tend_pictures(self) -> None:
+        self._try(lambda store: self._pictures.tend(store, self._follower.cursors))
+
+    def _note(self, error: Exception) -> None:
+        if self._store is not None:
+            self._pictures.make_room(self._store)  # it may be the disk that is full
+        super()._note(error)
 
     def _write_batch(self, most: int) -> None:
         now_ns = time.time_ns()
@@ -120,8 +135,9 @@ class Recording(Trying):
         if surplus or is_time:
             most = max(_FORGET, 2 * self._written)
             gone = self._try(lambda store: store.forget(self._most_days, surplus, now_ns, most))
-            self._frames -= gone
-            if gone >= most:
+            self._pictures.end_with_frames(gone.files)
+            self._frames -= gone.frames
+            if gone.frames >= most:
                 self._counted_at_s = float("-inf")  # there may be more
 
     def _is_there(self, record: Record) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -14,7 +14,7 @@ from service.history.database import open_to_write
 from service.history.places.sqlite import file_of
 from service.history.tables import RECORDS, REFUSALS, RUNS, UNKNOWN
 from service.history.writing.frames import FrameWriter, insert_rows
-from service.history.writing.own import Own
+from service.history.writing.own import Own, PictureFile
 from service.history.writing.progress import Progress
 from service.history.writing.rows import key_of, refusal_rows
 from service.results.record import Kind
@@ -34,6 +34,13 @@ class Written(NamedTuple):
     missed: int
 
 
+class Forgotten(NamedTuple):
+    """How many frames are no more, and the files of their pictures."""
+
+    frames: int
+    files: list[PictureFile]
+
+
 class Store:
     """One server's way into the database; for one thread. Every method may raise what is_trouble knows."""
 
@@ -41,7 +48,7 @@ class Store:
         self._engine = engine
         self._path = place if isinstance(place, Path) else None
         self._file = file_of(place) if isinstance(place, Path) else None
-        self._run = run
+        self.run = run
         self._started_ns = started_ns
         self.own = Own(server, shares_nothing=self._path is not None)
         upserts: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
@@ -88,8 +95,8 @@ class Store:
         with self._writing() as connection:
             fresh, missed = self._progress.fresh(connection, records)
             frames = [one for one in fresh if one.head.kind is Kind.FRAME and not is_there(one)]
-            written = self._frames.write(connection, self._run, frames) if frames else 0
-            refusals = [{**row, "run": self._run} for record in fresh for row in refusal_rows(record)]
+            written = self._frames.write(connection, self.run, frames) if frames else 0
+            refusals = [{**row, "run": self.run} for record in fresh for row in refusal_rows(record)]
             insert_rows(connection, REFUSALS, refusals)
             if refusals:
                 self._frames.sums.add_refused(connection, refusals)
@@ -100,7 +107,7 @@ class Store:
     def write_asked(self, records: Sequence[Record]) -> Written:
         """Write frames that are in no ring yet, for their answers wait; those that are there stay as they are."""
         with self._writing() as connection:
-            return Written(self._frames.write(connection, self._run, records), 0)
+            return Written(self._frames.write(connection, self.run, records), 0)
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -116,7 +123,7 @@ class Store:
         with self._engine.begin() as connection:
             self._progress.fresh(connection, [record])
             row = {"begin_ns": key_of(record)[0], "end_ns": key_of(record)[0], "why": "fault", "count": 1}
-            insert_rows(connection, UNKNOWN, [{"run": self._run, **row}])
+            insert_rows(connection, UNKNOWN, [{"run": self.run, **row}])
 
     def saw(self, seen_ns: int) -> None:
         """Have it on record that all that was answered before is here."""
@@ -128,7 +135,7 @@ class Store:
         with self._engine.begin() as connection:
             open_runs = connection.execute(
                 select(RUNS.c.run, RUNS.c.mark, RUNS.c.seen_ns).where(
-                    RUNS.c.ended_ns.is_(None), RUNS.c.run != self._run, self.own.runs
+                    RUNS.c.ended_ns.is_(None), RUNS.c.run != self.run, self.own.runs
                 )
             ).all()
             killed = [row for row in open_runs if self.own.was_killed(row.mark, row.seen_ns, now_ns)]
@@ -143,28 +150,38 @@ class Store:
     def end(self, now_ns: int) -> None:
         """Have it on record that this server has ended, and all that it answered is here."""
         with self._engine.begin() as connection:
-            connection.execute(update(RUNS).where(RUNS.c.run == self._run).values(seen_ns=now_ns, ended_ns=now_ns))
+            connection.execute(update(RUNS).where(RUNS.c.run == self.run).values(seen_ns=now_ns, ended_ns=now_ns))
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Write what hangs on frames: all of a block, or nothing."""
+        return self._engine.begin()
+
+    def keep_pictures(self, why: Callable[[Record], str]) -> Self:
+        """Be told who says of frames why their pictures are to be kept."""
+        self._frames.why_kept = why
+        return self
 
     def count(self) -> int:
         """How many frames of this server there are."""
         with self._engine.begin() as connection:
             return connection.scalar(select(func.count()).select_from(RECORDS).where(self.own.rows(RECORDS))) or 0
 
-    def forget(self, most_days: int, surplus: int, now_ns: int, most: int) -> int:
+    def forget(self, most_days: int, surplus: int, now_ns: int, most: int) -> Forgotten:
         """Delete the oldest `surplus` frames and what is older than `most_days`, 0: of any age; `most` at a time.
 
-        Returns how many frames.
+        Returns how many frames, and the files of their pictures, which are left to whoever has written them.
         """
+        files: list[PictureFile] = []
         oldest_ns = now_ns - most_days * _DAY_NS if most_days else 0
         with self._engine.begin() as connection:
-            gone = self.own.delete_oldest(connection, RECORDS, "came_ns", oldest_ns, most)
+            gone = self.own.delete_oldest(connection, RECORDS, "came_ns", oldest_ns, most, files)
             if gone < min(surplus, most):
-                gone += self.own.delete_oldest(connection, RECORDS, "came_ns", None, min(surplus, most) - gone)
+                gone += self.own.delete_oldest(connection, RECORDS, "came_ns", None, min(surplus, most) - gone, files)
             if oldest_ns:
                 self.own.delete_oldest(connection, REFUSALS, "came_ns", oldest_ns, most)
                 self.own.delete_oldest(connection, UNKNOWN, "begin_ns", oldest_ns, most)
                 self._frames.sums.let_go(connection, oldest_ns)
-        return gone
+        return Forgotten(gone, files)
 
     def _saw(self, connection: Connection, seen_ns: int) -> None:
-        connection.execute(update(RUNS).where(RUNS.c.run == self._run).values(seen_ns=seen_ns))
+        connection.execute(update(RUNS).where(RUNS.c.run == self.run).values(seen_ns=seen_ns))
