@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from service.panel.pages import Pages
     from service.panel.since_shift import Counts
 
-PIECES = ("alerts", "process", "numbers", "frame", "rejected", "health")
+PIECES = ("alerts", "process", "failing", "numbers", "frame", "rejected", "health")
 """Of the page, each with a template `live_NAME.html`; the event of that name brings it anew."""
 
 _SHOWN_RECTANGLES = 12
