@@ -116,7 +116,7 @@ def test_the_log_says_who_did_what_from_where(house: House) -> None:
             "k-admin 127.0.0.1 Process switched off",
             "k-operate 127.0.0.1 Process switched on",
             "k-admin 127.0.0.1 Project reloaded outcome done",
-            "k-admin 127.0.0.1 Signed in scope admin",
+            "k-admin 127.0.0.1 Signed in for admin",
         ):
             assert any(words in row for row in rows), (words, rows)
         assert "Thrown by k-operate (127.0.0.1)," in client.get("/").text
