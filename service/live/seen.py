@@ -18,7 +18,7 @@ _TIMES_NS = 60 * _SECOND_NS
 _MOST_CAMERAS = 64
 _MOST_REJECTED = 24
 _SILENT_GAPS = 10  # a camera that was quiet for as many of its usual pauses
-_SILENT_NS = 5 * _SECOND_NS
+_SILENT_NS = 10 * _SECOND_NS
 
 
 class Rejected(NamedTuple):
