@@ -41,6 +41,7 @@ from service.panel.pages import Pages
 from service.panel.sign_in import SignIn, SignOut
 from service.panel.since_shift import SinceShift
 from service.panel.static_files import Favicon, StaticFiles
+from service.panel.statistics.page import statistics_page_routes
 from service.panel.trouble import as_page
 from service.statistics.resource import statistics_routes
 from service.statistics.shifts import shift_at
@@ -89,6 +90,7 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
         *_of_all_pages(pages, static, settings),
         *_live(pages, desk, status, counts, feed=feed, access=access),
         *_of_sessions(pages, access, changes),
+        *statistics_page_routes(pages, stored, settings),
         Route("/process", PanelSwitch(desk, changes), changes=Scope.OPERATE, for_page=True),
     ]
     pages.begin(route.path for route in routes)
