@@ -39,6 +39,18 @@ class NotFound(FramemillError):
     code = "not_found"
 
 
+class CannotDecide(FramemillError):
+    """Nobody can decide this of such a frame."""
+
+    code = "cannot_decide"
+
+
+class DecidedMeanwhile(FramemillError):
+    """Somebody has decided something about the frame that whoever asks has not seen."""
+
+    code = "decided_meanwhile"
+
+
 STATUS: Mapping[str, int] = {
     "invalid_parameter": 400,
     "frame_size_mismatch": 400,
@@ -54,7 +66,9 @@ STATUS: Mapping[str, int] = {
     "segment_not_found": 404,
     "body_too_slow": 408,
     "head_too_slow": 408,
+    "cannot_decide": 409,
     "change_refused": 409,
+    "decided_meanwhile": 409,
     "frame_too_large": 413,
     "uri_too_long": 414,
     "body_unsupported": 415,

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from service.page_settings import PageSettings
+from service.shift_settings import ShiftSettings
+from workers.text import is_utf8
 
 
-class HistorySettings(PageSettings):
+def in_utf8(path: Path) -> Path:
+    """Refuse what could not be told to other processes, written into a log, or read back from a file."""
+    if not is_utf8(path.absolute()):
+        raise ValueError("the path is not UTF-8")
+    return path
+
+
+class HistorySettings(ShiftSettings, PageSettings):
     """What is kept of what became of frames, where, and for how long."""
 
     results_mib: Annotated[
@@ -19,6 +30,19 @@ class HistorySettings(PageSettings):
         Literal["off", "async"],
         Field(description="whether what became of each frame is kept in a database; async: within a second"),
     ] = "off"  # nobody's disk fills before somebody decides so
+    history_url_file: Annotated[
+        Annotated[Path, AfterValidator(in_utf8)] | None,
+        Field(description="file whose first line is the URL of a PostgreSQL that has the history; none: a file has it"),
+    ] = None
+    server_name: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=64,
+            pattern=r"^[!-~]+( [!-~]+)*$",
+            description="what this server is called in a history that several write; none: as its machine",
+        ),
+    ] = None
     history_days: Annotated[
         int,
         Field(ge=0, le=36_500, description="how long the history keeps a frame, in days; 0: for good"),
@@ -33,3 +57,8 @@ class HistorySettings(PageSettings):
         if record != "off" and others.data.get("results_mib") == 0:
             raise ValueError("it is written from what results_mib keeps, and that is 0")
         return record
+
+    @property
+    def server(self) -> str:
+        """What this server is called in the history."""
+        return self.server_name or socket.gethostname()

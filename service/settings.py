@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 
 from service.environment import PREFIX, settings_variables, stripped
-from service.history_settings import HistorySettings
+from service.history_settings import HistorySettings, in_utf8
 from workers.errors import SettingsInvalid
 from workers.settings import split_names
-from workers.text import as_text, is_utf8, shown
+from workers.text import as_text, shown
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -34,15 +34,8 @@ def _key(given: object) -> object:
     return key
 
 
-def _in_utf8(path: Path) -> Path:
-    """Refuse what could not be told to other processes, written into a log, or read back from a file."""
-    if not is_utf8(path.absolute()):
-        raise ValueError("the path is not UTF-8")
-    return path
-
-
 _Key = Annotated[SecretStr | None, BeforeValidator(_key)]
-_Path = Annotated[Path, AfterValidator(_in_utf8)] | None
+_Path = Annotated[Path, AfterValidator(in_utf8)] | None
 
 
 class Settings(HistorySettings):

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.soak.kit.report import pytest_terminal_summary  # noqa: F401 - a hook: the figures of chaos runs, at the end
+from tests.support.databases.cluster import shared_cluster as shared_cluster  # noqa: PLC0414 - a fixture
 from tests.support.noting import noting as noting  # noqa: PLC0414 - a fixture
 from tests.support.running import CHECKOUT, Server, serving, write_project
 

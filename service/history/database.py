@@ -1,12 +1,7 @@
-"""Opening the database: for the recorder, which brings it to its present form first, and for who only reads.
-
-SQLite keeps a write-ahead log beside it, so that who reads and who writes do not wait for each other. With
-synchronous=NORMAL a loss of power takes the last commits, never the database.
-"""
+"""Opening the database: for the recorder, which brings it to its present form first, and for who only reads."""
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +10,31 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
+
+from service.history.places import postgres, sqlite
+from service.history.places.place import PostgresUrl, sqlite_in
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy import Connection, Engine
+
+    from service.history.places.place import Place
+
+__all__ = [
+    "AnotherForm",
+    "is_trouble",
+    "migrate",
+    "open_beside",
+    "open_to_read",
+    "open_to_write",
+    "sqlite_in",
+    "told_of",
+]
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_BUSY_S = 2.0
+# by the first two letters of PostgreSQL's code: a value, a rule of a table, a size that no index takes
+_OF_WHAT_IS_WRITTEN = frozenset({"22", "23", "54"})
 
 
 class AnotherForm(Exception):
@@ -33,42 +43,54 @@ class AnotherForm(Exception):
 
 def is_trouble(error: Exception) -> bool:
     """Whether it is one of the database, or of its disk, that may pass: not one of what was to be written."""
-    return isinstance(error, OperationalError | InterfaceError | OSError | AnotherForm) or type(error) is DatabaseError
+    if (state := getattr(getattr(error, "orig", None), "sqlstate", None)) is not None:
+        return state[:2] not in _OF_WHAT_IS_WRITTEN
+    known = OperationalError | InterfaceError | NoConnection | OSError | AnotherForm
+    return isinstance(error, known) or type(error) is DatabaseError
 
 
-def sqlite_in(folder: Path) -> Path:
-    """Return where the database of a server lies, by its state folder."""
-    return folder / "history" / "history.sqlite"
+def told_of(error: Exception) -> str:
+    """Return what a database said, in one line, without the statement."""
+    return " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
 
 
-def open_to_write(path: Path) -> Engine:
-    """Open the database at `path`, made where there is none, in its present form.
+def open_to_write(place: Place, *, durable: bool = False) -> Engine:
+    """Open the database, made where it is a file and there is none, in its present form.
 
-    Raises AnotherForm where a later version has written it; OSError and SQLAlchemy's errors, see is_trouble.
+    `durable`: what is committed outlasts a loss of power. Raises AnotherForm where a later version has written it;
+    OSError and SQLAlchemy's errors, see is_trouble.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.touch(0o600)  # for the server's own user: its log beside it gets the same
-    engine = _engine(path, "rwc", ["journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"], "BEGIN IMMEDIATE")
+    if isinstance(place, PostgresUrl):
+        engine = postgres.to_record(place, durable=durable)
+    else:
+        engine = sqlite.to_record(place, durable=durable)
     try:
         with engine.begin() as connection:
-            migrate(connection)
+            if not _is_present(connection):
+                migrate(connection)
     except Exception:
         engine.dispose()
         raise
     return engine
 
 
-def open_to_read(path: Path) -> Engine:
-    """Open the database at `path`, which is there, for reading alone; raises AnotherForm and SQLAlchemy's errors."""
-    return _in_present_form(_engine(path, "ro", [], "BEGIN"), path)
+def open_to_read(place: Place) -> Engine:
+    """Open a database that is there, for reading alone; raises AnotherForm and SQLAlchemy's errors."""
+    return _in_present_form(postgres.to_read(place) if isinstance(place, PostgresUrl) else sqlite.to_read(place))
 
 
-def open_beside(path: Path) -> Engine:
-    """Open the database at `path` for writing beside its recorder, which has made it; raises as open_to_read does."""
-    return _in_present_form(_engine(path, "rw", ["synchronous=FULL", "foreign_keys=ON"], "BEGIN IMMEDIATE"), path)
+def open_beside(place: Place) -> Engine:
+    """Open it for writing beside its recorder, which has made it; raises as open_to_read does."""
+    if isinstance(place, PostgresUrl):
+        return _in_present_form(postgres.to_write_beside(place))
+    return _in_present_form(sqlite.to_write_beside(place))
 
 
-def _in_present_form(engine: Engine, path: Path) -> Engine:
+def _is_present(connection: Connection) -> bool:
+    return MigrationContext.configure(connection).get_current_revision() == _scripts().get_current_head()
+
+
+def _in_present_form(engine: Engine) -> Engine:
     try:
         with engine.begin() as connection:
             found = MigrationContext.configure(connection).get_current_revision()
@@ -77,13 +99,14 @@ def _in_present_form(engine: Engine, path: Path) -> Engine:
         raise
     if found != (newest := _scripts().get_current_head()):
         engine.dispose()
-        raise AnotherForm(f"{path} has form {found}, this version reads {newest}; its server brings it to that")
+        raise AnotherForm(f"it has form {found}, this version reads {newest}; its server brings it to that")
     return engine
 
 
 def migrate(connection: Connection, to: str = "head") -> None:
     """Bring the database to a form of its tables; in the transaction that `connection` is in."""
     scripts = _scripts()
+    postgres.begin_migration(connection)
 
     def steps(found: Any, _: MigrationContext) -> Any:
         try:
@@ -104,26 +127,3 @@ def _config() -> Config:
 
 def _scripts() -> ScriptDirectory:
     return ScriptDirectory(_MIGRATIONS, version_locations=[_MIGRATIONS])
-
-
-def _engine(path: Path, mode: str, pragmas: list[str], begin: str) -> Engine:
-    # a name with ? or % in it is a name all the same
-    quoted = str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    options: dict[str, Any] = {"uri": True, "timeout": _BUSY_S, "isolation_level": None}
-    made = create_engine(
-        "sqlite://", creator=lambda: sqlite3.connect(f"file:{quoted}?mode={mode}", **options), poolclass=QueuePool
-    )
-
-    @event.listens_for(made, "connect")
-    def prepare(connection: DBAPIConnection, _: object) -> None:
-        cursor = connection.cursor()
-        for pragma in pragmas:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    # Python's driver would begin on its own, and only before what it takes for a change
-    @event.listens_for(made, "begin")
-    def begin_now(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return made

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, String, Table, Text
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, String, Table, Text
 
 from service.history.tables import METADATA, NUMBER
 
@@ -27,6 +27,11 @@ DECISIONS = Table(
     Column("new_label", Text),
     Column("note", Text),
     Column("undoes", ForeignKey("decisions.number")),
+    # where the overlooked lies, if somebody has said it: of the picture's width and height, 0 to 1
+    Column("x", Float),
+    Column("y", Float),
+    Column("width", Float),
+    Column("height", Float),
     Index("decisions_record", "record"),
     Index("decisions_time", "at_ns"),
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 from sqlalchemy import Connection, Engine, and_, or_, select
 
-from service.history.tables import CONTEXTS, LABELS, MEASURED, RECORDS, REFUSALS, SERIES, UNKNOWN
+from service.history.tables import CONTEXTS, LABELS, MEASURED, RECORDS, REFUSALS, RUNS, SERIES, UNKNOWN
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row, Table
@@ -32,10 +32,11 @@ class Wanted:
     cameras: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
 
     @property
     def is_of_some(self) -> bool:
-        """Whether it asks for more than a time."""
+        """Whether it asks for more than a time and a server."""
         return bool(self.verdicts or self.cameras or self.parts or self.labels)
 
 
@@ -66,9 +67,15 @@ def time_text(at_ns: int) -> str:
         return f"{second}.{rest:09}"  # of a clock that nobody has set
 
 
+def documents(connection: Connection, page: Sequence[Row[Any]], *, with_context: bool) -> list[dict[str, Any]]:
+    """Return what is known of frames, by their rows of RECORDS, as JSON has it."""
+    more = _More(connection, [row.number for row in page], with_context=with_context)
+    return [_document(row, more) for row in page]
+
+
 def _frames(engine: Engine, wanted: Wanted, *, with_context: bool) -> Iterator[Entry]:
     columns = RECORDS.c
-    conditions = _between(columns.came_ns, wanted)
+    conditions = _between(columns.came_ns, wanted) + _of_servers(RECORDS, wanted)
     for column, values in ((columns.verdict, wanted.verdicts), (columns.camera, wanted.cameras)):
         conditions += [column.in_(values)] if values else []
     if wanted.parts:
@@ -77,8 +84,8 @@ def _frames(engine: Engine, wanted: Wanted, *, with_context: bool) -> Iterator[E
         conditions.append(columns.number.in_(select(LABELS.c.record).where(LABELS.c.label.in_(wanted.labels))))
 
     def read(connection: Connection, page: Sequence[Row[Any]]) -> list[Entry]:
-        more = _More(connection, [row.number for row in page], with_context=with_context)
-        return [Entry(row.came_ns, _document(row, more)) for row in page]
+        found = documents(connection, page, with_context=with_context)
+        return [Entry(row.came_ns, document) for row, document in zip(page, found, strict=True)]
 
     return _paged(engine, RECORDS, "came_ns", conditions, read)
 
@@ -157,7 +164,8 @@ def _document(row: Row[Any], more: _More) -> dict[str, Any]:
 
 
 def _refusals(engine: Engine, wanted: Wanted) -> Iterator[Entry]:
-    return _paged(engine, REFUSALS, "came_ns", _between(REFUSALS.c.came_ns, wanted), _read_refusals)
+    conditions = _between(REFUSALS.c.came_ns, wanted) + _of_servers(REFUSALS, wanted)
+    return _paged(engine, REFUSALS, "came_ns", conditions, _read_refusals)
 
 
 def _read_refusals(_: Connection, page: Sequence[Row[Any]]) -> list[Entry]:
@@ -178,7 +186,7 @@ def _unknown(engine: Engine, wanted: Wanted) -> Iterator[Entry]:
     columns = UNKNOWN.c
     conditions = [] if wanted.since_ns is None else [columns.end_ns >= wanted.since_ns]
     conditions += [] if wanted.until_ns is None else [columns.begin_ns < wanted.until_ns]
-    return _paged(engine, UNKNOWN, "end_ns", conditions, _read_unknown)
+    return _paged(engine, UNKNOWN, "end_ns", conditions + _of_servers(UNKNOWN, wanted), _read_unknown)
 
 
 def _read_unknown(_: Connection, page: Sequence[Row[Any]]) -> list[Entry]:
@@ -193,3 +201,9 @@ def _read_unknown(_: Connection, page: Sequence[Row[Any]]) -> list[Entry]:
 def _between(time: ColumnElement[int], wanted: Wanted) -> list[ColumnElement[bool]]:
     found = [] if wanted.since_ns is None else [time >= wanted.since_ns]
     return found + ([] if wanted.until_ns is None else [time < wanted.until_ns])
+
+
+def _of_servers(table: Table, wanted: Wanted) -> list[ColumnElement[bool]]:
+    if not wanted.servers:
+        return []
+    return [table.c.run.in_(select(RUNS.c.run).where(RUNS.c.server.in_(wanted.servers)))]

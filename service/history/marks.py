@@ -21,3 +21,11 @@ def lives(mark: str) -> bool:
     """Whether the process of this mark lives."""
     words = mark.split()
     return len(words) == 3 and words[1].isdecimal() and mark_of(int(words[1])) == mark
+
+
+def is_of_this_machine(mark: str) -> bool:
+    """Whether it was made on this machine, since it was started: only then can anybody look for its process."""
+    try:
+        return mark.startswith(f"{_BOOT.read_text('ascii').strip()} ")
+    except OSError:
+        return False

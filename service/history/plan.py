@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 NAME = "history"  # as a follower of results
 
@@ -16,7 +16,9 @@ class RecorderPlan(BaseModel):
 
     supervisor_pid: int
     started_ns: int
+    server: str
     state_dir: Path
+    history_url: str | None = Field(repr=False)
     link_fd: int
     told_fd: int
     most_days: int

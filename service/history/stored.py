@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.errors import HistoryAway, NoHistory
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sqlalchemy import Connection, Engine
+
+    from service.history.places.place import Place
+
+_log = logging.getLogger(__name__)
 
 
 class Stored:
-    """The database at `path`, None where this server keeps none; for all threads of a process.
+    """The database at `place`, None where this server keeps none; for all threads of a process.
 
     Every method raises NoHistory where there is none, HistoryAway where it cannot be reached.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
+    def __init__(self, place: Place | None) -> None:
+        self._place = place
         self._lock = threading.Lock()
+        self._file: tuple[int, int] | None = None
         self._reading: Engine | None = None
         self._writing: Engine | None = None
 
     @property
     def is_kept(self) -> bool:
         """Whether this server keeps a history."""
-        return self._path is not None
+        return self._place is not None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -46,28 +51,39 @@ class Stored:
 
     @contextmanager
     def _begun(self, *, writes: bool) -> Iterator[Connection]:
-        if self._path is None:
+        if self._place is None:
             raise NoHistory('this server keeps no history: its setting record is "off"')
         # imported here: a front that nobody asks does without
-        from service.history.database import AnotherForm, is_trouble  # noqa: PLC0415
+        from service.history.database import AnotherForm, is_trouble, told_of  # noqa: PLC0415
 
         try:
-            with self._engine(writes=writes).begin() as connection:
+            with self._engine(self._place, writes=writes).begin() as connection:
                 yield connection
         except AnotherForm as error:
             raise HistoryAway(f"the history is of another version of the server: {error}") from None
         except Exception as error:
             if not is_trouble(error):
                 raise
-            raise HistoryAway(f"the history cannot be reached now: {getattr(error, 'orig', None) or error}") from None
+            _log.warning("the history cannot be reached: %s", told_of(error))
+            raise HistoryAway("the history cannot be reached now; the server's log says why") from None
 
-    def _engine(self, *, writes: bool) -> Engine:
+    def _engine(self, place: Place, *, writes: bool) -> Engine:
         from service.history.database import open_beside, open_to_read  # noqa: PLC0415 - see above
+        from service.history.places.sqlite import file_of  # noqa: PLC0415
 
-        assert self._path is not None
         with self._lock:
+            if isinstance(place, Path) and (file := file_of(place)) != self._file:
+                # another one lies there: the recorder has set the one before aside, or somebody took it away
+                self._let_go()
+                self._file = file
             if writes:
-                self._writing = self._writing or open_beside(self._path)
+                self._writing = self._writing or open_beside(place)
                 return self._writing
-            self._reading = self._reading or open_to_read(self._path)
+            self._reading = self._reading or open_to_read(place)
             return self._reading
+
+    def _let_go(self) -> None:
+        for engine in (self._reading, self._writing):
+            if engine is not None:
+                engine.dispose()
+        self._reading = self._writing = None

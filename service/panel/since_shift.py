@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.errors import FramemillError
@@ -65,9 +64,3 @@ class SinceShift:
         with self._stored.read() as connection:
             found = connection.execute(select(*sums).where(columns.begin_ns >= since_ns)).one()
         return None if found[0] is None else Counts(*map(int, found))._replace(since_ns=since_ns)
-
-
-def midnight_ns(now_ns: int) -> int:
-    """Return when the day of a time began, in the server's time zone."""
-    begun = datetime.fromtimestamp(now_ns / 1e9).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    return int(begun.timestamp()) * 1_000_000_000

@@ -191,7 +191,7 @@ class Record:
         except BadRecord:
             return None
 
-    @property
+    @cached_property
     def essence(self) -> Mapping[str, Any]:
         """`score`, `labels` and `measures` of its context, as far as there are any."""
         if self.known is not None:

@@ -24,8 +24,9 @@ from service.api.operate import ReloadResource, RollbackResource, Stop
 from service.api.process import ProcessResource
 from service.api.status import StatusResource
 from service.changes.log import Changes
+from service.decisions.resource import decision_routes
 from service.errors import on_any_error, on_framemill_error, on_http_error
-from service.history.stored import Stored
+from service.frames.resource import frame_routes
 from service.intake.sources import EncodedFrame, RawFrame, SegmentFrame
 from service.live.events import Events
 from service.live.shown import LastFrame, LivePicture
@@ -38,9 +39,12 @@ from service.panel.live_view import LiveView
 from service.panel.log_page import LogPage, SessionEnd
 from service.panel.pages import Pages
 from service.panel.sign_in import SignIn, SignOut
-from service.panel.since_shift import SinceShift, midnight_ns
+from service.panel.since_shift import SinceShift
 from service.panel.static_files import Favicon, StaticFiles
+from service.panel.statistics.page import statistics_page_routes
 from service.panel.trouble import as_page
+from service.statistics.resource import statistics_routes
+from service.statistics.shifts import shift_at
 from workers.errors import FramemillError
 
 if TYPE_CHECKING:
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
     from service.analysis.counters import Counters
     from service.api.status import Status
     from service.api.switch import ProcessSwitch
+    from service.history.stored import Stored
     from service.live.feed import Feed
     from service.results.publish import Publisher
     from service.settings import Settings
@@ -66,6 +71,7 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     link: SupervisorLink,
     status: Status,
     publisher: Publisher,
+    stored: Stored,
     feed: Feed,
 ) -> falcon.App[falcon.Request, falcon.Response]:
     """Make the application of one front."""
@@ -73,15 +79,18 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"), switch, publisher)
     changes = Changes(state_dir)
     static = StaticFiles()
-    stored = Stored(state_dir / "history" / "history.sqlite" if settings.record != "off" else None)
-    counts = SinceShift(stored, midnight_ns)
+    counts = SinceShift(stored, lambda now_ns: shift_at(settings, now_ns).begin_ns)
     pages = Pages(status.project_name, static, keys_are_set=access.keys is not None)
     routes = [
         *_for_cameras(desk, settings),
         *_for_machines(pool, switch, status, link, changes),
+        *frame_routes(stored),
+        *decision_routes(stored),
+        *statistics_routes(stored, settings),
         *_of_all_pages(pages, static, settings),
         *_live(pages, desk, status, counts, feed=feed, access=access),
         *_of_sessions(pages, access, changes),
+        *statistics_page_routes(pages, stored, settings),
         Route("/process", PanelSwitch(desk, changes), changes=Scope.OPERATE, for_page=True),
     ]
     pages.begin(route.path for route in routes)

@@ -25,6 +25,7 @@ from service.api.status import Status
 from service.api.switch import ProcessSwitch
 from service.connections.certificates import Certificates
 from service.connections.even_share import EvenShare
+from service.history.stored import Stored
 from service.intake.body import FORM_BYTES
 from service.live.feed import Feed
 from service.logs.request_log import LOG
@@ -201,7 +202,9 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         known, access = (pool, self._counters, self._settings), self._access
         rings = plan.results.rings if plan.results else ()
         feed = Feed(rings, self._is_ending, pool.control.words[Control.STARTED_NS])
-        return spell_headers(create_app(*known, access, switch, plan.state_dir, link, status, self._publisher, feed))
+        stored = Stored(plan.history_place)
+        app = create_app(*known, access, switch, plan.state_dir, link, status, self._publisher, stored, feed)
+        return spell_headers(app)
 
     def _is_ending(self) -> bool:
         return not self._worker.alive or self._pool.control.stopping

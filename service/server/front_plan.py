@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from service.history.places.place import Place, place_in
 from service.results.files import ResultsPlan
 from workers.pool.handover import Handover
 
@@ -29,3 +30,9 @@ class FrontPlan(BaseModel):
     supervisor_pid: int
     results: ResultsPlan | None = None
     recorder_fd: int | None = None
+    history_url: str | None = Field(default=None, repr=False)
+
+    @property
+    def history_place(self) -> Place | None:
+        """Where the history is; None where this server keeps none."""
+        return place_in(self.state_dir, self.history_url) if self.recorder_fd is not None else None

@@ -11,8 +11,8 @@ import socket
 import sys
 import threading
 
-from service.history.database import sqlite_in
 from service.history.marks import mark_of
+from service.history.places.place import place_in
 from service.history.plan import NAME, RecorderPlan
 from service.history.writing.recording import Recording
 from service.history.writing.store import Store
@@ -38,6 +38,7 @@ def main() -> int:
     die_with_parent(plan.supervisor_pid)
     keep_private()
     mark = mark_of(plan.supervisor_pid) or ""
+    place = place_in(plan.state_dir, plan.history_url)
     try:
         follower = Follower(socket.socket(fileno=plan.link_fd), NAME, Start.RESUME)
     except CannotFollow as error:
@@ -52,7 +53,7 @@ def main() -> int:
         signal.signal(signal.SIGTERM, end)
         recording = Recording(
             follower,
-            lambda: Store.begin(sqlite_in(plan.state_dir), mark, plan.started_ns),
+            lambda: Store.begin(place, mark, plan.started_ns, plan.server),
             plan.told_fd,
             must_end=must_end.is_set,
             most_days=plan.most_days,

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 class RecorderStart:
     """Makes its command anew at each start: each comes in by an end of its own. `told_fd` is what fronts read."""
 
-    def __init__(self, door: Door, settings: Settings, state_dir: Path) -> None:
+    def __init__(self, door: Door, settings: Settings, state_dir: Path, history_url: str | None) -> None:
         self._door = door
         self._settings = settings
         self._state_dir = state_dir
+        self._history_url = history_url
         self._started_ns = time.time_ns()
         self.told_fd = create_page()
         self._plan_fd = os.memfd_create("framemill-recorder-plan")
@@ -33,7 +34,9 @@ class RecorderStart:
         plan = RecorderPlan(
             supervisor_pid=os.getpid(),
             started_ns=self._started_ns,
+            server=self._settings.server,
             state_dir=self._state_dir,
+            history_url=self._history_url,
             link_fd=self._door.for_program(NAME),
             told_fd=self.told_fd,
             most_days=self._settings.history_days,

@@ -12,6 +12,7 @@ from service.access.heirloom import Heirloom
 from service.access.startup_check import check_entrance
 from service.api.switch import ProcessSwitch
 from service.environment import for_fronts
+from service.history.places.place import read_url
 from service.results.door import Door
 from service.results.files import ResultsFiles
 from service.server.front_plan import FrontPlan
@@ -58,6 +59,7 @@ def run_server(
     on_disk = load_project(folder)
     settings = load_settings(on_disk.server, options)
     api_key = check_entrance(settings)
+    history_url = read_url(settings)
     state_dir = _state_dir(settings, on_disk)
     # a frame's code is never read from the folder that people edit
     source = ProjectSource(folder.absolute(), state_dir, settings)
@@ -73,7 +75,7 @@ def run_server(
     switch.begin(inherited=inherited is not None)
     results = ResultsFiles.create(settings.fronts, settings.results_mib) if settings.results_mib else None
     door = Door(results, state_dir) if results else None
-    recorder = RecorderStart(door, settings, state_dir) if door and settings.record != "off" else None
+    recorder = RecorderStart(door, settings, state_dir, history_url) if door and settings.record != "off" else None
     url = _url(settings, open_to)
 
     def plan(handover: Handover) -> FrontPlan:
@@ -91,6 +93,7 @@ def run_server(
             supervisor_pid=os.getpid(),
             results=results and results.plan,
             recorder_fd=recorder.told_fd if recorder else None,
+            history_url=history_url,
         )
 
     def announce(event: Event, pid: int) -> None:

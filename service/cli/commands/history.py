@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import re
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +14,18 @@ import click
 import orjson
 
 from service.cli.client import UNREACHABLE, fail
-from service.cli.commands.results import shown_on_terminal, state_dir_of
+from service.cli.commands.results import MISTAKES, shown_on_terminal, state_dir_of
+from service.history.places.place import PostgresUrl, read_url, sqlite_in
+from service.history.times import time_of
+from service.settings import load_settings
+from workers.errors import ProjectInvalid, SettingsInvalid
+from workers.flow.project import load_project
 
 if TYPE_CHECKING:
     from service.history.lookup import Entry
+    from service.history.places.place import Place
 
 _VERDICTS = ("OK", "NOK", "OFF", "ERROR")
-_AGO_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_SECOND_NS = 1_000_000_000
 _LINES = 50
 _COLUMNS = ("id", "time", "client", "camera", "part", "data", "flowVersion", "status", "verdict", "score")
 _WHY = {
@@ -41,23 +43,26 @@ class _Time(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return it."""
         del param, ctx
-        if ago := re.fullmatch(r"(\d{1,6})([smhd])", value):
-            return time.time_ns() - int(ago[1]) * _AGO_S[ago[2]] * _SECOND_NS
         try:
-            at = datetime.fromisoformat(value)
-            return int(at.timestamp()) * _SECOND_NS + at.astimezone(UTC).microsecond * 1000
-        except (ValueError, OverflowError):
-            self.fail(f"a time as 2026-11-28 or 2026-11-28T14:00, or 90m, 2h, 7d ago was expected, got {value!r}")
+            return time_of(value, time.time_ns())
+        except ValueError as error:
+            self.fail(str(error))
 
 
 @click.command()
 @click.argument("project", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--state-dir", type=click.Path(path_type=Path, file_okay=False), help="where that server keeps its state")
+@click.option(
+    "--history-url-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="file with the URL of a PostgreSQL that has the history, where the project's settings do not name it",
+)
 @click.option("--since", type=_Time(), help="what came then or later, as 2026-11-28T14:00, or 2h ago")
 @click.option("--until", type=_Time(), help="what came before")
 @click.option("--verdict", "verdicts", multiple=True, type=click.Choice(_VERDICTS, case_sensitive=False))
 @click.option("--camera", "cameras", multiple=True)
 @click.option("--part", "parts", multiple=True)
+@click.option("--server", "servers", multiple=True, help="frames of this server, where several write one history")
 @click.option("--label", "labels", multiple=True, help="frames that have this label; several: one of them")
 @click.option("--count", type=click.IntRange(min=1), help=f"so many, the newest; default {_LINES} as a table, else all")
 @click.option("--csv", "form", flag_value="csv", help="print frames as CSV")
@@ -66,6 +71,7 @@ class _Time(click.ParamType[int]):
 def history(
     project: Path | None,
     state_dir: Path | None,
+    history_url_file: Path | None,
     count: int | None,
     form: str | None,
     context: bool,
@@ -87,19 +93,31 @@ def history(
     # imported here: a database takes a while to load, and --help should not
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
-    from service.history.database import AnotherForm, open_to_read, sqlite_in  # noqa: PLC0415
+    from service.history.database import AnotherForm, open_to_read, told_of  # noqa: PLC0415
     from service.history.lookup import Wanted, entries  # noqa: PLC0415
 
-    path = sqlite_in(state_dir_of(project, state_dir))
-    if not path.exists():
-        fail(UNREACHABLE, f'there is no history in {path.parent}: its server has not run with record = "async"')
+    place = _place(project, state_dir, history_url_file)
+    if isinstance(place, Path) and not place.exists():
+        fail(UNREACHABLE, f'there is no history in {place.parent}: its server has not run with record = "async"')
     try:
-        engine = open_to_read(path)
+        engine = open_to_read(place)
         found = entries(engine, Wanted(since, until, **named), with_context=context and form == "jsonl")
         _PRINT[form](islice(found, count or (None if form else _LINES)))
         engine.dispose()
     except (SQLAlchemyError, AnotherForm) as error:
-        fail(UNREACHABLE, f"the history cannot be read: {getattr(error, 'orig', None) or error}")
+        fail(UNREACHABLE, f"the history cannot be read: {told_of(error)}")
+
+
+def _place(project: Path | None, state_dir: Path | None, history_url_file: Path | None) -> Place:
+    """Return where the history is: as the command says, as the project's settings do, or in the state folder."""
+    try:
+        given = {"history_url_file": history_url_file}
+        settings = load_settings(load_project(project).server if project else {}, given)
+        if (url := read_url(settings)) is not None:
+            return PostgresUrl(url)
+    except (ProjectInvalid, SettingsInvalid) as error:
+        fail(MISTAKES, error.message)
+    return sqlite_in(state_dir_of(project, state_dir))
 
 
 def _print_lines(found: Iterator[Entry]) -> None:

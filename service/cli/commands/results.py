@@ -21,7 +21,7 @@ from workers.text import printable
 if TYPE_CHECKING:
     from service.results.record import Record
 
-_MISTAKES = 3
+MISTAKES = 3
 _NAME = "results"
 _NEXT_SERVER_S = 2.0
 _LOOK_S = 0.05
@@ -79,7 +79,7 @@ def state_dir_of(project: Path | None, state_dir: Path | None) -> Path:
     try:
         settings = load_settings(load_project(project).server, {})
     except (ProjectInvalid, SettingsInvalid) as error:
-        fail(_MISTAKES, error.message)
+        fail(MISTAKES, error.message)
     return settings.state_dir or project / ".framemill"
 
 

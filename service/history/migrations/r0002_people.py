@@ -1,6 +1,8 @@
-"""Pictures, places of what was found, parts of several views, what people decided, sums over quarters of an hour."""
+"""Pictures, places of what was found, parts of several views, what people decided, sums over time."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,7 +22,8 @@ def upgrade() -> None:
     _make_pictures()
     _make_parts()
     _make_decisions()
-    _make_quarters()
+    for span in ("quarter", "day"):
+        _make_sums(span)
 
 
 def _make_pictures() -> None:
@@ -80,6 +83,7 @@ def _make_decisions() -> None:
         sa.Column("new_label", sa.Text),
         sa.Column("note", sa.Text),
         sa.Column("undoes", _NUMBER, sa.ForeignKey("decisions.number")),
+        *(sa.Column(name, sa.Float) for name in ("x", "y", "width", "height")),
     )
     op.create_index("decisions_record", "decisions", ["record"])
     op.create_index("decisions_time", "decisions", ["at_ns"])
@@ -94,16 +98,20 @@ def _make_decisions() -> None:
     op.create_index("decided_time", "decided", ["came_ns"])
 
 
-def _make_quarters() -> None:
-    counts = ("ok", "nok", "off", "error", "took_ns")
-    op.create_table("quarters", *_quarter(), *(_counted(name) for name in counts))
-    op.create_table("quarter_labels", *_quarter(), sa.Column("label", sa.Text, primary_key=True), _counted("count"))
-    op.create_table(
-        "quarter_measured",
-        *_quarter(),
+def _make_sums(span: str) -> None:
+    _make_sum(f"{span}s", *(_counted(name) for name in ("ok", "nok", "off", "error", "refused", "took_ns")))
+    _make_sum(f"{span}_labels", sa.Column("label", sa.Text, primary_key=True), _counted("count"), _counted("nok"))
+    _make_sum(
+        f"{span}_places",
+        sa.Column("label", sa.Text, primary_key=True),
+        sa.Column("cell", sa.Integer, primary_key=True),
+        _counted("count"),
+    )
+    _make_sum(
+        f"{span}_measured",
         sa.Column("series", sa.Integer, sa.ForeignKey("series.series"), primary_key=True),
         _counted("count"),
-        sa.Column("total", sa.Float, nullable=False),
+        sa.Column("mean", sa.Float, nullable=False),
         sa.Column("squares", sa.Float, nullable=False),
         sa.Column("least", sa.Float),
         sa.Column("most", sa.Float),
@@ -111,15 +119,16 @@ def _make_quarters() -> None:
         sa.Column("low", sa.Float),
         sa.Column("high", sa.Float),
     )
-    op.create_table("quarter_took", *_quarter(), sa.Column("bin", sa.Integer, primary_key=True), _counted("count"))
+    _make_sum(f"{span}_took", sa.Column("bin", sa.Integer, primary_key=True), _counted("count"))
 
 
-def _quarter() -> tuple[sa.Column[int], sa.Column[str], sa.Column[str]]:
-    return (
+def _make_sum(name: str, *columns: sa.Column[Any]) -> None:
+    key = (
         sa.Column("begin_ns", sa.BigInteger, primary_key=True),
         sa.Column("server", sa.Text, primary_key=True),
         sa.Column("camera", sa.Text, primary_key=True),
     )
+    op.create_table(name, *key, *columns, sqlite_with_rowid=False)
 
 
 def _counted(name: str) -> sa.Column[int]:

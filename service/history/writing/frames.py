@@ -1,4 +1,5 @@
-"""How frames are written: each once, with its context, its labels, and its measured values as series."""
+"""How frames are written: each once, with its context, its labels, where what was found lies, and
+its measured values as series; and added to the sums."""
 
 from __future__ import annotations
 
@@ -7,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Table, insert, select
 
-from service.history.tables import CONTEXTS, LABELS, MEASURED, RECORDS, SERIES
+from service.history.tables import CONTEXTS, LABELS, MEASURED, PLACES, RECORDS, SERIES
+from service.history.writing.many import Many
+from service.history.writing.places import places_of
 from service.history.writing.rows import Measured, key_of, labels_of, measured_of, record_row
+from service.history.writing.sums import Found, SumWriter
 
 if TYPE_CHECKING:
     from service.results.record import Record
@@ -17,41 +21,56 @@ if TYPE_CHECKING:
 class FrameWriter:
     """Knows the series that there are; `upsert` makes an insert that can do without what is there already."""
 
-    def __init__(self, upsert: Any) -> None:
+    def __init__(self, upsert: Any, server: str) -> None:
         self._upsert = upsert
+        self._many = Many()
         self._series: dict[tuple[str, str], int] = {}
+        self.sums = SumWriter(upsert, server, self._many)
 
     def forget(self) -> None:
         """Be told that a transaction came to nothing, and what was new in it neither."""
         self._series = {}
+        self.sums.forget()
 
     def write(self, connection: Connection, run: int, frames: Sequence[Record]) -> None:
-        """Write those that are not there yet."""
+        """Write those that are not there yet, and add them to the sums."""
         by_key = {key_of(record): record for record in frames}
         statement = self._upsert(RECORDS).on_conflict_do_nothing(index_elements=["came_ns", "slot", "run"])
         rows = [{**record_row(record), "run": run} for record in by_key.values()]
         made = connection.execute(statement.returning(RECORDS.c.number, RECORDS.c.came_ns, RECORDS.c.slot), rows)
         numbered = [(row.number, by_key[row.came_ns, row.slot]) for row in made]
+        measured = [[*measured_of(record)] for _, record in numbered]
+        self._know_series(connection, measured)
+        found = [
+            Found(record, labels_of(record), places_of(record), self._in_series(some))
+            for (_, record), some in zip(numbered, measured, strict=True)
+        ]
+        numbers = [number for number, _ in numbered]
         contexts = [{"record": number, "context": record.context} for number, record in numbered if record.context]
-        insert_rows(connection, CONTEXTS, contexts)
-        labels = [{"record": number, "label": label} for number, record in numbered for label in labels_of(record)]
-        insert_rows(connection, LABELS, labels)
-        measured = [(number, one) for number, record in numbered for one in measured_of(record)]
-        self._write_measured(connection, measured)
+        self._many.insert(connection, CONTEXTS, contexts)
+        of_each = [*zip(numbers, found, strict=True)]
+        labels = [{"record": number, "label": label} for number, one in of_each for label in one.labels]
+        self._many.insert(connection, LABELS, labels)
+        places = [{"record": number, **place._asdict()} for number, one in of_each for place in one.places]
+        self._many.insert(connection, PLACES, places)
+        values = [
+            {"record": number, "series": series, **_values(value)}
+            for number, one in of_each
+            for series, value in one.measured
+        ]
+        self._many.insert(connection, MEASURED, values)
+        self.sums.add(connection, found)
 
-    def _write_measured(self, connection: Connection, measured: Sequence[tuple[int, Measured]]) -> None:
-        if not measured:
-            return
-        wanted = {(one.name, one.unit) for _, one in measured}
+    def _know_series(self, connection: Connection, measured: Sequence[Sequence[Measured]]) -> None:
+        wanted = {(one.name, one.unit) for some in measured for one in some}
         if unknown := wanted - self._series.keys():
             new = [{"name": name, "unit": unit} for name, unit in sorted(unknown)]
             connection.execute(self._upsert(SERIES).on_conflict_do_nothing(index_elements=["name", "unit"]), new)
             known = connection.execute(select(SERIES))
             self._series = {(row.name, row.unit): row.series for row in known}
-        rows = [
-            {"record": number, "series": self._series[one.name, one.unit], **_values(one)} for number, one in measured
-        ]
-        insert_rows(connection, MEASURED, rows)
+
+    def _in_series(self, measured: Sequence[Measured]) -> list[tuple[int, Measured]]:
+        return [(self._series[one.name, one.unit], one) for one in measured]
 
 
 def _values(one: Measured) -> dict[str, Any]:

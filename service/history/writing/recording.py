@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from service.history.database import is_trouble
+from service.history.database import is_trouble, told_of
 from service.history.told import State, Told
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Recording:
         if self._store is not None:
             self._store.close()
             self._store = None
-        said = str(getattr(error, "orig", None) or error)
+        said = told_of(error)
         self._tell(Told(State.WAITING, self._told.recorded, self._told.missed, self._told.failures + 1, said))
         if time.monotonic() - self._said_at_s >= _SAY_S:
             self._said_at_s = time.monotonic()

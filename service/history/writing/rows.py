@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from service.results.record import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from service.results.record import Record
 
 _MOST = (1 << 63) - 1
@@ -31,7 +29,7 @@ class Measured(NamedTuple):
 
 def key_of(record: Record) -> tuple[int, int]:
     """Return what a frame is known by, beside its server."""
-    return _whole(record.head.came_ns), record.head.slot
+    return whole_of(record.head.came_ns), record.head.slot
 
 
 def record_row(record: Record) -> dict[str, Any]:
@@ -41,27 +39,27 @@ def record_row(record: Record) -> dict[str, Any]:
     return {
         "came_ns": came_ns,
         "slot": slot,
-        "request_id": _text(about["requestId"]) if "requestId" in about else None,
-        "client": _text(about.get("client", "")),
-        "camera": _text(about.get("camera", "")),
-        "part": _text(about["part"]) if "part" in about else None,
-        "data": _text(about.get("data", "")),
+        "request_id": text_of(about["requestId"]) if "requestId" in about else None,
+        "client": text_of(about.get("client", "")),
+        "camera": text_of(about.get("camera", "")),
+        "part": text_of(about["part"]) if "part" in about else None,
+        "data": text_of(about.get("data", "")),
         "flow_version": f"{head.flow:016x}",
         "status": head.status,
         "verdict": record.word,
-        "score": _number(record.essence.get("score")),
-        "error_code": _text(told["code"]) if "code" in told else None,
-        "error_message": _text(told.get("message", "")) if "code" in told else None,
-        "frame_bytes": _whole(head.frame_bytes),
+        "score": number_of(record.essence.get("score")),
+        "error_code": text_of(told["code"]) if "code" in told else None,
+        "error_message": text_of(told.get("message", "")) if "code" in told else None,
+        "frame_bytes": whole_of(head.frame_bytes),
         "left_out_bytes": head.left_out_bytes,
-        **{name: _whole(ns) for name, ns in head.times._asdict().items()},
+        **{name: whole_of(ns) for name, ns in head.times._asdict().items()},
     }
 
 
 def labels_of(record: Record) -> list[str]:
     """Return its labels, each once."""
     labels = record.essence.get("labels")
-    texts = [_text(label) for label in labels] if isinstance(labels, list) else []
+    texts = [text_of(label) for label in labels] if isinstance(labels, list) else []
     return [*dict.fromkeys(texts)][:_MOST_LABELS]
 
 
@@ -72,11 +70,13 @@ def measured_of(record: Record) -> Iterator[Measured]:
         return
     names: set[str] = set()
     for name, entry in [*measures.items()][:_MOST_MEASURES]:
-        if isinstance(entry, dict) and (text := _text(name)) not in names:
+        if isinstance(entry, dict) and (text := text_of(name)) not in names:
             names.add(text)
             ok = entry.get("ok")
-            value, low, high = (_number(entry.get(key)) for key in ("value", "min", "max"))
-            yield Measured(text, _text(entry.get("unit") or ""), value, low, high, ok if isinstance(ok, bool) else None)
+            value, low, high = (number_of(entry.get(key)) for key in ("value", "min", "max"))
+            yield Measured(
+                text, text_of(entry.get("unit") or ""), value, low, high, ok if isinstance(ok, bool) else None
+            )
 
 
 def refusal_rows(record: Record) -> list[dict[str, Any]]:
@@ -84,28 +84,31 @@ def refusal_rows(record: Record) -> list[dict[str, Any]]:
     refused = record.told.get("refused") if record.head.kind is Kind.REFUSALS else None
     return [
         {
-            "came_ns": _whole(record.head.came_ns),
-            "client": _text(entry.get("client", "")),
-            "status": int(_number(entry.get("status")) or 0),
-            "count": int(_number(entry.get("count")) or 0),
+            "came_ns": whole_of(record.head.came_ns),
+            "client": text_of(entry.get("client", "")),
+            "status": int(number_of(entry.get("status")) or 0),
+            "count": int(number_of(entry.get("count")) or 0),
         }
         for entry in (refused if isinstance(refused, list) else ())
         if isinstance(entry, dict)
     ]
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """Return it without NUL, which PostgreSQL keeps in no text."""
+    if type(value) is str and value.isascii() and "\0" not in value:
+        return value
     return str(value).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def _number(value: Any) -> float | None:
-    number: Mapping[str, Any] | float | None = value
-    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-        return None
-    return float(number)
+def number_of(value: Any) -> float | None:
+    """Return it as a number of the database; None where it is none."""
+    kind = type(value)  # not isinstance: True is no number, and it is asked for each number of a frame
+    if kind is float:
+        return value if isfinite(value) else None
+    return float(value) if kind is int else None
 
 
-def _whole(value: int) -> int:
+def whole_of(value: int) -> int:
     """Return it as the database can have it: a clock that nobody has set may say more."""
     return min(value, _MOST)

@@ -10,21 +10,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service.history.database import open_to_write
-from service.history.marks import lives
+from service.history.places.sqlite import file_of
 from service.history.tables import RECORDS, REFUSALS, RINGS, RUNS, UNKNOWN
 from service.history.writing.frames import FrameWriter, insert_rows
+from service.history.writing.own import Own
 from service.history.writing.rows import key_of, refusal_rows
 from service.results.record import Kind
 
 if TYPE_CHECKING:
+    from service.history.places.place import Place
     from service.results.record import Record
 
 _DAY_NS = 86_400_000_000_000
-_SERVER = "local"  # each has a database of its own
+_SERVER = "local"
 
 
 class Written(NamedTuple):
@@ -37,35 +39,39 @@ class Written(NamedTuple):
 class Store:
     """One server's way into the database; for one thread. Every method may raise what is_trouble knows."""
 
-    def __init__(self, engine: Engine, path: Path, run: int, started_ns: int) -> None:
+    def __init__(self, engine: Engine, place: Place, run: int, started_ns: int, server: str) -> None:
         self._engine = engine
-        self._path = path
-        self._file = _file_of(path)
+        self._path = place if isinstance(place, Path) else None
+        self._file = file_of(place) if isinstance(place, Path) else None
         self._run = run
         self._started_ns = started_ns
+        self.own = Own(server, shares_nothing=self._path is not None)
         upserts: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
         self._upsert = upserts[engine.dialect.name]
-        self._frames = FrameWriter(self._upsert)
+        self._frames = FrameWriter(self._upsert, server)
 
     @classmethod
-    def begin(cls, path: Path, mark: str, started_ns: int) -> Self:
-        """Open it for the server of this mark, which may have been here before; raises AnotherForm, too."""
-        engine = open_to_write(path)
+    def begin(cls, place: Place, mark: str, started_ns: int, server: str = _SERVER, *, durable: bool = False) -> Self:
+        """Open it for the server of this mark and name, which may have been here before; raises AnotherForm, too.
+
+        `durable`: what is written outlasts a loss of power.
+        """
+        engine = open_to_write(place, durable=durable)
         try:
             with engine.begin() as connection:
                 mine = select(RUNS.c.run, RUNS.c.started_ns).where(RUNS.c.mark == mark)
                 if connection.execute(mine).first() is None:
-                    row = {"server": _SERVER, "mark": mark, "started_ns": started_ns, "seen_ns": started_ns}
+                    row = {"server": server, "mark": mark, "started_ns": started_ns, "seen_ns": started_ns}
                     connection.execute(insert(RUNS).values(row))
                 run, started_ns = connection.execute(mine).one()
         except Exception:
             engine.dispose()
             raise
-        return cls(engine, path, run, started_ns)
+        return cls(engine, place, run, started_ns, server)
 
     def look(self) -> None:
         """Raise FileNotFoundError where its file was taken away or replaced: what is written would be nowhere."""
-        if _file_of(self._path) != self._file:
+        if self._path is not None and file_of(self._path) != self._file:
             msg = f"{self._path} was taken away"
             raise FileNotFoundError(msg)
 
@@ -99,10 +105,10 @@ class Store:
         with self._engine.begin() as connection:
             open_runs = connection.execute(
                 select(RUNS.c.run, RUNS.c.mark, RUNS.c.seen_ns).where(
-                    RUNS.c.ended_ns.is_(None), RUNS.c.run != self._run, RUNS.c.server == _SERVER
+                    RUNS.c.ended_ns.is_(None), RUNS.c.run != self._run, self.own.runs
                 )
             ).all()
-            killed = [row for row in open_runs if not lives(row.mark)]
+            killed = [row for row in open_runs if self.own.was_killed(row.mark, row.seen_ns, now_ns)]
             for row in killed:
                 # one that was killed before this one began had nothing to answer since
                 end_ns = self._started_ns if row.seen_ns <= self._started_ns else now_ns
@@ -117,9 +123,9 @@ class Store:
             connection.execute(update(RUNS).where(RUNS.c.run == self._run).values(seen_ns=now_ns, ended_ns=now_ns))
 
     def count(self) -> int:
-        """How many frames there are."""
+        """How many frames of this server there are."""
         with self._engine.begin() as connection:
-            return connection.scalar(select(func.count()).select_from(RECORDS)) or 0
+            return connection.scalar(select(func.count()).select_from(RECORDS).where(self.own.rows(RECORDS))) or 0
 
     def forget(self, most_days: int, surplus: int, now_ns: int, most: int) -> int:
         """Delete the oldest `surplus` frames and what is older than `most_days`, 0: of any age; `most` at a time.
@@ -128,12 +134,13 @@ class Store:
         """
         oldest_ns = now_ns - most_days * _DAY_NS if most_days else 0
         with self._engine.begin() as connection:
-            gone = _delete_oldest(connection, RECORDS, "came_ns", oldest_ns, most)
+            gone = self.own.delete_oldest(connection, RECORDS, "came_ns", oldest_ns, most)
             if gone < min(surplus, most):
-                gone += _delete_oldest(connection, RECORDS, "came_ns", None, min(surplus, most) - gone)
+                gone += self.own.delete_oldest(connection, RECORDS, "came_ns", None, min(surplus, most) - gone)
             if oldest_ns:
-                _delete_oldest(connection, REFUSALS, "came_ns", oldest_ns, most)
-                _delete_oldest(connection, UNKNOWN, "begin_ns", oldest_ns, most)
+                self.own.delete_oldest(connection, REFUSALS, "came_ns", oldest_ns, most)
+                self.own.delete_oldest(connection, UNKNOWN, "begin_ns", oldest_ns, most)
+                self._frames.sums.let_go(connection, oldest_ns)
         return gone
 
     def _write(self, connection: Connection, records: Sequence[Record], seen_ns: int | None) -> Written:
@@ -142,6 +149,8 @@ class Store:
             self._frames.write(connection, self._run, frames)
         refusals = [{**row, "run": self._run} for record in fresh for row in refusal_rows(record)]
         insert_rows(connection, REFUSALS, refusals)
+        if refusals:
+            self._frames.sums.add_refused(connection, refusals)
         if seen_ns is not None:
             self._saw(connection, seen_ns)
         return Written(len(frames), missed)
@@ -177,19 +186,3 @@ class Store:
 
     def _saw(self, connection: Connection, seen_ns: int) -> None:
         connection.execute(update(RUNS).where(RUNS.c.run == self._run).values(seen_ns=seen_ns))
-
-
-def _file_of(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _delete_oldest(connection: Connection, table: Table, time: str, before_ns: int | None, most: int) -> int:
-    number = table.c.number
-    chosen = select(number).order_by(table.c[time]).limit(most)
-    if before_ns is not None:
-        chosen = chosen.where(table.c[time] < before_ns)
-    return connection.execute(delete(table).where(number.in_(chosen))).rowcount

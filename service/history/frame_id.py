@@ -1,0 +1,38 @@
+"""A frame's id, as answers and records have it, and its row in the history."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, select
+
+from service.errors import NotFound
+from service.history.tables import RECORDS
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+_ID = re.compile(r"([0-7][0-9a-f]{15})([0-9a-f]{2})")
+_SLOT_BITS = 0xFF
+
+
+def id_of(came_ns: int, slot: int) -> str:
+    """Return the id of a frame: later ones sort behind it."""
+    return f"{came_ns:016x}{slot & _SLOT_BITS:02x}"
+
+
+def row_of(connection: Connection, frame_id: str, *, to_decide: bool = False) -> Row[Any]:
+    """Return a frame's row of RECORDS; `to_decide` has others wait for the end of this transaction to do the same.
+
+    Raises:
+        NotFound: there is no such frame, or not any more.
+    """
+    found = _ID.fullmatch(frame_id)
+    if found:
+        came_ns, slot = int(found[1], 16), int(found[2], 16)
+        query = select(RECORDS).where(RECORDS.c.came_ns == came_ns).order_by(RECORDS.c.number.desc())
+        for row in connection.execute(query.with_for_update() if to_decide else query):
+            if row.slot & _SLOT_BITS == slot:
+                return row
+    raise NotFound(f"there is no frame {frame_id[:40]!r} in the history, or not any more")

@@ -1,0 +1,1 @@
+"""Where the history may be kept, and how each such place is opened."""

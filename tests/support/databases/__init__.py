@@ -1,0 +1,1 @@
+"""Databases that tests write to, real ones."""
