@@ -16,7 +16,7 @@ from tests.clients.page import Tags
 from tests.support.running import CHECKOUT, Server
 
 PANEL = CHECKOUT / "service" / "panel"
-TEMPLATES = sorted((PANEL / "templates").glob("*.html"))
+TEMPLATES = sorted((PANEL / "templates").rglob("*.html"))
 JINJA = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}", re.DOTALL)
 TEXT_ATTRIBUTES = re.compile(r'\b(?:alt|title|aria-label|placeholder|aria-description)="([^"]*)"')
 # names of programs and paths, which are the same in every language
