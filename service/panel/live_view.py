@@ -100,16 +100,16 @@ class Moment:
 
 
 def _live(seen: Seen, now_ns: int) -> dict[str, Any]:
-    p99_ns = seen.p99_ns(now_ns)
+    p99_ns = seen.slowest.p99_ns(now_ns)
     cameras = [*seen.cameras.values()]
     return {
-        "per_second": seen.per_second(now_ns),
+        "per_second": seen.rate.per_second(now_ns),
         "p99_ms": None if p99_ns is None else p99_ns / 1e6,
         "cameras": [
             {
                 "name": camera.name,
                 "age_s": (now_ns - camera.last_ns) / 1e9,
-                "per_second": camera.per_second(now_ns),
+                "per_second": camera.rate.per_second(now_ns),
                 "is_silent": camera.is_silent(now_ns),
             }
             for camera in sorted(cameras[-_SHOWN_CAMERAS:], key=lambda one: one.name)
