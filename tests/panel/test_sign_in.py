@@ -70,6 +70,8 @@ def test_a_wrong_key_lets_nobody_in_and_another_site_signs_nobody_in(house: Hous
         other = {"Origin": "http://elsewhere.example"}
         assert client.post("/sign_in", data={"key": house.keys["admin"]}, headers=other).status_code == 403
         assert client.post("/sign_in", content=b"\xff\xfe\x00").status_code in {400, 401}
+    with _sign_in(house, "operate") as client:
+        assert client.get("/log").text.count("Wrong key at signing in") >= 4
 
 
 @pytest.mark.parametrize(("scope", "throws", "reads_log"), [("analyze", 403, 403), ("operate", 303, 200)])

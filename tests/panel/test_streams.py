@@ -12,6 +12,7 @@ import httpx
 import orjson
 import pytest
 
+from tests.succession.upgrades import line_of_servers
 from tests.support.pictures import png
 from tests.support.running import Server, serving, write_project
 
@@ -208,3 +209,22 @@ def test_streams_end_in_a_drain_and_hold_nothing_up(tmp_path: Path) -> None:
         # a drain waits for who is here, ten seconds at most: these do not have to be waited for
         assert not any("connections were cut off" in one for one in server.log)
         assert time.monotonic() - begun_s < 60
+
+
+@pytest.mark.long
+def test_in_a_takeover_streams_end_and_go_on_with_the_next_server(tmp_path: Path, scene: NDArray[np.uint8]) -> None:
+    with line_of_servers(write_project(tmp_path / "p"), tmp_path / "code") as line:
+        with _stream(line.server) as machine, _stream(line.server, "/live/events") as page:
+            machine.next()
+            page.next()
+            line.ask()
+            for stream in (machine, page):
+                with suppress(httpx.HTTPError):
+                    while stream.next()[0]:
+                        pass
+            last = machine.last_id
+        assert line.server.process.wait(60) == 0
+        with _stream(line.server, **{"Last-Event-ID": last}) as stream:
+            assert stream.next()[0] == "restarted"
+            _send(line.server, scene, part="of the next server")
+            assert stream.until("frame")["part"] == "of the next server"
