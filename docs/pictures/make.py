@@ -19,7 +19,7 @@ import numpy as np
 FOLDER = Path(__file__).parent
 BOARD = FOLDER.parents[1] / "deploy" / "projects" / "board"
 SAMPLE = BOARD / "samples" / "short.jpg"
-WIDTH_PX, PAGE_PX = 720, (1180, 760)
+WIDTH_PX, PAGE_PX = 720, (1280, 800)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -60,8 +60,9 @@ def main() -> None:
             assert server.stdout is not None
             url = server.stdout.readline().split()[-1]
             with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
-                for sample in sorted((BOARD / "samples").glob("*.jpg")):
-                    client.post("/analyze_image", content=sample.read_bytes()).raise_for_status()
+                for number, sample in enumerate(sorted((BOARD / "samples").glob("*.jpg")) * 3):
+                    said = {"camera": ("line 1", "line 2")[number % 2], "part": str(4711 + number)}
+                    client.post("/analyze_image", params=said, content=sample.read_bytes()).raise_for_status()
                 annotated(client)
             time.sleep(1)  # the page says how long ago the frame was
             page(url, folder)

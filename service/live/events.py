@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from service.errors import NotFound
-from service.intake.params import flag, query_values
+from service.intake.params import flag
 from service.live.stream import answer_with_stream, event
 from service.results.reading import RingReader
 from service.results.record import BadRecord, Record
@@ -43,7 +43,7 @@ class Events:
         """Stream from where the client was, else from now on; `context` has each frame's context in it, too."""
         if not self._rings:
             raise NotFound("this server keeps no results to follow: its setting results_mib is 0")
-        with_context = flag(query_values(req), "context")
+        with_context = _wants_context(req)
         last = req.get_header("Last-Event-ID") or ""
         answer_with_stream(req, resp, self._streams, lambda: self._events(last, with_context=with_context))
 
@@ -91,3 +91,8 @@ class Events:
 
     def _id(self, readers: Sequence[RingReader]) -> str:
         return f"{self._server}-{'-'.join(str(reader.cursor) for reader in readers)}"
+
+
+def _wants_context(req: falcon.Request) -> bool:
+    said = req.get_param("context")
+    return said is not None and flag({"context": said}, "context")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from dataclasses import dataclass, field
+from collections import Counter, OrderedDict, deque
+from math import log2
 from typing import TYPE_CHECKING, NamedTuple
 
 from service.results.record import Kind
@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from service.results.record import Record
 
 _SECOND_NS = 1_000_000_000
-_WINDOW_NS = 10 * _SECOND_NS  # of rates
-_MOST_TIMES = 2000  # of which the slowest in a hundred are told
-_TIMES_NS = 60 * _SECOND_NS
+_WINDOW_S = 10  # of rates
+_TIMES_S = 60
+_BINS = 16  # in which times double
+_PAUSES = 10  # of a camera, that its usual one is made of
+_OK = 200
 _MOST_CAMERAS = 64
 _MOST_REJECTED = 24
 _SILENT_GAPS = 10  # a camera that was quiet for as many of its usual pauses
-_SILENT_NS = 5 * _SECOND_NS
+_SILENT_NS = 10 * _SECOND_NS
 
 
 class Rejected(NamedTuple):
@@ -33,26 +35,79 @@ class Rejected(NamedTuple):
     score: float | None
 
 
-@dataclass(slots=True)
-class Camera:
-    """What one camera sends: when last, how often, and what became of that."""
+class Rate:
+    """How many came in each of the last seconds."""
 
-    name: str
-    last_ns: int = 0
-    word: str = ""
-    recent_ns: deque[int] = field(default_factory=lambda: deque(maxlen=1000))
+    __slots__ = ("_seconds",)
+
+    def __init__(self) -> None:
+        self._seconds: deque[list[int]] = deque(maxlen=_WINDOW_S)  # second, count
+
+    def add(self, came_ns: int) -> None:
+        """Count one."""
+        second = came_ns // _SECOND_NS
+        if self._seconds and self._seconds[-1][0] >= second:
+            self._seconds[-1][1] += 1
+        else:
+            self._seconds.append([second, 1])
 
     def per_second(self, now_ns: int) -> float:
-        """How many frames came a second lately."""
-        return _rate(self.recent_ns, now_ns)
+        """How many came a second, over the last ten, the present one as far as it has come."""
+        first = now_ns // _SECOND_NS - _WINDOW_S + 1
+        count = sum(number for second, number in self._seconds if second >= first)
+        return count * _SECOND_NS / (now_ns - first * _SECOND_NS)
+
+
+class Slowest:
+    """How long frames of the last minute took, in bins that are 4 % apart."""
+
+    def __init__(self) -> None:
+        self._seconds: deque[tuple[int, Counter[int]]] = deque(maxlen=_TIMES_S)
+
+    def add(self, came_ns: int, took_ns: int) -> None:
+        """Count one."""
+        second = came_ns // _SECOND_NS
+        if not self._seconds or self._seconds[-1][0] < second:
+            self._seconds.append((second, Counter()))
+        self._seconds[-1][1][int(log2(took_ns + 1) * _BINS)] += 1
+
+    def p99_ns(self, now_ns: int) -> int | None:
+        """How long the slowest frame in a hundred of the last minute took; None where there was none."""
+        first = now_ns // _SECOND_NS - _TIMES_S
+        bins: Counter[int] = Counter()
+        for second, counted in self._seconds:
+            if second > first:
+                bins.update(counted)
+        left = bins.total() // 100
+        for found in sorted(bins, reverse=True):
+            left -= bins[found]
+            if left < 0:
+                return round(2 ** ((found + 0.5) / _BINS))
+        return None
+
+
+class Camera:
+    """What one camera sends: when last, and how often."""
+
+    __slots__ = ("_pause_ns", "last_ns", "name", "rate")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.last_ns = 0
+        self.rate = Rate()
+        self._pause_ns = 0.0
+
+    def add(self, came_ns: int) -> None:
+        """Take note of a frame."""
+        if self.last_ns:
+            pause_ns = came_ns - self.last_ns
+            self._pause_ns += (pause_ns - self._pause_ns) / _PAUSES if self._pause_ns else pause_ns
+        self.last_ns = came_ns
+        self.rate.add(came_ns)
 
     def is_silent(self, now_ns: int) -> bool:
         """Whether it has not sent for much longer than it usually pauses."""
-        count = len(self.recent_ns)
-        if count < 2:
-            return False
-        usual_ns = (self.recent_ns[-1] - self.recent_ns[0]) / (count - 1)
-        return now_ns - self.last_ns > max(_SILENT_NS, _SILENT_GAPS * usual_ns)
+        return self._pause_ns > 0 and now_ns - self.last_ns > max(_SILENT_NS, _SILENT_GAPS * self._pause_ns)
 
 
 class Seen:
@@ -61,9 +116,8 @@ class Seen:
     def __init__(self) -> None:
         self.cameras: OrderedDict[str, Camera] = OrderedDict()  # who sent last is last
         self.rejected: deque[Rejected] = deque(maxlen=_MOST_REJECTED)  # the newest last
-        self.last: Record | None = None
-        self._came_ns: deque[int] = deque(maxlen=20_000)
-        self._took: deque[tuple[int, int]] = deque(maxlen=_MOST_TIMES)
+        self.rate = Rate()
+        self.slowest = Slowest()
 
     def add(self, record: Record) -> None:
         """Take a record; refusals say nothing of parts."""
@@ -71,40 +125,18 @@ class Seen:
         if head.kind is not Kind.FRAME:
             return
         name = str(record.about.get("camera", "") or record.about.get("client", ""))
-        camera = self.cameras.pop(name, None) or Camera(name)
-        self.cameras[name] = camera
-        if len(self.cameras) > _MOST_CAMERAS:
-            self.cameras.popitem(last=False)
-        camera.last_ns, camera.word = head.came_ns, record.word
-        camera.recent_ns.append(head.came_ns)
-        self._came_ns.append(head.came_ns)
-        self._took.append((head.came_ns, head.times.took_ns))
-        self.last = record
-        if record.word in {"NOK", "ERROR"}:
+        camera = self.cameras.get(name)
+        if camera is None:
+            camera = self.cameras[name] = Camera(name)
+            if len(self.cameras) > _MOST_CAMERAS:
+                self.cameras.popitem(last=False)
+        else:
+            self.cameras.move_to_end(name)
+        camera.add(head.came_ns)
+        self.rate.add(head.came_ns)
+        self.slowest.add(head.came_ns, head.times.took_ns)
+        if head.verdict is False or head.status != _OK:
             self.rejected.append(_rejected(record, name))
-
-    def per_second(self, now_ns: int) -> float:
-        """How many frames came a second lately, of all cameras."""
-        return _rate(self._came_ns, now_ns)
-
-    def p99_ns(self, now_ns: int) -> int | None:
-        """How long the slowest frame in a hundred of the last minute took; None where there was none."""
-        took = sorted(took_ns for came_ns, took_ns in self._took if now_ns - came_ns < _TIMES_NS)
-        return took[min(len(took) - 1, len(took) * 99 // 100)] if took else None
-
-
-def _rate(came_ns: deque[int], now_ns: int) -> float:
-    """Frames a second over the window, or since the first of them where that was later."""
-    recent = 0
-    oldest_ns = now_ns
-    for at_ns in reversed(came_ns):
-        if now_ns - at_ns > _WINDOW_NS:
-            break
-        recent += 1
-        oldest_ns = at_ns
-    if recent == came_ns.maxlen:  # more than are remembered came in the window
-        return recent * _SECOND_NS / max(1, now_ns - oldest_ns)
-    return recent * _SECOND_NS / _WINDOW_NS
 
 
 def _rejected(record: Record, camera: str) -> Rejected:

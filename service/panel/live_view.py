@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from service.panel.languages import Language
     from service.panel.pages import Pages
     from service.panel.since_shift import Counts
+    from service.panel.strip import Strip
 
-PIECES = ("alerts", "process", "numbers", "frame", "rejected", "health")
+PIECES = ("alerts", "process", "failing", "numbers", "frame", "rejected", "health")
 """Of the page, each with a template `live_NAME.html`; the event of that name brings it anew."""
 
 _SHOWN_RECTANGLES = 12
@@ -43,6 +44,7 @@ class LiveView:
         status: Status,
         frames: LastFrame,
         *,
+        strip: Strip,
         counts: Callable[[dict[str, Any]], Counts],
         more: Mapping[str, Callable[[], Any]],
     ) -> None:
@@ -50,6 +52,7 @@ class LiveView:
         self._desk = desk
         self._status = status
         self._frames = frames
+        self._strip = strip
         self._counts = counts
         self._more = more
 
@@ -62,11 +65,17 @@ class LiveView:
             "thrown": self._desk.switch.thrown,
             "counts": self._counts(now["frames"]),
             "takt_ms": self._desk.settings.takt_ms,
-            "live": _live(view.seen, view.now_ns) if view else None,
+            "live": self._live(view.seen, view.now_ns) if view else None,
             "last": _last(self._frames.look(fresh=view is None)),
             **{name: value() for name, value in self._more.items()},
         }
         return Moment(self._pages, known)
+
+    def _live(self, seen: Seen, now_ns: int) -> dict[str, Any]:
+        rejected = [*seen.rejected][: -_SHOWN_REJECTED - 1 : -1]
+        pictures = self._strip.addresses(rejected, now_ns)
+        shown = [{**one._asdict(), "picture": pictures.get(one.id)} for one in rejected]
+        return {**_live(seen, now_ns), "rejected": shown}
 
 
 class Moment:
@@ -91,22 +100,21 @@ class Moment:
 
 
 def _live(seen: Seen, now_ns: int) -> dict[str, Any]:
-    p99_ns = seen.p99_ns(now_ns)
+    p99_ns = seen.slowest.p99_ns(now_ns)
     cameras = [*seen.cameras.values()]
     return {
-        "per_second": seen.per_second(now_ns),
+        "per_second": seen.rate.per_second(now_ns),
         "p99_ms": None if p99_ns is None else p99_ns / 1e6,
         "cameras": [
             {
                 "name": camera.name,
                 "age_s": (now_ns - camera.last_ns) / 1e9,
-                "per_second": camera.per_second(now_ns),
+                "per_second": camera.rate.per_second(now_ns),
                 "is_silent": camera.is_silent(now_ns),
             }
             for camera in sorted(cameras[-_SHOWN_CAMERAS:], key=lambda one: one.name)
         ],
         "more_cameras": max(0, len(cameras) - _SHOWN_CAMERAS),
-        "rejected": [{**one._asdict(), "picture": None} for one in [*seen.rejected][: -_SHOWN_REJECTED - 1 : -1]],
     }
 
 

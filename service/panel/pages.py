@@ -52,6 +52,7 @@ class Pages:
         self._static = static
         self._keys_are_set = keys_are_set
         self._there: tuple[Page, ...] = ()
+        self._paths: frozenset[str] = frozenset()
         self._templates = Environment(
             loader=PackageLoader("service.panel"),
             autoescape=select_autoescape(),
@@ -63,8 +64,12 @@ class Pages:
 
     def begin(self, paths: Iterable[str]) -> None:
         """Say which paths the server has."""
-        there = set(paths)
-        self._there = tuple(page for page in PAGES if page.path in there)
+        self._paths = frozenset(paths)
+        self._there = tuple(page for page in PAGES if page.path in self._paths)
+
+    def has(self, path: str) -> bool:
+        """Whether the server has this path, as it stands in its table of routes."""
+        return path in self._paths
 
     @property
     def languages(self) -> Mapping[str, Language]:

@@ -50,7 +50,9 @@ class SignIn:
             is_wrong = isinstance(error, Unauthorized)
             self._pages.show(req, resp, "sign_in.html", "sign_in", to=to, trouble="wrong" if is_wrong else "too_many")
             resp.status = 401 if is_wrong else 429
-            if not is_wrong:
+            if is_wrong:  # beyond so many a minute they are not even looked at, nor noted
+                self._changes.note("", req.remote_addr, "sign_in_refused")
+            else:
                 resp.set_header("Retry-After", str(error.retry_after_s))
             return
         self._access.sessions.begin(req, resp, client)

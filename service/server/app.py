@@ -43,6 +43,8 @@ from service.panel.parts.decide_forms import part_pages
 from service.panel.sign_in import SignIn, SignOut
 from service.panel.since_shift import SinceShift
 from service.panel.static_files import Favicon, StaticFiles
+from service.panel.statistics.page import statistics_page_routes
+from service.panel.strip import PICTURES, Strip
 from service.panel.trouble import as_page
 from service.statistics.resource import statistics_routes
 from service.statistics.shifts import shift_at
@@ -82,7 +84,6 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"), switch, publisher)
     changes = Changes(state_dir)
     static = StaticFiles()
-    counts = SinceShift(stored, lambda now_ns: shift_at(settings, now_ns).begin_ns)
     pages = Pages(status.project_name, static, keys_are_set=access.keys is not None)
     routes = [
         *_for_cameras(desk, settings),
@@ -92,8 +93,9 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
         *decision_routes(stored),
         *statistics_routes(stored, settings),
         *_of_all_pages(pages, static, settings),
-        *_live(pages, desk, status, counts, feed=feed, access=access),
+        *_live(pages, desk, status, stored, feed=feed, access=access),
         *_of_sessions(pages, access, changes),
+        *statistics_page_routes(pages, stored, settings),
         Route("/process", PanelSwitch(desk, changes), changes=Scope.OPERATE, for_page=True),
         *part_pages(pages, stored, golden),
     ]
@@ -143,12 +145,12 @@ def _of_all_pages(pages: Pages, static: StaticFiles, settings: Settings) -> Iter
     yield Route("/language", LanguageSwitch(pages, secure=settings.certfile is not None), is_open=True)
 
 
-def _live(
-    pages: Pages, desk: Desk, status: Status, counts: SinceShift, feed: Feed, *, access: Access
-) -> Iterable[Route]:
+def _live(pages: Pages, desk: Desk, status: Status, stored: Stored, *, feed: Feed, access: Access) -> Iterable[Route]:
     """What happens now, for people and for machines."""
     frames = LastFrame(desk)
-    view = LiveView(pages, desk, status, frames, counts=counts, more={})
+    counts = SinceShift(stored, lambda now_ns: shift_at(desk.settings, now_ns).begin_ns)
+    strip = Strip(stored, lambda: pages.has(PICTURES))
+    view = LiveView(pages, desk, status, frames, strip=strip, counts=counts, more={})
     watching = Watching(feed.rings, view.of)
     streams = Streams(desk.settings.live_streams, feed.is_ending, desk.counters.count, access.is_still_in)
     yield Route("/", LivePage(pages, view, watching), for_page=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from service.panel.languages import Language, all_languages
 from tests.clients.browser import serious_faults
@@ -16,11 +17,13 @@ from tests.clients.page import Tags
 from tests.support.running import CHECKOUT, Server
 
 PANEL = CHECKOUT / "service" / "panel"
-TEMPLATES = sorted((PANEL / "templates").glob("*.html"))
+TEMPLATES = sorted((PANEL / "templates").rglob("*.html"))
 JINJA = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}", re.DOTALL)
 TEXT_ATTRIBUTES = re.compile(r'\b(?:alt|title|aria-label|placeholder|aria-description)="([^"]*)"')
-# names of programs and paths, which are the same in every language
-SAME_EVERYWHERE = re.compile(r"<code>.*?</code>|<!doctype html>|<(style|script)\b.*?</\1>", re.DOTALL)
+# names of programs, paths, units: the same in every language
+SAME_EVERYWHERE = re.compile(
+    r"&\w+;|\b(?:ms|px)\b|<code>.*?</code>|<!doctype html>|<(style|script)\b.*?</\1>", re.DOTALL
+)
 KEY = re.compile(r"""["']([a-z_]+)\.([a-z_0-9]+)(?<!\.css|.\.js|html|\.svg)["'](?!\s*~)""")
 
 
@@ -150,3 +153,27 @@ def test_the_frame_is_right_by_keyboard_and_for_readers(page: Page, server: Serv
     expect(page.get_by_role("navigation").get_by_role("link", name="Live")).to_have_attribute("aria-current", "page")
     levels = [int(heading.evaluate("e => e.tagName[1]")) for heading in page.get_by_role("heading").all()]
     assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_right_for_all_at_every_size(server: Server, browser: Browser, scheme: Any) -> None:
+    context = browser.new_context(color_scheme=scheme, locale="cs-CZ" if scheme == "dark" else "en-GB")
+    try:
+        page = context.new_page()
+        page.goto(server.url)
+        places = [str(link.get_attribute("href")) for link in page.get_by_role("navigation").get_by_role("link").all()]
+        assert len(places) >= 2
+        for place in places:
+            for width_px, height_px in ((1280, 800), (400, 800), (1920, 1080)):
+                page.set_viewport_size({"width": width_px, "height": height_px})
+                page.goto(f"{server.url}/{place.removeprefix('./')}")
+                assert page.evaluate("document.documentElement.scrollWidth") <= width_px, place
+                assert not serious_faults(page), place
+            for control in page.get_by_role("link").or_(page.get_by_role("button")).all()[:12]:
+                control.focus()
+                if control.is_visible():
+                    control.hover()
+            assert not serious_faults(page), place
+    finally:
+        context.close()

@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.clients.page import Tags
 from tests.support.faults import until
 from tests.support.installed import code_of, install_copy
 from tests.support.pictures import png
@@ -183,3 +184,7 @@ def test_a_wheel_brings_the_command(tmp_path: Path) -> None:
     assert done.stdout.startswith("framemill, version")
     with serving(write_project(tmp_path / "p"), python=python) as server:
         assert httpx.get(f"{server.url}/readyz", trust_env=False).status_code == 200
+        page = httpx.get(f"{server.url}/", headers={"Accept-Language": "cs"}, trust_env=False)
+        assert Tags(page.text).named("html")[0]["lang"] == "cs"
+        for tag in Tags(page.text).named("link"):
+            assert httpx.get(f"{server.url}/{tag['href']}", trust_env=False).status_code == 200
