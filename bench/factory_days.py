@@ -47,11 +47,13 @@ def frames_of(begin_ns: int, end_ns: int, count: int, size: Size) -> Iterator[Re
     weights = [1 / (place + 1) for place in range(labels)]
     places = {name: (chance.uniform(100, 540), chance.uniform(80, 400)) for name in names}
     gap_ns = (end_ns - begin_ns) // count
-    for sequence in range(1, count + 1):
-        came_ns = begin_ns + sequence * gap_ns + chance.randrange(max(1, gap_ns // 2))
+    sequence = 0
+    for number in range(count):
+        came_ns = begin_ns + number * gap_ns + chance.randrange(max(1, gap_ns // 2))
         hour = came_ns // (4 * QUARTER_NS) % 24
         if hour in {2, 10, 18} and came_ns % (4 * QUARTER_NS) < 2 * QUARTER_NS:  # a break
             continue
+        sequence += 1
         bad = 0.12 if hour in {13, 14} else 0.04
         is_ok = chance.random() > bad
         found = [] if is_ok else chance.choices(names, weights, k=chance.choice((1, 1, 2)))
@@ -67,10 +69,10 @@ def frames_of(begin_ns: int, end_ns: int, count: int, size: Size) -> Iterator[Re
         ]
         wear = (came_ns - begin_ns) / DAY_NS * 0.02
         values = {}
-        for number in range(measures):
-            value = chance.gauss(10 + number + wear, 0.02)
-            low, high = 9.9 + number, 10.1 + number
-            values[f"bore {number + 1}"] = {
+        for bore in range(measures):
+            value = chance.gauss(10 + bore + wear * (bore % 3), 0.02)
+            low, high = 9.9 + bore, 10.1 + bore
+            values[f"bore {bore + 1}"] = {
                 "value": value,
                 "unit": "mm",
                 "min": low,

@@ -9,15 +9,17 @@ that the process is stable.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from service.history.quarter_tables import BY_QUARTERS
 from service.history.tables import SERIES
 from service.history.times import DAY_NS, QUARTER_NS
-from service.statistics.pieces import is_in, pieces_of
+from service.statistics.pieces import Piece, is_in, pieces_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     from service.statistics.asked import Wanted
 
 _POINTS = 48
-_BY_QUARTERS_NS = 2 * DAY_NS
+_WORDS_AND_DIGITS = re.compile(r"([^0-9]*)([0-9]{0,18})")
+_BY_QUARTERS_NS = 2 * DAY_NS + 4 * QUARTER_NS  # a day of 25 hours among them
 _MOST_SERIES = 400
 _SUMMED = ("count", "mean", "squares", "least", "most", "failed", "low", "high")
 
@@ -84,7 +87,7 @@ class Measure:
 def measures_of(connection: Connection, wanted: Wanted) -> list[Measure]:
     """Return each series of each camera, by camera and name."""
     found: dict[tuple[str, int], Measure] = {}
-    for piece in pieces_of(wanted):
+    for piece in _pieces_of(wanted):
         columns = piece.sums.measured.c
         query = select(columns.camera, columns.series, columns.begin_ns, *(columns[name] for name in _SUMMED))
         query = query.where(*is_in(piece.sums.measured, piece, wanted)).order_by(columns.begin_ns)
@@ -97,7 +100,19 @@ def measures_of(connection: Connection, wanted: Wanted) -> list[Measure]:
     names = {row.series: row for row in connection.execute(of_them)}
     for (_, series), one in found.items():
         one.name, one.unit = names[series].name, names[series].unit
-    return sorted(found.values(), key=lambda one: (one.camera, one.name, one.unit))[:_MOST_SERIES]
+    return sorted(found.values(), key=lambda one: (_as_counted(one.camera), _as_counted(one.name)))[:_MOST_SERIES]
+
+
+def _as_counted(name: str) -> list[tuple[str, int]]:
+    """Return by what people sort names: bore 10 comes behind bore 9."""
+    return [(words, int(digits or 0)) for words, digits in _WORDS_AND_DIGITS.findall(name)]
+
+
+def _pieces_of(wanted: Wanted) -> list[Piece]:
+    """Take some days in quarters, so that it is seen how they went; more as others."""
+    if wanted.span_ns <= _BY_QUARTERS_NS:
+        return [Piece(BY_QUARTERS, wanted.since_ns, wanted.until_ns)]
+    return pieces_of(wanted)
 
 
 def _add(one: Measure, begin_ns: int, wanted: Wanted, summed: Sequence[Any]) -> None:

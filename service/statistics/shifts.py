@@ -110,8 +110,9 @@ def _zone(name: str, of_environment: str) -> tzinfo:
                 return ZoneInfo(known)
         except (ValueError, OSError, LookupError):
             continue  # TZ may be in another form, as CET-1CEST: then the machine's own counts
+    key = os.path.realpath(_LOCAL_TIME).partition("/zoneinfo/")[2]
     try:
         with _LOCAL_TIME.open("rb") as file:
-            return ZoneInfo.from_file(file)
+            return ZoneInfo.from_file(file, key or "local")
     except (ValueError, OSError):
         return UTC

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from service.statistics.measured import Measure
     from service.statistics.picture import KeptPicture
 
-_MOST_LABELS = 40
+_MOST_LABELS = 60
+_FIRST_LABELS = 12
 _MOST_MEASURES = 60
 _MOST_INTERVALS = 20
 _MOST_CAMERAS = 30
@@ -45,6 +46,7 @@ def view(
     wanted, total = found.wanted, found.total
     elapsed_ns = min(wanted.until_ns, max(now_ns, wanted.since_ns)) - wanted.since_ns
     height = 1000 * picture.height / picture.width if picture else HEAT_HEIGHT
+    labels = _labels(found)
     by_place = found.rates.by_place if found.rates else {}
     false_calls = {(cell.column, cell.row): one.false_calls for cell, one in by_place.items()}
     return {
@@ -63,7 +65,8 @@ def view(
         "frames_drawing": frames_drawing(found.bins, words.of_bin, words.mark),
         "yield_drawing": yield_drawing(found.bins, words.of_bin, words.mark),
         "bin_words": [(words.moment(one.begin_ns), one) for one in found.bins if one.counts.frames or one.unknown],
-        "labels": _labels(found),
+        "labels": labels[:_FIRST_LABELS],
+        "other_labels": labels[_FIRST_LABELS:],
         "more_labels": max(0, len(found.labels) - _MOST_LABELS),
         "picture": picture,
         "height": height,
