@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from workers.errors import (
     DeadlineExceeded,
     FlowBroken,
     FramemillError,
+    FrameTooLarge,
     IncompleteBody,
     NoFreeSlot,
     NotInTime,
@@ -98,6 +99,17 @@ class Desk:
         deadline_ns = time.monotonic_ns() + self.settings.deadline_ms * _MS_NS
         with self.pool.lease(deadline_ns, self.settings.queue_ms) as lease:
             yield lease.run(Job(task=Task.SHOW, response=response), 0)
+
+    @contextmanager
+    def inspected_again(self, job: Job, response: ResponseType, frame: bytes, client: str) -> Iterator[Reply]:
+        """A frame that was kept, inspected for `client` by the version that runs; no part is counted or told of."""
+        self._await_worker()
+        if len(frame) > self.pool.request_bytes:
+            raise FrameTooLarge(f"the frame has {len(frame)} bytes, at most {self.pool.request_bytes} are accepted")
+        deadline_ns = time.monotonic_ns() + self.settings.deadline_ms * _MS_NS
+        with self.pool.lease(deadline_ns, self.settings.queue_ms, client) as lease:
+            lease.area[: len(frame)] = frame
+            yield lease.run(replace(job, task=Task.AGAIN, response=response), len(frame))
 
     def _understand(self, req: falcon.Request, source: Source, body: RequestBody, story: Story) -> Wish:
         """Read what is asked for; a form is received for that, for it may hold any parameter."""

@@ -86,6 +86,17 @@ def _history(now: dict[str, Any]) -> Iterator[Metric]:
     yield CounterMetricFamily("framemill_history_missed", missed, value=now["missed"])
     failures = "Times that the history could not be written"
     yield CounterMetricFamily("framemill_history_failures", failures, value=now["failures"])
+    if (pictures := now.get("pictures")) is None:
+        return
+    yield CounterMetricFamily("framemill_pictures_kept", "Pictures that were kept", value=pictures["kept"])
+    yield CounterMetricFamily("framemill_pictures_lost", "Pictures that were to be kept", value=pictures["lost"])
+    made_room = "Kept pictures that went for others, or for their age"
+    yield CounterMetricFamily("framemill_pictures_made_room", made_room, value=pictures["made_room"])
+    yield GaugeMetricFamily("framemill_pictures_bytes", "Kept pictures together", value=pictures["bytes"])
+    held = "Pictures that wait to be written"
+    yield GaugeMetricFamily("framemill_pictures_held_bytes", held, value=pictures["held_bytes"])
+    free = "What is free of the disk of pictures"
+    yield GaugeMetricFamily("framemill_pictures_free_bytes", free, value=pictures["free_bytes"])
 
 
 class Metrics:

@@ -10,7 +10,7 @@ import falcon
 import orjson
 
 from service.history.plan import NAME
-from service.history.told import Told
+from service.history.told import PicturesTold, Told
 from service.wire.unsent import unread_bytes
 from workers.admission.pace import Pace
 from workers.memory.control import Control, FrontRow, WorkerRow
@@ -35,7 +35,9 @@ class Status:
         results: ResultsPlan | None = None,
         *,
         recorder_fd: int | None = None,
+        keeps_pictures: bool = False,
     ) -> None:
+        self._keeps_pictures = keeps_pictures
         self._recorder_fd = recorder_fd
         self._results = results
         self._pool = pool
@@ -95,7 +97,10 @@ class Status:
         if self._recorder_fd is None:
             return {"state": "off"}
         is_there = any(one["name"] == NAME and one["is_there"] for one in followers)
-        return Told.read(self._recorder_fd).document(is_there=is_there)
+        found = Told.read(self._recorder_fd).document(is_there=is_there)
+        if self._keeps_pictures:
+            found["pictures"] = PicturesTold.read(self._recorder_fd).document()
+        return found
 
 
 class StatusResource:

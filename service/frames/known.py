@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -13,7 +13,7 @@ from service.decisions.resource import decisions_document
 from service.history.frame_id import id_of
 from service.history.lookup import documents, time_text
 from service.history.part_tables import PART_VIEWS, PARTS
-from service.history.tables import CONTEXTS, LABELS, PICTURES, PLACES, RECORDS
+from service.history.tables import CONTEXTS, LABELS, PLACES, RECORDS
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -25,12 +25,12 @@ _MOST_PARTS = 20  # of one name, about that time
 def in_short(connection: Connection, page: Sequence[Row[Any]]) -> list[dict[str, Any]]:
     """Return frames by their rows: as `framemill results --json` without contexts, with `decided` and `picture`."""
     numbers = [row.number for row in page]
-    decided, pictures = decided_of_many(connection, numbers), _pictures(connection, numbers)
+    decided = decided_of_many(connection, numbers)
     found = documents(connection, page, with_context=False)
     for row, document in zip(page, found, strict=True):
         kind, truth = decided.get(row.number, (None, None))
         document["decided"] = None if kind is None else {"kind": kind, "truth": truth}
-        document["picture"] = pictures.get(row.number)
+        document.setdefault("picture", None)
     return found
 
 
@@ -42,7 +42,7 @@ def in_full(connection: Connection, row: Row[Any]) -> dict[str, Any]:
     return {
         **document,
         "inputRevision": row.input_revision,
-        "picture": _pictures(connection, [row.number]).get(row.number),
+        "picture": document.get("picture"),
         "places": [{side: getattr(place, side) for side in sides} for place in places],
         "decisions": decisions_document(decided_of(connection, row)),
         "partOfViews": _part(connection, row),
@@ -75,23 +75,6 @@ def _different(connection: Connection, column: Any) -> list[str]:
             break
         found.append(value)
     return found
-
-
-def _pictures(connection: Connection, numbers: Collection[int]) -> dict[int, dict[str, Any]]:
-    rows = connection.execute(select(PICTURES).where(PICTURES.c.record.in_(numbers)))
-    return {
-        row.record: {
-            "isThere": row.file is not None,
-            "why": row.why,
-            "lost": row.lost,
-            "mediaType": row.media_type,
-            "bytes": row.bytes,
-            "width": row.width,
-            "height": row.height,
-            "pixelFormat": row.pixel_format,
-        }
-        for row in rows
-    }
 
 
 def _part(connection: Connection, row: Row[Any]) -> dict[str, Any] | None:

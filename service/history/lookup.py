@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 from sqlalchemy import Connection, Engine, and_, or_, select
 
-from service.history.tables import CONTEXTS, LABELS, MEASURED, RECORDS, REFUSALS, RUNS, SERIES, UNKNOWN
+from service.history.tables import CONTEXTS, LABELS, MEASURED, PICTURES, RECORDS, REFUSALS, RUNS, SERIES, UNKNOWN
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row, Table
@@ -127,6 +127,7 @@ class _More:
         for row in connection.execute(names.where(MEASURED.c.record.in_(numbers))):
             known = {"value": row.value, "unit": row.unit, "min": row.low, "max": row.high, "ok": row.ok}
             self.measures[row.record][row.name] = known
+        self.pictures = {row.record: row for row in connection.execute(_of(PICTURES, numbers))}
         contexts = connection.execute(_of(CONTEXTS, numbers)) if with_context else ()
         self.contexts = {row.record: row.context for row in contexts}
 
@@ -158,9 +159,26 @@ def _document(row: Row[Any], more: _More) -> dict[str, Any]:
         found["error"] = {"code": row.error_code, "message": row.error_message}
     if row.left_out_bytes:
         found["contextLeftOutBytes"] = row.left_out_bytes
+    if row.number in more.pictures:
+        found["picture"] = _picture(more.pictures[row.number])
     if row.number in more.contexts:
         found["context"] = orjson.Fragment(more.contexts[row.number])
     return found
+
+
+def _picture(row: Row[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"kept": row.file is not None, "why": row.why, "bytes": row.bytes}
+    if row.file is not None:
+        found["file"] = row.file
+    if row.lost is not None:
+        found["lost"] = row.lost
+    return {
+        **found,
+        "mediaType": row.media_type,
+        "width": row.width,
+        "height": row.height,
+        "pixelFormat": row.pixel_format,
+    }
 
 
 def _refusals(engine: Engine, wanted: Wanted) -> Iterator[Entry]:

@@ -10,6 +10,7 @@ import os
 import select
 import socket
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from enum import Enum
 from operator import attrgetter
@@ -58,6 +59,7 @@ class Follower:
         frames = told.get("frames")
         try:
             self._page = map_page(page_fd)
+            self._bit = 1 << int(told["seat"])
             rings = others[:-1] if frames else others
             committed = map(int, told["committed"])
             self._readers = [RingReader(fd, cursor) for fd, cursor in zip(rings, committed, strict=True)]
@@ -84,15 +86,7 @@ class Follower:
     @classmethod
     def of(cls, state_dir: Path, name: str, start: Start = Start.NOW) -> Self:
         """Follow the server whose state is in this folder; raises CannotFollow."""
-        link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        link.settimeout(_PATIENCE_S)
-        try:
-            with short_path(state_dir) as here:
-                _connect(link, str(here / SOCKET_NAME))
-        except OSError as error:
-            link.close()
-            raise CannotFollow(f"no server answers in {state_dir}: {error.strerror}") from None
-        return cls(link, name, start)
+        return cls(_link_to(state_dir), name, start)
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -132,11 +126,23 @@ class Follower:
         self._page[PageWord.MISSED] = self.missed & (1 << 64) - 1
         return sorted(found, key=attrgetter("head.came_ns"))
 
-    def done(self) -> None:
-        """Say that all that was read is dealt with: who resumes begins behind it."""
+    def done(self, cursors: Mapping[int, int] | None = None) -> None:
+        """Say that all that was read is dealt with: who resumes begins behind it.
+
+        With `cursors`: of each front all up to this sequence only.
+        """
         for place, reader in enumerate(self._readers):
-            self._page[PageWord.CURSORS + place] = reader.cursor
+            self._page[PageWord.CURSORS + place] = (cursors or {}).get(reader.front, reader.cursor)
         self._page[PageWord.KNOWN] = 1
+
+    @property
+    def cursors(self) -> dict[int, int]:
+        """The sequence of the last record that was read, by front."""
+        return {reader.front: reader.cursor for reader in self._readers}
+
+    def wants(self, record: Record) -> bool:
+        """Whether this is a frame whose picture was to stay for this follower, and did or could not."""
+        return bool(record.head.wanted & self._bit)
 
     def want_pictures(self, wants: int, every: int = 1) -> None:
         """Have pictures stay from now on: a sum of Wants; of EVERY one of `every` frames. For programs of ours."""
@@ -184,6 +190,18 @@ class Follower:
                 return
         self.is_over = True
         self._poll.unregister(self._link)
+
+
+def _link_to(state_dir: Path) -> socket.socket:
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    link.settimeout(_PATIENCE_S)
+    try:
+        with short_path(state_dir) as here:
+            _connect(link, str(here / SOCKET_NAME))
+    except OSError as error:
+        link.close()
+        raise CannotFollow(f"no server answers in {state_dir}: {error.strerror}") from None
+    return link
 
 
 def _connect(link: socket.socket, address: str) -> None:

@@ -110,8 +110,8 @@ class RingPublisher:
     def _tell_answered(self, story: Story, reply: Reply, lease: Lease) -> None:
         context = reply.context
         picture, told, left_out = None, b"", 0
-        followers = self._sleepers.who_wants(reply.verdict, context)
-        if followers and (stays := lease.stay(followers)):
+        wanted = self._sleepers.who_wants(reply.verdict, context)
+        if wanted.by and (stays := lease.stay(wanted.by, is_urgent=wanted.is_urgent)):
             picture = Picture(lease.slot, stays)
         if len(context) > MOST_CONTEXT_BYTES:
             told, left_out, context = _essence(context), len(context), _NOTHING
@@ -119,7 +119,18 @@ class RingPublisher:
         took_ns = time.monotonic_ns() - story.begun_ns
         times = Times(story.waiting_ns, story.receiving_ns, *reply.timings, took_ns)
         flow = self._control[Control.FLOW_VERSION]
-        head = Head(story.came_ns, story.slot, _OK, reply.verdict, flow, story.frame_bytes, times, picture, left_out)
+        head = Head(
+            story.came_ns,
+            story.slot,
+            _OK,
+            reply.verdict,
+            flow,
+            story.frame_bytes,
+            times,
+            picture,
+            left_out,
+            wanted=wanted.by,
+        )
         self._append(head, with_request(story.about, story.trace.request_id), told, context)
 
     def failed(self, story: Story, error: Exception, *, is_refused: bool = False) -> None:

@@ -4,7 +4,7 @@ Little endian::
 
       0        4     6      7       8          16     18       20        21     24        32
      +--------+-----+------+-------+----------+------+--------+---------+------+---------+----------------+
-     | "FMRS" | u16 | kind | flags | came u64 | slot | status | verdict |      | flow u64| frame bytes u64|
+     | "FMRS" | u16 | kind | flags | came u64 | slot | status | verdict |wanted| flow u64| frame bytes u64|
      +--------+-----+------+-------+----------+------+--------+---------+------+---------+----------------+
       40                             96               100     104                112
      +------------------------------+----------------+-------+------------------+
@@ -18,7 +18,8 @@ Little endian::
     version: 1.  kind: 0 a frame, 1 refusals.  verdict: 0 none, 1 OK, 2 NOK.  flow: the version of the project.
     came: when the request came, CLOCK_REALTIME in ns; with the slot it is the frame's id, the same that code finds as
     context["frame"]["id"].  picture: 0, or 1 + the slot that the frame stays in for followers, and which of the frames
-    that sat there it is.  left out: bytes of a context that is not here because it is large, 0 where it is here.
+    that sat there it is.  wanted: followers that want it, each a bit, whether it could stay or not.
+    left out: bytes of a context that is not here because it is large, 0 where it is here.
 
 `about` is JSON: `client`, `camera`, `part`, `data` and `requestId`, as far as there are any. `told` is JSON: `code` and
 `message` of an error; of a context that was left out `score`, `labels` and `measures`; of refusals who was refused how
@@ -39,7 +40,7 @@ import orjson
 
 MAGIC = b"FMRS"
 VERSION = 1
-FIXED = struct.Struct("<4sHBBQHHB3xQQ7QI4xQIIII")
+FIXED = struct.Struct("<4sHBBQHHB3sQQ7QI4xQIIII")
 MOST_CONTEXT_BYTES = 64 << 10
 MOST_TOLD_BYTES = 64 << 10
 _VERDICTS = {1: True, 2: False}
@@ -88,6 +89,7 @@ class Head(NamedTuple):
     picture: Picture | None = None
     left_out_bytes: int = 0
     kind: Kind = Kind.FRAME
+    wanted: int = 0
 
     def pack(self, about: bytes, told: bytes, context: bytes | memoryview) -> bytes:
         """Return the bytes of the record."""
@@ -101,6 +103,7 @@ class Head(NamedTuple):
             self.slot,
             self.status,
             _VERDICT_BYTES[self.verdict],
+            self.wanted.to_bytes(3, "little"),
             self.flow,
             self.frame_bytes,
             *self.times,
@@ -137,8 +140,8 @@ class Record:
         """Read a record; raises BadRecord."""
         if len(packed) < FIXED.size:
             raise BadRecord(f"a record has at least {FIXED.size} bytes, got {len(packed)}")
-        magic, version, kind, _, came_ns, slot, status, verdict, flow, frame_bytes, *rest = FIXED.unpack_from(packed)
-        *times, picture, generation, about_bytes, told_bytes, context_bytes, left_out = rest
+        magic, version, kind, _, came_ns, slot, status, verdict, *rest = FIXED.unpack_from(packed)
+        wanted, flow, frame_bytes, *times, picture, generation, about_bytes, told_bytes, context_bytes, left_out = rest
         if (magic, version) != (MAGIC, VERSION) or kind not in _KINDS:
             raise BadRecord(f"a record begins with {MAGIC!r} and version {VERSION}, got {magic!r} and {version}")
         if FIXED.size + about_bytes + told_bytes + context_bytes != len(packed):
@@ -156,6 +159,7 @@ class Record:
             Picture(picture - 1, generation) if picture else None,
             left_out,
             Kind(kind),
+            int.from_bytes(wanted, "little"),
         )
         about, told = _object(packed[FIXED.size : told_at]), _object(packed[told_at:context_at])
         return cls(head, about, told, packed[context_at:], front, sequence)
@@ -222,6 +226,8 @@ class Record:
             "frameBytes": head.frame_bytes,
             "timings": {name.removesuffix("_ns") + "_ms": ns / 1e6 for name, ns in head.times._asdict().items()},
         }
+        if head.wanted:
+            found["picture"] = {"stays": head.picture is not None}
         if "code" in self.told:
             found["error"] = {"code": self.told["code"], "message": self.told.get("message", "")}
         if head.left_out_bytes:

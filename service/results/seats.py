@@ -144,6 +144,16 @@ class Wants:
     EVERY = 8  # one of so many as the page says, whatever became of it
 
 
+class Wanted(NamedTuple):
+    """Who wants the picture of a frame, each a bit; `is_urgent` where it is one of those that shall not be missed."""
+
+    by: int = 0
+    is_urgent: bool = False
+
+
+_NOBODY = Wanted()
+
+
 class Sleepers:
     """A front's end: wakes who sleeps, knows who wants pictures. A look at one word while nobody has a seat."""
 
@@ -169,14 +179,23 @@ class Sleepers:
                 with suppress(BlockingIOError):  # it was woken more often than can be counted
                     os.eventfd_write(wake_fd, 1)
 
-    def who_wants(self, verdict: bool | None, context: memoryview) -> int:
-        """Return which followers want the picture of an inspected frame, each a bit."""
+    def who_wants(self, verdict: bool | None, context: memoryview) -> Wanted:
+        """Return which followers want the picture of an inspected frame."""
         if self._desk[_CHANGES] != self._changes:
             self._look()
-        if not self._bits:
-            return 0
+        if not self._bits or verdict is None:
+            return _NOBODY
         self._frames += 1
-        return sum(bit for bit, words in self._bits if words[PageWord.WANTS] and self._wants(words, verdict, context))
+        by, is_urgent = 0, False
+        for bit, words in self._bits:
+            wants = words[PageWord.WANTS]
+            if not wants:
+                continue
+            if self._must_have(wants, verdict, context):
+                by, is_urgent = by | bit, True
+            elif self._would_have(words, wants, verdict):
+                by |= bit
+        return Wanted(by, is_urgent) if by else _NOBODY
 
     def has_done(self, slot: int, generation: int, followers: int) -> bool:
         """Whether all of these have done with the picture of this frame, or are gone; see workers/pool/staying.py."""
@@ -184,16 +203,17 @@ class Sleepers:
             self._look()
         return all(words[PageWord.DONE + slot] == generation for bit, words in self._bits if followers & bit)
 
-    def _wants(self, words: memoryview, verdict: bool | None, context: memoryview) -> bool:
-        wants = words[PageWord.WANTS]
-        if verdict is None:
-            return False
-        if wants & (Wants.OK if verdict else Wants.NOK):
-            return True
-        if wants & Wants.EVERY and not self._frames % (words[PageWord.EVERY] or 1):
+    @staticmethod
+    def _must_have(wants: int, verdict: bool, context: memoryview) -> bool:
+        if not verdict and wants & Wants.NOK:
             return True
         # within a text a quote is never alone, so this is a key; of what lies deeper one picture too many is kept
         return bool(wants & Wants.SAVE) and b'"save":true' in bytes(context)
+
+    def _would_have(self, words: memoryview, wants: int, verdict: bool) -> bool:
+        if verdict and wants & Wants.OK:
+            return True
+        return bool(wants & Wants.EVERY) and not self._frames % (words[PageWord.EVERY] or 1)
 
     def _look(self) -> None:
         self._changes = self._desk[_CHANGES]

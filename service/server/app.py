@@ -28,6 +28,7 @@ from service.decisions.resource import decision_routes
 from service.errors import on_any_error, on_framemill_error, on_http_error
 from service.frames.resource import frame_routes
 from service.intake.sources import EncodedFrame, RawFrame, SegmentFrame
+from service.kept_pictures.resource import picture_routes
 from service.live.events import Events
 from service.live.shown import LastFrame, LivePicture
 from service.live.stream import Streams
@@ -82,6 +83,7 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
         *_for_cameras(desk, settings),
         *_for_machines(pool, switch, status, link, changes),
         *frame_routes(stored),
+        *picture_routes(stored, desk, state_dir),
         *decision_routes(stored),
         *_of_all_pages(pages, static, settings),
         *_live(pages, desk, status, counts, feed),

@@ -196,7 +196,15 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         HELD.set_budget(max(self._settings.max_held_mib << 20, 2 * BoundedChunks.most_bytes))
         switch = ProcessSwitch(self._heirloom, plan.state_dir)
         on_disk = Comparison(plan.version_places)
-        status = Status(pool, switch, plan.project_name, on_disk, plan.results, recorder_fd=plan.recorder_fd)
+        status = Status(
+            pool,
+            switch,
+            plan.project_name,
+            on_disk,
+            plan.results,
+            recorder_fd=plan.recorder_fd,
+            keeps_pictures=self._settings.keeps_pictures,
+        )
         count_lost = partial(self._counters.count, "log.lines_lost")
         LOG.begin(self._settings.log_requests, self._settings.log_format, self._front, count_lost)
         self._publisher = _publisher(plan.results, self._sleepers, self._front, pool, self._counters)

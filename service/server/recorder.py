@@ -10,19 +10,26 @@ import signal
 import socket
 import sys
 import threading
+from functools import partial
+from typing import TYPE_CHECKING
 
-from service.history.marks import mark_of
-from service.history.places.place import place_in
-from service.history.plan import NAME, RecorderPlan
-from service.history.writing.recording import Recording
-from service.history.writing.store import Store
+from service.history.plan import NAME, PICTURES, RecorderPlan
 from service.results.follow import CannotFollow, Follower, Start
 from workers.server_log import log_to
 from workers.standard_streams import begin_streams, never_wait
 from workers.this_process import die_with_parent, keep_private
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from service.history.pictures.keeping import Form, Keeping
+    from service.history.plan import PicturesPlan
+    from service.history.writing.recording import Recording
+    from service.history.writing.with_pictures import Pictures
+
 _PLAN_BYTES = 1 << 16
 _FAILED = 1
+_SWITCH_S = 0.001  # who copies a frame out of its slot does not wait for who writes rows
 
 
 def main() -> int:
@@ -37,10 +44,9 @@ def main() -> int:
     plan = RecorderPlan.model_validate_json(os.pread(int(sys.argv[1]), _PLAN_BYTES, 0))
     die_with_parent(plan.supervisor_pid)
     keep_private()
-    mark = mark_of(plan.supervisor_pid) or ""
-    place = place_in(plan.state_dir, plan.history_url)
     try:
         follower = Follower(socket.socket(fileno=plan.link_fd), NAME, Start.RESUME)
+        keeping = _keeping(plan)
     except CannotFollow as error:
         print(f"framemill ERROR: the history is not recorded: {error}", file=sys.stderr)
         return _FAILED
@@ -51,15 +57,64 @@ def main() -> int:
             follower.rouse()
 
         signal.signal(signal.SIGTERM, end)
-        recording = Recording(
-            follower,
-            lambda: Store.begin(place, mark, plan.started_ns, plan.server),
-            plan.told_fd,
-            must_end=must_end.is_set,
-            most_days=plan.most_days,
-            most_records=plan.most_records,
-        )
-        return 0 if recording.run() else _FAILED
+        return 0 if _recording(plan, follower, keeping, must_end.is_set).run() else _FAILED
+
+
+def _keeping(plan: RecorderPlan) -> Keeping | None:
+    """Keep pictures from now on, while all that takes longer is loaded; raises CannotFollow."""
+    if plan.pictures is None:
+        return None
+    sys.setswitchinterval(_SWITCH_S)
+    follower = Follower(socket.socket(fileno=plan.pictures.link_fd), PICTURES, Start.RESUME)
+    plan.pictures.ask(follower)
+    # imported here: frames of which pictures are wanted stay already
+    from service.history.pictures.folder import PictureFolder, pictures_in  # noqa: PLC0415
+    from service.history.pictures.keeping import Keeping  # noqa: PLC0415
+
+    form = partial(_form, plan.pictures)
+    keeping = Keeping(follower, PictureFolder(pictures_in(plan.state_dir)), plan.pictures, form)
+    keeping.start()
+    return keeping
+
+
+def _form(plan: PicturesPlan) -> Form:
+    from workers.pictures.kept import KeptForm  # noqa: PLC0415 - OpenCV, which takes long
+
+    return KeptForm(plan.format, plan.quality).of
+
+
+def _recording(
+    plan: RecorderPlan, follower: Follower, keeping: Keeping | None, must_end: Callable[[], bool]
+) -> Recording:
+    # imported here: pictures are kept already
+    from service.history.marks import mark_of  # noqa: PLC0415
+    from service.history.places.place import place_in  # noqa: PLC0415
+    from service.history.writing.recording import Recording  # noqa: PLC0415
+    from service.history.writing.store import Store  # noqa: PLC0415
+
+    mark = mark_of(plan.supervisor_pid) or ""
+    place = place_in(plan.state_dir, plan.history_url)
+    pictures = _pictures(plan, keeping)
+    return Recording(
+        follower,
+        lambda: pictures.begin_in(Store.begin(place, mark, plan.started_ns, plan.server)),
+        plan.told_fd,
+        must_end=must_end,
+        most_days=plan.most_days,
+        most_records=plan.most_records,
+        pictures=pictures,
+    )
+
+
+def _pictures(plan: RecorderPlan, keeping: Keeping | None) -> Pictures:
+    from service.history.pictures.folder import PictureFolder, pictures_in  # noqa: PLC0415 - see above
+    from service.history.pictures.tending import Tending  # noqa: PLC0415
+    from service.history.writing.with_pictures import KeptPictures, NoPictures  # noqa: PLC0415
+
+    folder = PictureFolder(pictures_in(plan.state_dir))
+    if plan.pictures is None or keeping is None:
+        return NoPictures(folder)
+    return KeptPictures(keeping, Tending(keeping, folder, plan.pictures, plan.told_fd))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.environment import for_fronts
-from service.history.plan import NAME, RecorderPlan
+from service.history.plan import NAME, PICTURES, PicturesPlan, RecorderPlan
 from service.history.told import create_page
 from workers.isolated import isolated
 from workers.supervisor.program import Command
@@ -31,6 +31,9 @@ class RecorderStart:
         self._plan_fd = os.memfd_create("framemill-recorder-plan")
 
     def __call__(self) -> Command:
+        settings, pictures = self._settings, None
+        if settings.keeps_pictures:
+            pictures = PicturesPlan.of(settings, self._door.for_program(PICTURES))
         plan = RecorderPlan(
             supervisor_pid=os.getpid(),
             started_ns=self._started_ns,
@@ -39,11 +42,13 @@ class RecorderStart:
             history_url=self._history_url,
             link_fd=self._door.for_program(NAME),
             told_fd=self.told_fd,
-            most_days=self._settings.history_days,
-            most_records=self._settings.history_records,
+            most_days=settings.history_days,
+            most_records=settings.history_records,
+            pictures=pictures,
         )
         text = plan.model_dump_json().encode()
         os.pwrite(self._plan_fd, text, 0)
         os.ftruncate(self._plan_fd, len(text))
         line = isolated("-m", "service.server.recorder", str(self._plan_fd))
-        return Command(line, for_fronts(), (plan.link_fd, self.told_fd, self._plan_fd))
+        of_pictures = (pictures.link_fd,) if pictures else ()
+        return Command(line, for_fronts(), (plan.link_fd, self.told_fd, self._plan_fd, *of_pictures))

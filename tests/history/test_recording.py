@@ -13,10 +13,12 @@ import pytest
 
 from service.history.database import sqlite_in
 from service.history.marks import mark_of
+from service.history.pictures.folder import PictureFolder, pictures_in
 from service.history.told import State, Told, create_page
 from service.history.writing.recording import Recording
 from service.history.writing.rows import record_row
 from service.history.writing.store import Store
+from service.history.writing.with_pictures import NoPictures
 from service.results.follow import Start
 from service.settings import load_settings
 from tests.history.kept import NOW_NS, found, parts
@@ -42,6 +44,7 @@ class Recorder:
             must_end=self._must_end.is_set,
             most_days=0,
             most_records=most_records,
+            pictures=NoPictures(PictureFolder(pictures_in(server.folder))),
         )
         self._thread = threading.Thread(target=lambda: self.ended.append(self._recording.run()))
         self._thread.start()

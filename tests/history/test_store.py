@@ -120,10 +120,10 @@ def test_the_oldest_goes_first_and_what_hangs_on_it(store: Store, path: Path) ->
     context = {"surfaceClasses": [{"label": "dent"}], "measures": {"bore": {"value": 1}}}
     store.write([record(n, context=context) for n in range(1, 11)], None)
     assert store.count() == 10
-    assert store.forget(0, surplus=3, now_ns=NOW_NS, most=2) == 2
-    assert store.forget(0, surplus=1, now_ns=NOW_NS, most=2) == 1
+    assert store.forget(0, surplus=3, now_ns=NOW_NS, most=2).frames == 2
+    assert store.forget(0, surplus=1, now_ns=NOW_NS, most=2).frames == 1
     assert parts(path) == [f"0-{n}" for n in range(10, 3, -1)]
-    assert store.forget(1, surplus=0, now_ns=NOW_NS + _DAY_NS + 8 * SECOND_NS, most=500) == 4
+    assert store.forget(1, surplus=0, now_ns=NOW_NS + _DAY_NS + 8 * SECOND_NS, most=500).frames == 4
     assert parts(path) == ["0-10", "0-9", "0-8"]
     for table in ("contexts", "labels", "measured"):
         assert rows(path, f"SELECT count(*) FROM {table}") == [(3,)]

@@ -33,9 +33,9 @@ class NoLease:
 
     slot = 0
 
-    def stay(self, followers: int) -> int:
+    def stay(self, followers: int, *, is_urgent: bool = True) -> int:
         """Nothing stays."""
-        del followers
+        del followers, is_urgent
         return 0
 
 

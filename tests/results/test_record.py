@@ -51,6 +51,7 @@ CONTEXT = {
         picture=st.none() | st.builds(Picture, st.integers(0, 255), WORD),
         left_out_bytes=st.integers(0, 2**32 - 1),
         kind=st.sampled_from(Kind),
+        wanted=st.integers(0, 2**24 - 1),
     ),
     st.lists(st.text(), min_size=4, max_size=4),
     st.binary(max_size=3000),

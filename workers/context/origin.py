@@ -13,6 +13,7 @@ _ID_BYTES = 128
 class Origin(NamedTuple):
     """Where a frame comes from: when its request came (CLOCK_REALTIME), its slot, who sent it, of which part.
 
+    `is_again` where a frame that is kept is looked at once more: it is no part.
     `asked` is what its request is called and the `traceparent` of what is asked for its sake (memory/slot.py).
     """
 
@@ -21,10 +22,11 @@ class Origin(NamedTuple):
     camera: str = ""
     part: str = ""
     asked: bytes = b""
+    is_again: bool = False
 
     def about(self, deadline_ns: int) -> dict[str, Any]:
         """Return what code finds of it; its id stays the same where the frame is run again after a worker's death."""
-        return {
+        found = {
             "id": "%016x%02x" % (self.came_ns, self.slot),  # noqa: UP031 - twice as fast
             "camera": self.camera,
             "part": self.part or None,
@@ -33,6 +35,9 @@ class Origin(NamedTuple):
             "time": f"{_second(self.came_ns // 1_000_000_000)}.{self.came_ns // 1000 % 1_000_000:06}+00:00",
             "remainingMs": (deadline_ns - time.monotonic_ns()) / 1e6,
         }
+        if self.is_again:
+            found["again"] = True
+        return found
 
 
 def _text(padded: bytes) -> str | None:

@@ -39,6 +39,7 @@ class Task(enum.IntEnum):
     INSPECT = 0  # decode, run the flow, answer
     MEASURE = 1  # only say how large the frame is: the Process switch is off
     SHOW = 2  # draw the frame that was answered last again: /last_image
+    AGAIN = 3  # as INSPECT, of a frame that is kept: it is no part, and not the last image
 
 
 class Encoding(enum.IntEnum):

@@ -51,7 +51,7 @@ class Lease:
         doubt: Callable[[int], None],
         retry_after_s: Callable[[], int],
         where: Callable[[Header], str],
-        stay: Callable[[Header, int], int],
+        stay: Callable[[Header, int, bool], int],
     ) -> None:
         self.area, self._reply_area = areas
         self._header = header
@@ -124,12 +124,13 @@ class Lease:
         self._inspected = job.task is Task.INSPECT
         return reply
 
-    def stay(self, followers: int) -> int:
+    def stay(self, followers: int, *, is_urgent: bool = True) -> int:
         """Let an inspected frame stay for these followers, each a bit, once the lease has ended.
 
+        Of one that is not urgent some room is left to those that are.
         Returns which of the frames that sat in the slot it is; 0 where it cannot stay.
         """
-        return self._stay(self._header, followers) if self._inspected else 0
+        return self._stay(self._header, followers, is_urgent) if self._inspected else 0
 
     def _so_far(self) -> str:
         header, now_ns = self._header, time.monotonic_ns()

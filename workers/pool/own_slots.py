@@ -97,10 +97,10 @@ class OwnSlots:
         header.words[Word.KEPT_FOR] = 0
         return header
 
-    def stay(self, header: Header, followers: int) -> int:
+    def stay(self, header: Header, followers: int, *, is_urgent: bool) -> int:
         """Let the frame that is in it stay for these; returns which of all that sat there it is, 0 where it cannot."""
         generation = self._generations[header.index]
-        return generation if self._staying.claim(header, generation, followers) else 0
+        return generation if self._staying.claim(header, generation, followers, is_urgent=is_urgent) else 0
 
     def place(self, header: Header) -> str:
         """Where the frame that is in it now was seen last; empty where nobody has said."""

@@ -188,9 +188,9 @@ class Pool:
             self._leave_limbo()
             self._hand_out()
 
-    def _stay(self, header: Header, followers: int) -> int:
+    def _stay(self, header: Header, followers: int, is_urgent: bool) -> int:
         with self._lock:
-            return self._own.stay(header, followers)
+            return self._own.stay(header, followers, is_urgent=is_urgent)
 
     def _where(self, header: Header) -> str:
         """Where a frame that runs was seen last, or at least in which module it is."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from workers.memory.slot import Header
 
 _MOST_NS = 5_000_000_000
+_FOR_URGENT = 4  # of so many places one is left to frames that shall not be missed
 
 # whether all of these followers (bits) have done with the frame in a slot: slot, generation, followers
 HasDone = Callable[[int, int, int], bool]
@@ -39,13 +40,14 @@ class Staying:
         self._has_done = has_done
         self._claims: dict[int, tuple[int, int, int]] = {}  # by slot: generation, followers, until when
 
-    def claim(self, header: Header, generation: int, followers: int) -> bool:
+    def claim(self, header: Header, generation: int, followers: int, *, is_urgent: bool = True) -> bool:
         """Let the frame in a slot stay for these; False where as many stay as may."""
-        if len(self._claims) >= self._most:
+        most = self._most if is_urgent else self._most - self._most // _FOR_URGENT
+        if len(self._claims) >= most:
             self.end()
             for slot in self._claims.keys() - self.slots:
                 self._is_wanted(slot)
-            if len(self._claims) >= self._most:
+            if len(self._claims) >= most:
                 return False
         until_ns = time.monotonic_ns() + _MOST_NS
         header.words[Word.KEPT_UNTIL_NS] = until_ns

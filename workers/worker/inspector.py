@@ -150,7 +150,7 @@ class Inspector:
                 bits=bits,
                 wanted=memory.wanted,
                 witness=memory.witness,
-                origin=Origin(memory.came_ns or time.time_ns(), memory.slot, job.camera, job.part, memory.asked),
+                origin=_origin(job, memory),
                 watched=memory.limit,
                 shared=memory.shared,
             )
@@ -229,6 +229,11 @@ class Inspector:
         stored = np.frombuffer(kept.reply, np.uint8, answer.kept_image_bytes, answer.kept_at)
         shape = (answer.final_height_px, answer.final_width_px)
         return stored.reshape(shape if answer.final_channels == 1 else (*shape, 3))
+
+
+def _origin(job: Job, memory: FrameMemory) -> Origin:
+    came_ns = memory.came_ns or time.time_ns()
+    return Origin(came_ns, memory.slot, job.camera, job.part, memory.asked, job.task is Task.AGAIN)
 
 
 def _kept_heat(kept: KeptFrame) -> NDArray[np.float32] | None:

@@ -15,13 +15,16 @@ import orjson
 from service.cli.client import UNREACHABLE, fail
 from service.cli.commands.results import shown_on_terminal
 from service.cli.history_export import OrExport
-from service.cli.history_place import Time, history_place, place_options
+from service.cli.history_pictures import KNOWN, FolderTaken, copy_pictures
+from service.cli.history_place import Time, history_place, place_options, state_dir_of
+from workers.text import printable
 
 if TYPE_CHECKING:
     from service.history.lookup import Entry
 
 _VERDICTS = ("OK", "NOK", "OFF", "ERROR")
 _LINES = 50
+_FAILED = 1
 _COLUMNS = ("id", "time", "client", "camera", "part", "data", "flowVersion", "status", "verdict", "score")
 _WHY = {
     "missed": "gone before they could be recorded",
@@ -42,6 +45,9 @@ _WHY = {
 @click.option("--count", type=click.IntRange(min=1), help=f"so many, the newest; default {_LINES} as a table, else all")
 @click.option("--csv", "form", flag_value="csv", help="print frames as CSV")
 @click.option("--jsonl", "form", flag_value="jsonl", help="print all that is known, one line of JSON each")
+@click.option(
+    "--pictures", type=click.Path(path_type=Path, file_okay=False), help="write kept pictures there, and frames.jsonl"
+)
 @click.option("--context/--no-context", default=True, show_default=True, help="with --jsonl: the contexts, too")
 def history(
     project: Path | None,
@@ -50,6 +56,7 @@ def history(
     count: int | None,
     form: str | None,
     context: bool,
+    pictures: Path | None,
     since: int | None,
     until: int | None,
     **named: tuple[str, ...],
@@ -63,8 +70,10 @@ def history(
     Example:
       framemill history deploy/projects/board
       framemill history deploy/projects/board --verdict NOK --since 8h --csv
+      framemill history deploy/projects/board --verdict NOK --since 8h --pictures rejected
 
-    Exit status 0, 3 when the project or the settings have mistakes, 4 when there is no history, or it cannot be read.
+    Exit status 0, 1 when pictures cannot be written, 3 when the project or the settings have mistakes, 4 when there is
+    no history, or it cannot be read.
     """
     # imported here: a database takes a while to load, and --help should not
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
@@ -75,11 +84,25 @@ def history(
     place = history_place(project, state_dir, history_url_file)
     try:
         engine = open_to_read(place)
-        found = entries(engine, Wanted(since, until, **named), with_context=context and form == "jsonl")
-        _PRINT[form](islice(found, count or (None if form else _LINES)))
+        with_context = context and (form == "jsonl" or pictures is not None)
+        found = entries(engine, Wanted(since, until, **named), with_context=with_context)
+        if pictures is not None:
+            _copy(islice(found, count), state_dir_of(project, state_dir), pictures)
+        else:
+            _PRINT[form](islice(found, count or (None if form else _LINES)))
         engine.dispose()
     except (SQLAlchemyError, AnotherForm) as error:
         fail(UNREACHABLE, f"the history cannot be read: {told_of(error)}")
+
+
+def _copy(found: Iterator[Entry], state_dir: Path, folder: Path) -> None:
+    try:
+        copied = copy_pictures(found, state_dir, folder)
+    except FolderTaken as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        fail(_FAILED, f"the pictures cannot be written: {error}")
+    print(f"{copied.pictures} pictures of {copied.frames} frames are in {printable(folder)}, what they are in {KNOWN}")
 
 
 def _print_lines(found: Iterator[Entry]) -> None:

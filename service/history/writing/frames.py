@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Table, insert, select
 
+from service.history.pictures.rows import write_waiting
 from service.history.tables import CONTEXTS, LABELS, MEASURED, RECORDS, SERIES
 from service.history.writing.rows import Measured, key_of, labels_of, measured_of, record_row
 
@@ -15,10 +16,14 @@ if TYPE_CHECKING:
 
 
 class FrameWriter:
-    """Knows the series that there are; `upsert` makes an insert that can do without what is there already."""
+    """Knows the series that there are; `upsert` makes an insert that can do without what is there already.
+
+    `why_kept` says why the picture of a frame is to be kept, nothing where it is not.
+    """
 
     def __init__(self, upsert: Any) -> None:
         self._upsert = upsert
+        self.why_kept: Callable[[Record], str] | None = None
         self._series: dict[tuple[str, str], int] = {}
 
     def forget(self) -> None:
@@ -36,6 +41,8 @@ class FrameWriter:
         insert_rows(connection, CONTEXTS, contexts)
         labels = [{"record": number, "label": label} for number, record in numbered for label in labels_of(record)]
         insert_rows(connection, LABELS, labels)
+        if self.why_kept is not None:
+            write_waiting(connection, numbered, self.why_kept)
         measured = [(number, one) for number, record in numbered for one in measured_of(record)]
         self._write_measured(connection, measured)
 

@@ -7,9 +7,16 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, Table, delete, select, true
 
 from service.history.marks import is_of_this_machine, lives
-from service.history.tables import RUNS
+from service.history.tables import PICTURES, RUNS
 
 _SILENT_NS = 60_000_000_000
+
+
+class PictureFile(NamedTuple):
+    """A file, by its name beneath the folder of pictures, and its size."""
+
+    file: str
+    size_bytes: int
 
 
 class Own(NamedTuple):
@@ -37,10 +44,25 @@ class Own(NamedTuple):
             return not lives(mark)
         return seen_ns < now_ns - _SILENT_NS
 
-    def delete_oldest(self, connection: Connection, table: Table, time: str, before_ns: int | None, most: int) -> int:
-        """Delete rows, the oldest first, `most` at most: those from before, where that is given. Returns how many."""
+    def delete_oldest(  # noqa: PLR0917 - what, how many, and what goes with it
+        self,
+        connection: Connection,
+        table: Table,
+        time: str,
+        before_ns: int | None,
+        most: int,
+        files: list[PictureFile] | None = None,
+    ) -> int:
+        """Delete rows, the oldest first, `most` at most: those from before, where that is given. Returns how many.
+
+        To `files` those of their pictures are added.
+        """
         number = table.c.number
         chosen = select(number).where(self.rows(table)).order_by(table.c[time]).limit(most)
         if before_ns is not None:
             chosen = chosen.where(table.c[time] < before_ns)
+        if files is not None:
+            kept = select(PICTURES.c.file, PICTURES.c.bytes).where(PICTURES.c.file.is_not(None))
+            rows = connection.execute(kept.where(PICTURES.c.record.in_(chosen)))
+            files += [PictureFile(row.file, row.bytes) for row in rows]
         return connection.execute(delete(table).where(number.in_(chosen))).rowcount

@@ -16,6 +16,7 @@ from service.history.told import State, Told
 
 if TYPE_CHECKING:
     from service.history.writing.store import Store, Written
+    from service.history.writing.with_pictures import Pictures
     from service.results.follow import Follower
     from service.results.record import Record
 
@@ -39,6 +40,22 @@ class _GivenUp(Exception):
     """The server ends, and the database is still away."""
 
 
+class _Page:
+    """What fronts are told."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self.told = Told.read(fd)
+
+    def tell(self, told: Told) -> None:
+        """Tell it, if it is new."""
+        if told != self.told:
+            if told.state is State.RECORDING and self.told.state is State.WAITING:
+                _log.info("the history can be written again")
+            self.told = told
+            told.write(self._fd)
+
+
 class Recording:
     """For one thread. `open_store` opens the database anew; `told_fd` is the page that fronts read.
 
@@ -54,14 +71,15 @@ class Recording:
         must_end: Callable[[], bool],
         most_days: int,
         most_records: int,
+        pictures: Pictures,
     ) -> None:
         self._follower = follower
         self._open_store = open_store
-        self._told_fd = told_fd
-        self._told = Told.read(told_fd)
+        self._page = _Page(told_fd)
         self._must_end = must_end
         self._most_days = most_days
         self._most_records = most_records
+        self._pictures = pictures
         self._store: Store | None = None
         self._frames = 0
         self._written = 0
@@ -72,14 +90,18 @@ class Recording:
         """Record until the server ends; returns whether all of it is there."""
         try:
             self._try(lambda store: store.settle(time.time_ns()))
+            self._try(self._pictures.begin)
             while not self._is_ending:
                 self._follower.wait(_IDLE_S)
                 if self._follower.behind < _AT_ONCE and not self._is_ending:
                     time.sleep(_BATCH_S)  # so that those that come now share a transaction
                 self._write_batch()
+                self._tend_pictures()
                 self._keep_house()
             while self._follower.behind:
                 self._write_batch()
+            self._pictures.end()
+            self._tend_pictures()
             # the end of a supervisor that was killed is seen here a moment before this process is killed, too
             if self._must_end():
                 self._try(lambda store: store.end(time.time_ns()))
@@ -97,6 +119,9 @@ class Recording:
             self._give_up_at_s = min(self._give_up_at_s, time.monotonic() + _LAST_TRIES_S)
             return True
         return False
+
+    def _tend_pictures(self) -> None:
+        self._try(lambda store: self._pictures.tend(store, self._follower.cursors))
 
     def _write_batch(self) -> None:
         now_ns = time.time_ns()
@@ -120,14 +145,14 @@ class Recording:
                 return
             _log.exception("a fault of ours: frame %s cannot be recorded", records[0].id)
             self._try(lambda store: store.give_up(records[0]))
-            self._tell(self._told._replace(missed=self._told.missed + 1))
+            self._page.tell(self._page.told._replace(missed=self._page.told.missed + 1))
 
     def _count(self, written: Written) -> None:
         self._frames += written.frames
-        told = self._told
+        told = self._page.told
         if written.missed:
             _log.warning("%d frames were gone before they could be recorded", written.missed)
-        self._tell(told._replace(recorded=told.recorded + written.frames, missed=told.missed + written.missed))
+        self._page.tell(told._replace(recorded=told.recorded + written.frames, missed=told.missed + written.missed))
 
     def _keep_house(self) -> None:
         """What need not be done with each batch."""
@@ -145,8 +170,9 @@ class Recording:
         if surplus or is_time:
             most = max(_FORGET, 2 * self._written)
             gone = self._try(lambda store: store.forget(self._most_days, surplus, now_ns, most))
-            self._frames -= gone
-            if gone >= most:
+            self._pictures.end_with_frames(gone.files)
+            self._frames -= gone.frames
+            if gone.frames >= most:
                 self._counted_at_s = float("-inf")  # there may be more
 
     def _try(self, step: Callable[[Store], _T]) -> _T:
@@ -163,25 +189,20 @@ class Recording:
                 self._wait(error, _PAUSES_S[min(tries, len(_PAUSES_S) - 1)])
                 tries += 1
             else:
-                self._tell(self._told._replace(state=State.RECORDING))
+                self._page.tell(self._page.told._replace(state=State.RECORDING))
                 return done
 
     def _wait(self, error: Exception, pause_s: float) -> None:
         if self._store is not None:
+            self._pictures.make_room(self._store)  # it may be the disk that is full
             self._store.close()
             self._store = None
         said = told_of(error)
-        self._tell(Told(State.WAITING, self._told.recorded, self._told.missed, self._told.failures + 1, said))
+        told = self._page.told
+        self._page.tell(told._replace(state=State.WAITING, failures=told.failures + 1, error=said))
         if time.monotonic() - self._said_at_s >= _SAY_S:
             self._said_at_s = time.monotonic()
             _log.error("the history cannot be written: %s; it is tried again", said)
         if self._is_ending and time.monotonic() >= self._give_up_at_s:
             raise _GivenUp
         time.sleep(pause_s)
-
-    def _tell(self, told: Told) -> None:
-        if told != self._told:
-            if told.state is State.RECORDING and self._told.state is State.WAITING:
-                _log.info("the history can be written again")
-            self._told = told
-            told.write(self._told_fd)

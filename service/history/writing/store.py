@@ -6,7 +6,7 @@ when; and where the next record is not the next one, those between are known to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -17,11 +17,13 @@ from service.history.database import open_to_write
 from service.history.places.sqlite import file_of
 from service.history.tables import RECORDS, REFUSALS, RINGS, RUNS, UNKNOWN
 from service.history.writing.frames import FrameWriter, insert_rows
-from service.history.writing.own import Own
+from service.history.writing.own import Own, PictureFile
 from service.history.writing.rows import key_of, refusal_rows
 from service.results.record import Kind
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from service.history.places.place import Place
     from service.results.record import Record
 
@@ -36,6 +38,13 @@ class Written(NamedTuple):
     missed: int
 
 
+class Forgotten(NamedTuple):
+    """How many frames are no more, and the files of their pictures."""
+
+    frames: int
+    files: list[PictureFile]
+
+
 class Store:
     """One server's way into the database; for one thread. Every method may raise what is_trouble knows."""
 
@@ -43,7 +52,7 @@ class Store:
         self._engine = engine
         self._path = place if isinstance(place, Path) else None
         self._file = file_of(place) if isinstance(place, Path) else None
-        self._run = run
+        self.run = run
         self._started_ns = started_ns
         self.own = Own(server, shares_nothing=self._path is not None)
         upserts: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
@@ -93,7 +102,7 @@ class Store:
         with self._engine.begin() as connection:
             self._fresh(connection, [record])
             row = {"begin_ns": key_of(record)[0], "end_ns": key_of(record)[0], "why": "fault", "count": 1}
-            insert_rows(connection, UNKNOWN, [{"run": self._run, **row}])
+            insert_rows(connection, UNKNOWN, [{"run": self.run, **row}])
 
     def saw(self, seen_ns: int) -> None:
         """Have it on record that all that was answered before is here."""
@@ -105,7 +114,7 @@ class Store:
         with self._engine.begin() as connection:
             open_runs = connection.execute(
                 select(RUNS.c.run, RUNS.c.mark, RUNS.c.seen_ns).where(
-                    RUNS.c.ended_ns.is_(None), RUNS.c.run != self._run, self.own.runs
+                    RUNS.c.ended_ns.is_(None), RUNS.c.run != self.run, self.own.runs
                 )
             ).all()
             killed = [row for row in open_runs if self.own.was_killed(row.mark, row.seen_ns, now_ns)]
@@ -120,33 +129,43 @@ class Store:
     def end(self, now_ns: int) -> None:
         """Have it on record that this server has ended, and all that it answered is here."""
         with self._engine.begin() as connection:
-            connection.execute(update(RUNS).where(RUNS.c.run == self._run).values(seen_ns=now_ns, ended_ns=now_ns))
+            connection.execute(update(RUNS).where(RUNS.c.run == self.run).values(seen_ns=now_ns, ended_ns=now_ns))
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Write what hangs on frames: all of a block, or nothing."""
+        return self._engine.begin()
+
+    def keep_pictures(self, why: Callable[[Record], str]) -> Self:
+        """Be told who says of frames why their pictures are to be kept."""
+        self._frames.why_kept = why
+        return self
 
     def count(self) -> int:
         """How many frames of this server there are."""
         with self._engine.begin() as connection:
             return connection.scalar(select(func.count()).select_from(RECORDS).where(self.own.rows(RECORDS))) or 0
 
-    def forget(self, most_days: int, surplus: int, now_ns: int, most: int) -> int:
+    def forget(self, most_days: int, surplus: int, now_ns: int, most: int) -> Forgotten:
         """Delete the oldest `surplus` frames and what is older than `most_days`, 0: of any age; `most` at a time.
 
-        Returns how many frames.
+        Returns how many frames, and the files of their pictures, which are left to whoever has written them.
         """
+        files: list[PictureFile] = []
         oldest_ns = now_ns - most_days * _DAY_NS if most_days else 0
         with self._engine.begin() as connection:
-            gone = self.own.delete_oldest(connection, RECORDS, "came_ns", oldest_ns, most)
+            gone = self.own.delete_oldest(connection, RECORDS, "came_ns", oldest_ns, most, files)
             if gone < min(surplus, most):
-                gone += self.own.delete_oldest(connection, RECORDS, "came_ns", None, min(surplus, most) - gone)
+                gone += self.own.delete_oldest(connection, RECORDS, "came_ns", None, min(surplus, most) - gone, files)
             if oldest_ns:
                 self.own.delete_oldest(connection, REFUSALS, "came_ns", oldest_ns, most)
                 self.own.delete_oldest(connection, UNKNOWN, "begin_ns", oldest_ns, most)
-        return gone
+        return Forgotten(gone, files)
 
     def _write(self, connection: Connection, records: Sequence[Record], seen_ns: int | None) -> Written:
         fresh, missed = self._fresh(connection, records)
         if frames := [record for record in fresh if record.head.kind is Kind.FRAME]:
-            self._frames.write(connection, self._run, frames)
-        refusals = [{**row, "run": self._run} for record in fresh for row in refusal_rows(record)]
+            self._frames.write(connection, self.run, frames)
+        refusals = [{**row, "run": self.run} for record in fresh for row in refusal_rows(record)]
         insert_rows(connection, REFUSALS, refusals)
         if seen_ns is not None:
             self._saw(connection, seen_ns)
@@ -154,7 +173,7 @@ class Store:
 
     def _fresh(self, connection: Connection, records: Sequence[Record]) -> tuple[list[Record], int]:
         """Return those that are not here yet, and how many are missing; what is here then is noted."""
-        rows = connection.execute(select(RINGS).where(RINGS.c.run == self._run))
+        rows = connection.execute(select(RINGS).where(RINGS.c.run == self.run))
         known = {row.front: (row.sequence, row.newest_ns) for row in rows}
         fresh, gaps = [], []
         for record in sorted(records, key=lambda one: (one.front, one.sequence)):
@@ -164,22 +183,23 @@ class Store:
                 continue
             if lost := record.sequence - sequence - 1:
                 begin_ns, end_ns = sorted((newest_ns, came_ns))  # a clock may have been set
-                gaps.append({"run": self._run, "begin_ns": begin_ns, "end_ns": end_ns, "why": "missed", "count": lost})
+                gaps.append({"run": self.run, "begin_ns": begin_ns, "end_ns": end_ns, "why": "missed", "count": lost})
             known[record.front] = (record.sequence, came_ns)
             fresh.append(record)
         insert_rows(connection, UNKNOWN, gaps)
         if fresh:
-            self._note(connection, known)
+            _note(connection, self._upsert, self.run, known)
         return fresh, sum(gap["count"] for gap in gaps)
 
-    def _note(self, connection: Connection, known: Mapping[int, tuple[int, int]]) -> None:
-        statement = self._upsert(RINGS)
-        update_to = {"sequence": statement.excluded.sequence, "newest_ns": statement.excluded.newest_ns}
-        rows = [
-            {"run": self._run, "front": front, "sequence": sequence, "newest_ns": newest_ns}
-            for front, (sequence, newest_ns) in known.items()
-        ]
-        connection.execute(statement.on_conflict_do_update(index_elements=["run", "front"], set_=update_to), rows)
-
     def _saw(self, connection: Connection, seen_ns: int) -> None:
-        connection.execute(update(RUNS).where(RUNS.c.run == self._run).values(seen_ns=seen_ns))
+        connection.execute(update(RUNS).where(RUNS.c.run == self.run).values(seen_ns=seen_ns))
+
+
+def _note(connection: Connection, upsert: Any, run: int, known: Mapping[int, tuple[int, int]]) -> None:
+    statement = upsert(RINGS)
+    update_to = {"sequence": statement.excluded.sequence, "newest_ns": statement.excluded.newest_ns}
+    rows = [
+        {"run": run, "front": front, "sequence": sequence, "newest_ns": newest_ns}
+        for front, (sequence, newest_ns) in known.items()
+    ]
+    connection.execute(statement.on_conflict_do_update(index_elements=["run", "front"], set_=update_to), rows)
