@@ -52,7 +52,7 @@ def part_picture(number: int, *, is_bad: bool) -> NDArray[np.uint8]:
 def line(folder: Path, *arguments: str, toml: str = "") -> Iterator[Server]:
     """Serve the line."""
     project = write_project(folder, f'{toml}\n[[flow]]\nmodule = "code"\nfile = "code/flow.py"\n', flow=FLOW)
-    record = () if "--record" in arguments else ("--record", "async")
+    record = () if "--record" in arguments else ("--record", "async", "--pictures", "all")
     with serving(project, "--workers", "1", *record, *arguments) as server:
         yield server
 
@@ -79,18 +79,21 @@ def history_of(server: Server) -> Path:
     return sqlite_in(server.project / ".framemill")
 
 
-def keep(server: Server, frame_id: str, picture: bytes) -> None:
-    """Have a picture kept of a frame."""
-    pictures = history_of(server).parent / "pictures"
-    file = f"2026-11-28/{frame_id}.png"
-    (pictures / file).parent.mkdir(parents=True, exist_ok=True)
-    (pictures / file).write_bytes(picture)
+def await_picture(server: Server, frame_id: str) -> None:
+    """Wait until a frame's picture is kept."""
+
+    def is_kept() -> bool:
+        with server.client() as client:
+            picture = client.get(f"/api/v1/frames/{frame_id}").json()["picture"]
+        return bool(picture and picture["kept"])
+
+    until(is_kept)
+
+
+def lose_picture(server: Server, frame_id: str) -> None:
+    """Have a picture be one that had to go."""
     with closing(sqlite3.connect(history_of(server), timeout=20)) as connection, connection:
-        (number,) = connection.execute(
-            "SELECT number FROM records WHERE came_ns = ? AND slot = ?",
-            (int(frame_id[:16], 16), int(frame_id[16:], 16)),
-        ).fetchone()
-        connection.execute(
-            "INSERT INTO pictures VALUES (?, 'nok', ?, NULL, 'image/png', ?, ?, ?, NULL)",
-            (number, file, len(picture), WIDTH, HEIGHT),
-        )
+        came_ns, slot = int(frame_id[:16], 16), int(frame_id[16:], 16)
+        which = "(SELECT number FROM records WHERE came_ns = ? AND slot = ?)"
+        lost = f"UPDATE pictures SET file = NULL, lost = 'it had to go' WHERE record = {which}"
+        connection.execute(lost, (came_ns, slot))

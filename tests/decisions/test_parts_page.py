@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.clients.browser import console_errors, keep_picture, serious_faults
 from tests.clients.page import Tags
-from tests.decisions.line import BAD, HEIGHT, WIDTH, keep, line, part_picture, send
+from tests.decisions.line import BAD, HEIGHT, WIDTH, await_picture, line, lose_picture, newest, part_picture, send
 from tests.support.pictures import png
 from tests.support.running import Server
 
@@ -33,13 +33,13 @@ def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def _bad(server: Server, camera: str, number: int = 1) -> str:
     frame = send(server, BAD, number, camera=camera, part=f"{camera} {number}")
-    keep(server, frame, png(part_picture(number, is_bad=True)))
+    await_picture(server, frame)
     return frame
 
 
 def _good(server: Server, camera: str, number: int = 1) -> str:
     frame = send(server, "", number, camera=camera)
-    keep(server, frame, png(part_picture(number, is_bad=False)))
+    await_picture(server, frame)
     return frame
 
 
@@ -219,11 +219,11 @@ def test_hostile_texts_are_texts(server: Server, page: Page) -> None:
 
 
 def test_hundreds_of_rectangles_a_frame_of_one_pixel_and_one_without_a_picture(server: Server, page: Page) -> None:
-    many = send(server, json.dumps({"result": False, "pits": 300}), camera="many")
-    keep(server, many, png(part_picture(1, is_bad=True)))
+    many = send(server, json.dumps({"result": False, "pits": 200}), camera="many")
+    await_picture(server, many)
     page.goto(f"{server.url}/parts/{many}")
-    expect(page.locator("svg rect.found")).to_have_count(300)
-    page.get_by_text("Show what was found (300)").click()
+    expect(page.locator("svg rect.found")).to_have_count(200)
+    page.get_by_text("Show what was found (200)").click()
     expect(page.locator("svg rect.found").first).to_be_hidden()
     large = send(server, json.dumps({"result": False, "pits": 400}), camera="many")
     page.goto(f"{server.url}/parts/{large}")
@@ -231,8 +231,12 @@ def test_hundreds_of_rectangles_a_frame_of_one_pixel_and_one_without_a_picture(s
     with server.client() as client:
         answer = client.post("/analyze_raw_image?width=1&height=1", content=b"\x80")
         assert answer.status_code in {200, 422}
-        bare = client.get("/api/v1/frames?count=1").json()["frames"][0]["id"]
-    page.goto(f"{server.url}/parts/{bare}")
+    tiny = newest(server, answer)
+    await_picture(server, tiny)
+    page.goto(f"{server.url}/parts/{tiny}")
+    expect(page.locator("[data-picture]")).to_have_js_property("naturalWidth", 1)
+    lose_picture(server, tiny)
+    page.reload()
     expect(page.get_by_text("No picture kept")).to_be_visible()
 
 
