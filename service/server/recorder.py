@@ -64,9 +64,13 @@ def _recording(plan: RecorderPlan, follower: Follower, must_end: Callable[[], bo
     kind: Callable[..., Recording] = Recording
     if plan.asking_fds:
         kind = partial(RecordingBeforeAnswer, Hearing([socket.socket(fileno=fd) for fd in plan.asking_fds]))
+
+    def open_store() -> Store:
+        return Store.begin(place, mark, plan.started_ns, plan.server, durable=durable, done=lambda: follower.done_with)
+
     return kind(
         follower,
-        lambda: Store.begin(place, mark, plan.started_ns, plan.server, durable=durable),
+        open_store,
         plan.told_fd,
         must_end=must_end,
         most_days=plan.most_days,
