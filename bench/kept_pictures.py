@@ -46,7 +46,8 @@ def main(pairs: int, seconds: float, per_s: float, size_px: tuple[int, int]) -> 
     image = board(*size_px)
     files = [simplejpeg.encode_jpeg(marked(image, mark), quality=90, colorspace="BGR") for mark in range(_NOK_EVERY)]
     shots = [Shot(f"/analyze_image?data={'nok' if mark == 0 else ''}", (file,)) for mark, file in enumerate(files)]
-    without, kept = [], []
+    without: list[_Seen] = []
+    kept: list[_Seen] = []
     for pair in range(pairs):
         for ours in (False, True) if pair % 2 else (True, False):
             (kept if ours else without).append(_run(shots, seconds, per_s, keeps=ours))
