@@ -92,8 +92,8 @@ def test_servers_that_share_it_count_settle_and_delete_their_own(url: PostgresUr
         store.write([record(n, part=f"{part}{n}") for n in range(1, 5)], NOW_NS)
     assert (left.count(), right.count()) == (4, 4)
     assert left.settle(NOW_NS + _DAY_NS) == 0  # nobody here knows of a process of another machine
-    assert left.forget(0, surplus=2, now_ns=NOW_NS, most=10) == 2
-    assert left.forget(1, surplus=0, now_ns=NOW_NS + 2 * _DAY_NS, most=10) == 2
+    assert left.forget(0, surplus=2, now_ns=NOW_NS, most=10).frames == 2
+    assert left.forget(1, surplus=0, now_ns=NOW_NS + 2 * _DAY_NS, most=10).frames == 2
     assert parts(url) == ["r4", "r3", "r2", "r1"]
     assert parts(url, servers=("left",)) == []
     assert len(parts(url, servers=("right", "left"))) == 4
@@ -206,7 +206,7 @@ def test_no_password_is_in_what_anybody_is_told(cluster: Cluster, caplog: pytest
         open_to_write(url)
     with pytest.raises(HistoryAway) as away, Stored(url).read():
         pass
-    told = (str(refused.value), told_of(refused.value), str(away.value), caplog.text, repr(url), str(url), f"{url}")  # type: ignore[arg-type]
+    told = (str(refused.value), told_of(refused.value), str(away.value), caplog.text, repr(url), str(url), f"{url}")
     for text in told:
         assert wrong not in text
         assert "s3cret" not in text

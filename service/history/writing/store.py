@@ -54,8 +54,7 @@ class Store:
         self.run = run
         self._started_ns = started_ns
         self.own = Own(server, shares_nothing=self._path is not None)
-        upserts: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-        upsert = upserts[engine.dialect.name]
+        upsert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[engine.dialect.name]
         self._frames = FrameWriter(upsert)
         self._progress = Progress(upsert, run, started_ns)
 
@@ -92,8 +91,7 @@ class Store:
     def look(self) -> None:
         """Raise FileNotFoundError where its file was taken away or replaced: what is written would be nowhere."""
         if self._path is not None and file_of(self._path) != self._file:
-            msg = f"{self._path} was taken away"
-            raise FileNotFoundError(msg)
+            raise FileNotFoundError(f"{self._path} was taken away")
 
     def close(self) -> None:
         """Let go of the database."""
