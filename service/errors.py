@@ -33,6 +33,12 @@ class HistoryAway(FramemillError):
     code = "history_away"
 
 
+class NotRecorded(FramemillError):
+    """A frame has no answer, for what became of it could not be recorded (`record = "before_answer"`)."""
+
+    code = "not_recorded"
+
+
 class NotFound(FramemillError):
     """There is no such frame, part, picture or decision, or not any more."""
 
@@ -89,6 +95,7 @@ STATUS: Mapping[str, int] = {
     "flow_broken": 503,
     "not_ready": 503,
     "history_away": 503,
+    "not_recorded": 503,
     "switch_not_kept": 507,
     "deadline_exceeded": 504,
 }

@@ -30,8 +30,11 @@ class HistorySettings(PageSettings):
         int, Field(ge=0, le=1024, description="memory of a front for what became of its last frames, in MiB; 0: none")
     ] = 8  # some 5,000 frames: whoever follows may be away for as long as these take
     record: Annotated[
-        Literal["off", "async"],
-        Field(description="whether what became of each frame is kept in a database; async: within a second"),
+        Literal["off", "async", "before_answer"],
+        Field(
+            description="whether what became of each frame is kept in a database; async: within a second;"
+            " before_answer: its answer waits for that"
+        ),
     ] = "off"  # nobody's disk fills before somebody decides so
     history_url_file: Annotated[
         Annotated[Path, AfterValidator(in_utf8)] | None,

@@ -177,6 +177,7 @@ class Desk:
         story.frame_bytes = received.length
         reply = self._run(lease, self._job(wish, received), received, bring.client_fd, story.trace.packed)
         story.receiving_ns = max(0, min(lease.filled_ns, time.monotonic_ns()) - taken_ns)
+        self.publisher.before(story, reply, lease)
         self.counters.answered(reply, received.length, story.waiting_ns, story.receiving_ns)
         return reply
 

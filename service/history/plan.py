@@ -69,3 +69,4 @@ class RecorderPlan(BaseModel):
     most_days: int
     most_records: int
     pictures: PicturesPlan | None = None
+    asking_fds: tuple[int, ...] = ()  # where answers wait for their records, by the numbers of fronts

@@ -55,6 +55,9 @@ _NO_SLOT = 0xE0  # and the front's number, in the place of a slot: no slot has s
 class Publisher(Protocol):
     """Told of each frame once, with its final status."""
 
+    def before(self, story: Story, reply: Reply, lease: Lease) -> None:
+        """See to what must be so before a frame may have its answer; raises NotRecorded."""
+
     def answered(self, story: Story, reply: Reply, lease: Lease) -> None:
         """Tell of a frame that has its answer, which is there as long as `lease` is held."""
 
@@ -70,6 +73,9 @@ class Publisher(Protocol):
 
 class NoPublisher:
     """Where no results are kept (results_mib = 0)."""
+
+    def before(self, story: Story, reply: Reply, lease: Lease) -> None:
+        """See Publisher."""
 
     def answered(self, story: Story, reply: Reply, lease: Lease) -> None:
         """See Publisher."""
@@ -100,14 +106,18 @@ class RingPublisher:
         self._refusals = Refusals()
         self._lock = threading.Lock()
 
+    def before(self, story: Story, reply: Reply, lease: Lease) -> None:
+        """See Publisher: an answer waits for nothing here."""
+
     def answered(self, story: Story, reply: Reply, lease: Lease) -> None:
         """See Publisher; whatever speaks against it costs the record, never the answer."""
         try:
-            self._tell_answered(story, reply, lease)
+            self.append(self.packed(story, reply, lease))
         except Exception:  # noqa: BLE001 - whatever it was, the frame has its answer
             _log.exception(_LOST)
 
-    def _tell_answered(self, story: Story, reply: Reply, lease: Lease) -> None:
+    def packed(self, story: Story, reply: Reply, lease: Lease) -> bytes:
+        """Return the record of a frame that has its answer; it stays where it is for who wants its picture."""
         context = reply.context
         picture, told, left_out = None, b"", 0
         wanted = self._sleepers.who_wants(reply.verdict, context)
@@ -131,7 +141,7 @@ class RingPublisher:
             left_out,
             wanted=wanted.by,
         )
-        self._append(head, with_request(story.about, story.trace.request_id), told, context)
+        return head.pack(with_request(story.about, story.trace.request_id), told, context)
 
     def failed(self, story: Story, error: Exception, *, is_refused: bool = False) -> None:
         """See Publisher; the same holds."""
@@ -158,7 +168,8 @@ class RingPublisher:
         times = Times(story.waiting_ns, story.receiving_ns, took_ns=time.monotonic_ns() - story.begun_ns)
         head = Head(came_ns, slot, status, None, self._control[Control.FLOW_VERSION], story.frame_bytes, times)
         about = story.about or about_bytes(story.client, story.client, "", "")
-        self._append(head, with_request(about, story.trace.request_id), error_bytes(known.code, known.message), b"")
+        said = error_bytes(known.code, known.message)
+        self.append(head.pack(with_request(about, story.trace.request_id), said, b""))
 
     def call_time(self) -> None:
         """See Publisher."""
@@ -179,10 +190,11 @@ class RingPublisher:
 
     def _tell_refusals(self, second_ns: int, told: bytes) -> None:
         head = Head(second_ns, _NO_SLOT + self._ring.front, _BUSY, kind=Kind.REFUSALS)
-        self._append(head, b"", told, b"")
+        self.append(head.pack(b"", told, b""))
 
-    def _append(self, head: Head, about: bytes, told: bytes, context: bytes | memoryview) -> None:
-        self._ring.append(head.pack(about, told, context))
+    def append(self, packed: bytes) -> None:
+        """Have a record in the ring."""
+        self._ring.append(packed)
         self._sleepers.wake()
 
 

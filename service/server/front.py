@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import socket
 import ssl
 import sys
 import time
@@ -25,6 +26,8 @@ from service.api.status import Status
 from service.api.switch import ProcessSwitch
 from service.connections.certificates import Certificates
 from service.connections.even_share import EvenShare
+from service.history.before_answer.asking import Asking
+from service.history.before_answer.publisher import RecordedPublisher
 from service.history.stored import Stored
 from service.intake.body import FORM_BYTES
 from service.live.feed import Feed
@@ -52,7 +55,6 @@ from workers.versions.on_disk import Comparison
 
 if TYPE_CHECKING:
     from service.logs.trace import Trace
-    from service.results.files import ResultsPlan
     from workers.errors import FramemillError
 
 _PLAN_BYTES = 1 << 20
@@ -207,7 +209,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         )
         count_lost = partial(self._counters.count, "log.lines_lost")
         LOG.begin(self._settings.log_requests, self._settings.log_format, self._front, count_lost)
-        self._publisher = _publisher(plan.results, self._sleepers, self._front, pool, self._counters)
+        self._publisher = _publisher(plan, self._sleepers, self._front, pool, self._counters)
         known, access = (pool, self._counters, self._settings), self._access
         rings = plan.results.rings if plan.results else ()
         feed = Feed(rings, self._is_ending, pool.control.words[Control.STARTED_NS])
@@ -232,14 +234,15 @@ class _SideBySide(Arbiter):  # type: ignore[misc]  # gunicorn publishes no types
                 self.spawn_worker()
 
 
-def _publisher(
-    results: ResultsPlan | None, sleepers: Sleepers | None, front: int, pool: Pool, counters: Counters
-) -> Publisher:
+def _publisher(plan: FrontPlan, sleepers: Sleepers | None, front: int, pool: Pool, counters: Counters) -> Publisher:
     """For the ring of this front, whose number it has to itself by now."""
-    if results is None or sleepers is None:
+    if plan.results is None or sleepers is None:
         return NoPublisher()
-    ring = RingWriter(results.rings[front])
-    return RingPublisher(ring, sleepers, pool.control.words, lambda: counters.count("results.contexts_left_out"))
+    ring = RingWriter(plan.results.rings[front])
+    known = (ring, sleepers, pool.control.words, lambda: counters.count("results.contexts_left_out"))
+    if not plan.asking_fds:
+        return RingPublisher(*known)
+    return RecordedPublisher(*known, Asking(socket.socket(fileno=plan.asking_fds[front])))
 
 
 def _certificates(settings: Settings) -> Certificates | None:

@@ -30,6 +30,7 @@ class FrontPlan(BaseModel):
     supervisor_pid: int
     results: ResultsPlan | None = None
     recorder_fd: int | None = None
+    asking_fds: tuple[int, ...] = ()
     history_url: str | None = Field(default=None, repr=False)
 
     @property

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.environment import for_fronts
+from service.history.before_answer.asks import make_pairs
 from service.history.plan import NAME, PICTURES, PicturesPlan, RecorderPlan
 from service.history.told import create_page
 from workers.isolated import isolated
@@ -29,6 +30,12 @@ class RecorderStart:
         self._started_ns = time.time_ns()
         self.told_fd = create_page()
         self._plan_fd = os.memfd_create("framemill-recorder-plan")
+        self._pairs = make_pairs(settings.fronts if settings.record == "before_answer" else 0)
+
+    @property
+    def asking_fds(self) -> tuple[int, ...]:
+        """The fronts' ends, by their numbers, where answers wait for their records."""
+        return tuple(end.fileno() for end in self._pairs.fronts)
 
     def __call__(self) -> Command:
         settings, pictures = self._settings, None
@@ -45,10 +52,11 @@ class RecorderStart:
             most_days=settings.history_days,
             most_records=settings.history_records,
             pictures=pictures,
+            asking_fds=tuple(end.fileno() for end in self._pairs.recorder),
         )
         text = plan.model_dump_json().encode()
         os.pwrite(self._plan_fd, text, 0)
         os.ftruncate(self._plan_fd, len(text))
         line = isolated("-m", "service.server.recorder", str(self._plan_fd))
         of_pictures = (pictures.link_fd,) if pictures else ()
-        return Command(line, for_fronts(), (plan.link_fd, self.told_fd, self._plan_fd, *of_pictures))
+        return Command(line, for_fronts(), (plan.link_fd, self.told_fd, self._plan_fd, *plan.asking_fds, *of_pictures))

@@ -93,6 +93,7 @@ def run_server(
             supervisor_pid=os.getpid(),
             results=results and results.plan,
             recorder_fd=recorder.told_fd if recorder else None,
+            asking_fds=recorder.asking_fds if recorder else (),
             history_url=history_url,
         )
 
@@ -138,7 +139,12 @@ def _fds_for_fronts(
     open_to: Listener, heirloom: Heirloom, results: ResultsFiles | None, recorder: RecorderStart | None
 ) -> tuple[int, ...]:
     of_results = results.plan.fds if results else ()
-    return (open_to.sock.fileno(), heirloom.fd, *of_results, *((recorder.told_fd,) if recorder else ()))
+    return (
+        open_to.sock.fileno(),
+        heirloom.fd,
+        *of_results,
+        *((recorder.told_fd, *recorder.asking_fds) if recorder else ()),
+    )
 
 
 class _FrontStart:

@@ -29,6 +29,7 @@ _COLUMNS = ("id", "time", "client", "camera", "part", "data", "flowVersion", "st
 _WHY = {
     "missed": "gone before they could be recorded",
     "killed": "the server was killed, or its machine was",
+    "damaged": "in a database that was damaged, and set aside",
     "fault": "could not be recorded",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
 from service.history.pictures.rows import write_waiting
 from service.history.tables import CONTEXTS, LABELS, MEASURED, RECORDS, SERIES
@@ -13,6 +13,10 @@ from service.history.writing.rows import Measured, key_of, labels_of, measured_o
 
 if TYPE_CHECKING:
     from service.results.record import Record
+
+
+_OK = 200
+_ENDS = ("status", "verdict", "error_code", "error_message")
 
 
 class FrameWriter:
@@ -30,13 +34,13 @@ class FrameWriter:
         """Be told that a transaction came to nothing, and what was new in it neither."""
         self._series = {}
 
-    def write(self, connection: Connection, run: int, frames: Sequence[Record]) -> None:
-        """Write those that are not there yet."""
+    def write(self, connection: Connection, run: int, frames: Sequence[Record]) -> int:
+        """Write those that are not there yet, and how those ended that are; returns how many are new."""
         by_key = {key_of(record): record for record in frames}
         statement = self._upsert(RECORDS).on_conflict_do_nothing(index_elements=["came_ns", "slot", "run"])
         rows = [{**record_row(record), "run": run} for record in by_key.values()]
         made = connection.execute(statement.returning(RECORDS.c.number, RECORDS.c.came_ns, RECORDS.c.slot), rows)
-        numbered = [(row.number, by_key[row.came_ns, row.slot]) for row in made]
+        numbered = [(row.number, by_key.pop((row.came_ns, row.slot))) for row in made]
         contexts = [{"record": number, "context": record.context} for number, record in numbered if record.context]
         insert_rows(connection, CONTEXTS, contexts)
         labels = [{"record": number, "label": label} for number, record in numbered for label in labels_of(record)]
@@ -45,6 +49,8 @@ class FrameWriter:
             write_waiting(connection, numbered, self.why_kept)
         measured = [(number, one) for number, record in numbered for one in measured_of(record)]
         self._write_measured(connection, measured)
+        _correct(connection, [row for row in rows if (row["came_ns"], row["slot"]) in by_key and row["status"] != _OK])
+        return len(numbered)
 
     def _write_measured(self, connection: Connection, measured: Sequence[tuple[int, Measured]]) -> None:
         if not measured:
@@ -59,6 +65,20 @@ class FrameWriter:
             {"record": number, "series": self._series[one.name, one.unit], **_values(one)} for number, one in measured
         ]
         insert_rows(connection, MEASURED, rows)
+
+
+def _correct(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Have it on record how frames ended that were recorded before their answer, and had an error instead of it."""
+    if not rows:
+        return
+    columns = RECORDS.c
+    known = (columns.came_ns == bindparam("at"), columns.slot == bindparam("of"), columns.run == bindparam("by"))
+    told: dict[str, Any] = {name: bindparam(f"as_{name}") for name in _ENDS}
+    given = [
+        {"at": row["came_ns"], "of": row["slot"], "by": row["run"], **{f"as_{name}": row[name] for name in _ENDS}}
+        for row in rows
+    ]
+    connection.execute(update(RECORDS).where(*known).values(told), given)
 
 
 def _values(one: Measured) -> dict[str, Any]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _MOST = (1 << 63) - 1
 _MOST_LABELS = 64  # of a frame; the others are in its context
 _MOST_MEASURES = 256
+# of a text that is looked up by: PostgreSQL's indexes take 2,700 bytes a row, and two of them may stand in one
+_LONGEST = 256
+_LONGEST_PART = 512
 
 
 class Measured(NamedTuple):
@@ -43,8 +46,8 @@ def record_row(record: Record) -> dict[str, Any]:
         "slot": slot,
         "request_id": _text(about["requestId"]) if "requestId" in about else None,
         "client": _text(about.get("client", "")),
-        "camera": _text(about.get("camera", "")),
-        "part": _text(about["part"]) if "part" in about else None,
+        "camera": _text(about.get("camera", ""), _LONGEST),
+        "part": _text(about["part"], _LONGEST_PART) if "part" in about else None,
         "data": _text(about.get("data", "")),
         "flow_version": f"{head.flow:016x}",
         "status": head.status,
@@ -61,7 +64,7 @@ def record_row(record: Record) -> dict[str, Any]:
 def labels_of(record: Record) -> list[str]:
     """Return its labels, each once."""
     labels = record.essence.get("labels")
-    texts = [_text(label) for label in labels] if isinstance(labels, list) else []
+    texts = [_text(label, _LONGEST) for label in labels] if isinstance(labels, list) else []
     return [*dict.fromkeys(texts)][:_MOST_LABELS]
 
 
@@ -72,11 +75,12 @@ def measured_of(record: Record) -> Iterator[Measured]:
         return
     names: set[str] = set()
     for name, entry in [*measures.items()][:_MOST_MEASURES]:
-        if isinstance(entry, dict) and (text := _text(name)) not in names:
+        if isinstance(entry, dict) and (text := _text(name, _LONGEST)) not in names:
             names.add(text)
             ok = entry.get("ok")
             value, low, high = (_number(entry.get(key)) for key in ("value", "min", "max"))
-            yield Measured(text, _text(entry.get("unit") or ""), value, low, high, ok if isinstance(ok, bool) else None)
+            unit = _text(entry.get("unit") or "", _LONGEST)
+            yield Measured(text, unit, value, low, high, ok if isinstance(ok, bool) else None)
 
 
 def refusal_rows(record: Record) -> list[dict[str, Any]]:
@@ -94,9 +98,10 @@ def refusal_rows(record: Record) -> list[dict[str, Any]]:
     ]
 
 
-def _text(value: Any) -> str:
-    """Return it without NUL, which PostgreSQL keeps in no text."""
-    return str(value).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+def _text(value: Any, longest: int | None = None) -> str:
+    """Return it without NUL, which PostgreSQL keeps in no text; one that is longer ends with an ellipsis."""
+    text = str(value).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return text if longest is None or len(text) <= longest else f"{text[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _number(value: Any) -> float | None:

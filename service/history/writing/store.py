@@ -1,12 +1,9 @@
-"""What the recorder writes, each call in one transaction: all of it is there afterwards, or nothing.
-
-Up to which record the ring of a front is here stands beside its records, so nothing is here twice, whoever is killed
-when; and where the next record is not the next one, those between are known to be missing.
-"""
+"""What the recorder writes, each call in one transaction: all of it is there afterwards, or nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -15,9 +12,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from service.history.database import open_to_write
 from service.history.places.sqlite import file_of
-from service.history.tables import RECORDS, REFUSALS, RINGS, RUNS, UNKNOWN
+from service.history.tables import RECORDS, REFUSALS, RUNS, UNKNOWN
+from service.history.writing.damage import gaps_beside, is_damage, set_aside
 from service.history.writing.frames import FrameWriter, insert_rows
 from service.history.writing.own import Own, PictureFile
+from service.history.writing.progress import Progress, begin_behind
 from service.history.writing.rows import key_of, refusal_rows
 from service.results.record import Kind
 
@@ -55,44 +54,76 @@ class Store:
         self.run = run
         self._started_ns = started_ns
         self.own = Own(server, shares_nothing=self._path is not None)
-        upserts: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-        self._upsert = upserts[engine.dialect.name]
-        self._frames = FrameWriter(self._upsert)
+        upsert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[engine.dialect.name]
+        self._frames = FrameWriter(upsert)
+        self._progress = Progress(upsert, run, started_ns)
 
     @classmethod
-    def begin(cls, place: Place, mark: str, started_ns: int, server: str = _SERVER, *, durable: bool = False) -> Self:
+    def begin(
+        cls,
+        place: Place,
+        mark: str,
+        started_ns: int,
+        server: str = _SERVER,
+        *,
+        durable: bool = False,
+        done: Callable[[], Mapping[int, int]] = dict,
+    ) -> Self:
         """Open it for the server of this mark and name, which may have been here before; raises AnotherForm, too.
 
-        `durable`: what is written outlasts a loss of power.
+        `durable`: what is written outlasts a loss of power. `done` says up to which record of each front's ring all was
+        written, for a database that takes the place of a damaged one.
         """
-        engine = open_to_write(place, durable=durable)
+        engine = _open(place, durable=durable)
         try:
             with engine.begin() as connection:
-                mine = select(RUNS.c.run, RUNS.c.started_ns).where(RUNS.c.mark == mark)
-                if connection.execute(mine).first() is None:
-                    row = {"server": server, "mark": mark, "started_ns": started_ns, "seen_ns": started_ns}
-                    connection.execute(insert(RUNS).values(row))
-                run, started_ns = connection.execute(mine).one()
+                run, started_ns = _run_of(connection, place, {"server": server, "mark": mark}, started_ns, done)
         except Exception:
             engine.dispose()
             raise
         return cls(engine, place, run, started_ns, server)
 
+    def set_aside(self) -> None:
+        """Be told that it is damaged, once it is closed."""
+        if self._path is not None:
+            set_aside(self._path, self._file)
+
     def look(self) -> None:
         """Raise FileNotFoundError where its file was taken away or replaced: what is written would be nowhere."""
         if self._path is not None and file_of(self._path) != self._file:
-            msg = f"{self._path} was taken away"
-            raise FileNotFoundError(msg)
+            raise FileNotFoundError(f"{self._path} was taken away")
 
     def close(self) -> None:
         """Let go of the database."""
         self._engine.dispose()
 
-    def write(self, records: Sequence[Record], seen_ns: int | None) -> Written:
-        """Write what is not there yet; all that was answered before `seen_ns` is there then, where that is known."""
+    def write(
+        self, records: Sequence[Record], seen_ns: int | None, is_there: Callable[[Record], bool] = lambda _: False
+    ) -> Written:
+        """Write what is not there yet; all that was answered before `seen_ns` is there then, where that is known.
+
+        Frames of which `is_there` knows that they are there need not be looked for.
+        """
+        with self._writing() as connection:
+            fresh, missed = self._progress.fresh(connection, records)
+            frames = [one for one in fresh if one.head.kind is Kind.FRAME and not is_there(one)]
+            written = self._frames.write(connection, self.run, frames) if frames else 0
+            refusals = [{**row, "run": self.run} for record in fresh for row in refusal_rows(record)]
+            insert_rows(connection, REFUSALS, refusals)
+            if seen_ns is not None:
+                self._saw(connection, seen_ns)
+            return Written(written, missed)
+
+    def write_asked(self, records: Sequence[Record]) -> Written:
+        """Write frames that are in no ring yet, for their answers wait; those that are there stay as they are."""
+        with self._writing() as connection:
+            return Written(self._frames.write(connection, self.run, records), 0)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
         try:
             with self._engine.begin() as connection:
-                return self._write(connection, records, seen_ns)
+                yield connection
         except BaseException:
             self._frames.forget()
             raise
@@ -100,7 +131,7 @@ class Store:
     def give_up(self, record: Record) -> None:
         """Have it on record that this one could not be written, though the database is well."""
         with self._engine.begin() as connection:
-            self._fresh(connection, [record])
+            self._progress.fresh(connection, [record])
             row = {"begin_ns": key_of(record)[0], "end_ns": key_of(record)[0], "why": "fault", "count": 1}
             insert_rows(connection, UNKNOWN, [{"run": self.run, **row}])
 
@@ -161,45 +192,36 @@ class Store:
                 self.own.delete_oldest(connection, UNKNOWN, "begin_ns", oldest_ns, most)
         return Forgotten(gone, files)
 
-    def _write(self, connection: Connection, records: Sequence[Record], seen_ns: int | None) -> Written:
-        fresh, missed = self._fresh(connection, records)
-        if frames := [record for record in fresh if record.head.kind is Kind.FRAME]:
-            self._frames.write(connection, self.run, frames)
-        refusals = [{**row, "run": self.run} for record in fresh for row in refusal_rows(record)]
-        insert_rows(connection, REFUSALS, refusals)
-        if seen_ns is not None:
-            self._saw(connection, seen_ns)
-        return Written(len(frames), missed)
-
-    def _fresh(self, connection: Connection, records: Sequence[Record]) -> tuple[list[Record], int]:
-        """Return those that are not here yet, and how many are missing; what is here then is noted."""
-        rows = connection.execute(select(RINGS).where(RINGS.c.run == self.run))
-        known = {row.front: (row.sequence, row.newest_ns) for row in rows}
-        fresh, gaps = [], []
-        for record in sorted(records, key=lambda one: (one.front, one.sequence)):
-            came_ns = key_of(record)[0]
-            sequence, newest_ns = known.get(record.front, (0, self._started_ns))
-            if record.sequence <= sequence:
-                continue
-            if lost := record.sequence - sequence - 1:
-                begin_ns, end_ns = sorted((newest_ns, came_ns))  # a clock may have been set
-                gaps.append({"run": self.run, "begin_ns": begin_ns, "end_ns": end_ns, "why": "missed", "count": lost})
-            known[record.front] = (record.sequence, came_ns)
-            fresh.append(record)
-        insert_rows(connection, UNKNOWN, gaps)
-        if fresh:
-            _note(connection, self._upsert, self.run, known)
-        return fresh, sum(gap["count"] for gap in gaps)
-
     def _saw(self, connection: Connection, seen_ns: int) -> None:
         connection.execute(update(RUNS).where(RUNS.c.run == self.run).values(seen_ns=seen_ns))
 
 
-def _note(connection: Connection, upsert: Any, run: int, known: Mapping[int, tuple[int, int]]) -> None:
-    statement = upsert(RINGS)
-    update_to = {"sequence": statement.excluded.sequence, "newest_ns": statement.excluded.newest_ns}
-    rows = [
-        {"run": run, "front": front, "sequence": sequence, "newest_ns": newest_ns}
-        for front, (sequence, newest_ns) in known.items()
-    ]
-    connection.execute(statement.on_conflict_do_update(index_elements=["run", "front"], set_=update_to), rows)
+def _open(place: Place, *, durable: bool) -> Engine:
+    file = file_of(place) if isinstance(place, Path) else None
+    try:
+        return open_to_write(place, durable=durable)
+    except Exception as error:
+        if isinstance(place, Path) and is_damage(error):
+            set_aside(place, file)
+        raise
+
+
+def _run_of(
+    connection: Connection,
+    place: Place,
+    whose: Mapping[str, str],
+    started_ns: int,
+    done: Callable[[], Mapping[int, int]],
+) -> tuple[int, int]:
+    """Return the run of a server, begun where it is not there yet, and when it was begun."""
+    is_new = connection.execute(select(RUNS.c.run).limit(1)).first() is None
+    mine = select(RUNS.c.run, RUNS.c.started_ns).where(RUNS.c.mark == whose["mark"])
+    if connection.execute(mine).first() is None:
+        connection.execute(insert(RUNS).values({**whose, "started_ns": started_ns, "seen_ns": started_ns}))
+    run, started_ns = connection.execute(mine).one()
+    gaps = gaps_beside(place, started_ns) if is_new and isinstance(place, Path) else []
+    if gaps:
+        told = {"run": run, "why": "damaged", "count": None}
+        insert_rows(connection, UNKNOWN, [{**told, "begin_ns": gap.begin_ns, "end_ns": gap.end_ns} for gap in gaps])
+        begin_behind(connection, run, done())
+    return run, started_ns
