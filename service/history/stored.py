@@ -74,7 +74,7 @@ class Stored:
         with self._lock:
             if isinstance(place, Path) and (file := file_of(place)) != self._file:
                 # another one lies there: the recorder has set the one before aside, or somebody took it away
-                self._let_go()
+                self.close()
                 self._file = file
             if writes:
                 self._writing = self._writing or open_beside(place)
@@ -82,7 +82,8 @@ class Stored:
             self._reading = self._reading or open_to_read(place)
             return self._reading
 
-    def _let_go(self) -> None:
+    def close(self) -> None:
+        """Let go of the database; it is opened anew where it is asked again."""
         for engine in (self._reading, self._writing):
             if engine is not None:
                 engine.dispose()

@@ -177,7 +177,7 @@ UNKNOWN = Table(
     Column("run", ForeignKey("runs.run"), nullable=False),
     Column("begin_ns", BigInteger, nullable=False),
     Column("end_ns", BigInteger, nullable=False),
-    Column("why", String(16), nullable=False),  # missed, killed, fault
+    Column("why", String(16), nullable=False),  # missed, killed, fault, damaged
     Column("count", BigInteger),  # of frames; none: nobody knows
     Index("unknown_time", "begin_ns"),
 )

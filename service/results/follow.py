@@ -144,6 +144,11 @@ class Follower:
         """Whether this is a frame whose picture was to stay for this follower, and did or could not."""
         return bool(record.head.wanted & self._bit)
 
+    @property
+    def done_with(self) -> dict[int, int]:
+        """The sequence of the last record that is dealt with, by fronts."""
+        return {reader.front: self._page[PageWord.CURSORS + place] for place, reader in enumerate(self._readers)}
+
     def want_pictures(self, wants: int, every: int = 1) -> None:
         """Have pictures stay from now on: a sum of Wants; of EVERY one of `every` frames. For programs of ours."""
         self._page[PageWord.EVERY] = every

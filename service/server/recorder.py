@@ -92,19 +92,24 @@ def _recording(
     from service.history.writing.recording import Recording  # noqa: PLC0415
     from service.history.writing.store import Store  # noqa: PLC0415
 
-    mark = mark_of(plan.supervisor_pid) or ""
-    place = place_in(plan.state_dir, plan.history_url)
-    durable = bool(plan.asking_fds)
-    pictures = _pictures(plan, keeping)
     kind: Callable[..., Recording] = Recording
     if plan.asking_fds:
         from service.history.before_answer.hearing import Hearing  # noqa: PLC0415
         from service.history.writing.before_answer import RecordingBeforeAnswer  # noqa: PLC0415
 
         kind = partial(RecordingBeforeAnswer, Hearing([socket.socket(fileno=fd) for fd in plan.asking_fds]))
+    durable = bool(plan.asking_fds)
+    mark = mark_of(plan.supervisor_pid) or ""
+    place = place_in(plan.state_dir, plan.history_url)
+    pictures = _pictures(plan, keeping)
+
+    def open_store() -> Store:
+        begun = Store.begin(place, mark, plan.started_ns, plan.server, durable=durable, done=lambda: follower.done_with)
+        return pictures.begin_in(begun)
+
     return kind(
         follower,
-        lambda: pictures.begin_in(Store.begin(place, mark, plan.started_ns, plan.server, durable=durable)),
+        open_store,
         plan.told_fd,
         must_end=must_end,
         most_days=plan.most_days,

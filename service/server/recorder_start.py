@@ -51,13 +51,12 @@ class RecorderStart:
             told_fd=self.told_fd,
             most_days=settings.history_days,
             most_records=settings.history_records,
-            asking_fds=tuple(end.fileno() for end in self._pairs.recorder),
             pictures=pictures,
+            asking_fds=tuple(end.fileno() for end in self._pairs.recorder),
         )
         text = plan.model_dump_json().encode()
         os.pwrite(self._plan_fd, text, 0)
         os.ftruncate(self._plan_fd, len(text))
         line = isolated("-m", "service.server.recorder", str(self._plan_fd))
         of_pictures = (pictures.link_fd,) if pictures else ()
-        fds = (plan.link_fd, self.told_fd, self._plan_fd, *of_pictures, *plan.asking_fds)
-        return Command(line, for_fronts(), fds)
+        return Command(line, for_fronts(), (plan.link_fd, self.told_fd, self._plan_fd, *plan.asking_fds, *of_pictures))

@@ -193,15 +193,19 @@ def test_who_reads_does_not_wait_for_who_writes(store: Store, path: Path) -> Non
     assert store.write([record(2)], None) == Written(1, 0)
 
 
-def test_what_is_no_database_is_trouble_and_stays(path: Path) -> None:
+def test_what_is_no_database_is_trouble_and_set_aside(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"my letters to the works council" * 100)
-    for opens in (lambda: Store.begin(path, MARK, NOW_NS), lambda: open_to_read(path)):
+    for opens in (lambda: open_to_read(path), lambda: Store.begin(path, MARK, NOW_NS)):
+        assert path.read_bytes().startswith(b"my letters")
         with pytest.raises(Exception, match="not a database") as error:
             opens()
         assert isinstance(error.value, Exception)
         assert is_trouble(error.value)
-    assert path.read_bytes().startswith(b"my letters")
+    Store.begin(path, MARK, NOW_NS).close()
+    (kept,) = path.parent.glob("history-damaged-*.sqlite")
+    assert kept.read_bytes().startswith(b"my letters")
+    assert [one["why"] for one in found(path)] == ["damaged"]
 
 
 def test_a_file_that_was_taken_away_is_seen(store: Store, path: Path) -> None:

@@ -20,7 +20,6 @@ from service.cli.history_place import Time, history_place, place_options, state_
 from workers.text import printable
 
 if TYPE_CHECKING:
-    from service.cli.history_pictures import KNOWN, FolderTaken, copy_pictures
     from service.history.lookup import Entry
 
 _VERDICTS = ("OK", "NOK", "OFF", "ERROR")
@@ -30,6 +29,7 @@ _COLUMNS = ("id", "time", "client", "camera", "part", "data", "flowVersion", "st
 _WHY = {
     "missed": "gone before they could be recorded",
     "killed": "the server was killed, or its machine was",
+    "damaged": "in a database that was damaged, and set aside",
     "fault": "could not be recorded",
 }
 

@@ -38,7 +38,8 @@ class Asking:
     def __init__(self, link: socket.socket) -> None:
         self._link = link
         self._waiting: dict[Key, _Waiting] = {}
-        threading.Thread(target=self._hear, name="recorded", daemon=True).start()
+        self.hears = threading.Thread(target=self._hear, name="recorded", daemon=True)
+        self.hears.start()
 
     def record(self, packed: bytes, due_ns: int) -> None:
         """Have a record committed by `due_ns` (CLOCK_MONOTONIC); raises NotRecorded."""

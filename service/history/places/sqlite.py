@@ -10,7 +10,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool, Pool, QueuePool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,19 +39,21 @@ def to_read(path: Path) -> Engine:
 
 def to_write_beside(path: Path) -> Engine:
     """For who writes beside the recorder."""
-    return _engine(path, "rw", ["synchronous=FULL", "foreign_keys=ON"], "BEGIN IMMEDIATE")
+    pragmas = ["synchronous=FULL", "foreign_keys=ON"]
+    # a connection for each time: the last one that closes a file deletes its log, and it may have been set aside
+    return _engine(path, "rw", pragmas, "BEGIN IMMEDIATE", NullPool)
 
 
 def file_of(path: Path) -> tuple[int, int] | None:
     """Return which file lies at `path` now; None where there is none."""
     try:
         found = path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_dev, found.st_ino
 
 
-def _engine(path: Path, mode: str, pragmas: list[str], begin: str) -> Engine:
+def _engine(path: Path, mode: str, pragmas: list[str], begin: str, pool: type[Pool] = QueuePool) -> Engine:
     # a name with ? or % in it is a name all the same
     quoted = str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     # the pool hands a connection from thread to thread, never to two at once
@@ -59,8 +61,8 @@ def _engine(path: Path, mode: str, pragmas: list[str], begin: str) -> Engine:
     made = create_engine(
         "sqlite://",
         creator=lambda: sqlite3.connect(f"file:{quoted}?mode={mode}", **options),
-        poolclass=QueuePool,
-        pool_timeout=_WAIT_S,
+        poolclass=pool,
+        **({"pool_timeout": _WAIT_S} if pool is QueuePool else {}),
     )
 
     @event.listens_for(made, "connect")

@@ -51,3 +51,11 @@ class Progress:
             for front, (sequence, newest_ns) in known.items()
         ]
         connection.execute(statement.on_conflict_do_update(index_elements=["run", "front"], set_=update_to), rows)
+
+
+def begin_behind(connection: Connection, run: int, done: Mapping[int, int]) -> None:
+    """Have a run begin behind records that were written to another database."""
+    rows = [
+        {"run": run, "front": front, "sequence": sequence, "newest_ns": 0} for front, sequence in sorted(done.items())
+    ]
+    insert_rows(connection, RINGS, rows)

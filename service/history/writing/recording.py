@@ -55,6 +55,8 @@ class Recording(Trying):
             while not self._is_ending:
                 self._turn()
             self._finish()
+            self._pictures.end()
+            self._tend_pictures()
             # the end of a supervisor that was killed is seen here a moment before this process is killed, too
             if self._must_end():
                 self._try(lambda store: store.end(time.time_ns()))
@@ -70,23 +72,12 @@ class Recording(Trying):
         if self._follower.behind < AT_ONCE and not self._is_ending:
             time.sleep(BATCH_S)  # so that those that come now share a transaction
         self._write_batch(AT_ONCE)
-        self._tend_pictures()
         self._keep_house()
 
     def _finish(self) -> None:
         """Write what came until the end."""
         while self._follower.behind:
             self._write_batch(AT_ONCE)
-        self._pictures.end()
-        self._tend_pictures()
-
-    def _tend_pictures(self) -> None:
-        self._try(lambda store: self._pictures.tend(store, self._follower.cursors))
-
-    def _note(self, error: Exception) -> None:
-        if self._store is not None:
-            self._pictures.make_room(self._store)  # it may be the disk that is full
-        super()._note(error)
 
     def _write_batch(self, most: int) -> None:
         now_ns = time.time_ns()
@@ -119,8 +110,17 @@ class Recording(Trying):
             _log.warning("%d frames were gone before they could be recorded", written.missed)
         self._tell(told._replace(recorded=told.recorded + written.frames, missed=told.missed + written.missed))
 
+    def _tend_pictures(self) -> None:
+        self._try(lambda store: self._pictures.tend(store, self._follower.cursors))
+
+    def _note(self, error: Exception) -> None:
+        if self._store is not None:
+            self._pictures.make_room(self._store)  # it may be the disk that is full
+        super()._note(error)
+
     def _keep_house(self) -> None:
         """What need not be done with each batch."""
+        self._tend_pictures()
         now_s, now_ns = time.monotonic(), time.time_ns()
         if now_s - self._seen_at_s >= _SEEN_S and not self._follower.behind:
             self._try(lambda store: store.saw(now_ns))

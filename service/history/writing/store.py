@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -13,9 +13,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from service.history.database import open_to_write
 from service.history.places.sqlite import file_of
 from service.history.tables import RECORDS, REFUSALS, RUNS, UNKNOWN
+from service.history.writing.damage import gaps_beside, is_damage, set_aside
 from service.history.writing.frames import FrameWriter, insert_rows
 from service.history.writing.own import Own, PictureFile
-from service.history.writing.progress import Progress
+from service.history.writing.progress import Progress, begin_behind
 from service.history.writing.rows import key_of, refusal_rows
 from service.results.record import Kind
 
@@ -51,35 +52,44 @@ class Store:
         self.run = run
         self._started_ns = started_ns
         self.own = Own(server, shares_nothing=self._path is not None)
-        upserts: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-        upsert = upserts[engine.dialect.name]
+        upsert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[engine.dialect.name]
         self._frames = FrameWriter(upsert, server)
         self._progress = Progress(upsert, run, started_ns)
 
     @classmethod
-    def begin(cls, place: Place, mark: str, started_ns: int, server: str = _SERVER, *, durable: bool = False) -> Self:
+    def begin(
+        cls,
+        place: Place,
+        mark: str,
+        started_ns: int,
+        server: str = _SERVER,
+        *,
+        durable: bool = False,
+        done: Callable[[], Mapping[int, int]] = dict,
+    ) -> Self:
         """Open it for the server of this mark and name, which may have been here before; raises AnotherForm, too.
 
-        `durable`: what is written outlasts a loss of power.
+        `durable`: what is written outlasts a loss of power. `done` says up to which record of each front's ring all was
+        written, for a database that takes the place of a damaged one.
         """
-        engine = open_to_write(place, durable=durable)
+        engine = _open(place, durable=durable)
         try:
             with engine.begin() as connection:
-                mine = select(RUNS.c.run, RUNS.c.started_ns).where(RUNS.c.mark == mark)
-                if connection.execute(mine).first() is None:
-                    row = {"server": server, "mark": mark, "started_ns": started_ns, "seen_ns": started_ns}
-                    connection.execute(insert(RUNS).values(row))
-                run, started_ns = connection.execute(mine).one()
+                run, started_ns = _run_of(connection, place, {"server": server, "mark": mark}, started_ns, done)
         except Exception:
             engine.dispose()
             raise
         return cls(engine, place, run, started_ns, server)
 
+    def set_aside(self) -> None:
+        """Be told that it is damaged, once it is closed."""
+        if self._path is not None:
+            set_aside(self._path, self._file)
+
     def look(self) -> None:
         """Raise FileNotFoundError where its file was taken away or replaced: what is written would be nowhere."""
         if self._path is not None and file_of(self._path) != self._file:
-            msg = f"{self._path} was taken away"
-            raise FileNotFoundError(msg)
+            raise FileNotFoundError(f"{self._path} was taken away")
 
     def close(self) -> None:
         """Let go of the database."""
@@ -185,3 +195,34 @@ class Store:
 
     def _saw(self, connection: Connection, seen_ns: int) -> None:
         connection.execute(update(RUNS).where(RUNS.c.run == self.run).values(seen_ns=seen_ns))
+
+
+def _open(place: Place, *, durable: bool) -> Engine:
+    file = file_of(place) if isinstance(place, Path) else None
+    try:
+        return open_to_write(place, durable=durable)
+    except Exception as error:
+        if isinstance(place, Path) and is_damage(error):
+            set_aside(place, file)
+        raise
+
+
+def _run_of(
+    connection: Connection,
+    place: Place,
+    whose: Mapping[str, str],
+    started_ns: int,
+    done: Callable[[], Mapping[int, int]],
+) -> tuple[int, int]:
+    """Return the run of a server, begun where it is not there yet, and when it was begun."""
+    is_new = connection.execute(select(RUNS.c.run).limit(1)).first() is None
+    mine = select(RUNS.c.run, RUNS.c.started_ns).where(RUNS.c.mark == whose["mark"])
+    if connection.execute(mine).first() is None:
+        connection.execute(insert(RUNS).values({**whose, "started_ns": started_ns, "seen_ns": started_ns}))
+    run, started_ns = connection.execute(mine).one()
+    gaps = gaps_beside(place, started_ns) if is_new and isinstance(place, Path) else []
+    if gaps:
+        told = {"run": run, "why": "damaged", "count": None}
+        insert_rows(connection, UNKNOWN, [{**told, "begin_ns": gap.begin_ns, "end_ns": gap.end_ns} for gap in gaps])
+        begin_behind(connection, run, done())
+    return run, started_ns

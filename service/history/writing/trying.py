@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from service.history.database import is_trouble, told_of
 from service.history.told import State, Told
+from service.history.writing.damage import is_damage
 
 if TYPE_CHECKING:
     from service.history.writing.store import Store
@@ -84,7 +85,10 @@ class Trying:
 
     def _note(self, error: Exception) -> None:
         """Tell of a database that is in trouble; it is opened anew."""
+        store = self._store
         self._close()
+        if store is not None and is_damage(error):
+            store.set_aside()
         said = told_of(error)
         self._tell(Told(State.WAITING, self._told.recorded, self._told.missed, self._told.failures + 1, said))
         if time.monotonic() - self._said_at_s >= _SAY_S:

@@ -20,7 +20,7 @@ _TYPES = {
 _MOST_KNOWN = 8
 
 
-class Image(NamedTuple):
+class GoldenImage(NamedTuple):
     """An image that browsers show."""
 
     path: Path
@@ -35,7 +35,7 @@ class Golden:
         self._lock = threading.Lock()
         self._named: dict[Path, tuple[str, ...]] = {}
 
-    def of(self, flow_version: str, data: str) -> Image | None:
+    def of(self, flow_version: str, data: str) -> GoldenImage | None:
         """Return the one for a frame that came with `data`; None where its project has none, or is no more there."""
         for folder in self._copies(flow_version):
             for name in self._names(folder):
@@ -83,13 +83,13 @@ def _images_of(folder: Path) -> Iterator[str]:
             waiting = [*one, *waiting]
 
 
-def _inside(folder: Path, name: str) -> Image | None:
+def _inside(folder: Path, name: str) -> GoldenImage | None:
     """Return an image of the folder; whatever a client has said, it lies in no other."""
     media_type = _TYPES.get(Path(name).suffix.lower())
     try:
         path = (folder / name).resolve()
         if media_type and path.is_relative_to(folder.resolve()) and path.is_file():
-            return Image(path, media_type)
+            return GoldenImage(path, media_type)
     except (OSError, ValueError):  # too long, or with NUL
         pass
     return None
