@@ -13,6 +13,7 @@ import orjson
 
 from service.history.database import open_to_read
 from service.history.lookup import Wanted, entries
+from service.history.places.place import Place
 from service.results.record import Head, Kind, Record, Times, about_bytes
 from tests.support.running import Server, command
 
@@ -34,9 +35,9 @@ def refusals(sequence: int, told: Any) -> Record:
     return Record.unpack(head.pack(b"", orjson.dumps({"refused": told}), b""), 0, sequence)
 
 
-def found(path: Path, **wanted: Any) -> list[dict[str, Any]]:
+def found(place: Place, **wanted: Any) -> list[dict[str, Any]]:
     """All that is there, newest first."""
-    engine = open_to_read(path)
+    engine = open_to_read(place)
     try:
         documents = [entry.document for entry in entries(engine, Wanted(**wanted), with_context=True)]
         return [json.loads(orjson.dumps(document)) for document in documents]
@@ -44,9 +45,9 @@ def found(path: Path, **wanted: Any) -> list[dict[str, Any]]:
         engine.dispose()
 
 
-def parts(path: Path, **wanted: Any) -> list[str]:
+def parts(place: Place, **wanted: Any) -> list[str]:
     """The parts of all frames, newest first."""
-    return [one["part"] for one in found(path, **wanted) if one["kind"] == "frame"]
+    return [one["part"] for one in found(place, **wanted) if one["kind"] == "frame"]
 
 
 def rows(path: Path, statement: str) -> Sequence[Any]:

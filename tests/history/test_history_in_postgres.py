@@ -206,7 +206,7 @@ def test_no_password_is_in_what_anybody_is_told(cluster: Cluster, caplog: pytest
         open_to_write(url)
     with pytest.raises(HistoryAway) as away, Stored(url).read():
         pass
-    told = (str(refused.value), told_of(refused.value), str(away.value), caplog.text, repr(url), str(url), f"{url}")  # type: ignore[arg-type]
+    told = (str(refused.value), told_of(refused.value), str(away.value), caplog.text, repr(url), str(url), f"{url}")
     for text in told:
         assert wrong not in text
         assert "s3cret" not in text
