@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from service.history.database import sqlite_in
 from service.history.marks import mark_of
 from service.history.pictures.folder import PictureFolder, pictures_in
+from service.history.stored import Stored
+from service.history.tables import RECORDS
 from service.history.told import State, Told, create_page
 from service.history.writing.recording import Recording
 from service.history.writing.rows import record_row
@@ -39,7 +43,7 @@ class Recorder:
         mark = str(mark_of(os.getpid()))
         self._recording = Recording(
             self._follower,
-            lambda: Store.begin(self.path, mark, NOW_NS),
+            lambda: Store.begin(self.path, mark, NOW_NS, done=lambda: self._follower.done_with),
             self.told_fd,
             must_end=self._must_end.is_set,
             most_days=0,
@@ -104,6 +108,36 @@ def test_an_end_without_a_database_is_an_end_that_says_so(server: House, caplog:
         assert "exists" in recorder.told.error
     assert recorder.ended == [False]
     assert "the history has not all of the last frames" in caplog.text
+
+
+def test_a_database_that_is_damaged_is_set_aside_and_a_new_one_begun(
+    server: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored = Stored(sqlite_in(server.folder))
+    with _recording(server) as recorder:
+        for part in ("a", "b"):
+            server.answer(part)
+        until(lambda: recorder.told.recorded == 2)
+        with stored.read() as connection:
+            assert len(connection.execute(select(RECORDS)).all()) == 2
+        with closing(sqlite3.connect(recorder.path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with recorder.path.open("r+b") as file:  # all pages but the first
+            file.seek(4096)
+            file.write(b"\xa5" * (recorder.path.stat().st_size - 4096))
+        for part in ("c", "d"):
+            server.answer(part)
+        until(lambda: recorder.told.recorded == 4)
+        assert recorder.told._replace(error="") == Told(State.RECORDING, 4, 0, 1)
+        with stored.read() as connection:  # a front that had the old one open
+            assert len(connection.execute(select(RECORDS)).all()) == 2
+    (kept,) = recorder.path.parent.glob("history-damaged-*.sqlite")
+    assert f"the history was damaged, and a new one is begun; the old one is kept as {kept}" in caplog.text
+    assert kept.read_bytes().count(b"\xa5" * 4096) > 5
+    *frames, gap = found(recorder.path)
+    assert sorted(one["part"] for one in frames) == ["c", "d"]
+    assert (gap["why"], "count" in gap) == ("damaged", False)
+    stored.close()
 
 
 def test_what_is_known_of_a_recorder_that_is_gone() -> None:

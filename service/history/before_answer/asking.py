@@ -70,14 +70,18 @@ class Asking:
                 return
 
     def _hear(self) -> None:
-        while packet := self._link.recv(ANSWER_BYTES):
-            for key, said in said_in(packet):
-                if said is Said.HELLO:
-                    self._say_again()
-                elif (waiting := self._waiting.get(key)) is not None:
-                    waiting.said = said
-                    with suppress(RuntimeError):  # it was said twice
-                        waiting.lock.release()
+        with suppress(ConnectionError):  # the server has ended
+            while packet := self._link.recv(ANSWER_BYTES):
+                for key, said in said_in(packet):
+                    self._end_of(key, said)
+
+    def _end_of(self, key: Key, said: Said) -> None:
+        if said is Said.HELLO:
+            self._say_again()
+        elif (waiting := self._waiting.get(key)) is not None:
+            waiting.said = said
+            with suppress(RuntimeError):  # it was said twice
+                waiting.lock.release()
 
     def _say_again(self) -> None:
         """Tell a new recorder what still waits: the one before may have had it, and committed it or not."""
