@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from service.analysis.counters import Counters
+    from service.analysis.views import Views
     from service.api.status import Status
     from service.api.switch import ProcessSwitch
+    from service.parts.resource import PartResource
     from service.results.publish import Publisher
     from service.settings import Settings
     from workers.pool.pool import Pool
@@ -51,11 +53,14 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     link: SupervisorLink,
     status: Status,
     publisher: Publisher,
+    views: Views,
+    parts: PartResource,
 ) -> falcon.App[falcon.Request, falcon.Response]:
     """Make the application of one front."""
     answering = Answering(counters, pool.is_needed)
-    desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"), switch, publisher)
+    desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"), switch, publisher, views)
     routes = [*_for_cameras(desk, settings), *_for_machines(pool, switch, status, link), *_for_people(desk, status)]
+    routes.append(Route("/api/v1/parts/{part:path}", parts))
     if settings.stop_key is not None:
         routes.append(Route("/stop", Stop(settings, access, link), acts=True, is_open=True))  # it has a key of its own
     first_to_last: list[Any] = [Traced(), KeyCheck(access, Routes(routes))]

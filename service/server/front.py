@@ -21,12 +21,17 @@ from gunicorn.arbiter import Arbiter
 from service.access.heirloom import Heirloom
 from service.access.key_check import Access
 from service.analysis.counters import Counters
+from service.analysis.views import Views
 from service.api.status import Status
 from service.api.switch import ProcessSwitch
 from service.connections.certificates import Certificates
 from service.connections.even_share import EvenShare
+from service.history.stored import Stored
 from service.intake.body import FORM_BYTES
 from service.logs.request_log import LOG
+from service.parts.link import DeskLink
+from service.parts.plans import Plans
+from service.parts.resource import PartResource
 from service.results.publish import NoPublisher, Publisher, RingPublisher
 from service.results.ring import RingWriter
 from service.results.seats import Sleepers
@@ -48,6 +53,8 @@ from workers.this_process import die_with_parent, keep_private
 from workers.versions.on_disk import Comparison
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from service.logs.trace import Trace
     from service.results.files import ResultsPlan
     from workers.errors import FramemillError
@@ -192,12 +199,18 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         HELD.set_budget(max(self._settings.max_held_mib << 20, 2 * BoundedChunks.most_bytes))
         switch = ProcessSwitch(self._heirloom, plan.state_dir)
         on_disk = Comparison(plan.version_places)
-        status = Status(pool, switch, plan.project_name, on_disk, plan.results, recorder_fd=plan.recorder_fd)
+        pages = (plan.parts.counts_fd, plan.recorder_fd)
+        status = Status(pool, switch, plan.project_name, on_disk, plan.results, pages=pages)
+        desk = DeskLink(plan.parts.links[self._front])
+        views = Views(desk, Plans(plan.parts.plans_fd), pool.control.words)
         count_lost = partial(self._counters.count, "log.lines_lost")
         LOG.begin(self._settings.log_requests, self._settings.log_format, self._front, count_lost)
         self._publisher = _publisher(plan.results, self._sleepers, self._front, pool, self._counters)
         known, access = (pool, self._counters, self._settings), self._access
-        return spell_headers(create_app(*known, access, switch, plan.state_dir, link, status, self._publisher))
+        parts = PartResource(desk, Stored(_history(self._settings, plan.state_dir)), lambda: pool.control.stopping)
+        return spell_headers(
+            create_app(*known, access, switch, plan.state_dir, link, status, self._publisher, views, parts)
+        )
 
 
 class _SideBySide(Arbiter):  # type: ignore[misc]  # gunicorn publishes no types
@@ -220,6 +233,11 @@ def _publisher(
         return NoPublisher()
     ring = RingWriter(results.rings[front])
     return RingPublisher(ring, sleepers, pool.control.words, lambda: counters.count("results.contexts_left_out"))
+
+
+def _history(settings: Settings, state_dir: Path) -> Path | None:
+    """Return where the history lies, if there is one; said here, for what opens it loads a database."""
+    return state_dir / "history" / "history.sqlite" if settings.record != "off" else None
 
 
 def _certificates(settings: Settings) -> Certificates | None:

@@ -111,6 +111,11 @@ class FrameMemory(NamedTuple):
     witness: Witness = _ALONE
     asked: bytes = NOT_SAID
 
+    def origin_of(self, job: Job) -> Origin:
+        """Say where the frame of a job comes from."""
+        origin = Origin(self.came_ns or time.time_ns(), self.slot, job.camera, job.part, self.asked)
+        return origin._replace(view=job.view) if job.view else origin
+
 
 class Inspector:
     """Does jobs with one prepared `flow`."""
@@ -150,7 +155,7 @@ class Inspector:
                 bits=bits,
                 wanted=memory.wanted,
                 witness=memory.witness,
-                origin=Origin(memory.came_ns or time.time_ns(), memory.slot, job.camera, job.part, memory.asked),
+                origin=memory.origin_of(job),
                 watched=memory.limit,
                 shared=memory.shared,
             )

@@ -16,7 +16,7 @@ import click
 import orjson
 
 from service.cli.client import UNREACHABLE, fail
-from service.cli.commands.results import shown_on_terminal, state_dir_of
+from service.cli.commands.results import part_words, shown_on_terminal, state_dir_of
 
 if TYPE_CHECKING:
     from service.history.lookup import Entry
@@ -118,6 +118,9 @@ def _words(told: dict[str, Any]) -> Iterator[str]:
         yield from (f"{one['client'] or 'others'}: {one['count']} ({one['status']})" for one in told["refused"])
         return
     yield f"{told['verdict']:5}"
+    if told["kind"] == "part":
+        yield from part_words(told)
+        return
     yield f"{told['timings']['took_ms']:7.1f} ms"
     yield told["camera"]
     if told["part"] is not None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from service.history.texts import plain_text
 from service.results.record import Kind
 
 if TYPE_CHECKING:
@@ -41,17 +42,18 @@ def record_row(record: Record) -> dict[str, Any]:
     return {
         "came_ns": came_ns,
         "slot": slot,
-        "request_id": _text(about["requestId"]) if "requestId" in about else None,
-        "client": _text(about.get("client", "")),
-        "camera": _text(about.get("camera", "")),
-        "part": _text(about["part"]) if "part" in about else None,
-        "data": _text(about.get("data", "")),
+        "request_id": plain_text(about["requestId"]) if "requestId" in about else None,
+        "client": plain_text(about.get("client", "")),
+        "camera": plain_text(about.get("camera", "")),
+        "part": plain_text(about["part"]) if "part" in about else None,
+        "view": plain_text(about["view"]) if "view" in about else None,
+        "data": plain_text(about.get("data", "")),
         "flow_version": f"{head.flow:016x}",
         "status": head.status,
         "verdict": record.word,
         "score": _number(record.essence.get("score")),
-        "error_code": _text(told["code"]) if "code" in told else None,
-        "error_message": _text(told.get("message", "")) if "code" in told else None,
+        "error_code": plain_text(told["code"]) if "code" in told else None,
+        "error_message": plain_text(told.get("message", "")) if "code" in told else None,
         "frame_bytes": _whole(head.frame_bytes),
         "left_out_bytes": head.left_out_bytes,
         **{name: _whole(ns) for name, ns in head.times._asdict().items()},
@@ -61,7 +63,7 @@ def record_row(record: Record) -> dict[str, Any]:
 def labels_of(record: Record) -> list[str]:
     """Return its labels, each once."""
     labels = record.essence.get("labels")
-    texts = [_text(label) for label in labels] if isinstance(labels, list) else []
+    texts = [plain_text(label) for label in labels] if isinstance(labels, list) else []
     return [*dict.fromkeys(texts)][:_MOST_LABELS]
 
 
@@ -72,11 +74,13 @@ def measured_of(record: Record) -> Iterator[Measured]:
         return
     names: set[str] = set()
     for name, entry in [*measures.items()][:_MOST_MEASURES]:
-        if isinstance(entry, dict) and (text := _text(name)) not in names:
+        if isinstance(entry, dict) and (text := plain_text(name)) not in names:
             names.add(text)
             ok = entry.get("ok")
             value, low, high = (_number(entry.get(key)) for key in ("value", "min", "max"))
-            yield Measured(text, _text(entry.get("unit") or ""), value, low, high, ok if isinstance(ok, bool) else None)
+            yield Measured(
+                text, plain_text(entry.get("unit") or ""), value, low, high, ok if isinstance(ok, bool) else None
+            )
 
 
 def refusal_rows(record: Record) -> list[dict[str, Any]]:
@@ -85,18 +89,13 @@ def refusal_rows(record: Record) -> list[dict[str, Any]]:
     return [
         {
             "came_ns": _whole(record.head.came_ns),
-            "client": _text(entry.get("client", "")),
+            "client": plain_text(entry.get("client", "")),
             "status": int(_number(entry.get("status")) or 0),
             "count": int(_number(entry.get("count")) or 0),
         }
         for entry in (refused if isinstance(refused, list) else ())
         if isinstance(entry, dict)
     ]
-
-
-def _text(value: Any) -> str:
-    """Return it without NUL, which PostgreSQL keeps in no text."""
-    return str(value).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _number(value: Any) -> float | None:

@@ -17,6 +17,7 @@ from service.history.database import open_to_write
 from service.history.marks import lives
 from service.history.tables import RECORDS, REFUSALS, RINGS, RUNS, UNKNOWN
 from service.history.writing.frames import FrameWriter, insert_rows
+from service.history.writing.parts import forget_parts, write_parts
 from service.history.writing.rows import key_of, refusal_rows
 from service.results.record import Kind
 
@@ -131,7 +132,10 @@ class Store:
             gone = _delete_oldest(connection, RECORDS, "came_ns", oldest_ns, most)
             if gone < min(surplus, most):
                 gone += _delete_oldest(connection, RECORDS, "came_ns", None, min(surplus, most) - gone)
+            if gone:
+                forget_parts(connection, None, most)
             if oldest_ns:
+                forget_parts(connection, oldest_ns, most)
                 _delete_oldest(connection, REFUSALS, "came_ns", oldest_ns, most)
                 _delete_oldest(connection, UNKNOWN, "begin_ns", oldest_ns, most)
         return gone
@@ -140,6 +144,7 @@ class Store:
         fresh, missed = self._fresh(connection, records)
         if frames := [record for record in fresh if record.head.kind is Kind.FRAME]:
             self._frames.write(connection, self._run, frames)
+        write_parts(connection, self._run, [record for record in fresh if record.head.kind is Kind.PART])
         refusals = [{**row, "run": self._run} for record in fresh for row in refusal_rows(record)]
         insert_rows(connection, REFUSALS, refusals)
         if seen_ns is not None:

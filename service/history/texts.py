@@ -1,0 +1,27 @@
+"""Times, ids and texts as the history has them and people read them. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+_SECOND_NS = 1_000_000_000
+
+
+def time_text(at_ns: int) -> str:
+    """Return a time as people read it: UTC, to the nanosecond."""
+    second, rest = divmod(at_ns, _SECOND_NS)
+    try:
+        return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
+    except (OverflowError, ValueError, OSError):
+        return f"{second}.{rest:09}"  # of a clock that nobody has set
+
+
+def id_text(came_ns: int, slot: int) -> str:
+    """Return the id of a frame, or of a part."""
+    return f"{came_ns:016x}{slot & 0xFF:02x}"
+
+
+def plain_text(value: Any) -> str:
+    """Return it without NUL, which PostgreSQL keeps in no text."""
+    return str(value).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
