@@ -123,8 +123,9 @@ class Desk:
         source.check(req, values, length)
         return wish
 
-    def again(self, wish: Wish, bring: Bring, body_bytes: int, trace: Trace) -> bytes | None:
+    def again(self, wish: Wish, bring: Bring, body_bytes: int, trace: Trace, part: str = "") -> bytes | None:
         """Do once more what was done before, for the next frame of the same camera; see repeat.Again."""
+        wish = wish.of_part(part)
         begun_ns = time.monotonic_ns()
         if not self.pool.control.takes_frames or not wish.takes(body_bytes, self.pool.request_bytes):
             return None

@@ -47,6 +47,13 @@ class Wish:
         """Which view of its part the frame is: as the client says it, else its camera, else who sent it."""
         return self.asked.view or self.asked.camera or self.client
 
+    def of_part(self, part: str) -> Wish:
+        """Return the same wish for another part; none stands for the same one."""
+        if not part or part == self.asked.part:
+            return self
+        jobs = {key: replace(job, part=part) for key, job in self.jobs.items()}
+        return replace(self, asked=replace(self.asked, part=part), jobs=jobs)
+
     def takes(self, body_bytes: int, largest_bytes: int) -> bool:
         """Whether the same request may bring a plain body of `body_bytes`."""
         if body_bytes in self.lengths:

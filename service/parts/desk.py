@@ -15,10 +15,11 @@ import socket
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import orjson
 
+from service.parts.asking import Asking, One, send
 from service.parts.counts import Counts
 from service.parts.joining import ERROR, Frame, Holds, Joining, Part, Seen, Verdict
 from service.parts.kept import Kept
@@ -29,7 +30,6 @@ from service.parts.told import Recent, open_document
 _log = logging.getLogger(__name__)
 
 MOST_OPEN = 1000
-_MOST_ASKING = 512
 _AT_ONCE = 64  # messages of one front before the others have their turn
 _LONGEST_SLEEP_MS = 60_000
 _MS_NS = 1_000_000
@@ -43,12 +43,6 @@ class Tells(Protocol):
 
     def told(self) -> list[dict[str, Any]]:
         """What is on record already, the oldest first."""
-
-
-class _Asking(NamedTuple):
-    link: socket.socket
-    part: str
-    by_ns: int
 
 
 class PartDesk:
@@ -67,8 +61,8 @@ class PartDesk:
         self._counts = Counts.read(counts_fd)
         self._joining = Joining(MOST_OPEN)
         self._recent = Recent()
-        self._asking: dict[int, _Asking] = {}
         self._poll = select.poll()
+        self._asking = Asking(self._poll)
         for fd in self._links:
             self._poll.register(fd, select.POLLIN)
         for document in tells.told():
@@ -105,8 +99,8 @@ class PartDesk:
             for _ in range(_AT_ONCE):
                 if not self._hear(self._links[fd]):
                     return
-        elif fd in self._asking:  # its front has let go
-            self._forget(fd)
+        else:  # the front of who asks has let go
+            self._asking.forget(fd)
 
     def _hear(self, link: socket.socket) -> bool:
         """Hear one message; whether there was one."""
@@ -130,9 +124,9 @@ class PartDesk:
         self._end_overdue(now_ns)
         if said.kind is Kind.FRAME:
             document = self._frame(said, now_ns)
-            _send(link, REQUEST.pack(said.request) + (orjson.dumps(document) if document else b""))
+            send(link, REQUEST.pack(said.request) + (orjson.dumps(document) if document else b""))
         for one in asking:
-            self._ask(_Asking(one, said.part, said.by_ns), now_ns)
+            self._ask(One(one, said.part, said.by_ns), now_ns)
         return True
 
     def _frame(self, said: Said, now_ns: int) -> dict[str, Any] | None:
@@ -162,45 +156,34 @@ class PartDesk:
         self._joining.end(part)
         self._recent.put(document)
         self._counts = self._counts.with_one(verdict)
-        for fd, one in [*self._asking.items()]:
-            if one.part == part.name:
-                _send(one.link, orjson.dumps({"state": "ended", **document}))
-                self._forget(fd)
+        self._asking.tell(part.name, {"state": "ended", **document})
         return document
 
     def _end_overdue(self, now_ns: int) -> None:
         for part in self._joining.overdue(now_ns):
             self._end(part, part.verdict(self._holds))
-        for fd, one in [*self._asking.items()]:
-            if one.by_ns <= now_ns:
-                self._answer(one)
-                self._forget(fd)
+        for one in self._asking.overdue(now_ns):
+            self._answer(one)
+            self._asking.forget(one.link.fileno())
 
-    def _ask(self, one: _Asking, now_ns: int) -> None:
-        is_known = self._joining.get(one.part) is None and self._recent.get(one.part) is not None
-        if is_known or one.by_ns <= now_ns or len(self._asking) >= _MOST_ASKING:
+    def _ask(self, one: One, now_ns: int) -> None:
+        has_ended = self._joining.get(one.part) is None and self._recent.get(one.part) is not None
+        if not has_ended and self._asking.may_wait(one, now_ns):
+            self._asking.add(one)
+        else:
             self._answer(one)
             one.link.close()
-            return
-        self._asking[one.link.fileno()] = one
-        self._poll.register(one.link, 0)  # its end is told all the same
 
-    def _answer(self, one: _Asking) -> None:
-        """Tell what is known now."""
+    def _answer(self, one: One) -> None:
+        """Tell what is known now; nothing where that is nothing."""
         part, told = self._joining.get(one.part), self._recent.get(one.part)
         if part is not None:
-            _send(one.link, orjson.dumps({"state": "open", **open_document(part)}))
+            send(one.link, orjson.dumps({"state": "open", **open_document(part)}))
         elif told is not None:
-            _send(one.link, orjson.dumps({"state": "ended", **told}))
-
-    def _forget(self, fd: int) -> None:
-        self._poll.unregister(fd)
-        self._asking.pop(fd).link.close()
+            send(one.link, orjson.dumps({"state": "ended", **told}))
 
     def _sleep_ms(self) -> float:
-        due = [one.by_ns for one in self._asking.values()]
-        if (next_due_ns := self._joining.next_due_ns) is not None:
-            due.append(next_due_ns)
+        due = [due_ns for due_ns in (self._joining.next_due_ns, self._asking.next_due_ns) if due_ns is not None]
         if not due:
             return _LONGEST_SLEEP_MS
         return max(0, min(_LONGEST_SLEEP_MS, -(-(min(due) - time.monotonic_ns()) // _MS_NS)))
@@ -209,12 +192,6 @@ class PartDesk:
         counts = self._counts._replace(open=len(self._joining))
         if counts != Counts.read(self._counts_fd):
             counts.write(self._counts_fd)
-
-
-def _send(link: socket.socket, packed: bytes) -> None:
-    """Tell what one would like to hear; who does not listen is not waited for."""
-    with suppress(OSError):
-        link.send(packed, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 
 def links(fronts: int) -> list[tuple[int, int]]:

@@ -31,11 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 class Crew:
-    """Keeps the wanted number of workers at work.
-
-    `tidy` is called when a version's copy is not used any more, `enter` with each version before
-    it sees a frame, and the one that runs.
-    """
+    """Keeps the wanted number of workers at work; `tidy` removes unused copies, `enter` see Supervisor."""
 
     def __init__(  # noqa: PLR0917 - the supervisor's own parts, in the order in which it makes them
         self,
@@ -53,7 +49,7 @@ class Crew:
         self._control = control
         self._selector = selector
         self._tidy = tidy
-        self._enter_elsewhere = enter
+        self._enter = enter
         self._members: dict[int, Member] = {}
         self._outputs = Outputs(selector)
         house = Household(settings, arena, channel, selector, self._outputs)
@@ -70,7 +66,8 @@ class Crew:
             members=self._members,
             breaker=self._losses.breaker,
         )
-        self._enter(project)
+        self._modules.enter(modules_of(project.steps))
+        enter(project, project)
         self._hiring = True
         self._has_worked = False
         freeze()
@@ -154,13 +151,10 @@ class Crew:
 
         While it is `held` there are none: so it is until its proof is done.
         """
-        self._enter(project)
+        self._modules.enter(modules_of(project.steps))
+        self._enter(project, self.shift.project)
         self.shift.reload(project, held=held)
         self.hire()
-
-    def _enter(self, project: Project) -> None:
-        self._modules.enter(modules_of(project.steps))
-        self._enter_elsewhere(project, self.shift.project)
 
     def let_come(self) -> None:
         """Have workers made of the project that was held."""

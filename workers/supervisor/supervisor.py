@@ -61,11 +61,10 @@ class Supervisor:
 
     `front_command` makes the command of the fronts, from what they are to inherit; `beside` are other programs.
     `load_project` reads the project anew for a reload, in a process of its own, and `show_proof` makes a page of a
-    proof that failed in another; `tidy` removes copies of it that nobody uses; `tend` is called again and again;
-    `announce` is told each Event, with a process id where one follows; `start_successor` starts the server that is to
-    follow, and `follows` is open while the one before lives. `global_fd` is the memory of globalData, where that is
-    shared. `attend` is handed the loop's selector, where what it registers is called, and the frame memory. `enter`
-    hears of each version before it sees a frame, and of the one that runs.
+    proof that failed in another; `tidy` removes copies of it that nobody uses; `enter` hears of each version before it
+    sees a frame, and of the one that runs; `tend` is called again and again; `announce` is told each Event, with a
+    process id where one follows; `start_successor` starts the server that is to follow, `follows` is open while the one
+    before lives. `global_fd` is the memory of globalData; `attend` gets the frame memory and the loop's selector.
     """
 
     def __init__(
