@@ -23,7 +23,7 @@ from service.parts.asking import Asking, One, send
 from service.parts.counts import Counts
 from service.parts.joining import ERROR, Frame, Holds, Joining, Part, Seen, Verdict
 from service.parts.kept import Kept
-from service.parts.messages import MOST_BYTES, REQUEST, Kind, Said
+from service.parts.messages import MOST_BYTES, NOBODY_KNOWS, REQUEST, Kind, Said
 from service.parts.plans import Plans
 from service.parts.told import Recent, open_document
 
@@ -175,12 +175,14 @@ class PartDesk:
             one.link.close()
 
     def _answer(self, one: One) -> None:
-        """Tell what is known now; nothing where that is nothing."""
+        """Tell what is known now."""
         part, told = self._joining.get(one.part), self._recent.get(one.part)
         if part is not None:
             send(one.link, orjson.dumps({"state": "open", **open_document(part)}))
         elif told is not None:
             send(one.link, orjson.dumps({"state": "ended", **told}))
+        else:
+            send(one.link, NOBODY_KNOWS)
 
     def _sleep_ms(self) -> float:
         due = [due_ns for due_ns in (self._joining.next_due_ns, self._asking.next_due_ns) if due_ns is not None]

@@ -13,7 +13,7 @@ Little endian, one message each (SOCK_SEQPACKET)::
     client is told; who asks waits as long.  view, part: the lengths of the texts in bytes.
 
 An answer to a frame is its request, 8 bytes, and behind it what became of the part, JSON, if it ended by that. Who asks
-is told JSON alone, and nothing where nobody knows the part.
+is told JSON alone, null where nobody knows the part.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ _VERSION = 1
 REQUEST = struct.Struct("<Q")
 MOST_BYTES = 1024
 MOST_ANSWER_BYTES = 16 << 10
+NOBODY_KNOWS = b"null"
 WORDS = (OFF, OK, NOK, ERROR)
 
 

@@ -81,6 +81,11 @@ class Plans:
             self._known = known
         return known.get(version)
 
+    @property
+    def has_some(self) -> bool:
+        """Whether one of the newest versions has such parts: then there is who joins them."""
+        return any(self._read().values())
+
     def _read(self) -> dict[int, PartPlan | None]:
         give_up_s = time.monotonic() + _PATIENCE_S
         while True:

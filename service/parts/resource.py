@@ -12,7 +12,7 @@ import orjson
 from service.errors import HistoryAway, NoHistory, NotFound
 from service.intake.params import query_values, wait_for_part_s
 from service.parts.link import DeskAway
-from service.parts.messages import MOST_ANSWER_BYTES
+from service.parts.messages import MOST_ANSWER_BYTES, NOBODY_KNOWS
 from workers.errors import NoFreeSlot, NotReady
 from workers.pool.job import MAX_PART_BYTES
 
@@ -22,17 +22,20 @@ if TYPE_CHECKING:
 
     from service.history.stored import Stored
     from service.parts.link import DeskLink
+    from service.parts.plans import Plans
 
 _LOOK_MS = 250  # whether the server stops
 _DESK_S = 1.0  # beyond the time that is waited for
+_PAUSE_S = 0.02
 MOST_WAITING = 32  # of a front: each has a thread
 
 
 class PartResource:
     """Of one front; `stops` says whether the server is about to end."""
 
-    def __init__(self, link: DeskLink, stored: Stored, stops: Callable[[], bool]) -> None:
+    def __init__(self, link: DeskLink, plans: Plans, stored: Stored, stops: Callable[[], bool]) -> None:
         self._link = link
+        self._plans = plans
         self._stored = stored
         self._stops = stops
         self._waiting = 0
@@ -63,14 +66,21 @@ class PartResource:
     on_head = on_get
 
     def _asked(self, part: str, wait_s: float) -> bytes:
-        """Ask the part desk; nothing where it knows none."""
-        try:
-            with self._link.ask(part, wait_s) as link:
-                return self._heard(link, time.monotonic() + wait_s + _DESK_S)
-        except DeskAway:
-            raise NotReady("what joins the views of parts does not answer now; it is started again") from None
+        """Ask the part desk; nothing where it knows none. One that dies meanwhile is asked anew."""
+        if not self._plans.has_some:
+            return b""
+        until_s = time.monotonic() + wait_s
+        while True:
+            try:
+                with self._link.ask(part, max(0.0, until_s - time.monotonic())) as link:
+                    if told := self._heard(link, until_s + _DESK_S):
+                        return told if told != NOBODY_KNOWS else b""
+            except DeskAway:
+                raise NotReady("what joins the views of parts does not answer now; it is started again") from None
+            time.sleep(_PAUSE_S)
 
     def _heard(self, link: socket.socket, give_up_s: float) -> bytes:
+        """Return what is told; nothing where there is nobody any more to tell it."""
         poll = select.poll()
         poll.register(link, select.POLLIN)
         while not poll.poll(_LOOK_MS):
@@ -78,10 +88,12 @@ class PartResource:
                 raise NotReady("the server stops")
             if time.monotonic() > give_up_s:
                 raise DeskAway
+        if time.monotonic() > give_up_s:
+            raise DeskAway
         try:
             return link.recv(MOST_ANSWER_BYTES)
         except ConnectionError:  # it ended before it had read what it was asked
-            raise DeskAway from None
+            return b""
 
     def _of_history(self, part: str) -> bytes | None:
         if not self._stored.is_kept:

@@ -202,12 +202,15 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         pages = (plan.parts.counts_fd, plan.recorder_fd)
         status = Status(pool, switch, plan.project_name, on_disk, plan.results, pages=pages)
         desk = DeskLink(plan.parts.links[self._front])
-        views = Views(desk, Plans(plan.parts.plans_fd), pool.control.words)
+        plans = Plans(plan.parts.plans_fd)
+        views = Views(desk, plans, pool.control.words)
         count_lost = partial(self._counters.count, "log.lines_lost")
         LOG.begin(self._settings.log_requests, self._settings.log_format, self._front, count_lost)
         self._publisher = _publisher(plan.results, self._sleepers, self._front, pool, self._counters)
         known, access = (pool, self._counters, self._settings), self._access
-        parts = PartResource(desk, Stored(_history(self._settings, plan.state_dir)), lambda: pool.control.stopping)
+        parts = PartResource(
+            desk, plans, Stored(_history(self._settings, plan.state_dir)), lambda: pool.control.stopping
+        )
         return spell_headers(
             create_app(*known, access, switch, plan.state_dir, link, status, self._publisher, views, parts)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,24 @@ def next_parts(follower: Follower, count: int = 1) -> list[dict[str, Any]]:
     return found
 
 
+def all_parts(follower: Follower) -> list[dict[str, Any]]:
+    """All records of parts that are there."""
+    found: list[dict[str, Any]] = []
+    while follower.behind:
+        found += [record.document() for record in follower.read() if record.head.kind is Kind.PART]
+    return found
+
+
 def desk_of(server: Server) -> int:
     """The process id of the part desk; waits until there is one."""
     found: list[int] = []
 
     def there() -> bool:
-        found[:] = [pid for pid in children_of(server.process.pid) if "service.server.part_desk" in command_of(pid)]
+        for pid in children_of(server.process.pid):
+            with suppress(OSError):  # it has ended meanwhile
+                if "service.server.part_desk" in command_of(pid):
+                    found.append(pid)
         return bool(found)
 
     until(there)
-    return found[0]
+    return found[-1]

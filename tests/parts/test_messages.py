@@ -28,12 +28,12 @@ def test_what_is_said_is_heard(kind: Kind, part: str, view: str, word: str, numb
 
 @given(st.binary(max_size=100))
 def test_what_is_no_message_is_no_message(packed: bytes) -> None:
-    with pytest.raises(ValueError, match="version|message"):
+    with pytest.raises(ValueError, match=r"version|message"):
         Said.unpack(packed)
 
 
 @pytest.mark.parametrize("cut", [1, 5, 40])
 def test_a_message_that_is_cut_off_is_none(cut: int) -> None:
     packed = Said(Kind.FRAME, "4711", 1, view="top").pack()
-    with pytest.raises(ValueError, match="version|message"):
+    with pytest.raises(ValueError, match=r"version|message"):
         Said.unpack(packed[:-cut])
