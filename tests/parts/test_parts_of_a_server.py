@@ -61,6 +61,14 @@ def test_cameras_are_views_where_no_view_is_said(server: Server) -> None:
     assert answers[2].json()["partResult"]["verdict"] == "OK"
 
 
+def test_a_form_may_say_part_and_view(server: Server) -> None:
+    with server.client() as client:
+        for name in VIEWS:
+            fields = {"width": "16", "height": "16", "part": "by form", "view": name}
+            answer = client.post("/analyze_raw_image", data=fields, files={"array": ("frame", FRAME)})
+    assert answer.json()["partResult"]["verdict"] == "OK"
+
+
 @pytest.mark.parametrize("kind", ["image", "annotated_image"])
 def test_pictures_bring_it_in_the_header_and_in_the_body(server: Server, kind: str) -> None:
     parameters = {**dict(httpx.URL(RAW).params), "response_type": kind}
