@@ -84,7 +84,7 @@ Told = tuple[str, bool | None, dict[str, Any] | None]
 
 
 class Line:
-    """Four clients that each send the views of parts, and note what they were told; every fifth part has a bad view."""
+    """Four clients that each send the views of parts, and note what they were told; every other part has a bad view."""
 
     def __init__(self, server: Server) -> None:
         self.told: dict[str, list[Told]] = {}
@@ -102,7 +102,7 @@ class Line:
             part = f"{client}-{number}"
             heard = self.told.setdefault(part, [])
             for name in VIEWS:
-                data = "nok" if number % 5 == 0 and name == "left" else ""
+                data = "nok" if number % 2 == 0 and name == "left" else ""
                 try:
                     answer = view(self._server, part, name, data).json()
                     heard.append((name, answer.get("result"), answer.get("partResult")))
@@ -124,7 +124,7 @@ class Line:
 
 @pytest.mark.long
 def test_killed_under_load_nothing_is_ok_that_should_not_be_and_every_part_is_on_record(tmp_path: Path) -> None:
-    project = project_in(tmp_path / "p", 'views = ["top", "left", "right"]\nwait_ms = 1500')
+    project = project_in(tmp_path / "p", 'views = ["top", "left", "right"]\nwait_ms = 4000')
     with serving(project, "--fronts", "2") as server, follow(server) as follower:
         line = Line(server)
         for turn in range(6):
@@ -146,7 +146,7 @@ def test_killed_under_load_nothing_is_ok_that_should_not_be_and_every_part_is_on
     for part, heard in line.told.items():
         check(heard, by_name.get(part, []))
     verdicts = Counter(one["verdict"] for one in on_record)
-    assert verdicts["OK"] > 10
+    assert verdicts["OK"] > 1
     assert verdicts["NOK"] > 1
     # a desk that was killed between a record and its count counts one fewer
     assert 0 <= len(on_record) - sum(counted[key] for key in ("ok", "nok", "off", "error")) <= 3

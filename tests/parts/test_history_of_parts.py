@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from service.history.database import open_to_read
 from service.history.marks import mark_of
 from service.history.part_lookup import newest_of
+from service.history.stored import Stored
 from service.history.writing.store import Store, Written
 from service.parts.joining import OK, Frame, Part, Seen
 from service.parts.plans import PartPlan
@@ -119,3 +121,18 @@ def _parts_around(server: House, packed: bytes) -> list[str]:
         told = [record.about["part"] for record in follower.read(30)]
         assert follower.missed == 0
         return told
+
+
+def test_threads_of_a_front_ask_one_after_another(store: Store, path: Path) -> None:
+    store.write([part_record(1)], None)
+    stored, told = Stored(path), []
+
+    def ask() -> None:
+        with stored.read() as connection:
+            told.append(newest_of(connection, "4711"))
+
+    for _ in range(3):
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+    assert told == [part_record(1).document()] * 3
