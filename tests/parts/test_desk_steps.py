@@ -1,4 +1,4 @@
-"""The part desk ends at any of its steps and the next one goes on: nothing is OK without all of it, nothing is twice."""
+"""The part desk ends at any of its steps and the next one goes on: nothing is OK without all of it, nothing twice."""
 
 from __future__ import annotations
 
