@@ -21,6 +21,7 @@ from service.access.heirloom import Heirloom
 from service.api.switch import ProcessSwitch
 from service.server.front import Fronts
 from service.server.front_plan import FrontPlan
+from service.server.part_desk import PartDeskStart
 from service.settings import Settings
 from workers.flow.project import load_project
 from workers.memory.arena import create_arena
@@ -61,6 +62,7 @@ def main(project: Path) -> None:
         listener_is_ours=True,
         heirloom_fd=heirloom.fd,
         state_dir=Path(tempfile.gettempdir()),
+        parts=PartDeskStart(1, None).plan,
         version_places=(),
         project_name="inline",
         api_key=None,

@@ -101,9 +101,9 @@ STATUS: Mapping[str, int] = {
 }
 
 
-def problem(status: int, code: str, detail: str, request_id: str = "") -> bytes:
+def problem(status: int, code: str, detail: str, request_id: str = "", part_result: bytes = b"") -> bytes:
     """Return the body of an error as JSON."""
-    document = {
+    document: dict[str, Any] = {
         "type": f"urn:framemill:error:{code}",
         "title": _title(status),
         "status": status,
@@ -115,6 +115,8 @@ def problem(status: int, code: str, detail: str, request_id: str = "") -> bytes:
     }
     if request_id:
         document["requestId"] = request_id
+    if part_result:
+        document["partResult"] = orjson.Fragment(part_result)
     return orjson.dumps(document)
 
 
@@ -134,10 +136,11 @@ def _problem_headers(status: int, retry_after_s: int = 1) -> list[tuple[str, str
     return headers
 
 
-def _write(resp: falcon.Response, status: int, code: str, detail: str, retry_after_s: int = 1) -> None:
+def _write(resp: falcon.Response, status: int, code: str, detail: str, error: FramemillError | None = None) -> None:
     resp.status = status
     resp.context.code = code
-    resp.data = problem(status, code, detail, resp.get_header("X-Request-Id") or "")
+    part_result, retry_after_s = (error.part_result, error.retry_after_s) if error else (b"", 1)
+    resp.data = problem(status, code, detail, resp.get_header("X-Request-Id") or "", part_result)
     resp.stream = None
     resp.set_headers(_problem_headers(status, retry_after_s))
 
@@ -151,14 +154,15 @@ def answer_to(error: Exception, request_id: str = "") -> tuple[str, list[tuple[s
         _log.error("%s", error.message, exc_info=error)
     status = STATUS.get(error.code, 500)
     headers = _problem_headers(status, error.retry_after_s)
-    return f"{status} {_title(status)}", headers, problem(status, error.code, error.message, request_id)
+    body = problem(status, error.code, error.message, request_id, error.part_result)
+    return f"{status} {_title(status)}", headers, body
 
 
 def on_framemill_error(req: falcon.Request, resp: falcon.Response, error: FramemillError, _: dict[str, Any]) -> None:
     """Answer with one of our own errors."""
     if error.log_traceback:
         _log.error("%s %s: %s", req.method, req.path, error.message, exc_info=error)
-    _write(resp, STATUS.get(error.code, 500), error.code, error.message, error.retry_after_s)
+    _write(resp, STATUS.get(error.code, 500), error.code, error.message, error)
 
 
 def on_http_error(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _: dict[str, Any]) -> None:

@@ -13,7 +13,8 @@ from typing import ClassVar
 class FramemillError(Exception):
     """Root of all. `code` is stable and public; `log_traceback` says whether it is a fault of ours.
 
-    `retry_after_s` is when it is worth another try, where its status tells clients to try again.
+    `retry_after_s` is when it is worth another try, where its status tells clients to try again. `part_result` is what
+    became of the part that ended by such a frame, JSON.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -23,6 +24,7 @@ class FramemillError(Exception):
         super().__init__(message)
         self.message = message
         self.retry_after_s = retry_after_s
+        self.part_result = b""
 
 
 class InternalError(FramemillError):

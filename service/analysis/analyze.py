@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import falcon
 
 from service.access.key_check import admit
+from service.analysis.views import MOST_RESULT_BYTES, with_part
 from service.analysis.wish import Wish, client_of, note_end
 from service.intake.body import RequestBody, declared_length
 from service.intake.forms import is_form
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from service.analysis.answer import Answering
     from service.analysis.counters import Counters
     from service.analysis.quarantine import Quarantine
+    from service.analysis.views import Views
     from service.api.switch import ProcessSwitch
     from service.intake.body import Bring, Received
     from service.intake.sources import Source
@@ -68,6 +70,7 @@ class Desk:
     quarantine: Quarantine
     switch: ProcessSwitch
     publisher: Publisher
+    views: Views
 
     def handle(self, req: falcon.Request, resp: falcon.Response, source: Source) -> None:
         """Take a slot, fill it, have it inspected, and answer."""
@@ -83,14 +86,19 @@ class Desk:
                 reply = self._inspect(lease, wish, body, story)
                 if not reply.image_bytes and not is_form(req):
                     remember(req.env, partial(self.again, wish))
-                self.answering.write(req, resp, wish.asked, reply, until_sent)
-                self.publisher.answered(story, reply, lease)
+                if self.views.plan_of(wish) is None:
+                    self.answering.write(req, resp, wish.asked, reply, until_sent)
+                    self.publisher.answered(story, reply, lease)
+                else:  # its part hears of it once it is on record, and can be in its answer
+                    self.answering.check(wish.asked, reply, MOST_RESULT_BYTES)
+                    self.publisher.answered(story, reply, lease)
+                    result = self.views.answered(wish, story, reply)
+                    self.answering.write(req, resp, wish.asked, reply, until_sent, result)
                 note_end(story, wish, reply)
         except FramemillError as error:
             raise self._failed(error, wish, story) from error.__cause__
         except Exception as error:
-            note_end(story, wish)
-            self.publisher.failed(story, error)
+            self._told_failed(error, wish, story)
             raise
 
     @contextmanager
@@ -123,11 +131,13 @@ class Desk:
             wanted, length = asked(values), len(form.frame)
         wish = Wish(source, values, wanted, client_of(req))
         story.client, story.about = wish.client, wish.about
+        self.views.check(wish)
         source.check(req, values, length)
         return wish
 
-    def again(self, wish: Wish, bring: Bring, body_bytes: int, trace: Trace) -> bytes | None:
+    def again(self, wish: Wish, bring: Bring, body_bytes: int, trace: Trace, part: str = "") -> bytes | None:
         """Do once more what was done before, for the next frame of the same camera; see repeat.Again."""
+        wish = wish.of_part(part)
         begun_ns = time.monotonic_ns()
         if not self.pool.control.takes_frames or not wish.takes(body_bytes, self.pool.request_bytes):
             return None
@@ -137,12 +147,11 @@ class Desk:
                 reply = self._inspect(lease, wish, bring, story)
                 self.publisher.answered(story, reply, lease)
                 note_end(story, wish, reply)
-                return bytes(reply.context)
+                return with_part(bytes(reply.context), self.views.answered(wish, story, reply))
         except FramemillError as error:
             raise self._failed(error, wish, story) from error.__cause__
         except Exception as error:
-            note_end(story, wish)
-            self.publisher.failed(story, error)
+            self._told_failed(error, wish, story)
             raise
 
     def _lease(self, wish: Wish, bring: Bring, begun_ns: int) -> Lease:
@@ -166,9 +175,14 @@ class Desk:
             if wish is not None and 0 < wish.asked.deadline_ms < self.settings.deadline_ms:
                 error = DeadlineExceeded(error.message)
         self.counters.failed(error)
+        self._told_failed(error, wish, story, is_refused=is_refused)
+        return error
+
+    def _told_failed(self, error: Exception, wish: Wish | None, story: Story, *, is_refused: bool = False) -> None:
         note_end(story, wish)
         self.publisher.failed(story, error, is_refused=is_refused)
-        return error
+        if not is_refused:
+            self.views.failed(wish, story, error)
 
     def _inspect(self, lease: Lease, wish: Wish, bring: Bring, story: Story) -> Reply:
         taken_ns = time.monotonic_ns()

@@ -39,8 +39,20 @@ class Wish:
     def __post_init__(self) -> None:
         """Write once what each frame's record says."""
         asked = self.asked
-        told = about_bytes(self.client, asked.camera or self.client, asked.part, asked.data)
+        told = about_bytes(self.client, asked.camera or self.client, asked.part, asked.data, asked.view)
         object.__setattr__(self, "about", told)
+
+    @property
+    def view(self) -> str:
+        """Which view of its part the frame is: as the client says it, else its camera, else who sent it."""
+        return self.asked.view or self.asked.camera or self.client
+
+    def of_part(self, part: str) -> Wish:
+        """Return the same wish for another part; none stands for the same one."""
+        if not part or part == self.asked.part:
+            return self
+        jobs = {key: replace(job, part=part) for key, job in self.jobs.items()}
+        return replace(self, asked=replace(self.asked, part=part), jobs=jobs)
 
     def takes(self, body_bytes: int, largest_bytes: int) -> bool:
         """Whether the same request may bring a plain body of `body_bytes`."""
@@ -59,7 +71,13 @@ class Wish:
             asked = self.asked
             camera = asked.camera or self.client
             known = replace(
-                described, task=task, response=asked.response, data=asked.data, camera=camera, part=asked.part
+                described,
+                task=task,
+                response=asked.response,
+                data=asked.data,
+                camera=camera,
+                part=asked.part,
+                view=asked.view,
             )
             # files differ in length from frame to frame, raw frames do not
             if len(self.jobs) < _KNOWN:

@@ -53,6 +53,7 @@ class _Snapshot(Collector):
         yield CounterMetricFamily("framemill_workers_killed_for_time", "Frames that ran beyond run_ms", value=killed)
         yield from _followers(now["followers"])
         yield from _history(now["history"])
+        yield from _parts(now["parts"])
         flow = InfoMetricFamily("framemill_flow", "The version of the project that runs")
         flow.add_metric([], {"version": now["flowVersion"]})
         yield flow
@@ -97,6 +98,19 @@ def _history(now: dict[str, Any]) -> Iterator[Metric]:
     yield GaugeMetricFamily("framemill_pictures_held_bytes", held, value=pictures["held_bytes"])
     free = "What is free of the disk of pictures"
     yield GaugeMetricFamily("framemill_pictures_free_bytes", free, value=pictures["free_bytes"])
+
+
+def _parts(now: dict[str, int]) -> Iterator[Metric]:
+    """Yield what became of parts that several frames make."""
+    ended = CounterMetricFamily("framemill_parts", "Parts of several views by what became of them", labels=["outcome"])
+    for outcome in ("ok", "nok", "off", "error"):
+        ended.add_metric([outcome], now[outcome])
+    yield ended
+    yield GaugeMetricFamily("framemill_parts_open", "Parts of which not all views are there yet", value=now["open"])
+    missing = "Parts that are an error because a view did not come in time"
+    yield CounterMetricFamily("framemill_parts_missing", missing, value=now["missing"])
+    pushed_out = "Parts that are an error because too many were open"
+    yield CounterMetricFamily("framemill_parts_pushed_out", pushed_out, value=now["pushed_out"])
 
 
 class Metrics:

@@ -11,6 +11,7 @@ import orjson
 
 from service.history.plan import NAME
 from service.history.told import PicturesTold, Told
+from service.parts.counts import Counts
 from service.wire.unsent import unread_bytes
 from workers.admission.pace import Pace
 from workers.memory.control import Control, FrontRow, WorkerRow
@@ -34,11 +35,11 @@ class Status:
         on_disk: Comparison,
         results: ResultsPlan | None = None,
         *,
-        recorder_fd: int | None = None,
+        pages: tuple[int, int | None],
         keeps_pictures: bool = False,
     ) -> None:
         self._keeps_pictures = keeps_pictures
-        self._recorder_fd = recorder_fd
+        self._parts_fd, self._recorder_fd = pages  # that of the part desk, and that of the recorder if there is one
         self._results = results
         self._pool = pool
         self._switch = switch
@@ -90,6 +91,7 @@ class Status:
             {"module": module.id, "name": module.name, "frames": frames} for module, frames in by_module
         ]
         snapshot["followers"] = [one._asdict() for one in self._results.followers()] if self._results else []
+        snapshot["parts"] = Counts.read(self._parts_fd)._asdict()
         snapshot["history"] = self._history(snapshot["followers"])
         return snapshot
 

@@ -113,7 +113,7 @@ def decisions_document(decided: Decided) -> dict[str, Any]:
 
 
 def _document(one: Decision, decided: Decided) -> dict[str, Any]:
-    from service.history.lookup import time_text  # noqa: PLC0415 - see above
+    from service.history.texts import time_text  # noqa: PLC0415 - see above
 
     return {
         "number": one.number,

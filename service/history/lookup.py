@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from heapq import merge
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection, Engine, and_, or_, select
 
+from service.history.part_lookup import part_documents
+from service.history.part_tables import PARTS
 from service.history.tables import CONTEXTS, LABELS, MEASURED, PICTURES, RECORDS, REFUSALS, RUNS, SERIES, UNKNOWN
+from service.history.texts import id_text, time_text
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row, Table
 
 _PAGE = 500
-_SECOND_NS = 1_000_000_000
 _TIMES = ("waiting", "receiving", "queue", "decoding", "flow", "encoding", "took")
 
 
@@ -41,7 +42,7 @@ class Wanted:
 
 
 class Entry(NamedTuple):
-    """A frame, refusals of a second, or an interval that is unknown, as JSON has it; and when."""
+    """A frame, a part, refusals of a second, or an interval that is unknown, as JSON has it; and when."""
 
     at_ns: int
     document: dict[str, Any]
@@ -53,18 +54,11 @@ def entries(engine: Engine, wanted: Wanted, *, with_context: bool) -> Iterator[E
     Intervals that are unknown are among it whatever is asked for: such a frame may have been in one.
     """
     found = [_frames(engine, wanted, with_context=with_context), _unknown(engine, wanted)]
+    if not wanted.cameras and not wanted.labels:
+        found.append(_parts(engine, wanted))
     if not wanted.is_of_some:
         found.append(_refusals(engine, wanted))
     return merge(*found, key=lambda entry: entry.at_ns, reverse=True)
-
-
-def time_text(at_ns: int) -> str:
-    """Return a time as people read it: UTC, to the nanosecond."""
-    second, rest = divmod(at_ns, _SECOND_NS)
-    try:
-        return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
-    except (OverflowError, ValueError, OSError):
-        return f"{second}.{rest:09}"  # of a clock that nobody has set
 
 
 def documents(connection: Connection, page: Sequence[Row[Any]], *, with_context: bool) -> list[dict[str, Any]]:
@@ -139,11 +133,12 @@ def _of(table: Table, numbers: Sequence[int]) -> Any:
 def _document(row: Row[Any], more: _More) -> dict[str, Any]:
     found: dict[str, Any] = {
         "kind": "frame",
-        "id": f"{row.came_ns:016x}{row.slot & 0xFF:02x}",
+        "id": id_text(row.came_ns, row.slot),
         "time": time_text(row.came_ns),
         "client": row.client,
         "camera": row.camera,
         "part": row.part,
+        "view": row.view,
         "data": row.data,
         "requestId": row.request_id,
         "flowVersion": row.flow_version,
@@ -179,6 +174,18 @@ def _picture(row: Row[Any]) -> dict[str, Any]:
         "height": row.height,
         "pixelFormat": row.pixel_format,
     }
+
+
+def _parts(engine: Engine, wanted: Wanted) -> Iterator[Entry]:
+    conditions = _between(PARTS.c.begin_ns, wanted)
+    conditions += [PARTS.c.verdict.in_(wanted.verdicts)] if wanted.verdicts else []
+    conditions += [PARTS.c.part.in_(wanted.parts)] if wanted.parts else []
+
+    def read(connection: Connection, page: Sequence[Row[Any]]) -> list[Entry]:
+        documents = part_documents(connection, page)
+        return [Entry(row.begin_ns, document) for row, document in zip(page, documents, strict=True)]
+
+    return _paged(engine, PARTS, "begin_ns", conditions, read)
 
 
 def _refusals(engine: Engine, wanted: Wanted) -> Iterator[Entry]:

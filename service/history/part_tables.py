@@ -20,7 +20,10 @@ PARTS = Table(
     Column("part", Text, nullable=False),
     Column("begin_ns", BigInteger, nullable=False),  # when its first frame came
     Column("end_ns", BigInteger, nullable=False),
-    Column("verdict", String(8), nullable=False),  # OK, NOK, ERROR: a view is missing, or was one
+    Column("slot", Integer, nullable=False),  # with begin_ns its id
+    Column("flow_version", String(16), nullable=False),
+    Column("verdict", String(8), nullable=False),  # OK, NOK, OFF; ERROR: see why
+    Column("why", String(16)),  # missing, twice, error, off, unknown_view, rule, pushed_out, ended
     Index("parts_part", "part"),
     Index("parts_time", "begin_ns"),
 )
@@ -29,10 +32,11 @@ PART_VIEWS = Table(
     "part_views",
     METADATA,
     Column("number", ForeignKey("parts.number", ondelete="CASCADE"), primary_key=True),
-    Column("view", Text, primary_key=True),
+    Column("place", Integer, primary_key=True),  # as the project names them
+    Column("view", Text, nullable=False),
     Column("came_ns", BigInteger),  # with the slot: the frame; none: it is missing
     Column("slot", Integer),
-    Column("verdict", String(8), nullable=False),  # of the frame; MISSING
+    Column("verdict", String(8), nullable=False),  # of the frame; TWICE, MISSING
 )
 
 TABLES = (PARTS, PART_VIEWS)

@@ -72,6 +72,7 @@ RECORDS = Table(
     Column("client", Text, nullable=False),
     Column("camera", Text, nullable=False),
     Column("part", Text),
+    Column("view", Text),
     Column("data", Text, nullable=False),
     Column("flow_version", String(16), nullable=False),
     Column("status", Integer, nullable=False),

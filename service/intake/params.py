@@ -12,13 +12,15 @@ from urllib.parse import parse_qsl
 
 from workers.errors import InvalidParameter
 from workers.pixels.pixel_format import PixelFormat, pixel_format
-from workers.pool.job import MAX_CAMERA_BYTES, MAX_DATA_BYTES, MAX_PART_BYTES, ResponseType
+from workers.pool.job import MAX_CAMERA_BYTES, MAX_DATA_BYTES, MAX_PART_BYTES, MAX_VIEW_BYTES, ResponseType
 
 if TYPE_CHECKING:
     import falcon
 
 _NUMBER = re.compile(r"[0-9]{1,5}")
 _WAIT = re.compile(r"[0-9]{1,3}")
+_WAIT_MS = re.compile(r"[0-9]{1,6}")
+_MOST_WAIT_S = 60  # a thread of its front waits as long
 _DEADLINE = re.compile(r"[0-9]{1,7}")
 _YES = frozenset({"", "1", "true", "yes", "on"})
 _NO = frozenset({"0", "false", "no", "off"})
@@ -35,11 +37,13 @@ _OURS = frozenset(
         "deadline_ms",
         "camera",
         "part",
+        "view",
         "api_key",
         "name",
         "key",
         "accept",
         "wait_s",
+        "wait_ms",
     }
 )
 _SPELLED_STRICTLY = _OURS - {"api_key", "name", "key", "accept"}  # without one of these nothing is done anyway
@@ -49,7 +53,7 @@ _SPELLED_STRICTLY = _OURS - {"api_key", "name", "key", "accept"}  # without one 
 class Asked:
     """How the answer shall look, what the flow is told, and when the answer is due, in milliseconds (0: as set).
 
-    `camera` is which camera sent the frame, `part` which part it shows, as the client says it.
+    `camera` is which camera sent the frame, `part` which part it shows, `view` which view of it, as the client says it.
     """
 
     response: ResponseType
@@ -58,6 +62,7 @@ class Asked:
     deadline_ms: int = 0
     camera: str = ""
     part: str = ""
+    view: str = ""
 
 
 def query_values(req: falcon.Request) -> Mapping[str, str]:
@@ -113,14 +118,17 @@ def flag(values: Mapping[str, str], name: str) -> bool:
 
 
 def asked(values: Mapping[str, str]) -> Asked:
-    """Read `response_type`, `context_in_body`, `data`, `deadline_ms`, `camera` and `part`; raises InvalidParameter."""
+    """Read `response_type`, `context_in_body`, `data`, `deadline_ms`, `camera`, `part` and `view`.
+
+    Raises InvalidParameter.
+    """
     kind = values.get("response_type", "context")
     if kind not in _RESPONSE_TYPES:
         expected = ", ".join(_RESPONSE_TYPES)
         raise InvalidParameter(f"response_type={kind!r} is unknown; expected one of {expected}")
     data, camera = _text(values, "data", MAX_DATA_BYTES), _text(values, "camera", MAX_CAMERA_BYTES)
-    part = _text(values, "part", MAX_PART_BYTES)
-    return Asked(_RESPONSE_TYPES[kind], flag(values, "context_in_body"), data, _deadline_ms(values), camera, part)
+    part, view = _text(values, "part", MAX_PART_BYTES), _text(values, "view", MAX_VIEW_BYTES)
+    return Asked(_RESPONSE_TYPES[kind], flag(values, "context_in_body"), data, _deadline_ms(values), camera, part, view)
 
 
 def _text(values: Mapping[str, str], name: str, most_bytes: int) -> str:
@@ -150,6 +158,21 @@ def wait_s(values: Mapping[str, str]) -> int:
     if not _WAIT.fullmatch(text):
         raise InvalidParameter(f"wait_s={text[:40]!r} is no time; expected an integer from 0 to 999")
     return int(text)
+
+
+def wait_for_part_s(values: Mapping[str, str]) -> float:
+    """Read `wait_ms`, or `wait_s`: how long a part is waited for, in seconds; 0 where it is not."""
+    if "wait_ms" not in values:
+        found = float(wait_s(values))
+    elif "wait_s" in values:
+        raise InvalidParameter("wait_s and wait_ms are both given; expected one of them")
+    elif not _WAIT_MS.fullmatch(text := values["wait_ms"]):
+        raise InvalidParameter(f"wait_ms={text[:40]!r} is no time; expected an integer from 0 to {_MOST_WAIT_S}000")
+    else:
+        found = int(text) / 1000
+    if found > _MOST_WAIT_S:
+        raise InvalidParameter(f"a part is waited for {_MOST_WAIT_S} s at most, got {found:g} s")
+    return found
 
 
 def dimension(values: Mapping[str, str], name: str) -> int:

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from service.results.ring import RingFile, committed_of, create_ring
 from service.results.seats import Follows, SeatFiles, create_seats, followers
 
+_PART_MIB = 1  # some 2,000 parts
+
 
 class ResultsPlan(BaseModel):
     """What a front needs of it: descriptors by number, which it inherits."""
@@ -21,6 +23,11 @@ class ResultsPlan(BaseModel):
     read_desk: int
 
     @property
+    def part_ring(self) -> int:
+        """The ring of the part desk, behind those of the fronts."""
+        return self.rings[-1]
+
+    @property
     def fds(self) -> tuple[int, ...]:
         """Every descriptor that a front must inherit."""
         return (*self.rings, *self.pages, *self.wakes, self.read_desk)
@@ -31,7 +38,7 @@ class ResultsPlan(BaseModel):
 
 
 class ResultsFiles(NamedTuple):
-    """The supervisor's: a ring for each front, and the seats."""
+    """The supervisor's: a ring for each front, one behind them for the part desk, and the seats."""
 
     rings: tuple[RingFile, ...]
     seats: SeatFiles
@@ -39,7 +46,8 @@ class ResultsFiles(NamedTuple):
     @classmethod
     def create(cls, fronts: int, mib: int) -> Self:
         """Make them; raises NotEnoughMemory, OSError."""
-        return cls(tuple(create_ring(front, mib) for front in range(fronts)), create_seats())
+        of_fronts = [create_ring(front, mib) for front in range(fronts)]
+        return cls((*of_fronts, create_ring(fronts, _PART_MIB)), create_seats())
 
     @property
     def plan(self) -> ResultsPlan:

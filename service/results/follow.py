@@ -22,7 +22,7 @@ import orjson
 from service.results.door import SOCKET_NAME, VERSION, short_path
 from service.results.pictures import Sent, pictures_of
 from service.results.reading import RingReader
-from service.results.record import BadRecord, Record
+from service.results.record import BadRecord, OtherKind, Record
 from service.results.seats import PageWord, map_page
 from workers.memory.layout import MAX_SLOTS
 
@@ -121,6 +121,8 @@ class Follower:
                     break
                 try:
                     found.append(Record.unpack(raw.packed, reader.front, raw.sequence))
+                except OtherKind:
+                    continue
                 except BadRecord:
                     self._damaged += 1
         self._page[PageWord.MISSED] = self.missed & (1 << 64) - 1

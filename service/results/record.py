@@ -15,15 +15,16 @@ Little endian::
      | about u32  | told u32  | context u32  | left out u32 | about, told, context     |
      +------------+-----------+--------------+--------------+--------------------------+
 
-    version: 1.  kind: 0 a frame, 1 refusals.  verdict: 0 none, 1 OK, 2 NOK.  flow: the version of the project.
+    version: 1.  kind: 0 a frame, 1 refusals, 2 a part.  verdict: 0 none, 1 OK, 2 NOK.  flow: the project's version.
     came: when the request came, CLOCK_REALTIME in ns; with the slot it is the frame's id, the same that code finds as
     context["frame"]["id"].  picture: 0, or 1 + the slot that the frame stays in for followers, and which of the frames
     that sat there it is.  wanted: followers that want it, each a bit, whether it could stay or not.
     left out: bytes of a context that is not here because it is large, 0 where it is here.
 
-`about` is JSON: `client`, `camera`, `part`, `data` and `requestId`, as far as there are any. `told` is JSON: `code` and
-`message` of an error; of a context that was left out `score`, `labels` and `measures`; of refusals who was refused how
-often. The context is what the client had, byte for byte.
+`about` is JSON: `client`, `camera`, `part`, `view`, `data` and `requestId`, as far as there are any. `told` is JSON:
+`code` and `message` of an error; of a context that was left out `score`, `labels` and `measures`; of refusals who was
+refused how often; of a part `why` it is an error, and `views`: name, verdict, frame. The context is what the client
+had, byte for byte, but for what it was told of a part.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import orjson
+
+from service.results.documents import labels_in, part_document, views_in
 
 MAGIC = b"FMRS"
 VERSION = 1
@@ -52,6 +55,7 @@ class Kind(enum.IntEnum):
 
     FRAME = 0
     REFUSALS = 1  # frames that were not begun, counted by client and status over a second
+    PART = 2  # what several frames make together
 
 
 _KINDS = frozenset(map(int, Kind))
@@ -121,6 +125,10 @@ class BadRecord(ValueError):
     """What was read is no record of ours."""
 
 
+class OtherKind(BadRecord):
+    """It is one of a kind that a later version of the server writes: who does not know it passes it over."""
+
+
 @dataclass(frozen=True)
 class Record:
     """What became of a frame, as a follower has it; `front` and `sequence` are where it was read.
@@ -142,7 +150,9 @@ class Record:
             raise BadRecord(f"a record has at least {FIXED.size} bytes, got {len(packed)}")
         magic, version, kind, _, came_ns, slot, status, verdict, *rest = FIXED.unpack_from(packed)
         wanted, flow, frame_bytes, *times, picture, generation, about_bytes, told_bytes, context_bytes, left_out = rest
-        if (magic, version) != (MAGIC, VERSION) or kind not in _KINDS:
+        if (magic, version) == (MAGIC, VERSION) and kind not in _KINDS:
+            raise OtherKind(f"a record of kind {kind}")
+        if (magic, version) != (MAGIC, VERSION):
             raise BadRecord(f"a record begins with {MAGIC!r} and version {VERSION}, got {magic!r} and {version}")
         if FIXED.size + about_bytes + told_bytes + context_bytes != len(packed):
             raise BadRecord(f"a record of {len(packed)} bytes says that it has others")
@@ -207,13 +217,17 @@ class Record:
         head = self.head
         if head.kind is Kind.REFUSALS:
             return {"kind": "refusals", "time": self.time, "refused": self.told.get("refused", [])}
+        known: dict[str, Any] = {"id": self.id, "time": self.time, "part": self.about.get("part")}
+        if head.kind is Kind.PART:
+            end_ns, why = head.came_ns + head.times.took_ns, self.told.get("why")
+            known |= {"flowVersion": f"{head.flow:016x}", "verdict": self.word}
+            return part_document(known, head.came_ns, end_ns, why, views_in(self.told))
         found: dict[str, Any] = {
             "kind": "frame",
-            "id": self.id,
-            "time": self.time,
+            **known,
             "client": self.about.get("client", ""),
             "camera": self.about.get("camera", ""),
-            "part": self.about.get("part"),
+            "view": self.about.get("view"),
             "data": self.about.get("data", ""),
             "requestId": self.about.get("requestId"),
             "flowVersion": f"{head.flow:016x}",
@@ -237,9 +251,9 @@ class Record:
         return found
 
 
-def about_bytes(client: str, camera: str, part: str, data: str) -> bytes:
+def about_bytes(client: str, camera: str, part: str, data: str, view: str = "") -> bytes:
     """Return who sent a frame, of which part, and what was said with it."""
-    told = {"client": client, "camera": camera, "part": part, "data": data}
+    told = {"client": client, "camera": camera, "part": part, "view": view, "data": data}
     return orjson.dumps({key: _in_utf8(value) for key, value in told.items() if value})
 
 
@@ -260,26 +274,12 @@ def essence_of(context: Any) -> dict[str, Any]:
     """Return what is known of a context that is not kept whole: `score`, `labels`, `measures`."""
     if not isinstance(context, dict):
         return {}
-    found: dict[str, Any] = {"labels": [*dict.fromkeys(_labels(context))]}
+    found: dict[str, Any] = {"labels": [*dict.fromkeys(labels_in(context))]}
     if isinstance(score := context.get("score"), int | float):
         found["score"] = score
     if isinstance(measures := context.get("measures"), dict):
         found["measures"] = measures
     return found
-
-
-def _labels(context: Mapping[str, Any]) -> list[str]:
-    found: list[str] = []
-    for rectangle in _list_of_objects(context.get("detectedRectangles")):
-        names = _list_of_objects(rectangle.get("classNames"))
-        found += [name["label"] for name in names[:1] if isinstance(name.get("label"), str)]
-    for entry in _list_of_objects(context.get("surfaceClasses")):
-        found += [entry["label"]] if isinstance(entry.get("label"), str) else []
-    return found
-
-
-def _list_of_objects(value: Any) -> list[dict[str, Any]]:
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def _in_utf8(text: str) -> str:

@@ -6,6 +6,7 @@ It is put together from its collaborators: no reading of files or environment he
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -54,55 +55,76 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from service.analysis.counters import Counters
+    from service.analysis.views import Views
     from service.api.status import Status
     from service.api.switch import ProcessSwitch
     from service.history.stored import Stored
     from service.live.feed import Feed
     from service.panel.parts.golden import Golden
+    from service.parts.resource import PartResource
     from service.results.publish import Publisher
     from service.settings import Settings
     from workers.pool.pool import Pool
     from workers.pool.to_supervisor import SupervisorLink
 
 
-def create_app(  # noqa: PLR0917 - each collaborator is what it is called
-    pool: Pool,
-    counters: Counters,
-    settings: Settings,
-    access: Access,
-    switch: ProcessSwitch,
-    state_dir: Path,
-    link: SupervisorLink,
-    status: Status,
-    publisher: Publisher,
-    feed: Feed,
-    stored: Stored,
-    golden: Golden,
-) -> falcon.App[falcon.Request, falcon.Response]:
+@dataclass(frozen=True, slots=True)
+class Colleagues:
+    """What the application of a front is put together from."""
+
+    pool: Pool
+    counters: Counters
+    settings: Settings
+    access: Access
+    switch: ProcessSwitch
+    state_dir: Path
+    link: SupervisorLink
+    status: Status
+    publisher: Publisher
+    feed: Feed
+    stored: Stored
+    golden: Golden
+    views: Views
+    parts: PartResource
+
+
+def create_app(known: Colleagues) -> falcon.App[falcon.Request, falcon.Response]:
     """Make the application of one front."""
-    answering = Answering(counters, pool.is_needed)
-    desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"), switch, publisher)
-    changes = Changes(state_dir)
+    answering = Answering(known.counters, known.pool.is_needed)
+    desk = Desk(
+        known.pool,
+        known.settings,
+        answering,
+        known.counters,
+        Quarantine(known.state_dir / "quarantine"),
+        known.switch,
+        known.publisher,
+        known.views,
+    )
+    changes = Changes(known.state_dir)
     static = StaticFiles()
-    pages = Pages(status.project_name, static, keys_are_set=access.keys is not None)
+    pages = Pages(known.status.project_name, static, keys_are_set=known.access.keys is not None)
     routes = [
-        *_for_cameras(desk, settings),
-        *_for_machines(pool, switch, status, link, changes),
-        *frame_routes(stored),
-        *picture_routes(stored, desk, state_dir),
-        *decision_routes(stored),
-        *statistics_routes(stored, settings),
-        *_of_all_pages(pages, static, settings),
-        *_live(pages, desk, status, stored, feed=feed, access=access),
-        *_of_sessions(pages, access, changes),
-        *statistics_page_routes(pages, stored, settings),
+        *_for_cameras(desk, known.settings),
+        *_for_machines(known.pool, known.switch, known.status, known.link, changes),
+        *frame_routes(known.stored),
+        *picture_routes(known.stored, desk, known.state_dir),
+        *decision_routes(known.stored),
+        Route("/api/v1/parts/{part:path}", known.parts),
+        *statistics_routes(known.stored, known.settings),
+        *_of_all_pages(pages, static, known.settings),
+        *_live(pages, desk, known.status, known.stored, feed=known.feed, access=known.access),
+        *_of_sessions(pages, known.access, changes),
+        *statistics_page_routes(pages, known.stored, known.settings),
         Route("/process", PanelSwitch(desk, changes), changes=Scope.OPERATE, for_page=True),
-        *part_pages(pages, stored, golden),
+        *part_pages(pages, known.stored, known.golden),
     ]
     pages.begin(route.path for route in routes)
-    if settings.stop_key is not None:
-        routes.append(Route("/stop", Stop(settings, access, link), acts=True, is_open=True))  # it has a key of its own
-    first_to_last: list[Any] = [Traced(), KeyCheck(access, Routes(routes))]
+    if known.settings.stop_key is not None:
+        routes.append(
+            Route("/stop", Stop(known.settings, known.access, known.link), acts=True, is_open=True)
+        )  # it has a key of its own
+    first_to_last: list[Any] = [Traced(), KeyCheck(known.access, Routes(routes))]
     app = falcon.App(middleware=first_to_last)
     app.add_error_handler(Exception, as_page(pages, on_any_error))
     app.add_error_handler(falcon.HTTPError, as_page(pages, on_http_error))

@@ -22,6 +22,7 @@ from gunicorn.arbiter import Arbiter
 from service.access.heirloom import Heirloom
 from service.access.key_check import Access
 from service.analysis.counters import Counters
+from service.analysis.views import Views
 from service.api.status import Status
 from service.api.switch import ProcessSwitch
 from service.connections.certificates import Certificates
@@ -33,11 +34,14 @@ from service.intake.body import FORM_BYTES
 from service.live.feed import Feed
 from service.logs.request_log import LOG
 from service.panel.parts.golden import Golden
+from service.parts.link import DeskLink
+from service.parts.plans import Plans
+from service.parts.resource import PartResource
 from service.results.publish import NoPublisher, Publisher, RingPublisher
 from service.results.ring import RingWriter
 from service.results.seats import Sleepers
 from service.results.story import Story
-from service.server.app import create_app
+from service.server.app import Colleagues, create_app
 from service.server.front_plan import FrontPlan
 from service.settings import Settings
 from service.wire.chunks import BoundedChunks
@@ -54,6 +58,8 @@ from workers.this_process import die_with_parent, keep_private
 from workers.versions.on_disk import Comparison
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from service.logs.trace import Trace
     from workers.errors import FramemillError
 
@@ -204,19 +210,33 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
             plan.project_name,
             on_disk,
             plan.results,
-            recorder_fd=plan.recorder_fd,
+            pages=(plan.parts.counts_fd, plan.recorder_fd),
             keeps_pictures=self._settings.keeps_pictures,
         )
         count_lost = partial(self._counters.count, "log.lines_lost")
         LOG.begin(self._settings.log_requests, self._settings.log_format, self._front, count_lost)
         self._publisher = _publisher(plan, self._sleepers, self._front, pool, self._counters)
-        known, access = (pool, self._counters, self._settings), self._access
         rings = plan.results.rings if plan.results else ()
         feed = Feed(rings, self._is_ending, pool.control.words[Control.STARTED_NS])
-        stored, golden = Stored(plan.history_place), Golden(plan.version_places)
-        return spell_headers(
-            create_app(*known, access, switch, plan.state_dir, link, status, self._publisher, feed, stored, golden)
+        stored = Stored(plan.history_place)
+        desk, plans = DeskLink(plan.parts.links[self._front]), Plans(plan.parts.plans_fd)
+        known = Colleagues(
+            pool=pool,
+            counters=self._counters,
+            settings=self._settings,
+            access=self._access,
+            switch=switch,
+            state_dir=plan.state_dir,
+            link=link,
+            status=status,
+            publisher=self._publisher,
+            feed=feed,
+            stored=stored,
+            golden=Golden(plan.version_places),
+            views=Views(desk, plans, pool.control.words),
+            parts=PartResource(desk, plans, stored, lambda: pool.control.stopping),
         )
+        return spell_headers(create_app(known))
 
     def _is_ending(self) -> bool:
         return not self._worker.alive or self._pool.control.stopping
@@ -243,6 +263,11 @@ def _publisher(plan: FrontPlan, sleepers: Sleepers | None, front: int, pool: Poo
     if not plan.asking_fds:
         return RingPublisher(*known)
     return RecordedPublisher(*known, Asking(socket.socket(fileno=plan.asking_fds[front])))
+
+
+def _history(settings: Settings, state_dir: Path) -> Path | None:
+    """Return where the history lies, if there is one; said here, for what opens it loads a database."""
+    return state_dir / "history" / "history.sqlite" if settings.record != "off" else None
 
 
 def _certificates(settings: Settings) -> Certificates | None:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.history.places.place import Place, place_in
+from service.parts.handed import PartsPlan
 from service.results.files import ResultsPlan
 from workers.pool.handover import Handover
 
@@ -23,6 +24,7 @@ class FrontPlan(BaseModel):
     listener_is_ours: bool
     heirloom_fd: int
     state_dir: Path
+    parts: PartsPlan
     version_places: tuple[Path, ...]
     project_name: str
     api_key: str | None

@@ -17,6 +17,7 @@ from service.results.door import Door
 from service.results.files import ResultsFiles
 from service.server.front_plan import FrontPlan
 from service.server.listener import Listener, listener
+from service.server.part_desk import PartDeskStart
 from service.server.project_source import ProjectSource
 from service.server.recorder_start import RecorderStart
 from service.server.systemd import notify_systemd
@@ -29,7 +30,7 @@ from workers.memory.global_data import open_global_data
 from workers.pool.handover import Handover
 from workers.supervisor.events import Event
 from workers.supervisor.exits import Exit
-from workers.supervisor.program import Command, ProgramPlan
+from workers.supervisor.program import Command, Ends, ProgramPlan
 from workers.supervisor.supervisor import Supervisor
 from workers.this_process import keep_private
 
@@ -76,6 +77,7 @@ def run_server(
     results = ResultsFiles.create(settings.fronts, settings.results_mib) if settings.results_mib else None
     door = Door(results, state_dir) if results else None
     recorder = RecorderStart(door, settings, state_dir, history_url) if door and settings.record != "off" else None
+    part_desk = PartDeskStart(settings.fronts, results and results.plan)
     url = _url(settings, open_to)
 
     def plan(handover: Handover) -> FrontPlan:
@@ -86,6 +88,7 @@ def run_server(
             listener_is_ours=open_to.is_ours,
             heirloom_fd=heirloom.fd,
             state_dir=state_dir,
+            parts=part_desk.plan,
             version_places=source.places,
             project_name=project.name,
             api_key=api_key,
@@ -114,16 +117,20 @@ def run_server(
     supervisor = Supervisor(
         settings,
         project,
-        front_command=_FrontStart(plan, _fds_for_fronts(open_to, heirloom, results, recorder)),
+        front_command=_FrontStart(plan, (*part_desk.plan.fds, *_fds_for_fronts(open_to, heirloom, results, recorder))),
         load_project=source.load,
         announce=announce,
         tend=switch.settle,
         start_successor=lambda: start_successor(open_to, heirloom, global_fd),
         follows=before.link if before else None,
         tidy=source.tidy_apart,
-        beside=[ProgramPlan("the recorder", recorder)] if recorder else [],
+        beside=[
+            ProgramPlan("the part desk", part_desk, Ends.BEHIND_FRONTS, is_wanted=part_desk.is_wanted),
+            *([ProgramPlan("the recorder", recorder)] if recorder else []),
+        ],
         global_fd=global_fd,
         attend=door.attend if door else lambda *_: None,
+        enter=part_desk.enter,
         show_proof=show_proof and (lambda failed: show_proof(failed, state_dir / _PROOF_PAGES)),
     )
     source.let_go()

@@ -80,7 +80,7 @@ class ShiftsResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """List them."""
-        from service.history.lookup import time_text  # noqa: PLC0415 - a front that nobody asks loads no database
+        from service.history.texts import time_text  # noqa: PLC0415 - a front that nobody asks loads no database
 
         asked, now_ns = checked_query(req, ShiftsQuery), time.time_ns()
         first = asked.since or local_time(self._settings, now_ns).date()

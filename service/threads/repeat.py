@@ -6,7 +6,7 @@ asked for. The next request with these very bytes goes from the socket to the po
 routing. The body's length alone may be another one, for files differ from frame to frame, and what the request is
 called; and a connection remembers a few heads, for a camera may go round a few segments. Whatever is not plain (another
 head, a length that would be refused, no worker ready, a server that stops) goes the ordinary way, and what was read is
-given back.
+given back. So may the part be another one, where its name stands in the query in letters that need no decoding.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from service.access.key_check import RING
 from service.access.keyring import Keyring
 from service.errors import answer_to
-from service.intake.body import Bring, Received
+from service.intake.body import Received
 from service.logs.request_log import LOG
 from service.logs.trace import REQUEST_ID, TRACE, Said, Trace, said_by
 from service.wire.plain_body import PlainBody, plain_body, response_head
@@ -33,17 +33,20 @@ _LONGEST_HEAD_BYTES = 4096  # longer ones are rare, and would be kept for as lon
 _MOST_HEADS = 8
 # fields that are other ones with each request, and what they may say to be known all the same
 _LENGTH = b"content-length"
+_PART = b"part"
 _VALUES = {
     _LENGTH: re.compile(rb"[0-9]{1,10}"),
+    _PART: re.compile(rb"[A-Za-z0-9._~-]{1,200}"),  # as it stands in the query: nothing to be decoded
     b"x-request-id": re.compile(REQUEST_ID.encode()),
     b"traceparent": re.compile(rb"[0-9a-f-]{55}"),
 }
 _FIELDS = re.compile(rb"\r\n(content-length|x-request-id|traceparent):[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
+_PART_IN_QUERY = re.compile(rb"[A-Z]+ [^ ?\r\n]*\?(?:[^ \r\n]*&)?part=([^& \r\n]*)")
 _ENVIRON = {b"x-request-id": "HTTP_X_REQUEST_ID", b"traceparent": "HTTP_TRACEPARENT"}
 
-# has a frame inspected whose body has so many bytes, for the request of that trace; returns its context, or None where
-# the ordinary way must be taken and nothing was read
-Again = Callable[[Bring, int, Trace], bytes | None]
+# has a frame inspected, `Bring`, whose body has so many bytes, for the request of that `Trace`, which shows the part of
+# that name if one is given; returns its context, or None where the ordinary way must be taken and nothing was read
+Again = Callable[..., bytes | None]
 
 
 _NO_KEYS = Keyring(())
@@ -70,15 +73,17 @@ class _Known(NamedTuple):
             at = value.end()
         if not first.startswith(self.pieces[-1], at):
             return None
-        return _Found(at + len(self.pieces[-1]), int(values.pop(_LENGTH, b"0")), values)
+        part = (values.pop(_PART).decode("ascii"),) if _PART in values else ()
+        return _Found(at + len(self.pieces[-1]), int(values.pop(_LENGTH, b"0")), values, part)
 
 
 class _Found(NamedTuple):
-    """How many bytes a head has, and its body, and what the head says of the request's ids."""
+    """How many bytes a head has, and its body, what the head says of the request's ids, and the part if it says one."""
 
     head_bytes: int
     body_bytes: int
     values: dict[bytes, bytes]
+    part: tuple[str, ...]
 
     @property
     def said(self) -> Said | None:
@@ -107,6 +112,11 @@ def remember(env: dict[str, Any], again: Again) -> None:
 def _parts(head: bytes) -> tuple[tuple[bytes, ...], tuple[bytes, ...]] | None:
     """Return the pieces and names of a head; None where a field stands twice, or says what none of its kind does."""
     pieces, names, at = [], [], 0
+    named = _PART_IN_QUERY.match(head)
+    if named is not None and _VALUES[_PART].fullmatch(named[1]):
+        pieces.append(head[: named.start(1)])
+        names.append(_PART)
+        at = named.end(1)
     for field in _FIELDS.finditer(head):
         name = field[1].lower()
         if name in names or not _VALUES[name].fullmatch(field[2]):
@@ -163,7 +173,7 @@ def _find_and_answer(heads: list[_Known], first: bytes, connection: Outgoing) ->
         if len(early) > found.body_bytes:
             return None
         body = PlainBody(connection, first[: found.head_bytes], early, found.body_bytes)
-        return _answer(known, _Frame(body, connection), Trace(known.method, known.path, found.said))
+        return _answer(known, _Frame(body, connection), Trace(known.method, known.path, found.said), found.part)
     return None
 
 
@@ -186,11 +196,11 @@ class _Frame:
         return Received(self.body.length, rest=self.body.begin(area))
 
 
-def _answer(known: _Known, frame: _Frame, trace: Trace) -> _Answer | None:
+def _answer(known: _Known, frame: _Frame, trace: Trace, part: tuple[str, ...]) -> _Answer | None:
     """Have a frame inspected; None where the ordinary way must be taken."""
     code = ""
     try:
-        context = known.again(frame, frame.body.length, trace)
+        context = known.again(frame, frame.body.length, trace, *part)
     except Exception as error:  # noqa: BLE001 - whatever it was, this frame's client gets an answer
         status, headers, body = answer_to(error, trace.request_id)
         code = getattr(error, "code", InternalError.code)

@@ -161,7 +161,7 @@ def test_code_finds_the_id_camera_time_and_remaining_time_of_its_frame(tmp_path:
     came = dt.datetime(2026, 11, 28, 8, 30, 15, 250_000, tzinfo=dt.UTC)
     deadline_ns = time.monotonic_ns() + 5_000_000_000
     first, second = about(flow, deadline_ns, Origin(int(came.timestamp()) * 10**9 + 250_000_000, 7, "left"))
-    assert first.keys() == {"id", "camera", "part", "time", "remainingMs", "requestId", "traceparent"}
+    assert first.keys() == {"id", "camera", "part", "view", "time", "remainingMs", "requestId", "traceparent"}
     assert first["camera"] == "left"
     assert first["time"] == "2026-11-28T08:30:15.250000+00:00"
     assert dt.datetime.fromisoformat(first["time"]) == came

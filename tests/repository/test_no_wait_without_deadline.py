@@ -40,6 +40,9 @@ ALLOWED = {
         "recv",
     ): "a thread that does nothing else, no client's",
     ("service.history.before_answer.hearing", "take", "recv"): "MSG_DONTWAIT, and no client's",
+    ("service.parts.desk", "_hear", "recvmsg"): "MSG_DONTWAIT, and no client's",
+    ("service.parts.link", "_hear", "recv"): "MSG_DONTWAIT, and no client's",
+    ("service.parts.resource", "_heard", "recv"): "behind a poll that said that there is something, and no client's",
     ("workers.pool.exchange", "receive_into", "recv_into"): "SO_RCVTIMEO: the socket is one that wire.receive_in_steps",
 }
 # what speaks with others than clients: the command line, which has timeouts of its own, and files that are no sockets

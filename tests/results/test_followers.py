@@ -102,7 +102,7 @@ def test_a_follower_that_dies_frees_its_seat_and_the_next_of_its_name_goes_on_be
     if pid == 0:
         try:
             follower = server.follow("recorder", Start.RESUME)
-            assert [record.about["part"] for record in follower.read(6)] == ["0", "1", "2"]
+            assert [record.about["part"] for record in follower.read(9)] == ["0", "1", "2"]
             follower.done()
             assert parts(follower) == ["not done with"]
             os.kill(os.getpid(), signal.SIGKILL)

@@ -11,7 +11,8 @@ _ID_BYTES = 128
 
 
 class Origin(NamedTuple):
-    """Where a frame comes from: when its request came (CLOCK_REALTIME), its slot, who sent it, of which part.
+    """Where a frame comes from: when its request came (CLOCK_REALTIME), its slot, who sent it, of which part
+    and view of it.
 
     `is_again` where a frame that is kept is looked at once more: it is no part.
     `asked` is what its request is called and the `traceparent` of what is asked for its sake (memory/slot.py).
@@ -23,6 +24,7 @@ class Origin(NamedTuple):
     part: str = ""
     asked: bytes = b""
     is_again: bool = False
+    view: str = ""
 
     def about(self, deadline_ns: int) -> dict[str, Any]:
         """Return what code finds of it; its id stays the same where the frame is run again after a worker's death."""
@@ -30,6 +32,7 @@ class Origin(NamedTuple):
             "id": "%016x%02x" % (self.came_ns, self.slot),  # noqa: UP031 - twice as fast
             "camera": self.camera,
             "part": self.part or None,
+            "view": self.view or None,
             "requestId": _text(self.asked[:_ID_BYTES]),
             "traceparent": _text(self.asked[_ID_BYTES:]),
             "time": f"{_second(self.came_ns // 1_000_000_000)}.{self.came_ns // 1000 % 1_000_000:06}+00:00",

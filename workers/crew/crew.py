@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 class Crew:
-    """Keeps the wanted number of workers at work; `tidy` is called when a version's copy is not used any more."""
+    """Keeps the wanted number of workers at work; `tidy` removes unused copies, `enter` see Supervisor."""
 
     def __init__(  # noqa: PLR0917 - the supervisor's own parts, in the order in which it makes them
         self,
@@ -43,11 +43,13 @@ class Crew:
         low: memoryview,
         selector: selectors.BaseSelector,
         tidy: Callable[[], None],
+        enter: Callable[[Project, Project], None] = lambda *_: None,
     ) -> None:
         self._settings = settings
         self._control = control
         self._selector = selector
         self._tidy = tidy
+        self._enter = enter
         self._members: dict[int, Member] = {}
         self._outputs = Outputs(selector)
         house = Household(settings, arena, channel, selector, self._outputs)
@@ -65,6 +67,7 @@ class Crew:
             breaker=self._losses.breaker,
         )
         self._modules.enter(modules_of(project.steps))
+        enter(project, project)
         self._hiring = True
         self._has_worked = False
         freeze()
@@ -149,6 +152,7 @@ class Crew:
         While it is `held` there are none: so it is until its proof is done.
         """
         self._modules.enter(modules_of(project.steps))
+        self._enter(project, self.shift.project)
         self.shift.reload(project, held=held)
         self.hire()
 

@@ -17,6 +17,8 @@
 
     [verdict]                # rules over what the flow found, see verdict.py; left out: what modules have set
 
+    [part]                   # what several frames make together, see part.py
+
     [[proof]]                # frames of the project with their verdicts, see proof.py; a reload must not change them
     frame = "proof/good.png"
     result = true
@@ -39,6 +41,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from workers.errors import ProjectInvalid
 from workers.flow.mistakes import Mistakes, unknown
+from workers.flow.part import PartOptions
 from workers.flow.proof import Proof, read_proofs
 from workers.flow.registry import registry
 from workers.flow.verdict import Verdict, read_verdict
@@ -62,7 +65,7 @@ class ProjectTable(BaseModel):
     fork: Annotated[bool, Field(description="workers may be forks of one process that has loaded the project")] = True
 
 
-_TABLES = ("project", "frame", "flow", "verdict", "proof", "server")
+_TABLES = ("project", "frame", "flow", "verdict", "part", "proof", "server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ class Project:
     `data` is the absolute path of its data folder, which need not exist. `version` is the hash of its content where
     `folder` is a copy that nobody changes. `alone` says why a process that has loaded it must not be forked, nothing
     where it may. `verdict` are its rules over the context at the end, where it has some; `proofs` frames that it must
-    be right about.
+    be right about; `part` the views of its parts.
     """
 
     folder: Path
@@ -134,6 +137,7 @@ class Project:
     version: str = ""
     verdict: Verdict | None = None
     proofs: tuple[Proof, ...] = ()
+    part: PartOptions | None = None
 
     @property
     def has_code(self) -> bool:
@@ -212,6 +216,7 @@ class _Reading:
             self.mistakes.add("server", f"is {shown(server)}, expected a table [server]")
         steps = self._steps(tables.get("flow", []), "flow")
         verdict = read_verdict(tables["verdict"], self.mistakes) if "verdict" in tables else None
+        part = self.mistakes.valid(PartOptions, tables["part"], "part") if "part" in tables else None
         proofs = read_proofs(tables.get("proof", []), self._folder, self._data, self.mistakes)
         for kind in [kind for kind in registry().kinds.values() if kind.looks_at_all_files]:
             self.mistakes.lines += kind.options.mistakes_of_project(self._files)
@@ -219,9 +224,8 @@ class _Reading:
         name, idempotent = (head.name, head.idempotent) if head else ("", False)
         alone = "" if head is None or head.fork else "as the project says (fork = false)"
         alone = alone or _alone(steps)
-        return Project(
-            self._folder, name, idempotent, server, steps, frame, self._data, alone, self._version, verdict, proofs
-        )
+        known = (self._folder, name, idempotent, server, steps, frame, self._data, alone, self._version)
+        return Project(*known, verdict, proofs, part)
 
     def _find_data(self, given: str) -> None:
         """Take `given` for the data folder, unless a part of the project lies in it."""

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from workers.flow.part import PartOptions
 from workers.flow.project import FILE, ProjectTable
 from workers.flow.proof import MOST_PROOFS, ProofOptions
 from workers.flow.registry import registry
@@ -47,6 +48,7 @@ def project_schema(server: type[BaseModel], folder: Path | None = None) -> Schem
         "project": _table(ProjectTable, "project"),
         "frame": _table(FrameForm, "frame"),
         "verdict": _table(VerdictOptions, "verdict"),
+        "part": _table(PartOptions, "part"),
         "proof": _table(ProofOptions, "proof"),
         "server": _table(server, "server"),
     }
@@ -74,7 +76,7 @@ def project_schema(server: type[BaseModel], folder: Path | None = None) -> Schem
         "maxItems": MOST_PROOFS,
         "description": "frames with their verdicts, which a reload must not change",
     }
-    tables = {name: _ref(name) for name in ("project", "frame", "verdict", "server")}
+    tables = {name: _ref(name) for name in ("project", "frame", "verdict", "part", "server")}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": FILE,

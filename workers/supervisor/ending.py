@@ -3,7 +3,8 @@
 ::
 
     RUNNING --begin--> DRAINING --> RETIRING --> CLOSING --> over
-                       fronts       workers      programs that take on what frames have left
+                       fronts       workers,     programs that take on what frames have left
+                          |         what fronts needed
                           |            |            |
                           '------------+------------'--- the deadline, or asked again ---> KILLED --> over
 """
@@ -100,7 +101,8 @@ class Ending:
 
     def watch(self) -> None:
         """Take the next step where it is due. Called at every tick."""
-        if self._phase is _Phase.RETIRING and not self._crew.size:
+        needed = any(one.pids for one in self._beside if one.plan.ends is Ends.BEHIND_FRONTS)
+        if self._phase is _Phase.RETIRING and not self._crew.size and not needed:
             self._phase = _Phase.CLOSING
             self._end_those(Ends.AFTER_WORKERS)
         if self._phase not in {_Phase.RUNNING, _Phase.KILLED} and time.monotonic() > self._give_up_at_s:
@@ -136,6 +138,7 @@ class Ending:
     def _retire(self) -> None:
         self._phase = _Phase.RETIRING
         self._crew.retire_all()
+        self._end_those(Ends.BEHIND_FRONTS)
 
     def _end_those(self, ends: Ends) -> None:
         for program in self._beside:

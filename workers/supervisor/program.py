@@ -29,6 +29,7 @@ class Ends(enum.Enum):
     """When a program is asked to end, as the server does."""
 
     WITH_FRONTS = enum.auto()  # it brings something in: no more of that
+    BEHIND_FRONTS = enum.auto()  # fronts need it to their end, and what it does then is taken on by others
     AFTER_WORKERS = enum.auto()  # it takes something on: the last frame's, too
 
 
@@ -36,13 +37,15 @@ class Ends(enum.Enum):
 class ProgramPlan:
     """A program that runs beside the fronts: what it is called, its command, when it ends.
 
-    One that `restarts` is started again when it has ended by itself; else it is left so.
+    One that `restarts` is started again when it has ended by itself; else it is left so. It is started once it
+    `is_wanted`.
     """
 
     name: str
     command: Callable[[], Command]
     ends: Ends = Ends.AFTER_WORKERS
     restarts: bool = True
+    is_wanted: Callable[[], bool] = lambda: True
 
 
 class Program:
@@ -75,7 +78,8 @@ class Program:
     def is_due(self) -> bool:
         """Whether there is no process and one may be started now."""
         may = not self._asked_to_end and (self.plan.restarts or not self._starts)
-        return may and self._process is None and time.monotonic() >= self._next_s
+        may = may and self._process is None and time.monotonic() >= self._next_s
+        return may and self.plan.is_wanted()
 
     def start(self) -> None:
         """Start it; raises OSError, and is not due again before a pause is over."""

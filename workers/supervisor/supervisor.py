@@ -61,10 +61,10 @@ class Supervisor:
 
     `front_command` makes the command of the fronts, from what they are to inherit; `beside` are other programs.
     `load_project` reads the project anew for a reload, in a process of its own, and `show_proof` makes a page of a
-    proof that failed in another; `tidy` removes copies of it that nobody uses; `tend` is called again and again;
-    `announce` is told each Event, with a process id where one follows; `start_successor` starts the server that is to
-    follow, and `follows` is open while the one before lives. `global_fd` is the memory of globalData, where that is
-    shared. `attend` is handed the loop's selector, where what it registers is called, and the frame memory.
+    proof that failed in another; `tidy` removes copies of it that nobody uses; `enter` hears of each version before it
+    sees a frame, and of the one that runs; `tend` is called again and again; `announce` is told each Event, with a
+    process id where one follows; `start_successor` starts the server that is to follow, `follows` is open while the one
+    before lives. `global_fd` is the memory of globalData; `attend` gets the frame memory and the loop's selector.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class Supervisor:
         beside: Sequence[ProgramPlan] = (),
         global_fd: int | None = None,
         attend: Callable[[selectors.BaseSelector, ArenaFile], None] = lambda *_: None,
+        enter: Callable[[Project, Project], None] = lambda *_: None,
     ) -> None:
         shared_fd = create_global_data(settings.global_data_kib) if global_fd is None else global_fd
         arena, low = _frame_memory(Geometry.of(settings), shared_fd)
@@ -93,7 +94,7 @@ class Supervisor:
         attend(self._selector, arena)
         self._orphans = Orphans()
         channel = Channel.create(arena.geometry.slots)
-        self._crew = Crew(settings, project, arena, channel, self.control, low, self._selector, tidy)
+        self._crew = Crew(settings, project, arena, channel, self.control, low, self._selector, tidy, enter)
         self._changing = Changing(
             settings,
             self._crew,

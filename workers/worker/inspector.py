@@ -111,6 +111,12 @@ class FrameMemory(NamedTuple):
     witness: Witness = _ALONE
     asked: bytes = NOT_SAID
 
+    def origin_of(self, job: Job) -> Origin:
+        """Say where the frame of a job comes from."""
+        is_again = job.task is Task.AGAIN
+        origin = Origin(self.came_ns or time.time_ns(), self.slot, job.camera, job.part, self.asked, is_again)
+        return origin._replace(view=job.view) if job.view else origin
+
 
 class Inspector:
     """Does jobs with one prepared `flow`."""
@@ -150,7 +156,7 @@ class Inspector:
                 bits=bits,
                 wanted=memory.wanted,
                 witness=memory.witness,
-                origin=_origin(job, memory),
+                origin=memory.origin_of(job),
                 watched=memory.limit,
                 shared=memory.shared,
             )
@@ -229,11 +235,6 @@ class Inspector:
         stored = np.frombuffer(kept.reply, np.uint8, answer.kept_image_bytes, answer.kept_at)
         shape = (answer.final_height_px, answer.final_width_px)
         return stored.reshape(shape if answer.final_channels == 1 else (*shape, 3))
-
-
-def _origin(job: Job, memory: FrameMemory) -> Origin:
-    came_ns = memory.came_ns or time.time_ns()
-    return Origin(came_ns, memory.slot, job.camera, job.part, memory.asked, job.task is Task.AGAIN)
 
 
 def _kept_heat(kept: KeptFrame) -> NDArray[np.float32] | None:

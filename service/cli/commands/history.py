@@ -13,7 +13,7 @@ import click
 import orjson
 
 from service.cli.client import UNREACHABLE, fail
-from service.cli.commands.results import shown_on_terminal
+from service.cli.commands.results import part_words, shown_on_terminal
 from service.cli.history_export import OrExport
 from service.cli.history_pictures import KNOWN, FolderTaken, copy_pictures
 from service.cli.history_place import Time, history_place, place_options, state_dir_of
@@ -122,6 +122,9 @@ def _words(told: dict[str, Any]) -> Iterator[str]:
         yield from (f"{one['client'] or 'others'}: {one['count']} ({one['status']})" for one in told["refused"])
         return
     yield f"{told['verdict']:5}"
+    if told["kind"] == "part":
+        yield from part_words(told)
+        return
     yield f"{told['timings']['took_ms']:7.1f} ms"
     yield told["camera"]
     if told["part"] is not None:

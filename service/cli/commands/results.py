@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
@@ -110,7 +110,7 @@ class _Told:
         if self._as_json:
             print(orjson.dumps(record.document(with_context=self._context)).decode())
         else:
-            print(_line(record) if is_frame else _refused(record))
+            print(_LINES[record.head.kind](record))
         if self._left is not None and is_frame:
             self._left -= 1
 
@@ -135,6 +135,20 @@ def _refused(record: Record) -> str:
         if isinstance(entry, dict)
     ]
     return shown_on_terminal("  ".join([record.time, "REFUSED", *told]))
+
+
+def _part(record: Record) -> str:
+    return shown_on_terminal("  ".join([record.time, f"{record.word:5}", *part_words(record.document())]))
+
+
+def part_words(told: dict[str, Any]) -> list[str]:
+    """Return what a line says of a part that several frames make, behind its time and verdict."""
+    views = [f"{view['view']} {view['verdict']}" for view in told["views"]]
+    why = [told["why"]] if told["why"] else []
+    return [f"{told['took_ms']:7.1f} ms", f"part {told['part']} of {len(views)} views", *why, *views]
+
+
+_LINES = {Kind.FRAME: _line, Kind.REFUSALS: _refused, Kind.PART: _part}
 
 
 def shown_on_terminal(line: str) -> str:

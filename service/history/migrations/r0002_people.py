@@ -17,8 +17,9 @@ _RECORD = "records.number"
 
 
 def upgrade() -> None:
-    """Add the tables, and a column that may be empty: a server of the version before may still write."""
+    """Add the tables, and columns that may be empty: a server of the version before may still write."""
     op.add_column("records", sa.Column("input_revision", sa.BigInteger))
+    op.add_column("records", sa.Column("view", sa.Text))
     _make_pictures()
     _make_parts()
     _make_decisions()
@@ -57,14 +58,18 @@ def _make_parts() -> None:
         sa.Column("part", sa.Text, nullable=False),
         sa.Column("begin_ns", sa.BigInteger, nullable=False),
         sa.Column("end_ns", sa.BigInteger, nullable=False),
+        sa.Column("slot", sa.Integer, nullable=False),
+        sa.Column("flow_version", sa.String(16), nullable=False),
         sa.Column("verdict", sa.String(8), nullable=False),
+        sa.Column("why", sa.String(16)),
     )
     op.create_index("parts_part", "parts", ["part"])
     op.create_index("parts_time", "parts", ["begin_ns"])
     op.create_table(
         "part_views",
         sa.Column("number", _NUMBER, sa.ForeignKey("parts.number", ondelete="CASCADE"), primary_key=True),
-        sa.Column("view", sa.Text, primary_key=True),
+        sa.Column("place", sa.Integer, primary_key=True),
+        sa.Column("view", sa.Text, nullable=False),
         sa.Column("came_ns", sa.BigInteger),
         sa.Column("slot", sa.Integer),
         sa.Column("verdict", sa.String(8), nullable=False),

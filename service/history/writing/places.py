@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from service.history.writing.rows import number_of, text_of
+from service.history.texts import plain_text
+from service.history.writing.rows import number_of
 
 if TYPE_CHECKING:
     from service.results.record import Record
@@ -64,4 +65,4 @@ def _label(rectangle: Mapping[str, Any]) -> str | None:
     names = rectangle.get("classNames")
     first = names[0] if isinstance(names, list) and names else None
     label = first.get("label") if isinstance(first, dict) else None
-    return text_of(label) if isinstance(label, str) else None
+    return plain_text(label) if isinstance(label, str) else None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from service.history.texts import LONGEST, LONGEST_PART, plain_text
 from service.results.record import Kind
 
 if TYPE_CHECKING:
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 _MOST = (1 << 63) - 1
 _MOST_LABELS = 64  # of a frame; the others are in its context
 _MOST_MEASURES = 256
-# of a text that is looked up by: PostgreSQL's indexes take 2,700 bytes a row, and two of them may stand in one
-LONGEST = 256
-_LONGEST_PART = 512
 
 
 class Measured(NamedTuple):
@@ -42,17 +40,18 @@ def record_row(record: Record) -> dict[str, Any]:
     return {
         "came_ns": came_ns,
         "slot": slot,
-        "request_id": text_of(about["requestId"]) if "requestId" in about else None,
-        "client": text_of(about.get("client", "")),
-        "camera": text_of(about.get("camera", ""), LONGEST),
-        "part": text_of(about["part"], _LONGEST_PART) if "part" in about else None,
-        "data": text_of(about.get("data", "")),
+        "request_id": plain_text(about["requestId"]) if "requestId" in about else None,
+        "client": plain_text(about.get("client", "")),
+        "camera": plain_text(about.get("camera", ""), LONGEST),
+        "part": plain_text(about["part"], LONGEST_PART) if "part" in about else None,
+        "view": plain_text(about["view"], LONGEST) if "view" in about else None,
+        "data": plain_text(about.get("data", "")),
         "flow_version": f"{head.flow:016x}",
         "status": head.status,
         "verdict": record.word,
         "score": number_of(record.essence.get("score")),
-        "error_code": text_of(told["code"]) if "code" in told else None,
-        "error_message": text_of(told.get("message", "")) if "code" in told else None,
+        "error_code": plain_text(told["code"]) if "code" in told else None,
+        "error_message": plain_text(told.get("message", "")) if "code" in told else None,
         "frame_bytes": whole_of(head.frame_bytes),
         "left_out_bytes": head.left_out_bytes,
         **{name: whole_of(ns) for name, ns in head.times._asdict().items()},
@@ -62,7 +61,7 @@ def record_row(record: Record) -> dict[str, Any]:
 def labels_of(record: Record) -> list[str]:
     """Return its labels, each once."""
     labels = record.essence.get("labels")
-    texts = [text_of(label, LONGEST) for label in labels] if isinstance(labels, list) else []
+    texts = [plain_text(label, LONGEST) for label in labels] if isinstance(labels, list) else []
     return [*dict.fromkeys(texts)][:_MOST_LABELS]
 
 
@@ -73,11 +72,11 @@ def measured_of(record: Record) -> Iterator[Measured]:
         return
     names: set[str] = set()
     for name, entry in [*measures.items()][:_MOST_MEASURES]:
-        if isinstance(entry, dict) and (text := text_of(name, LONGEST)) not in names:
+        if isinstance(entry, dict) and (text := plain_text(name, LONGEST)) not in names:
             names.add(text)
             ok = entry.get("ok")
             value, low, high = (number_of(entry.get(key)) for key in ("value", "min", "max"))
-            unit = text_of(entry.get("unit") or "", LONGEST)
+            unit = plain_text(entry.get("unit") or "", LONGEST)
             yield Measured(text, unit, value, low, high, ok if isinstance(ok, bool) else None)
 
 
@@ -87,22 +86,13 @@ def refusal_rows(record: Record) -> list[dict[str, Any]]:
     return [
         {
             "came_ns": whole_of(record.head.came_ns),
-            "client": text_of(entry.get("client", "")),
+            "client": plain_text(entry.get("client", "")),
             "status": int(number_of(entry.get("status")) or 0),
             "count": int(number_of(entry.get("count")) or 0),
         }
         for entry in (refused if isinstance(refused, list) else ())
         if isinstance(entry, dict)
     ]
-
-
-def text_of(value: Any, longest: int | None = None) -> str:
-    """Return it without NUL, which PostgreSQL keeps in no text; one that is longer ends with an ellipsis."""
-    if type(value) is str and value.isascii() and "\0" not in value:
-        text = value
-    else:
-        text = str(value).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return text if longest is None or len(text) <= longest else f"{text[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def number_of(value: Any) -> float | None:

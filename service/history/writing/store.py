@@ -16,6 +16,7 @@ from service.history.tables import RECORDS, REFUSALS, RUNS, UNKNOWN
 from service.history.writing.damage import gaps_beside, is_damage, set_aside
 from service.history.writing.frames import FrameWriter, insert_rows
 from service.history.writing.own import Own, PictureFile
+from service.history.writing.parts import forget_parts, write_parts
 from service.history.writing.progress import Progress, begin_behind
 from service.history.writing.rows import key_of, refusal_rows
 from service.results.record import Kind
@@ -106,6 +107,7 @@ class Store:
             fresh, missed = self._progress.fresh(connection, records)
             frames = [one for one in fresh if one.head.kind is Kind.FRAME and not is_there(one)]
             written = self._frames.write(connection, self.run, frames) if frames else 0
+            write_parts(connection, self.run, [one for one in fresh if one.head.kind is Kind.PART])
             refusals = [{**row, "run": self.run} for record in fresh for row in refusal_rows(record)]
             insert_rows(connection, REFUSALS, refusals)
             if refusals:
@@ -187,7 +189,10 @@ class Store:
             gone = self.own.delete_oldest(connection, RECORDS, "came_ns", oldest_ns, most, files)
             if gone < min(surplus, most):
                 gone += self.own.delete_oldest(connection, RECORDS, "came_ns", None, min(surplus, most) - gone, files)
+            if gone:
+                forget_parts(connection, self.own, None, most)
             if oldest_ns:
+                forget_parts(connection, self.own, oldest_ns, most)
                 self.own.delete_oldest(connection, REFUSALS, "came_ns", oldest_ns, most)
                 self.own.delete_oldest(connection, UNKNOWN, "begin_ns", oldest_ns, most)
                 self._frames.sums.let_go(connection, oldest_ns)

@@ -12,9 +12,10 @@ from sqlalchemy import Connection, Table, and_, case, cast, delete, func, litera
 from sqlalchemy.types import Float
 
 from service.history.quarter_tables import BY_DAYS, BY_QUARTERS, CELLS, Sums
+from service.history.texts import LONGEST, plain_text
 from service.history.times import QUARTER_NS
 from service.history.writing.names import Names
-from service.history.writing.rows import LONGEST, text_of, whole_of
+from service.history.writing.rows import whole_of
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -153,7 +154,7 @@ class _Batch:
         """Add a frame."""
         names, connection, record = self._names, self._connection, one.record
         begin_ns = _quarter(record.head.came_ns)
-        camera = names.camera(connection, begin_ns, text_of(record.about.get("camera", ""), LONGEST))
+        camera = names.camera(connection, begin_ns, plain_text(record.about.get("camera", ""), LONGEST))
         word, took_ns = record.word, min(record.head.times.took_ns, _LONGEST_NS)
         counts = self.counts[begin_ns, camera]
         counts[_VERDICTS[word]] += 1

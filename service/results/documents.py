@@ -1,0 +1,54 @@
+"""What became of frames and of parts that several of them make, as JSON has it: on record, in answers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+
+class View(NamedTuple):
+    """A view of a part: what became of it, and the id of its frame; none where it is missing."""
+
+    view: str
+    verdict: str
+    frame: str | None
+
+
+def part_document(
+    known: Mapping[str, Any], begin_ns: int, end_ns: int, why: str | None, views: Iterable[View]
+) -> dict[str, Any]:
+    """Return it; `known` are its id, time, part and verdict."""
+    return {
+        "kind": "part",
+        **known,
+        "result": known["verdict"] == "OK",
+        "why": why or None,
+        "took_ms": (end_ns - begin_ns) / 1e6,
+        "views": [{"view": one.view, "verdict": one.verdict, "frame": one.frame} for one in views],
+    }
+
+
+def views_in(told: Mapping[str, Any]) -> list[View]:
+    """Return the views that stand on record; what is none is left out."""
+    views = told.get("views")
+    entries = [entry for entry in views if isinstance(entry, list)] if isinstance(views, list) else []
+    return [
+        View(view, verdict, frame if isinstance(frame, str) else None)
+        for view, verdict, frame in (entry for entry in entries if len(entry) == 3)
+        if isinstance(view, str) and isinstance(verdict, str)
+    ]
+
+
+def labels_in(context: Mapping[str, Any]) -> list[str]:
+    """Return the labels of what a context says was found."""
+    found: list[str] = []
+    for rectangle in _list_of_objects(context.get("detectedRectangles")):
+        names = _list_of_objects(rectangle.get("classNames"))
+        found += [name["label"] for name in names[:1] if isinstance(name.get("label"), str)]
+    for entry in _list_of_objects(context.get("surfaceClasses")):
+        found += [entry["label"]] if isinstance(entry.get("label"), str) else []
+    return found
+
+
+def _list_of_objects(value: Any) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []

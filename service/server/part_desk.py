@@ -1,0 +1,123 @@
+"""The part desk's process, started by the supervisor as `python -I -m service.server.part_desk FD`; how it is started.
+
+Its plan is in the file of that number. It ends with the supervisor, or when it is asked to, behind the last front.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from service.environment import for_fronts
+from service.parts.counts import create_page
+from service.parts.desk import PartDesk, Tells, links, woken_by
+from service.parts.handed import PartsPlan
+from service.parts.kept import Kept
+from service.parts.plans import PartPlan, PlanBook, Plans
+from service.parts.told import NoRing, PartRing
+from service.results.files import ResultsPlan
+from service.results.ring import RingWriter
+from service.results.seats import Sleepers
+from workers.flow.part import holds
+from workers.isolated import isolated
+from workers.server_log import log_to
+from workers.standard_streams import begin_streams, never_wait
+from workers.supervisor.program import Command
+from workers.this_process import die_with_parent, keep_private
+
+if TYPE_CHECKING:
+    from workers.flow.project import Project
+
+_PLAN_BYTES = 1 << 16
+
+
+class PartDeskPlan(BaseModel):
+    """What the desk is told, as JSON; descriptors by number, which it inherits."""
+
+    model_config = ConfigDict(frozen=True)
+
+    supervisor_pid: int
+    links: tuple[int, ...]
+    plans_fd: int
+    kept_fd: int
+    counts_fd: int
+    results: ResultsPlan | None
+
+
+class PartDeskStart:
+    """The supervisor's: all that the desk and the fronts share, which outlives both; and the desk's command."""
+
+    def __init__(self, fronts: int, results: ResultsPlan | None) -> None:
+        """Raises OSError."""
+        self._links = links(fronts)
+        self._book = PlanBook()
+        self._kept_fd = os.memfd_create("framemill-open-parts")
+        self._counts_fd = create_page()
+        self._results = results
+        self._plan_fd = os.memfd_create("framemill-part-desk-plan")
+
+    @property
+    def plan(self) -> PartsPlan:
+        """What a front is handed."""
+        fronts = tuple(front for front, _ in self._links)
+        return PartsPlan(links=fronts, plans_fd=self._book.fd, counts_fd=self._counts_fd)
+
+    def enter(self, project: Project, running: Project) -> None:
+        """Hear of a version before it sees a frame, and of the one that runs."""
+        for one in (running, project):
+            self._book.enter(one.version, _plan_of(one))
+
+    def is_wanted(self) -> bool:
+        """Whether there is anything to join."""
+        return self._book.has_some
+
+    def __call__(self) -> Command:
+        plan = PartDeskPlan(
+            supervisor_pid=os.getpid(),
+            links=tuple(ours for _, ours in self._links),
+            plans_fd=self._book.fd,
+            kept_fd=self._kept_fd,
+            counts_fd=self._counts_fd,
+            results=self._results,
+        )
+        text = plan.model_dump_json().encode()
+        os.pwrite(self._plan_fd, text, 0)
+        os.ftruncate(self._plan_fd, len(text))
+        of_results = self._results.fds if self._results else ()
+        fds = (*plan.links, plan.plans_fd, plan.kept_fd, plan.counts_fd, *of_results, self._plan_fd)
+        return Command(isolated("-m", "service.server.part_desk", str(self._plan_fd)), for_fronts(), fds)
+
+
+def _plan_of(project: Project) -> PartPlan | None:
+    part = project.part
+    return PartPlan(tuple(part.views), part.wait_ms, part.verdict) if part else None
+
+
+def main() -> int:
+    """Join parts until the server ends; returns the exit status."""
+    begin_streams()
+    never_wait()
+    log_to()
+    end_fd = woken_by()
+    signal.signal(signal.SIGTERM, lambda *_: os.eventfd_write(end_fd, 1))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, whose server asks in its own time
+    plan = PartDeskPlan.model_validate_json(os.pread(int(sys.argv[1]), _PLAN_BYTES, 0))
+    die_with_parent(plan.supervisor_pid)
+    keep_private()
+    ends = [socket.socket(fileno=fd) for fd in plan.links]
+    results = plan.results
+    tells: Tells = NoRing()
+    if results is not None:
+        fd = results.part_ring
+        tells = PartRing(fd, RingWriter(fd), Sleepers(results.pages, results.wakes, results.read_desk))
+    PartDesk(ends, Plans(plan.plans_fd), Kept(plan.kept_fd), tells, holds=holds, counts_fd=plan.counts_fd).run(end_fd)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Parts of several views: never OK unless all of them are."""

@@ -1,0 +1,239 @@
+"""Fronts, the part desk and whole servers die or change under load: no part is OK that should not be, none is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.parts.served import LONG_MS, VIEWS, all_parts, asked, desk_of, next_parts, project_in, view, words
+from tests.results.served import follow
+from tests.support.faults import children_of, fronts_master, until
+from tests.support.running import Server, serving
+
+
+@pytest.fixture(name="server", scope="module")
+def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(project_in(tmp_path_factory.mktemp("dies") / "p"), "--fronts", "2") as running:
+        yield running
+
+
+def kill_desk(server: Server) -> None:
+    """And wait for the next one, which has read what was said meanwhile."""
+    before = desk_of(server)
+    os.kill(before, signal.SIGKILL)
+    until(lambda: desk_of(server) != before)
+
+    def answers() -> bool:
+        with server.client() as client:
+            return client.get("/api/v1/parts/is%20it%20there").status_code == 404
+
+    until(answers)
+
+
+def test_a_part_that_is_open_outlives_the_desk(server: Server) -> None:
+    view(server, "outlives", "top", "nok")
+    view(server, "outlives", "left")
+    kill_desk(server)
+    assert words(asked(server, "outlives")) == ["NOK", "OK", None]
+    until(lambda: "desk_away" not in view(server, "probe", "top").text)
+    assert view(server, "outlives", "right").json()["partResult"]["verdict"] == "NOK"
+    assert asked(server, "probe")["state"] == "open"
+
+
+def test_a_part_that_has_ended_is_told_by_the_next_desk(server: Server) -> None:
+    results = [view(server, "told later", name).json() for name in VIEWS]
+    kill_desk(server)
+    assert asked(server, "told later") == {"state": "ended", **results[2]["partResult"]}
+
+
+def test_who_waits_while_the_desk_dies_hears_from_the_next_one(server: Server) -> None:
+    answers: list[httpx.Response] = []
+
+    def wait() -> None:
+        with server.client() as client:
+            answers.append(client.get("/api/v1/parts/waited%20for?wait_s=50"))
+
+    view(server, "waited for", "top")
+    desk = desk_of(server)
+    at_rest = files_of(desk)
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    until(lambda: files_of(desk) > at_rest)
+    kill_desk(server)
+    until(lambda: "desk_away" not in view(server, "probe 2", "top").text)
+    for name in VIEWS[1:]:
+        last = view(server, "waited for", name).json()
+    waiter.join()
+    assert answers[0].json() == {"state": "ended", **last["partResult"]}
+
+
+def files_of(pid: int) -> int:
+    """How many files a process has open."""
+    return len([*Path(f"/proc/{pid}/fd").iterdir()])
+
+
+Told = tuple[str, bool | None, dict[str, Any] | None]
+
+
+class Line:
+    """Four clients that each send the views of parts, and note what they were told; every other part has a bad view."""
+
+    def __init__(self, server: Server) -> None:
+        self.told: dict[str, list[Told]] = {}
+        self.sent = 0
+        self._server = server
+        self._ends = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(4)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, client: int) -> None:
+        number = 0
+        while not self._ends.is_set():
+            number += 1
+            part = f"{client}-{number}"
+            heard = self.told.setdefault(part, [])
+            for name in VIEWS:
+                data = "nok" if number % 2 == 0 and name == "left" else ""
+                try:
+                    answer = view(self._server, part, name, data).json()
+                    heard.append((name, answer.get("result"), answer.get("partResult")))
+                except (httpx.HTTPError, ValueError):
+                    heard.append((name, None, None))  # its front is gone
+                self.sent += 1
+
+    def has_sent(self, more: int) -> None:
+        """Wait until so many more frames were sent."""
+        goal = self.sent + more
+        until(lambda: self.sent >= goal)
+
+    def end(self) -> None:
+        """Let each client finish its part."""
+        self._ends.set()
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.mark.long
+def test_killed_under_load_nothing_is_ok_that_should_not_be_and_every_part_is_on_record(tmp_path: Path) -> None:
+    project = project_in(tmp_path / "p", 'views = ["top", "left", "right"]\nwait_ms = 4000')
+    with serving(project, "--fronts", "2") as server, follow(server) as follower:
+        line = Line(server)
+        for turn in range(6):
+            line.has_sent(40)
+            if turn % 2:
+                fronts = children_of(fronts_master(server))
+                os.kill(fronts[turn // 2 % len(fronts)], signal.SIGKILL)
+            else:
+                os.kill(desk_of(server), signal.SIGKILL)
+        line.has_sent(60)
+        line.end()
+        until(lambda: server.status()["parts"]["open"] == 0)
+        on_record = all_parts(follower)
+        counted = server.status()["parts"]
+    assert len({one["id"] for one in on_record}) == len(on_record)  # none is there twice
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for one in on_record:
+        by_name.setdefault(one["part"], []).append(one)
+    for part, heard in line.told.items():
+        check(heard, by_name.get(part, []))
+    verdicts = Counter(one["verdict"] for one in on_record)
+    assert verdicts["OK"] > 1
+    assert verdicts["NOK"] > 1
+    # a desk that was killed between a record and its count counts one fewer
+    assert 0 <= len(on_record) - sum(counted[key] for key in ("ok", "nok", "off", "error")) <= 3
+
+
+def check(heard: list[Told], on_record: list[dict[str, Any]]) -> None:
+    """Compare what clients were told of a part with what is on record of it."""
+    results = [result for _, result, _ in heard]
+    if any(result is not None for result in results):  # a front that lives tells of each frame that it answers
+        assert on_record
+    for one in on_record:
+        if one["verdict"] == "OK":
+            assert False not in results
+            assert words(one) == ["OK"] * 3
+        if one["verdict"] == "NOK":
+            assert False in results
+    for _, _, told in heard:
+        if told is not None and told["verdict"] == "OK":
+            assert [one["verdict"] for one in on_record] == ["OK"]
+
+
+def test_a_view_that_does_not_come_is_an_error_on_record_and_a_late_one_another_pass(tmp_path: Path) -> None:
+    project = project_in(tmp_path / "p", 'views = ["top", "left"]\nwait_ms = 200\nverdict = "top or left"')
+    with serving(project) as server, follow(server) as follower:
+        view(server, "half", "top")
+        assert asked(server, "half", wait_s=30)["why"] == "missing"
+        (missing,) = next_parts(follower)
+        assert (missing["verdict"], words(missing)) == ("ERROR", ["OK", "MISSING"])
+        assert missing["took_ms"] >= 200
+        late = view(server, "half", "left").json()
+        assert "partResult" not in late
+        (again,) = next_parts(follower)
+        assert words(again) == ["MISSING", "OK"]
+        for name, data in (("top", "nok"), ("left", "")):
+            last = view(server, "either", name, data).json()
+        assert last["partResult"]["verdict"] == "OK"
+        counted = server.status()["parts"]
+        assert {key: counted[key] for key in ("ok", "error", "missing")} == {"ok": 1, "error": 2, "missing": 2}
+
+
+@pytest.mark.long
+def test_a_reload_in_the_middle_leaves_a_part_as_it_was_begun_and_brings_parts_where_there_were_none(
+    tmp_path: Path,
+) -> None:
+    project = project_in(tmp_path / "p", "")
+    with serving(project, "--fronts", "2") as server, server.client() as client:
+        assert "partResult" not in view(server, "1", "top").json()
+        assert client.get("/api/v1/parts/1").status_code == 404
+        project_in(project, f'views = ["top", "left"]\nwait_ms = {LONG_MS}')
+        client.post("/api/v1/reload?wait_s=60").raise_for_status()
+        desk_of(server)
+        until(lambda: client.get("/api/v1/parts/1").status_code == 404)
+        view(server, "2", "top")
+        project_in(project, f'views = ["left", "front"]\nwait_ms = {LONG_MS}')
+        client.post("/api/v1/reload?wait_s=60").raise_for_status()
+        assert view(server, "2", "left").json()["partResult"]["verdict"] == "OK"
+        assert view(server, "2", "top").status_code == 400
+        view(server, "3", "front")
+        assert view(server, "3", "left").json()["partResult"]["verdict"] == "OK"
+
+
+@pytest.mark.long
+def test_what_is_open_at_the_end_of_the_server_is_an_error_in_the_history(tmp_path: Path) -> None:
+    project = project_in(tmp_path / "p")
+    with serving(project, "--record", "async") as server:
+        view(server, "left open", "top")
+        assert server.stop() == 0
+    with serving(project, "--record", "async") as server:
+        until(lambda: asked_or_none(server, "left open") is not None)
+        told = asked(server, "left open")
+    assert (told["state"], told["verdict"], told["why"]) == ("ended", "ERROR", "ended")
+    assert words(told) == ["OK", "MISSING", "MISSING"]
+
+
+def asked_or_none(server: Server, part: str) -> dict[str, Any] | None:
+    with server.client() as client:
+        answer = client.get(f"/api/v1/parts/{part}")
+        return answer.json() if answer.status_code == 200 else None
+
+
+@pytest.mark.long
+def test_too_many_parts_end_the_oldest_as_errors(tmp_path: Path) -> None:
+    with serving(project_in(tmp_path / "p")) as server, server.client() as client:
+        for number in range(1003):
+            view(server, f"p{number}", "top", client=client)
+        counted = server.status()["parts"]
+        assert (counted["open"], counted["pushed_out"], counted["error"]) == (1000, 3, 3)
+        told = [asked(server, f"p{number}") for number in range(4)]
+    assert [one.get("why") for one in told] == ["pushed_out"] * 3 + [None]
+    assert told[3]["state"] == "open"
