@@ -39,6 +39,24 @@ class NotFound(FramemillError):
     code = "not_found"
 
 
+class InputInvalid(FramemillError):
+    """A value is none that the project's input takes, or there is no such input; the message names each."""
+
+    code = "input_invalid"
+
+
+class InputsChanged(FramemillError):
+    """Somebody else has set inputs meanwhile."""
+
+    code = "inputs_changed"
+
+
+class InputsNotKept(FramemillError):
+    """What operators set could not be written to the disk."""
+
+    code = "inputs_not_kept"
+
+
 STATUS: Mapping[str, int] = {
     "invalid_parameter": 400,
     "frame_size_mismatch": 400,
@@ -55,12 +73,14 @@ STATUS: Mapping[str, int] = {
     "body_too_slow": 408,
     "head_too_slow": 408,
     "change_refused": 409,
+    "inputs_changed": 409,
     "frame_too_large": 413,
     "uri_too_long": 414,
     "body_unsupported": 415,
     "image_unsupported": 415,
     "image_invalid": 422,
     "image_too_large": 422,
+    "input_invalid": 422,
     "server_busy": 429,
     "too_many_attempts": 429,
     "head_too_large": 431,
@@ -76,6 +96,7 @@ STATUS: Mapping[str, int] = {
     "not_ready": 503,
     "history_away": 503,
     "switch_not_kept": 507,
+    "inputs_not_kept": 507,
     "deadline_exceeded": 504,
 }
 

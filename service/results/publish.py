@@ -120,7 +120,7 @@ class RingPublisher:
         times = Times(story.waiting_ns, story.receiving_ns, *reply.timings, took_ns)
         flow = self._control[Control.FLOW_VERSION]
         head = Head(story.came_ns, story.slot, _OK, reply.verdict, flow, story.frame_bytes, times, picture, left_out)
-        self._append(head, with_request(story.about, story.trace.request_id), told, context)
+        self._append(head, with_request(story.about, story.trace.request_id, story.input_revision), told, context)
 
     def failed(self, story: Story, error: Exception, *, is_refused: bool = False) -> None:
         """See Publisher; the same holds."""
@@ -147,7 +147,12 @@ class RingPublisher:
         times = Times(story.waiting_ns, story.receiving_ns, took_ns=time.monotonic_ns() - story.begun_ns)
         head = Head(came_ns, slot, status, None, self._control[Control.FLOW_VERSION], story.frame_bytes, times)
         about = story.about or about_bytes(story.client, story.client, "", "")
-        self._append(head, with_request(about, story.trace.request_id), error_bytes(known.code, known.message), b"")
+        self._append(
+            head,
+            with_request(about, story.trace.request_id, story.input_revision),
+            error_bytes(known.code, known.message),
+            b"",
+        )
 
     def call_time(self) -> None:
         """See Publisher."""

@@ -10,10 +10,21 @@ class Story:
 
     `about` is who sent the frame, of which part, and what was said with it (record.about_bytes); empty until that is
     understood. `came_ns` (CLOCK_REALTIME) and `slot` are the frame's origin, 0 and -1 while it has no slot. `trace` has
-    the ids of its request.
+    the ids of its request. `input_revision` says what operators had set, None where the project has no inputs.
     """
 
-    __slots__ = ("about", "begun_ns", "came_ns", "client", "frame_bytes", "receiving_ns", "slot", "trace", "waiting_ns")
+    __slots__ = (
+        "about",
+        "begun_ns",
+        "came_ns",
+        "client",
+        "frame_bytes",
+        "input_revision",
+        "receiving_ns",
+        "slot",
+        "trace",
+        "waiting_ns",
+    )
 
     def __init__(self, client: str, begun_ns: int, about: bytes = b"", trace: Trace | None = None) -> None:
         self.client = client
@@ -25,3 +36,4 @@ class Story:
         self.waiting_ns = 0
         self.receiving_ns = 0
         self.frame_bytes = 0
+        self.input_revision: int | None = None

@@ -25,6 +25,8 @@ from service.api.process import ProcessResource
 from service.api.status import StatusResource
 from service.changes.log import Changes
 from service.errors import on_any_error, on_framemill_error, on_http_error
+from service.inputs.resource import InputsTable
+from service.inputs.resource import routes as routes_of_inputs
 from service.intake.sources import EncodedFrame, RawFrame, SegmentFrame
 from service.logs.traced import Traced
 from service.panel.language_switch import LanguageSwitch
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from service.analysis.counters import Counters
     from service.api.status import Status
     from service.api.switch import ProcessSwitch
+    from service.inputs.declared import Declared
+    from service.inputs.operator_inputs import OperatorInputs
     from service.results.publish import Publisher
     from service.settings import Settings
     from workers.pool.pool import Pool
@@ -51,20 +55,24 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     settings: Settings,
     access: Access,
     switch: ProcessSwitch,
+    inputs: OperatorInputs,
     state_dir: Path,
     link: SupervisorLink,
     status: Status,
     publisher: Publisher,
+    declared: Declared,
 ) -> falcon.App[falcon.Request, falcon.Response]:
     """Make the application of one front."""
     answering = Answering(counters, pool.is_needed)
-    desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"), switch, publisher)
+    desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"), switch, publisher, inputs)
     changes = Changes(state_dir)
+    inputs_table = InputsTable(inputs, declared, changes)
     static = StaticFiles()
     pages = Pages(status.project_name, static, keys_are_set=access.keys is not None)
     routes = [
         *_for_cameras(desk, settings),
         *_for_machines(pool, switch, status, link),
+        *routes_of_inputs(inputs_table),
         *_of_all_pages(pages, static, settings),
         *_for_people(pages, desk, status, changes),
     ]

@@ -25,6 +25,8 @@ from service.api.status import Status
 from service.api.switch import ProcessSwitch
 from service.connections.certificates import Certificates
 from service.connections.even_share import EvenShare
+from service.inputs.declared import Declared
+from service.inputs.operator_inputs import OperatorInputs
 from service.intake.body import FORM_BYTES
 from service.logs.request_log import LOG
 from service.results.publish import NoPublisher, Publisher, RingPublisher
@@ -196,8 +198,10 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         count_lost = partial(self._counters.count, "log.lines_lost")
         LOG.begin(self._settings.log_requests, self._settings.log_format, self._front, count_lost)
         self._publisher = _publisher(plan.results, self._sleepers, self._front, pool, self._counters)
-        known, access = (pool, self._counters, self._settings), self._access
-        return spell_headers(create_app(*known, access, switch, plan.state_dir, link, status, self._publisher))
+        # mapped here: a memory of its kind is not passed on by forks
+        inputs, declared = OperatorInputs(plan.inputs_fd, plan.state_dir), Declared(pool.control, plan.version_places)
+        told = (plan.state_dir, link, status, self._publisher, declared)
+        return spell_headers(create_app(pool, self._counters, self._settings, self._access, switch, inputs, *told))
 
 
 class _SideBySide(Arbiter):  # type: ignore[misc]  # gunicorn publishes no types

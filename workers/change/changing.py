@@ -37,7 +37,8 @@ class Changing:
     """The change that is on its way, if there is one, and the version before.
 
     `read` copies and checks the project, in a process of its own; `make_page` shows a proof that failed; `begun` and
-    `over` are told when another version is on its way, and when it is there or has failed.
+    `over` are told when another version is on its way, and when it is there or has failed; `changed` is told which one
+    runs now, before anybody hears of it.
     """
 
     def __init__(
@@ -51,11 +52,13 @@ class Changing:
         make_page: MakePage | None,
         begun: Callable[[], None],
         over: Callable[[], None],
+        changed: Callable[[Project], object],
     ) -> None:
         self._crew = crew
         self._control = control
         self._begun = begun
         self._over = over
+        self._changed = changed
         self._reading = Reading(read, settings.boot_ms, selector, self._on_read, self._on_unread)
         self._trial = Trial(settings, selector, crew.shift.template, make_page)
         self._attempt: Attempt | None = None
@@ -165,6 +168,7 @@ class Changing:
         else:
             self._keep(attempt.running)
         self._over()
+        self._changed(attempt.project)
         attempt.tell_done()
 
     def _keep(self, before: Kept | None) -> None:

@@ -17,6 +17,8 @@
 
     [verdict]                # rules over what the flow found, see verdict.py; left out: what modules have set
 
+    [[input]]                # what operators may set while it runs, see inputs.py
+
     [[proof]]                # frames of the project with their verdicts, see proof.py; a reload must not change them
     frame = "proof/good.png"
     result = true
@@ -38,6 +40,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from workers.errors import ProjectInvalid
+from workers.flow.inputs import Input, read_inputs
 from workers.flow.mistakes import Mistakes, unknown
 from workers.flow.proof import Proof, read_proofs
 from workers.flow.registry import registry
@@ -62,7 +65,7 @@ class ProjectTable(BaseModel):
     fork: Annotated[bool, Field(description="workers may be forks of one process that has loaded the project")] = True
 
 
-_TABLES = ("project", "frame", "flow", "verdict", "proof", "server")
+_TABLES = ("project", "frame", "flow", "verdict", "input", "proof", "server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ class Project:
     `data` is the absolute path of its data folder, which need not exist. `version` is the hash of its content where
     `folder` is a copy that nobody changes. `alone` says why a process that has loaded it must not be forked, nothing
     where it may. `verdict` are its rules over the context at the end, where it has some; `proofs` frames that it must
-    be right about.
+    be right about; `inputs` what operators may set.
     """
 
     folder: Path
@@ -134,6 +137,7 @@ class Project:
     version: str = ""
     verdict: Verdict | None = None
     proofs: tuple[Proof, ...] = ()
+    inputs: tuple[Input, ...] = ()
 
     @property
     def has_code(self) -> bool:
@@ -213,15 +217,15 @@ class _Reading:
         steps = self._steps(tables.get("flow", []), "flow")
         verdict = read_verdict(tables["verdict"], self.mistakes) if "verdict" in tables else None
         proofs = read_proofs(tables.get("proof", []), self._folder, self._data, self.mistakes)
+        inputs = read_inputs(tables.get("input", []), self.mistakes)
         for kind in [kind for kind in registry().kinds.values() if kind.looks_at_all_files]:
             self.mistakes.lines += kind.options.mistakes_of_project(self._files)
         registry().warn(self._named)
         name, idempotent = (head.name, head.idempotent) if head else ("", False)
         alone = "" if head is None or head.fork else "as the project says (fork = false)"
         alone = alone or _alone(steps)
-        return Project(
-            self._folder, name, idempotent, server, steps, frame, self._data, alone, self._version, verdict, proofs
-        )
+        known = (name, idempotent, server, steps, frame, self._data, alone, self._version, verdict, proofs, inputs)
+        return Project(self._folder, *known)
 
     def _find_data(self, given: str) -> None:
         """Take `given` for the data folder, unless a part of the project lies in it."""

@@ -16,6 +16,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from workers.flow.inputs import KINDS as INPUTS
+from workers.flow.inputs import MOST_INPUTS
 from workers.flow.project import FILE, ProjectTable
 from workers.flow.proof import MOST_PROOFS, ProofOptions
 from workers.flow.registry import registry
@@ -64,6 +66,9 @@ def project_schema(server: type[BaseModel], folder: Path | None = None) -> Schem
             made["properties"]["rules"]["items"] = _ref("rule")
         if issubclass(rule, Limits):
             made["anyOf"] = [{"required": [key]} for key in rule.limit_keys()]
+    for name, kind_of_input in INPUTS.items():
+        definitions[f"kind.{name}"] = _table(kind_of_input, f"kind.{name}", "kind", name)
+    definitions["input"] = _one_of("kind", INPUTS, "what operators may set while it runs")
     definitions["module"] = _one_of("module", registry().kinds, "a step of the flow")
     definitions["rule"] = _one_of("rule", KINDS, "a rule of the verdict")
     definitions["verdict"]["properties"]["rules"]["items"] = _ref("rule")
@@ -74,6 +79,12 @@ def project_schema(server: type[BaseModel], folder: Path | None = None) -> Schem
         "maxItems": MOST_PROOFS,
         "description": "frames with their verdicts, which a reload must not change",
     }
+    inputs = {
+        "type": "array",
+        "items": _ref("input"),
+        "maxItems": MOST_INPUTS,
+        "description": "what operators may set while it runs, in the order of the form",
+    }
     tables = {name: _ref(name) for name in ("project", "frame", "verdict", "server")}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -82,7 +93,7 @@ def project_schema(server: type[BaseModel], folder: Path | None = None) -> Schem
         "type": "object",
         "additionalProperties": False,
         "required": ["project"],
-        "properties": {**tables, "flow": flow, "proof": proof},
+        "properties": {**tables, "flow": flow, "input": inputs, "proof": proof},
         "definitions": _hoisted(definitions),
     }
 

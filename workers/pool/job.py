@@ -7,10 +7,12 @@ Little endian::
     | magic | version | task   | encoding | response     | p      | c  |
     | FMJB  | u16     | u8     | u8       | u8           | u8     |u16 |
     +-------+---------+--------+----------+--------------+--------+----+
-     12          16           20                                      52
-    +-----------+------------+------------------------------------+--------------------------------------------+
-    | width u32 | height u32 | pixel format, ASCII, padded with 0 | data_bytes u32, data, camera, part (UTF-8) |
-    +-----------+------------+------------------------------------+--------------------------------------------+
+     12          16           20                                   52               56
+    +-----------+------------+------------------------------------+----------------+-----------------+
+    | width u32 | height u32 | pixel format, ASCII, padded with 0 | data_bytes u32 | input_bytes u32 |
+    +-----------+------------+------------------------------------+----------------+-----------------+
+    | data, camera, part (UTF-8), inputs (JSON) |
+    +-------------------------------------------+
 
     p and c are the lengths of the part's and the camera's names in bytes.
 """
@@ -24,13 +26,14 @@ from dataclasses import dataclass
 
 from workers.memory.slot import MAX_JOB_BYTES
 
-_FIXED = struct.Struct("<4sHBBBBHII32sI")
+_FIXED = struct.Struct("<4sHBBBBHII32sII")
 _MAGIC = b"FMJB"
-_VERSION = 4
+_VERSION = 5
 
 MAX_CAMERA_BYTES = 200
 MAX_PART_BYTES = 200
-MAX_DATA_BYTES = MAX_JOB_BYTES - _FIXED.size - MAX_CAMERA_BYTES - MAX_PART_BYTES
+MAX_INPUT_BYTES = 4096  # all that operators have set, as JSON
+MAX_DATA_BYTES = MAX_JOB_BYTES - _FIXED.size - MAX_CAMERA_BYTES - MAX_PART_BYTES - MAX_INPUT_BYTES
 
 
 class Task(enum.IntEnum):
@@ -62,7 +65,8 @@ class Job:
     """What to do with the frame in a slot.
 
     `width` and `height` are in pixels and known for raw frames only; `pixel_format` is a name of the Pixel Format
-    Naming Convention, for raw frames only. `camera` says who sent it, `part` which part it shows.
+    Naming Convention, for raw frames only. `camera` says who sent it, `part` which part it shows. `inputs` is what
+    operators had set when it came, an object of JSON; nothing where the project has no inputs.
     """
 
     task: Task = Task.INSPECT
@@ -74,6 +78,7 @@ class Job:
     data: str = ""
     camera: str = ""
     part: str = ""
+    inputs: bytes = b""
 
     def pack(self) -> bytes:
         """Return the bytes for the slot header; `data` must not exceed MAX_DATA_BYTES in UTF-8."""
@@ -92,8 +97,9 @@ class Job:
             self.height,
             self.pixel_format.encode("ascii"),
             len(data),
+            len(self.inputs),
         )
-        return fixed + data + camera + part
+        return fixed + data + camera + part + self.inputs
 
     @classmethod
     def unpack(cls, packed: memoryview) -> Job:
@@ -106,19 +112,18 @@ def _unpacked(packed: bytes) -> Job:
     if len(packed) < _FIXED.size:
         msg = f"a job has at least {_FIXED.size} bytes, got {len(packed)}"
         raise ValueError(msg)
-    magic, version, task, encoding, response, part_bytes, camera_bytes, *numbers, name, length = _FIXED.unpack_from(
-        packed
-    )
+    magic, version, task, encoding, response, part_bytes, camera_bytes, *rest = _FIXED.unpack_from(packed)
     if (magic, version) != (_MAGIC, _VERSION):
         msg = f"a job starts with {_MAGIC!r} and version {_VERSION}, got {magic!r} and {version}"
         raise ValueError(msg)
-    if _FIXED.size + length + camera_bytes + part_bytes != len(packed):
-        said = length + camera_bytes + part_bytes
+    width, height, name, length, input_bytes = rest
+    said = length + camera_bytes + part_bytes + input_bytes
+    if _FIXED.size + said != len(packed):
         msg = f"the job says {said} bytes of text, {len(packed) - _FIXED.size} are there"
         raise ValueError(msg)
-    width, height = numbers
     camera_at = _FIXED.size + length
     part_at = camera_at + camera_bytes
+    inputs_at = part_at + part_bytes
     return Job(
         task=Task(task),
         encoding=Encoding(encoding),
@@ -128,5 +133,6 @@ def _unpacked(packed: bytes) -> Job:
         pixel_format=name.rstrip(b"\0").decode("ascii"),
         data=packed[_FIXED.size : camera_at].decode("utf-8", "surrogatepass"),
         camera=packed[camera_at:part_at].decode("utf-8", "replace"),
-        part=packed[part_at:].decode("utf-8", "replace"),
+        part=packed[part_at:inputs_at].decode("utf-8", "replace"),
+        inputs=packed[inputs_at:],
     )

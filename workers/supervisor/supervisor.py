@@ -62,6 +62,7 @@ class Supervisor:
     `front_command` makes the command of the fronts, from what they are to inherit; `beside` are other programs.
     `load_project` reads the project anew for a reload, in a process of its own, and `show_proof` makes a page of a
     proof that failed in another; `tidy` removes copies of it that nobody uses; `tend` is called again and again;
+    `changed` is told of the version that has taken the place of another;
     `announce` is told each Event, with a process id where one follows; `start_successor` starts the server that is to
     follow, and `follows` is open while the one before lives. `global_fd` is the memory of globalData, where that is
     shared. `attend` is handed the loop's selector, where what it registers is called, and the frame memory.
@@ -79,6 +80,7 @@ class Supervisor:
         start_successor: Callable[[], Started],
         follows: socket.socket | None = None,
         tidy: Callable[[], None] = lambda: None,
+        changed: Callable[[Project], object] = lambda _: None,
         show_proof: MakePage | None = None,
         beside: Sequence[ProgramPlan] = (),
         global_fd: int | None = None,
@@ -103,6 +105,7 @@ class Supervisor:
             make_page=show_proof,
             begun=lambda: announce(Event.RELOADING, 0),
             over=lambda: announce(Event.RELOADED, 0),
+            changed=changed,
         )
         self._ours, theirs = pair()
         handover = Handover(arena=arena, channel=channel, supervisor_fd=theirs.detach())

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workers.errors import ProjectInvalid
-from workers.versions.copy import Manifest, digest_of
+from workers.versions.copy import FILES, Manifest, digest_of
 from workers.versions.listing import Look, list_project
 
 _FRESH_S = 1.0
@@ -27,6 +27,12 @@ class OnDisk(NamedTuple):
     state: str
     files: tuple[str, ...] = ()
     mistakes: tuple[str, ...] = ()
+
+
+def folder_of(version: str, places: Sequence[Path]) -> Path | None:
+    """Return the folder with the copy of a version, one of those that lie in `places`; None where there is none."""
+    copies = (found / FILES for place in places for found in place.glob(f"{version}-*"))
+    return next((folder for folder in copies if folder.is_dir()), None)
 
 
 class Comparison:

@@ -153,6 +153,7 @@ class Inspector:
                 origin=Origin(memory.came_ns or time.time_ns(), memory.slot, job.camera, job.part, memory.asked),
                 watched=memory.limit,
                 shared=memory.shared,
+                inputs=job.inputs,
             )
         inspected = time.monotonic_ns()
         if inspected > memory.deadline_ns:

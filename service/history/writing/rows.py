@@ -52,6 +52,7 @@ def record_row(record: Record) -> dict[str, Any]:
         "score": _number(record.essence.get("score")),
         "error_code": _text(told["code"]) if "code" in told else None,
         "error_message": _text(told.get("message", "")) if "code" in told else None,
+        "input_revision": _revision(about.get("inputRevision")),
         "frame_bytes": _whole(head.frame_bytes),
         "left_out_bytes": head.left_out_bytes,
         **{name: _whole(ns) for name, ns in head.times._asdict().items()},
@@ -104,6 +105,10 @@ def _number(value: Any) -> float | None:
     if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
         return None
     return float(number)
+
+
+def _revision(value: Any) -> int | None:
+    return _whole(value) if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _whole(value: int) -> int:
