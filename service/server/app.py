@@ -5,7 +5,7 @@ It is put together from its collaborators: no reading of files or environment he
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,9 @@ from service.panel.language_switch import LanguageSwitch
 from service.panel.live_page import LivePage, PanelSwitch
 from service.panel.pages import Pages
 from service.panel.static_files import Favicon, StaticFiles
+from service.thresholds.adjustable import Adjustable
+from service.thresholds.changing import ThresholdDesk
+from service.thresholds.resource import routes as routes_of_thresholds
 from workers.errors import FramemillError
 
 if TYPE_CHECKING:
@@ -61,11 +64,13 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     status: Status,
     publisher: Publisher,
     declared: Declared,
+    places: Sequence[Path],
 ) -> falcon.App[falcon.Request, falcon.Response]:
     """Make the application of one front."""
     answering = Answering(counters, pool.is_needed)
     desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"), switch, publisher, inputs)
     changes = Changes(state_dir)
+    threshold_desk = ThresholdDesk(Adjustable(pool.control, places), link, changes)
     inputs_table = InputsTable(inputs, declared, changes)
     static = StaticFiles()
     pages = Pages(status.project_name, static, keys_are_set=access.keys is not None)
@@ -73,6 +78,7 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
         *_for_cameras(desk, settings),
         *_for_machines(pool, switch, status, link),
         *routes_of_inputs(inputs_table),
+        *routes_of_thresholds(threshold_desk),
         *_of_all_pages(pages, static, settings),
         *_for_people(pages, desk, status, changes),
     ]

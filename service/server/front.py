@@ -200,7 +200,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         self._publisher = _publisher(plan.results, self._sleepers, self._front, pool, self._counters)
         # mapped here: a memory of its kind is not passed on by forks
         inputs, declared = OperatorInputs(plan.inputs_fd, plan.state_dir), Declared(pool.control, plan.version_places)
-        told = (plan.state_dir, link, status, self._publisher, declared)
+        told = (plan.state_dir, link, status, self._publisher, declared, plan.version_places)
         return spell_headers(create_app(pool, self._counters, self._settings, self._access, switch, inputs, *told))
 
 

@@ -19,6 +19,7 @@ from service.results.files import ResultsFiles
 from service.server.front_plan import FrontPlan
 from service.server.lasting import Lasting
 from service.server.listener import Listener, listener
+from service.server.preflight import chosen_state_dir
 from service.server.project_source import ProjectSource
 from service.server.recorder_start import RecorderStart
 from service.server.systemd import notify_systemd
@@ -77,7 +78,7 @@ def run_server(
     inputs_fd = before.inputs_fd if before and before.inputs_fd is not None else None
     inputs = OperatorInputs(create_global_data(MEMORY_KIB) if inputs_fd is None else inputs_fd, state_dir)
     inputs.begin(project.inputs, inherited=inputs_fd is not None)
-    lasting = Lasting(switch, inputs, Changes(state_dir))
+    lasting = Lasting(state_dir, switch, inputs, Changes(state_dir))
     results = ResultsFiles.create(settings.fronts, settings.results_mib) if settings.results_mib else None
     door = Door(results, state_dir) if results else None
     recorder = RecorderStart(door, settings, state_dir) if door and settings.record != "off" else None
@@ -123,7 +124,8 @@ def run_server(
         load_project=source.load,
         announce=announce,
         tend=lasting.settle,
-        changed=lasting.goes_on_with,
+        changed=lasting.goes_over_to,
+        load_overridden=source.load_overridden,
         start_successor=lambda: start_successor(open_to, heirloom, global_fd, inputs.fd),
         follows=before.link if before else None,
         tidy=source.tidy_apart,
@@ -165,9 +167,8 @@ class _FrontStart:
 
 
 def _state_dir(settings: Settings, project: Project) -> Path:
-    """The setting, systemd's StateDirectory, or a hidden folder in the project."""
-    from_systemd = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    chosen = settings.state_dir or (Path(from_systemd) if from_systemd else project.folder / ".framemill")
+    """Make the folder, where it can be had; see preflight.py for which it is."""
+    chosen = chosen_state_dir(settings, project)
     try:
         chosen.mkdir(mode=0o755, parents=True, exist_ok=True)
         trouble = "" if os.access(chosen, os.W_OK) else "it cannot be written to"

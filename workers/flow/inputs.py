@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -26,8 +25,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from workers.errors import ProjectInvalid
-from workers.flow.mistakes import Mistakes
+from workers.flow.mistakes import Mistakes, tables_of
 from workers.pool.job import MAX_INPUT_BYTES
 from workers.text import shown
 
@@ -274,11 +272,7 @@ def as_declared(inputs: Sequence[Input], values: Mapping[str, object]) -> tuple[
 
 def inputs_of(folder: Path) -> tuple[Input, ...]:
     """Return what the project in `folder` declares, which is a copy without mistakes; raises ProjectInvalid."""
-    try:
-        tables = tomllib.loads((folder / "framemill.toml").read_bytes().decode("utf-8-sig"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ProjectInvalid(f"{error}") from None
-    return read_inputs(tables.get("input", []), Mistakes())
+    return read_inputs(tables_of(folder / "framemill.toml").get("input", []), Mistakes())
 
 
 class OperatorInput:

@@ -149,7 +149,7 @@ def _draft_7(schema: Mapping[str, Any]) -> Schema:
             made["enum"] = [value]
         elif key == "prefixItems":  # each place of a list for itself
             made["items"] = [_draft_7(each) for each in value]
-        elif key == "discriminator":  # OpenAPI's: each of the kinds says itself which it is
+        elif key == "discriminator" or key.startswith("x-"):  # OpenAPI's: each of the kinds says itself which it is
             continue
         elif key in _MAPS:
             made[key] = {name: _draft_7(each) for name, each in value.items()}

@@ -62,7 +62,8 @@ class Supervisor:
     `front_command` makes the command of the fronts, from what they are to inherit; `beside` are other programs.
     `load_project` reads the project anew for a reload, in a process of its own, and `show_proof` makes a page of a
     proof that failed in another; `tidy` removes copies of it that nobody uses; `tend` is called again and again;
-    `changed` is told of the version that has taken the place of another;
+    `changed` is told of the version that has taken the place of another, and whether it was read from disk;
+    `load_overridden` makes a version of the one that runs, with other thresholds;
     `announce` is told each Event, with a process id where one follows; `start_successor` starts the server that is to
     follow, and `follows` is open while the one before lives. `global_fd` is the memory of globalData, where that is
     shared. `attend` is handed the loop's selector, where what it registers is called, and the frame memory.
@@ -80,7 +81,8 @@ class Supervisor:
         start_successor: Callable[[], Started],
         follows: socket.socket | None = None,
         tidy: Callable[[], None] = lambda: None,
-        changed: Callable[[Project], object] = lambda _: None,
+        changed: Callable[[Project, bool], object] = lambda *_: None,
+        load_overridden: Callable[[Project, bytes], Project] = lambda project, _: project,
         show_proof: MakePage | None = None,
         beside: Sequence[ProgramPlan] = (),
         global_fd: int | None = None,
@@ -106,6 +108,7 @@ class Supervisor:
             begun=lambda: announce(Event.RELOADING, 0),
             over=lambda: announce(Event.RELOADED, 0),
             changed=changed,
+            read_overridden=load_overridden,
         )
         self._ours, theirs = pair()
         handover = Handover(arena=arena, channel=channel, supervisor_fd=theirs.detach())
