@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from workers.settings import PoolSettings
+from service.page_settings import PageSettings
 
 
-class HistorySettings(PoolSettings):
+class HistorySettings(PageSettings):
     """What is kept of what became of frames, where, and for how long."""
 
     results_mib: Annotated[

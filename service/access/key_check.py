@@ -13,17 +13,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Self
+from urllib.parse import quote
 
 from service.access.attempts import Attempts, Kind
 from service.access.cross_site import HostRule, refuse_other_sites
 from service.access.key_watch import KeyWatch
 from service.access.keyring import Client, Keyring, Scope, is_guessable, same_secret, single_key
+from service.access.route import root_of
 from service.access.sessions import COOKIE, Sessions
 from service.intake.forms import is_form
 from service.intake.params import query_values
 from workers.errors import Forbidden, TooManyAttempts, Unauthorized
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import falcon
 
     from service.access.heirloom import Heirloom
@@ -44,7 +48,7 @@ class Access:
     hosts: HostRule
 
     @classmethod
-    def of(cls, settings: Settings, api_key: str | None, heirloom: Heirloom) -> Self:
+    def of(cls, settings: Settings, api_key: str | None, heirloom: Heirloom, state_dir: Path) -> Self:
         """Make it from the settings, from the one key where there is one, and from what fronts before have left."""
         keys = None
         if api_key is not None or settings.keys_file is not None:
@@ -53,7 +57,7 @@ class Access:
             keys,
             # with another key nothing is known of any address: what it has proven was the key before
             Attempts(heirloom.attempts, _seed(heirloom.seed, api_key)),
-            Sessions(heirloom.secret, secure=settings.certfile is not None),
+            Sessions(heirloom.secret, state_dir, secure=settings.certfile is not None),
             HostRule(settings.allowed_hosts, keys_are_set=keys is not None),
         )
 
@@ -62,14 +66,31 @@ class Access:
         if self.keys is not None:
             self.keys.begin()
 
+    def client_of(self, address: str, client: Client | None) -> Client:
+        """Return the client that a key was found to be of; raises Unauthorized, TooManyAttempts."""
+        if client is None:
+            refuse_many(self.attempts.fail(address))
+            raise Unauthorized("the API key is wrong")
+        if client.guessable:
+            refuse_many(self.attempts.admit(address))
+        return client
+
     def check_stop_key(self, address: str, given: str, expected: str) -> None:
         """Raise Forbidden where the key for /stop is wrong, TooManyAttempts where too many wrong ones came."""
         if same_secret(given, expected) and not (
             is_guessable(expected) and self.attempts.wait_s(address, Kind.STOP_KEY)
         ):
             return
-        _refuse_many(self.attempts.fail(address, Kind.STOP_KEY))
+        refuse_many(self.attempts.fail(address, Kind.STOP_KEY))
         raise Forbidden("the stop key is missing or wrong")
+
+    def is_still_in(self, req: falcon.Request) -> bool:
+        """Whether a request that was let in would be now: for an answer that takes long."""
+        ring: Keyring | None = req.env.get(RING)
+        if ring is None or self.keys is None:
+            return True
+        cookie = getattr(req.context, "cookie", None)
+        return not ring.retired if cookie is None else self.sessions.client(cookie, self.keys.ring) is not None
 
 
 def _seed(seed: bytes, api_key: str | None) -> bytes:
@@ -123,13 +144,19 @@ class KeyCheck:
         if key is None:
             key = query_values(req).get("api_key")
         if key is None and req.method in route.key_in_form and is_form(req):
-            _refuse_many(self._access.attempts.wait_s(req.remote_addr))
+            refuse_many(self._access.attempts.wait_s(req.remote_addr))
             req.context.check_form = partial(self._check_form, req, ring, route)
             return
         if key is None:
-            client = self._known_by_cookie(req, ring, route)
+            try:
+                client = self._known_by_cookie(req, ring, route)
+            except Unauthorized:
+                if not (route.for_page and req.method == "GET" and is_of_browser(req)):
+                    raise
+                _send_to(resp, _sign_in_at(req))
+                return
         else:
-            client = self._known_by_key(req.remote_addr, ring.find(key))
+            client = self._access.client_of(req.remote_addr, ring.find(key))
             if by_query and route.for_page:
                 self._remember(req, resp, client)
         _let_in(req, client, route)
@@ -137,35 +164,43 @@ class KeyCheck:
     def _check_form(self, req: falcon.Request, ring: Keyring, route: Route, key: str | None) -> None:
         if key is None:
             raise Unauthorized(_NO_KEY)
-        _let_in(req, self._known_by_key(req.remote_addr, ring.find(key)), route)
+        _let_in(req, self._access.client_of(req.remote_addr, ring.find(key)), route)
 
     def _remember(self, req: falcon.Request, resp: falcon.Response, client: Client) -> None:
         """Give the browser a cookie, and send it from the page's address with the key to the one without."""
-        self._access.sessions.open(resp, client)
         if req.path == "/" and req.method in {"GET", "HEAD"}:
-            resp.status = 303
-            resp.set_headers({"Location": "./", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
-            resp.complete = True
-
-    def _known_by_key(self, address: str, client: Client | None) -> Client:
-        attempts = self._access.attempts
-        if client is None:
-            _refuse_many(attempts.fail(address))
-            raise Unauthorized("the API key is wrong")
-        if client.guessable:
-            _refuse_many(attempts.admit(address))
-        return client
+            self._access.sessions.begin(req, resp, client)
+            _send_to(resp, "./")
 
     def _known_by_cookie(self, req: falcon.Request, ring: Keyring, route: Route) -> Client:
         if route.for_page:
             for cookie in req.get_cookie_values(COOKIE) or ():
                 client = self._access.sessions.client(cookie, ring)
                 if client is not None:
+                    req.context.cookie = cookie
                     return client
         raise Unauthorized(_NO_KEY)
 
 
-def _refuse_many(wait_s: int) -> None:
+def _send_to(resp: falcon.Response, place: str) -> None:
+    resp.status = 303
+    resp.set_headers({"Location": place, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+    resp.complete = True
+
+
+def _sign_in_at(req: falcon.Request) -> str:
+    """Where a person signs in to come back to this address."""
+    here = req.path.lstrip("/") + (f"?{req.query_string}" if req.query_string else "")
+    return f"{root_of(req.path)}sign_in?to={quote(here, safe='')}"
+
+
+def is_of_browser(req: falcon.Request) -> bool:
+    """Whether a person's browser asks for a page: programs do not name this type."""
+    return "text/html" in (req.get_header("Accept") or "")
+
+
+def refuse_many(wait_s: int) -> None:
+    """Raise TooManyAttempts where an address must wait."""
     if wait_s:
         raise TooManyAttempts("too many wrong keys came from this address within a minute", wait_s)
 

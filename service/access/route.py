@@ -19,7 +19,7 @@ class Route:
     Everybody with a key may read it; `changes` is what a key must be for to do anything else there. `is_open` paths are
     asked for before there is a key. `acts` says that even a GET does something, so that pages of other sites may not
     ask for it. `for_page` paths are asked for by the page: there a cookie will do. A form that comes by one of the
-    methods of `key_in_form` may hold the key.
+    methods of `key_in_form` may hold the key. `reads` is what a key must be for to read it, where that is more.
     """
 
     path: str
@@ -29,10 +29,11 @@ class Route:
     acts: bool = False
     for_page: bool = False
     key_in_form: frozenset[str] = frozenset()
+    reads: Scope = Scope.ANALYZE
 
     def needs(self, method: str) -> Scope:
         """What the key of such a request must be for."""
-        return Scope.ANALYZE if method in _READING else self.changes
+        return self.reads if method in _READING else max(self.reads, self.changes)
 
     def does_something(self, method: str) -> bool:
         """Whether such a request does; reading is left to browsers, which do not show another site what came back."""
@@ -58,3 +59,8 @@ class Routes:
 
     def _by_pattern(self, path: str) -> Route | None:
         return next((route for pattern, route in self._patterns if pattern.fullmatch(path)), None)
+
+
+def root_of(path: str) -> str:
+    """Return the way from an address to the server's root: it may lie below the path of another server."""
+    return "../" * (path.count("/") - 1) or "./"

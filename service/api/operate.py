@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import falcon
 import orjson
 
+from service.changes.asker import asker
 from service.intake.params import flag, query_values, wait_s
 from service.local_client import is_local
 from workers.errors import ChangeRefused, Forbidden, NotReady
@@ -14,8 +15,9 @@ from workers.pool.to_supervisor import Message
 
 if TYPE_CHECKING:
     from service.access.key_check import Access
+    from service.changes.log import Changes
     from service.settings import Settings
-    from workers.pool.to_supervisor import SupervisorLink
+    from workers.pool.to_supervisor import Outcome, SupervisorLink
 
 
 class Stop:
@@ -44,27 +46,31 @@ class Stop:
 class ReloadResource:
     """`POST /api/v1/reload`: the project is loaded anew; `accept` takes it over whatever its proof says."""
 
-    def __init__(self, link: SupervisorLink) -> None:
+    def __init__(self, link: SupervisorLink, changes: Changes) -> None:
         self._link = link
+        self._changes = changes
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Pass it on, and wait for its outcome where that is asked for."""
         accepts = flag(query_values(req), "accept")
-        _change(self._link, Message.ACCEPT if accepts else Message.RELOAD, req, resp)
+        _change(self._link, self._changes, Message.ACCEPT if accepts else Message.RELOAD, req, resp)
 
 
 class RollbackResource:
     """`POST /api/v1/rollback`: the version before runs again."""
 
-    def __init__(self, link: SupervisorLink) -> None:
+    def __init__(self, link: SupervisorLink, changes: Changes) -> None:
         self._link = link
+        self._changes = changes
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Pass it on, and wait for its outcome where that is asked for."""
-        _change(self._link, Message.ROLLBACK, req, resp)
+        _change(self._link, self._changes, Message.ROLLBACK, req, resp)
 
 
-def _change(link: SupervisorLink, change: Message, req: falcon.Request, resp: falcon.Response) -> None:
+def _change(
+    link: SupervisorLink, changes: Changes, change: Message, req: falcon.Request, resp: falcon.Response
+) -> None:
     """Ask for a change; with `wait_s` its outcome is the answer, 202 where it is not known by then.
 
     Raises:
@@ -78,6 +84,7 @@ def _change(link: SupervisorLink, change: Message, req: falcon.Request, resp: fa
         except ConnectionError:
             raise NotReady("the server ends; what became of the change is not known") from None
     resp.content_type = falcon.MEDIA_JSON
+    changes.note(*asker(req), change.name.lower(), _told(outcome))
     if outcome is None:
         resp.status = 202
         resp.data = orjson.dumps({what: "asked for"})
@@ -85,6 +92,14 @@ def _change(link: SupervisorLink, change: Message, req: falcon.Request, resp: fa
     if not outcome.done:
         raise ChangeRefused(f"version {outcome.version} goes on: {outcome.words}")
     resp.data = orjson.dumps({what: "done", "flowVersion": outcome.version, "before": outcome.before})
+
+
+def _told(outcome: Outcome | None) -> dict[str, str]:
+    if outcome is None:
+        return {"outcome": "not waited for"}
+    if not outcome.done:
+        return {"outcome": "refused", "version": outcome.version, "why": outcome.words}
+    return {"outcome": "done", "version": outcome.version, "before": outcome.before}
 
 
 def _who(req: falcon.Request) -> str:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import falcon
 import orjson
 
+from service.changes.asker import asker
 from service.intake.body import small_body
 from workers.errors import InvalidParameter
 
 if TYPE_CHECKING:
     from service.api.switch import ProcessSwitch
+    from service.changes.log import Changes
 
 _BODY_BYTES = 1000
 
@@ -19,8 +21,9 @@ _BODY_BYTES = 1000
 class ProcessResource:
     """`/api/v1/process`: GET tells, PUT `{"process": true}` throws."""
 
-    def __init__(self, switch: ProcessSwitch) -> None:
+    def __init__(self, switch: ProcessSwitch, changes: Changes) -> None:
         self._switch = switch
+        self._changes = changes
 
     def on_get(self, _: falcon.Request, resp: falcon.Response) -> None:
         """Say how the switch stands."""
@@ -37,5 +40,6 @@ class ProcessResource:
             asked = None
         if not isinstance(asked, dict) or not isinstance(asked.get("process"), bool):
             raise InvalidParameter('the body was expected to be {"process": true} or {"process": false}')
-        self._switch.throw(on=asked["process"])
+        self._switch.throw(on=asked["process"], by=asker(req))
+        self._changes.note(*asker(req), "process_on" if asked["process"] else "process_off")
         self.on_get(req, resp)

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
@@ -31,6 +32,14 @@ _log = logging.getLogger(__name__)
 _FILE = "process.json"
 _PATIENCE_S = 5.0  # for others that throw it: a disk may take its time
 _PROCESS, _UNKNOWN, _UNDER_WAY = 1, 2, 3  # words of the heirloom
+
+
+class Thrown(NamedTuple):
+    """Who threw the switch ('' without a key), from which address, and when (CLOCK_REALTIME)."""
+
+    who: str
+    address: str
+    at_ns: int
 
 
 class ProcessSwitch:
@@ -53,6 +62,16 @@ class ProcessSwitch:
         if self.is_on or not self._words[_UNKNOWN]:
             return ""
         return f"how it was left is not known, for its file {_FILE} is damaged or cannot be read"
+
+    @property
+    def thrown(self) -> Thrown | None:
+        """Who threw it last, and when; None where nobody did, or it is not known."""
+        with suppress(OSError, orjson.JSONDecodeError, KeyError, TypeError):
+            left = orjson.loads(self._file.read_bytes())
+            thrown = Thrown(left["who"], left["address"], left["at_ns"])
+            if left["process"] is self.is_on and isinstance(thrown.at_ns, int):
+                return thrown
+        return None
 
     def begin(self, *, inherited: bool) -> None:
         """Be as it was left; as the server before has it, where its word was inherited. In the supervisor."""
@@ -77,11 +96,14 @@ class ProcessSwitch:
         with self._held():
             self._read()
 
-    def throw(self, *, on: bool) -> None:
-        """Write the file first, so that a switch that was thrown stays thrown; raises SwitchNotKept."""
+    def throw(self, *, on: bool, by: tuple[str, str] | None = None) -> None:
+        """Write the file first, so that a switch that was thrown stays thrown; raises SwitchNotKept.
+
+        `by` is who throws it, and from which address.
+        """
         try:
             with self._held():
-                self._write(on=on)
+                self._write(on=on, by=by)
                 self._set(on=on, unknown=False)
         except OSError as error:
             why = error.strerror or str(error)
@@ -99,12 +121,12 @@ class ProcessSwitch:
         finally:
             self._lock.release()
 
-    def _write(self, *, on: bool) -> None:
+    def _write(self, *, on: bool, by: tuple[str, str] | None = None) -> None:
         self._words[_UNDER_WAY] = 1
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with replacing(self._file, 0o644) as file:
-                file.write(orjson.dumps({"process": on}))
+                file.write(orjson.dumps({"process": on} | (_thrown_by(*by) if by else {})))
         except OSError:
             self._words[_UNDER_WAY] = 0
             raise
@@ -133,3 +155,7 @@ class ProcessSwitch:
         if not isinstance(left, bool):
             return False, 'the file was expected to be {"process": true} or {"process": false}'
         return left, ""
+
+
+def _thrown_by(who: str, address: str) -> dict[str, object]:
+    return {"who": who.encode("utf-8", "replace").decode(), "address": address, "at_ns": time.time_ns()}

@@ -22,7 +22,7 @@ _WAIT = re.compile(r"[0-9]{1,3}")
 _DEADLINE = re.compile(r"[0-9]{1,7}")
 _YES = frozenset({"", "1", "true", "yes", "on"})
 _NO = frozenset({"0", "false", "no", "off"})
-_RESPONSE_TYPES = {kind.name.lower(): kind for kind in ResponseType}
+_RESPONSE_TYPES = {kind.name.lower(): kind for kind in ResponseType if kind is not ResponseType.PREVIEW}
 _OURS = frozenset(
     {
         "width",

@@ -14,6 +14,7 @@ import falcon
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from service.access.keyring import Scope
+from service.access.route import root_of
 from service.panel.languages import Language, all_languages, chosen_language
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Pages:
             "client": getattr(req.context, "client", None),
             "keys_are_set": self._keys_are_set,
         }
-        resp.text = self.piece(template, language, root_of(req), scope, **values)
+        resp.text = self.piece(template, language, root_of(req.path), scope, **values)
         send_as_page(resp, language)
 
     def piece(self, template: str, language: Language, root: str, scope: Scope | None, **values: Any) -> str:
@@ -121,11 +122,6 @@ def send_as_page(resp: falcon.Response, language: Language) -> None:
     resp.set_header("Cache-Control", "no-store")
 
 
-def root_of(req: falcon.Request) -> str:
-    """Return the way from the address of a request to the server's root: it may lie below another server's path."""
-    return "../" * (req.path.count("/") - 1) or "./"
-
-
 def here(req: falcon.Request) -> str:
     """Return the address of a request, from the server's root, as it can be come back to."""
     return (req.path + (f"?{req.query_string}" if req.query_string else "")).lstrip("/")
@@ -135,5 +131,5 @@ def go_to(resp: falcon.Response, req: falcon.Request, place: str) -> None:
     """Send a browser on to another page of this server, whatever `place` says: from its root, without a slash."""
     plain = "".join(char for char in place[:2000] if char.isprintable() and char.isascii() and char not in '\\ "<>')
     resp.status = 303
-    resp.set_header("Location", root_of(req) + plain.lstrip("/"))
+    resp.set_header("Location", root_of(req.path) + plain.lstrip("/"))
     resp.set_header("Cache-Control", "no-store")

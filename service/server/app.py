@@ -25,14 +25,24 @@ from service.api.process import ProcessResource
 from service.api.status import StatusResource
 from service.changes.log import Changes
 from service.errors import on_any_error, on_framemill_error, on_http_error
+from service.history.stored import Stored
 from service.inputs.resource import InputsTable
 from service.inputs.resource import routes as routes_of_inputs
 from service.intake.sources import EncodedFrame, RawFrame, SegmentFrame
+from service.live.events import Events
+from service.live.shown import LastFrame, LivePicture
+from service.live.stream import Streams
+from service.live.watching import Watching
 from service.logs.traced import Traced
 from service.panel.language_switch import LanguageSwitch
-from service.panel.live_page import LivePage, PanelSwitch
+from service.panel.live_page import LiveEvents, LivePage, PanelSwitch
+from service.panel.live_view import LiveView
+from service.panel.log_page import LogPage, SessionEnd
 from service.panel.pages import Pages
+from service.panel.sign_in import SignIn, SignOut
+from service.panel.since_shift import SinceShift, midnight_ns
 from service.panel.static_files import Favicon, StaticFiles
+from service.panel.trouble import as_page
 from service.thresholds.adjustable import Adjustable
 from service.thresholds.changing import ThresholdDesk
 from service.thresholds.resource import routes as routes_of_thresholds
@@ -46,6 +56,7 @@ if TYPE_CHECKING:
     from service.api.switch import ProcessSwitch
     from service.inputs.declared import Declared
     from service.inputs.operator_inputs import OperatorInputs
+    from service.live.feed import Feed
     from service.results.publish import Publisher
     from service.settings import Settings
     from workers.pool.pool import Pool
@@ -63,6 +74,7 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     link: SupervisorLink,
     status: Status,
     publisher: Publisher,
+    feed: Feed,
     declared: Declared,
     places: Sequence[Path],
 ) -> falcon.App[falcon.Request, falcon.Response]:
@@ -73,23 +85,27 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     threshold_desk = ThresholdDesk(Adjustable(pool.control, places), link, changes)
     inputs_table = InputsTable(inputs, declared, changes)
     static = StaticFiles()
+    stored = Stored(state_dir / "history" / "history.sqlite" if settings.record != "off" else None)
+    counts = SinceShift(stored, midnight_ns)
     pages = Pages(status.project_name, static, keys_are_set=access.keys is not None)
     routes = [
         *_for_cameras(desk, settings),
-        *_for_machines(pool, switch, status, link),
         *routes_of_inputs(inputs_table),
         *routes_of_thresholds(threshold_desk),
+        *_for_machines(pool, switch, status, link, changes),
         *_of_all_pages(pages, static, settings),
-        *_for_people(pages, desk, status, changes),
+        *_live(pages, desk, status, counts, feed=feed, access=access),
+        *_of_sessions(pages, access, changes),
+        Route("/process", PanelSwitch(desk, changes), changes=Scope.OPERATE, for_page=True),
     ]
     pages.begin(route.path for route in routes)
     if settings.stop_key is not None:
         routes.append(Route("/stop", Stop(settings, access, link), acts=True, is_open=True))  # it has a key of its own
     first_to_last: list[Any] = [Traced(), KeyCheck(access, Routes(routes))]
     app = falcon.App(middleware=first_to_last)
-    app.add_error_handler(Exception, on_any_error)
-    app.add_error_handler(falcon.HTTPError, on_http_error)
-    app.add_error_handler(FramemillError, on_framemill_error)
+    app.add_error_handler(Exception, as_page(pages, on_any_error))
+    app.add_error_handler(falcon.HTTPError, as_page(pages, on_http_error))
+    app.add_error_handler(FramemillError, as_page(pages, on_framemill_error))
     for route in routes:
         app.add_route(route.path, route.resource)
     return app
@@ -109,14 +125,16 @@ def _for_cameras(desk: Desk, settings: Settings) -> Iterable[Route]:
     yield Route("/version", Version(shared_memory=settings.shared_memory), is_open=True)
 
 
-def _for_machines(pool: Pool, switch: ProcessSwitch, status: Status, link: SupervisorLink) -> Iterable[Route]:
+def _for_machines(
+    pool: Pool, switch: ProcessSwitch, status: Status, link: SupervisorLink, changes: Changes
+) -> Iterable[Route]:
     yield Route("/livez", Live(), is_open=True)
     yield Route("/readyz", Ready(pool, switch), is_open=True)
     yield Route("/metrics", Metrics(status))
-    yield Route("/api/v1/process", ProcessResource(switch), changes=Scope.OPERATE)
+    yield Route("/api/v1/process", ProcessResource(switch, changes), changes=Scope.OPERATE)
     yield Route("/api/v1/status", StatusResource(status))
-    yield Route("/api/v1/reload", ReloadResource(link), changes=Scope.ADMIN)
-    yield Route("/api/v1/rollback", RollbackResource(link), changes=Scope.ADMIN)
+    yield Route("/api/v1/reload", ReloadResource(link, changes), changes=Scope.ADMIN)
+    yield Route("/api/v1/rollback", RollbackResource(link, changes), changes=Scope.ADMIN)
 
 
 def _of_all_pages(pages: Pages, static: StaticFiles, settings: Settings) -> Iterable[Route]:
@@ -126,6 +144,22 @@ def _of_all_pages(pages: Pages, static: StaticFiles, settings: Settings) -> Iter
     yield Route("/language", LanguageSwitch(pages, secure=settings.certfile is not None), is_open=True)
 
 
-def _for_people(pages: Pages, desk: Desk, status: Status, changes: Changes) -> Iterable[Route]:
-    yield Route("/", LivePage(pages, desk, status), for_page=True)
-    yield Route("/process", PanelSwitch(desk, changes), changes=Scope.OPERATE, for_page=True)
+def _live(
+    pages: Pages, desk: Desk, status: Status, counts: SinceShift, feed: Feed, *, access: Access
+) -> Iterable[Route]:
+    """What happens now, for people and for machines."""
+    frames = LastFrame(desk)
+    view = LiveView(pages, desk, status, frames, counts=counts, more={})
+    watching = Watching(feed.rings, view.of)
+    streams = Streams(desk.settings.live_streams, feed.is_ending, desk.counters.count, access.is_still_in)
+    yield Route("/", LivePage(pages, view, watching), for_page=True)
+    yield Route("/live/events", LiveEvents(pages, watching, streams), for_page=True)
+    yield Route("/live/picture", LivePicture(frames), for_page=True)
+    yield Route("/api/v1/events", Events(feed.rings, streams, feed.started_ns), for_page=True)
+
+
+def _of_sessions(pages: Pages, access: Access, changes: Changes) -> Iterable[Route]:
+    yield Route("/sign_in", SignIn(pages, access, changes), is_open=True)
+    yield Route("/sign_out", SignOut(access, changes), for_page=True)
+    yield Route("/log", LogPage(pages, access, changes), reads=Scope.OPERATE, for_page=True)
+    yield Route("/log/end", SessionEnd(access, changes), changes=Scope.OPERATE, for_page=True)

@@ -28,6 +28,7 @@ from service.connections.even_share import EvenShare
 from service.inputs.declared import Declared
 from service.inputs.operator_inputs import OperatorInputs
 from service.intake.body import FORM_BYTES
+from service.live.feed import Feed
 from service.logs.request_log import LOG
 from service.results.publish import NoPublisher, Publisher, RingPublisher
 from service.results.ring import RingWriter
@@ -67,7 +68,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         self._plan = plan
         self._settings = Settings(**{**plan.settings, "stop_key": plan.stop_key})
         self._heirloom = Heirloom(plan.heirloom_fd)
-        self._access = Access.of(self._settings, plan.api_key, self._heirloom)
+        self._access = Access.of(self._settings, plan.api_key, self._heirloom, plan.state_dir)
         self.certificates = _certificates(self._settings)
         super().__init__()
 
@@ -78,7 +79,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
             "bind": f"fd://{self._plan.listen_fd}",
             "workers": settings.fronts,
             "worker_class": "service.threads.malformed.DiscreetThreads",
-            "threads": settings.slots_per_front + _THREADS_BEYOND_SLOTS,
+            "threads": settings.slots_per_front + _THREADS_BEYOND_SLOTS + settings.live_streams,
             "worker_connections": _CONNECTIONS,
             "keepalive": settings.keepalive_s,
             "sendfile": False,
@@ -161,6 +162,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
     def _after_fork(self, _: object, worker: Any) -> None:
         die_with_parent(worker.ppid)
         self._front = worker.front
+        self._worker = worker
 
     def _say_ready(self, _: object) -> None:
         SupervisorLink(self._plan.handover.supervisor_fd).say_ready()
@@ -200,8 +202,13 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         self._publisher = _publisher(plan.results, self._sleepers, self._front, pool, self._counters)
         # mapped here: a memory of its kind is not passed on by forks
         inputs, declared = OperatorInputs(plan.inputs_fd, plan.state_dir), Declared(pool.control, plan.version_places)
-        told = (plan.state_dir, link, status, self._publisher, declared, plan.version_places)
+        rings = plan.results.rings if plan.results else ()
+        feed = Feed(rings, self._is_ending, pool.control.words[Control.STARTED_NS])
+        told = (plan.state_dir, link, status, self._publisher, feed, declared, plan.version_places)
         return spell_headers(create_app(pool, self._counters, self._settings, self._access, switch, inputs, *told))
+
+    def _is_ending(self) -> bool:
+        return not self._worker.alive or self._pool.control.stopping
 
 
 class _SideBySide(Arbiter):  # type: ignore[misc]  # gunicorn publishes no types

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 AXE = CHECKOUT / "tests" / "panel" / "vendored" / "axe-4.14.1.min.js"
 PICTURES = CHECKOUT / "build" / "pages"
 _START_S = 60.0
+_ENDED = re.compile("net::ERR_(CONNECTION|INCOMPLETE|EMPTY)").search
 _OPTIONS = (
     "--headless=new",
     "--no-sandbox",
@@ -99,10 +101,13 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def console_errors(page: Page) -> list[str]:
-    """Return a list that errors of this page are added to, a broken rule of its content policy among them."""
+    """Return a list that errors of this page are added to, a broken rule of its content policy among them.
+
+    That a server has ended, and its stream of events with it, is no fault of the page.
+    """
     said: list[str] = []
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on("console", lambda one: said.append(one.text) if one.type == "error" and not _ENDED(one.text) else None)
     return said
 
 

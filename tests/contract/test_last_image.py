@@ -131,7 +131,7 @@ def test_the_pages_picture_is_there_however_long_the_context(many: Server, count
         assert (f"and {count - 12:,} more" in page) == (count > 12)
         picture = client.get("/" + str(Tags(page).named("img")[0]["src"]))
     assert picture.status_code == 200
-    assert picture.headers["content-type"] == "image/png"
+    assert picture.headers["content-type"] == "image/jpeg"
     assert decoded(picture.content).shape == (_HEIGHT, _WIDTH, 3)
 
 

@@ -26,7 +26,7 @@ def test_it_shows_the_switch_the_workers_the_counters_and_the_last_frame(
     tags = Tags(answer.text)
     assert all(tag["src"] for tag in tags.named("script"))
     picture = client.get("/" + str(tags.named("img")[0]["src"]))
-    assert picture.headers["content-type"] == "image/png"
+    assert picture.headers["content-type"] == "image/jpeg"
 
 
 def test_the_switch_is_a_form_that_comes_back_to_the_page(client: httpx.Client) -> None:

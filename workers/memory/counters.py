@@ -75,6 +75,8 @@ TABLE: tuple[Counter, ...] = (
         "framemill_results_contexts_left_out",
         "Contexts too large to be kept with what became of their frames",
     ),
+    Counter("live", "cut_off", "framemill_live_cut_off", "Streams of events that were ended, for nobody took them"),
+    Counter("live", "polled", "framemill_live_polled", "Times that events were asked for beyond all streams"),
     Counter("log", "lines_lost", "framemill_log_lines_lost", "Lines of requests that nobody took in time"),
 )
 

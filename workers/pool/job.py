@@ -52,12 +52,13 @@ class Encoding(enum.IntEnum):
 
 
 class ResponseType(enum.IntEnum):
-    """The answer that was asked for; the names are the contract's `response_type`."""
+    """The answer that was asked for; the names are the contract's `response_type`, but for the last, which is ours."""
 
     CONTEXT = 0
     IMAGE = 1
     ANNOTATED_IMAGE = 2
     HEATMAP = 3
+    PREVIEW = 4  # annotated, for a page: smaller, and a JPEG
 
 
 @dataclass(frozen=True, slots=True)
