@@ -40,9 +40,13 @@ class NotFound(FramemillError):
 
 
 class InputInvalid(FramemillError):
-    """A value is none that the project's input takes, or there is no such input; the message names each."""
+    """A value is none that the project's input takes, or there is no such input; `reasons` say why, by name."""
 
     code = "input_invalid"
+
+    def __init__(self, message: str, reasons: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.reasons = reasons or {}
 
 
 class InputsChanged(FramemillError):

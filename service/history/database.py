@@ -109,7 +109,8 @@ def _scripts() -> ScriptDirectory:
 def _engine(path: Path, mode: str, pragmas: list[str], begin: str) -> Engine:
     # a name with ? or % in it is a name all the same
     quoted = str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    options: dict[str, Any] = {"uri": True, "timeout": _BUSY_S, "isolation_level": None}
+    # threads take turns with the connections of a pool
+    options: dict[str, Any] = {"uri": True, "timeout": _BUSY_S, "isolation_level": None, "check_same_thread": False}
     made = create_engine(
         "sqlite://", creator=lambda: sqlite3.connect(f"file:{quoted}?mode={mode}", **options), poolclass=QueuePool
     )

@@ -175,7 +175,8 @@ class OperatorInputs:
         taken, refused = as_declared(inputs, {name: value for name, value in wanted.items() if value is not None})
         unknown = as_declared(inputs, dict.fromkeys(wanted.keys() - {one.name for one in inputs}))[1]
         if refused | unknown:
-            raise InputInvalid("\n".join(f"{name}: {why}" for name, why in (refused | unknown).items()))
+            reasons = refused | unknown
+            raise InputInvalid("\n".join(f"{name}: {why}" for name, why in reasons.items()), reasons)
         done: list[Changed] = []
 
         def merge(text: bytes) -> bytes:

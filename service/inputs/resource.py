@@ -44,18 +44,6 @@ class InputsChange(BaseModel):
     ] = None
 
 
-class OperatorInput(BaseModel):
-    """One input, as the project declares it, and what holds now."""
-
-    name: str
-    kind: str
-    label: str
-    help: str
-    value: str | bool | int | float
-    default: str | bool | int | float
-    is_set: Annotated[bool, Field(alias="isSet", description="false: the default holds")]
-
-
 class InputsTable:
     """What operators can set, for the API and the page; `changes` is the log of who changed what."""
 
@@ -84,10 +72,16 @@ class InputsTable:
             "trouble": state.trouble,
         }
 
+    @property
+    def changed_ns(self) -> int:
+        """When they were set last, CLOCK_REALTIME."""
+        return self._inputs.state.time_ns
+
     def of_form(self, fields: Mapping[str, str]) -> dict[str, object]:
-        """Return the values that a form of the page holds; a switch that is off is not in a form."""
-        named = {one.name: fields.get(f"input.{one.name}", "") for one in self._declared.inputs}
-        return {one.name: one.of_text(named[one.name]) for one in self._declared.inputs}
+        """Return what a form of the page would change; a switch that is off is not in a form."""
+        now = {one["name"]: one["value"] for one in self.document()["inputs"]}
+        typed = {one.name: one.of_text(fields.get(f"input.{one.name}", "")) for one in self._declared.inputs}
+        return {name: value for name, value in typed.items() if value != now.get(name)}
 
     def set(self, req: falcon.Request, values: Mapping[str, object], seen: int | None) -> Changed:
         """Set `values` for who asks, and note it; raises as OperatorInputs.change does."""

@@ -38,6 +38,7 @@ from service.panel.language_switch import LanguageSwitch
 from service.panel.live_page import LiveEvents, LivePage, PanelSwitch
 from service.panel.live_view import LiveView
 from service.panel.log_page import LogPage, SessionEnd
+from service.panel.operating.threshold_page import routes as operating_routes
 from service.panel.pages import Pages
 from service.panel.sign_in import SignIn, SignOut
 from service.panel.since_shift import SinceShift, midnight_ns
@@ -95,6 +96,7 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
         *_for_machines(pool, switch, status, link, changes),
         *_of_all_pages(pages, static, settings),
         *_live(pages, desk, status, counts, feed=feed, access=access),
+        *operating_routes(pages, inputs_table, threshold_desk, stored),
         *_of_sessions(pages, access, changes),
         Route("/process", PanelSwitch(desk, changes), changes=Scope.OPERATE, for_page=True),
     ]
