@@ -3,10 +3,8 @@
     [[input]]
     name = "limit"                       # context["operatorInput"]["limit"]
     kind = "number"                      # text, number, select or switch
-    label = "Largest gap"
     min = 0.1
     max = 2.0
-    step = 0.05
     unit = "mm"
     default = 0.8
 
@@ -25,6 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from workers.errors import ProjectInvalid
 from workers.flow.mistakes import Mistakes, tables_of
 from workers.pool.job import MAX_INPUT_BYTES
 from workers.text import shown
@@ -146,8 +145,7 @@ class NumberInput(Input):
         """See Input."""
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise _is_not(value, "a number")
-        low, high = self.min, self.max
-        if (low is not None and value < low) or (high is not None and value > high):
+        if (self.min is not None and value < self.min) or (self.max is not None and value > self.max):
             raise ValueError(f"is {value:.12g}, expected {self._range()}")
         if self.is_whole and value != int(value):
             raise ValueError(f"is {value:.12g}, expected a whole number")
@@ -268,6 +266,14 @@ def as_declared(inputs: Sequence[Input], values: Mapping[str, object]) -> tuple[
         except ValueError as error:
             refused[name] = f"{error}"
     return taken, refused
+
+
+def packed(inputs: Sequence[Input], values: Mapping[str, object]) -> bytes:
+    """Return `values` as they go with a frame; raises ProjectInvalid where `inputs` do not take them."""
+    taken, refused = as_declared(inputs, values)
+    if refused:
+        raise ProjectInvalid("\n".join(f"input {name}: {why}" for name, why in refused.items()))
+    return orjson.dumps(taken)
 
 
 def inputs_of(folder: Path) -> tuple[Input, ...]:

@@ -97,7 +97,9 @@ class ThresholdPage:
         chosen = _chosen(self._desk.running, dict(req.params))
         scope = getattr(req.context, "scope", None)
         language = self._pages.language(req)
-        resp.text = self._pages.piece("threshold_line.html", language, root_of(req.path), scope, **self._view.of(chosen))
+        resp.text = self._pages.piece(
+            "threshold_line.html", language, root_of(req.path), scope, **self._view.of(chosen)
+        )
         send_as_page(resp, language)
 
 
