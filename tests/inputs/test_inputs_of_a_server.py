@@ -135,6 +135,7 @@ def test_each_record_names_the_revision_that_its_frame_was_inspected_with(server
         ({"limit": 9}, "limit: is 9, expected 0.1 to 2"),
         ({"limit": 0.13}, "limit: is 0.13, expected steps of 0.05 from 0.1 on"),
         ({"limit": "0.5"}, "limit: is '0.5', expected a number"),
+        ({"limit": 10**400}, "expected a number"),
         ({"limit": True}, "limit: is True, expected a number"),
         ({"lot": "123456789"}, "lot: has 9 characters, expected 8 at most"),
         ({"lot": "a\x00b"}, "lot: has characters that cannot be shown"),
@@ -281,7 +282,13 @@ def test_who_is_killed_between_file_and_memory_leaves_what_the_file_says(tmp_pat
     if pid == 0:
         theirs = OperatorInputs(fd, tmp_path)
         replace = Path.replace
-        Path.replace = lambda *args: (replace(*args), os.kill(os.getpid(), signal.SIGKILL))  # type: ignore[method-assign, assignment]
+
+        def replace_and_die(path: Path, target: Path) -> Path:
+            replace(path, target)
+            os.kill(os.getpid(), signal.SIGKILL)
+            return target
+
+        Path.replace = replace_and_die  # type: ignore[method-assign, assignment]
         theirs.change({"lot": "written"}, declared)
         os._exit(1)
     assert os.waitpid(pid, 0)[1] == signal.SIGKILL

@@ -102,7 +102,7 @@ def _recorded(server: Server) -> int:
 def _look(page: Page, name: str) -> None:
     """Keep pictures of a page as it is seen at the line, in light and dark, and have axe look at each."""
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         for width in (1280, 400):
             page.set_viewport_size({"width": width, "height": 800})
             assert not serious_faults(page)

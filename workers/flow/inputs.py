@@ -14,7 +14,6 @@ take, is as if nobody had set it: the default counts. This file imports neither 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 Value = str | int | float | bool
 
 MOST_INPUTS = 32
+_LARGEST = 1e15  # whole numbers are exact up to there, and JSON can hold them
 _NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _Number = Annotated[int | float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
 
@@ -143,16 +143,16 @@ class NumberInput(Input):
 
     def taken(self, value: object) -> Value:
         """See Input."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
             raise _is_not(value, "a number")
         if (self.min is not None and value < self.min) or (self.max is not None and value > self.max):
             raise ValueError(f"is {value:.12g}, expected {self._range()}")
         if self.is_whole and value != int(value):
             raise ValueError(f"is {value:.12g}, expected a whole number")
         if self.step:
-            steps = (value - (low or 0)) / self.step
+            steps = (value - (self.min or 0)) / self.step
             if abs(steps - round(steps)) > 1e-6:
-                raise ValueError(f"is {value:.12g}, expected steps of {self.step:.12g} from {low or 0:.12g} on")
+                raise ValueError(f"is {value:.12g}, expected steps of {self.step:.12g} from {self.min or 0:.12g} on")
         return int(value) if self.is_whole else float(value)
 
     def of_text(self, text: str) -> object:

@@ -40,8 +40,8 @@ class Tried(NamedTuple):
 class TriedProject:
     """A project, loaded as a worker loads it, in this process and from the folder itself.
 
-    `inputs` are what operators have set, by name; defaults hold for the others. `settings` are those that a worker looks
-    at: limits of time, context and images.
+    `inputs` are what operators have set, by name; defaults hold for the others. `settings` are those that a worker
+    looks at: limits of time, context and images.
 
     Raises:
         ProjectInvalid: the project has mistakes, its code cannot be imported, or it takes no such input.
