@@ -19,12 +19,14 @@ from typing import Any
 from bench.server import Measured
 from service.access.heirloom import Heirloom
 from service.api.switch import ProcessSwitch
+from service.inputs.operator_inputs import MEMORY_KIB, OperatorInputs
 from service.server.front import Fronts
 from service.server.front_plan import FrontPlan
 from service.server.part_desk import PartDeskStart
 from service.settings import Settings
 from workers.flow.project import load_project
 from workers.memory.arena import create_arena
+from workers.memory.global_data import create_global_data
 from workers.memory.layout import Geometry
 from workers.pool.channel import Channel
 from workers.pool.handover import Handover
@@ -50,7 +52,10 @@ def main(project: Path) -> None:
     listener.set_inheritable(True)
     unused, supervisor = socket.socketpair()
     heirloom = Heirloom.create()
-    ProcessSwitch(heirloom, Path(tempfile.gettempdir())).begin(inherited=False)
+    state_dir = Path(tempfile.gettempdir())
+    ProcessSwitch(heirloom, state_dir).begin(inherited=False)
+    inputs = OperatorInputs(create_global_data(MEMORY_KIB), state_dir)
+    inputs.begin((), inherited=False)
     plan = FrontPlan(
         handover=Handover(
             arena=create_arena(Geometry.of(Settings(workers=1, max_frame_mib=1, max_reply_mib=1))),
@@ -61,7 +66,8 @@ def main(project: Path) -> None:
         listen_fd=listener.fileno(),
         listener_is_ours=True,
         heirloom_fd=heirloom.fd,
-        state_dir=Path(tempfile.gettempdir()),
+        inputs_fd=inputs.fd,
+        state_dir=state_dir,
         parts=PartDeskStart(1, None).plan,
         version_places=(),
         project_name="inline",

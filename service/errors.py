@@ -57,6 +57,28 @@ class DecidedMeanwhile(FramemillError):
     code = "decided_meanwhile"
 
 
+class InputInvalid(FramemillError):
+    """A value is none that the project's input takes, or there is no such input; `reasons` say why, by name."""
+
+    code = "input_invalid"
+
+    def __init__(self, message: str, reasons: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.reasons = reasons or {}
+
+
+class InputsChanged(FramemillError):
+    """Somebody else has set inputs meanwhile."""
+
+    code = "inputs_changed"
+
+
+class InputsNotKept(FramemillError):
+    """What operators set could not be written to the disk."""
+
+    code = "inputs_not_kept"
+
+
 STATUS: Mapping[str, int] = {
     "invalid_parameter": 400,
     "frame_size_mismatch": 400,
@@ -75,12 +97,14 @@ STATUS: Mapping[str, int] = {
     "cannot_decide": 409,
     "change_refused": 409,
     "decided_meanwhile": 409,
+    "inputs_changed": 409,
     "frame_too_large": 413,
     "uri_too_long": 414,
     "body_unsupported": 415,
     "image_unsupported": 415,
     "image_invalid": 422,
     "image_too_large": 422,
+    "input_invalid": 422,
     "server_busy": 429,
     "too_many_attempts": 429,
     "head_too_large": 431,
@@ -97,6 +121,7 @@ STATUS: Mapping[str, int] = {
     "history_away": 503,
     "not_recorded": 503,
     "switch_not_kept": 507,
+    "inputs_not_kept": 507,
     "deadline_exceeded": 504,
 }
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from service.analysis.quarantine import Quarantine
     from service.analysis.views import Views
     from service.api.switch import ProcessSwitch
+    from service.inputs.operator_inputs import OperatorInputs
     from service.intake.body import Bring, Received
     from service.intake.sources import Source
     from service.logs.trace import Trace
@@ -71,6 +72,7 @@ class Desk:
     switch: ProcessSwitch
     publisher: Publisher
     views: Views
+    inputs: OperatorInputs
 
     def handle(self, req: falcon.Request, resp: falcon.Response, source: Source) -> None:
         """Take a slot, fill it, have it inspected, and answer."""
@@ -189,7 +191,7 @@ class Desk:
         story.came_ns, story.slot, story.waiting_ns = lease.came_ns, lease.slot, taken_ns - story.begun_ns
         received = wish.source.fill(bring, wish.values, lease.area)
         story.frame_bytes = received.length
-        reply = self._run(lease, self._job(wish, received), received, bring.client_fd, story.trace.packed)
+        reply = self._run(lease, self._job(wish, received, story), received, bring.client_fd, story.trace.packed)
         story.receiving_ns = max(0, min(lease.filled_ns, time.monotonic_ns()) - taken_ns)
         self.publisher.before(story, reply, lease)
         self.counters.answered(reply, received.length, story.waiting_ns, story.receiving_ns)
@@ -206,10 +208,15 @@ class Desk:
                 raise NotReady("no worker is ready to inspect a frame; the server is starting, stopping or in trouble")
             time.sleep(_REPLACEMENT_S)
 
-    def _job(self, wish: Wish, received: Received) -> Job:
+    def _job(self, wish: Wish, received: Received, story: Story) -> Job:
         if not received.length:
             raise IncompleteBody("the body is empty; an image was expected")
-        return wish.job(received, Task.INSPECT if self.switch.is_on else Task.MEASURE)
+        if not self.switch.is_on:
+            return wish.job(received, Task.MEASURE)
+        given = self.inputs.now
+        if given is not None:
+            story.input_revision = given.revision
+        return wish.job(received, Task.INSPECT, given)
 
     def _run(self, lease: Lease, job: Job, received: Received, client_fd: int, asked: bytes) -> Reply:
         try:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     import falcon
 
+    from service.inputs.operator_inputs import Given
     from service.intake.body import Received
     from service.intake.params import Asked
     from service.intake.sources import Source
@@ -32,7 +33,9 @@ class Wish:
     values: Mapping[str, str]
     asked: Asked
     client: str  # the name of its key, or its address
-    jobs: dict[tuple[int, Task], Job] = field(default_factory=dict)  # by the frame's length: a camera's are all alike
+    jobs: dict[tuple[int, Task, int | None], Job] = field(
+        default_factory=dict
+    )  # by the frame's length: a camera's are all alike
     lengths: set[int] = field(default_factory=set)  # of bodies that `source` takes
     about: bytes = field(init=False)  # as a record of what became of a frame has it
 
@@ -51,7 +54,7 @@ class Wish:
         """Return the same wish for another part; none stands for the same one."""
         if not part or part == self.asked.part:
             return self
-        jobs = {key: replace(job, part=part) for key, job in self.jobs.items()}
+        jobs = {key: replace(job, part=part) for key, job in [*self.jobs.items()]}
         return replace(self, asked=replace(self.asked, part=part), jobs=jobs)
 
     def takes(self, body_bytes: int, largest_bytes: int) -> bool:
@@ -63,9 +66,10 @@ class Wish:
             self.lengths.add(body_bytes)
         return taken
 
-    def job(self, received: Received, task: Task) -> Job:
-        """Say what the workers are to do with the frame that came."""
-        known = self.jobs.get((received.length, task))
+    def job(self, received: Received, task: Task, given: Given | None = None) -> Job:
+        """Say what the workers are to do with the frame that came; `given` is what operators have set."""
+        key = received.length, task, given and given.revision
+        known = self.jobs.get(key)
         if known is None:
             described = self.source.describe(self.values, received.length)
             asked = self.asked
@@ -78,10 +82,13 @@ class Wish:
                 camera=camera,
                 part=asked.part,
                 view=asked.view,
+                inputs=given.packed if given else b"",
             )
-            # files differ in length from frame to frame, raw frames do not
+            # files differ in length from frame to frame, raw frames do not; nor do all of one revision come back
+            if len(self.jobs) >= _KNOWN and any(old[2] != key[2] for old in self.jobs):
+                self.jobs.clear()
             if len(self.jobs) < _KNOWN:
-                self.jobs[received.length, task] = known
+                self.jobs[key] = known
         return known
 
 

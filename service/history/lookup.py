@@ -142,6 +142,7 @@ def _document(row: Row[Any], more: _More) -> dict[str, Any]:
         "data": row.data,
         "requestId": row.request_id,
         "flowVersion": row.flow_version,
+        "inputRevision": row.input_revision,
         "status": row.status,
         "verdict": row.verdict,
         "score": row.score,

@@ -141,7 +141,7 @@ class RingPublisher:
             left_out,
             wanted=wanted.by,
         )
-        return head.pack(with_request(story.about, story.trace.request_id), told, context)
+        return head.pack(with_request(story.about, story.trace.request_id, story.input_revision), told, context)
 
     def failed(self, story: Story, error: Exception, *, is_refused: bool = False) -> None:
         """See Publisher; the same holds."""
@@ -169,7 +169,7 @@ class RingPublisher:
         head = Head(came_ns, slot, status, None, self._control[Control.FLOW_VERSION], story.frame_bytes, times)
         about = story.about or about_bytes(story.client, story.client, "", "")
         said = error_bytes(known.code, known.message)
-        self.append(head.pack(with_request(about, story.trace.request_id), said, b""))
+        self.append(head.pack(with_request(about, story.trace.request_id, story.input_revision), said, b""))
 
     def call_time(self) -> None:
         """See Publisher."""

@@ -21,10 +21,10 @@ Little endian::
     that sat there it is.  wanted: followers that want it, each a bit, whether it could stay or not.
     left out: bytes of a context that is not here because it is large, 0 where it is here.
 
-`about` is JSON: `client`, `camera`, `part`, `view`, `data` and `requestId`, as far as there are any. `told` is JSON:
-`code` and `message` of an error; of a context that was left out `score`, `labels` and `measures`; of refusals who was
-refused how often; of a part `why` it is an error, and `views`: name, verdict, frame. The context is what the client
-had, byte for byte, but for what it was told of a part.
+`about` is JSON: `client`, `camera`, `part`, `view`, `data`, `requestId` and `inputRevision` (what operators had set),
+as far as there are any. `told` is JSON: `code` and `message` of an error; of a context that was left out `score`,
+`labels` and `measures`; of refusals who was refused how often; of a part `why` it is an error, and `views`: name,
+verdict, frame. The context is what the client had, byte for byte, but for what it was told of a part.
 """
 
 from __future__ import annotations
@@ -231,6 +231,7 @@ class Record:
             "data": self.about.get("data", ""),
             "requestId": self.about.get("requestId"),
             "flowVersion": f"{head.flow:016x}",
+            "inputRevision": self.about.get("inputRevision"),
             "status": head.status,
             "verdict": self.word,
             "score": None,
@@ -257,8 +258,13 @@ def about_bytes(client: str, camera: str, part: str, data: str, view: str = "") 
     return orjson.dumps({key: _in_utf8(value) for key, value in told.items() if value})
 
 
-def with_request(about: bytes, request_id: str) -> bytes:
-    """Add the id of one request, which is plain ASCII, to what a camera says with each; `about` has an entry."""
+def with_request(about: bytes, request_id: str, input_revision: int | None = None) -> bytes:
+    """Add the id of one request, which is plain ASCII, to what a camera says with each; `about` has an entry.
+
+    `input_revision` is what operators had set, None where the project has no inputs.
+    """
+    if input_revision is not None:
+        return b'%b,"requestId":"%b","inputRevision":%d}' % (about[:-1], request_id.encode(), input_revision)
     return b'%b,"requestId":"%b"}' % (about[:-1], request_id.encode())
 
 

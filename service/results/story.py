@@ -10,7 +10,8 @@ class Story:
 
     `about` is who sent the frame, of which part, and what was said with it (record.about_bytes); empty until that is
     understood. `came_ns` (CLOCK_REALTIME) and `slot` are the frame's origin, 0 and -1 while it has no slot. `trace` has
-    the ids of its request. `recorded` is its record where that is committed already (before_answer).
+    the ids of its request. `recorded` is its record where that is committed already (before_answer). `input_revision`
+    says what operators had set, None where the project has no inputs.
     """
 
     __slots__ = (
@@ -19,6 +20,7 @@ class Story:
         "came_ns",
         "client",
         "frame_bytes",
+        "input_revision",
         "receiving_ns",
         "recorded",
         "slot",
@@ -37,3 +39,4 @@ class Story:
         self.receiving_ns = 0
         self.frame_bytes = 0
         self.recorded = b""
+        self.input_revision: int | None = None

@@ -5,7 +5,7 @@ It is put together from its collaborators: no reading of files or environment he
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,8 @@ from service.changes.log import Changes
 from service.decisions.resource import decision_routes
 from service.errors import on_any_error, on_framemill_error, on_http_error
 from service.frames.resource import frame_routes
+from service.inputs.resource import InputsTable
+from service.inputs.resource import routes as routes_of_inputs
 from service.intake.sources import EncodedFrame, RawFrame, SegmentFrame
 from service.kept_pictures.resource import picture_routes
 from service.live.events import Events
@@ -39,6 +41,7 @@ from service.panel.language_switch import LanguageSwitch
 from service.panel.live_page import LiveEvents, LivePage, PanelSwitch
 from service.panel.live_view import LiveView
 from service.panel.log_page import LogPage, SessionEnd
+from service.panel.operating.threshold_page import routes as operating_routes
 from service.panel.pages import Pages
 from service.panel.parts.decide_forms import part_pages
 from service.panel.sign_in import SignIn, SignOut
@@ -49,6 +52,9 @@ from service.panel.strip import PICTURES, Strip
 from service.panel.trouble import as_page
 from service.statistics.resource import statistics_routes
 from service.statistics.shifts import shift_at
+from service.thresholds.adjustable import Adjustable
+from service.thresholds.changing import ThresholdDesk
+from service.thresholds.resource import routes as routes_of_thresholds
 from workers.errors import FramemillError
 
 if TYPE_CHECKING:
@@ -59,6 +65,8 @@ if TYPE_CHECKING:
     from service.api.status import Status
     from service.api.switch import ProcessSwitch
     from service.history.stored import Stored
+    from service.inputs.declared import Declared
+    from service.inputs.operator_inputs import OperatorInputs
     from service.live.feed import Feed
     from service.panel.parts.golden import Golden
     from service.parts.resource import PartResource
@@ -86,6 +94,9 @@ class Colleagues:
     golden: Golden
     views: Views
     parts: PartResource
+    inputs: OperatorInputs
+    declared: Declared
+    version_places: Sequence[Path]
 
 
 def create_app(known: Colleagues) -> falcon.App[falcon.Request, falcon.Response]:
@@ -100,13 +111,18 @@ def create_app(known: Colleagues) -> falcon.App[falcon.Request, falcon.Response]
         known.switch,
         known.publisher,
         known.views,
+        known.inputs,
     )
     changes = Changes(known.state_dir)
+    threshold_desk = ThresholdDesk(Adjustable(known.pool.control, known.version_places), known.link, changes)
+    inputs_table = InputsTable(known.inputs, known.declared, changes)
     static = StaticFiles()
     pages = Pages(known.status.project_name, static, keys_are_set=known.access.keys is not None)
     routes = [
         *_for_cameras(desk, known.settings),
         *_for_machines(known.pool, known.switch, known.status, known.link, changes),
+        *routes_of_inputs(inputs_table),
+        *routes_of_thresholds(threshold_desk),
         *frame_routes(known.stored),
         *picture_routes(known.stored, desk, known.state_dir),
         *decision_routes(known.stored),
@@ -114,6 +130,7 @@ def create_app(known: Colleagues) -> falcon.App[falcon.Request, falcon.Response]
         *statistics_routes(known.stored, known.settings),
         *_of_all_pages(pages, static, known.settings),
         *_live(pages, desk, known.status, known.stored, feed=known.feed, access=known.access),
+        *operating_routes(pages, inputs_table, threshold_desk, known.stored),
         *_of_sessions(pages, known.access, changes),
         *statistics_page_routes(pages, known.stored, known.settings),
         Route("/process", PanelSwitch(desk, changes), changes=Scope.OPERATE, for_page=True),

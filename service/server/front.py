@@ -30,6 +30,8 @@ from service.connections.even_share import EvenShare
 from service.history.before_answer.asking import Asking
 from service.history.before_answer.publisher import RecordedPublisher
 from service.history.stored import Stored
+from service.inputs.declared import Declared
+from service.inputs.operator_inputs import OperatorInputs
 from service.intake.body import FORM_BYTES
 from service.live.feed import Feed
 from service.logs.request_log import LOG
@@ -220,6 +222,8 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         feed = Feed(rings, self._is_ending, pool.control.words[Control.STARTED_NS])
         stored = Stored(plan.history_place)
         desk, plans = DeskLink(plan.parts.links[self._front]), Plans(plan.parts.plans_fd)
+        # mapped here: a memory of its kind is not passed on by forks
+        inputs = OperatorInputs(plan.inputs_fd, plan.state_dir)
         known = Colleagues(
             pool=pool,
             counters=self._counters,
@@ -235,6 +239,9 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
             golden=Golden(plan.version_places),
             views=Views(desk, plans, pool.control.words),
             parts=PartResource(desk, plans, stored, lambda: pool.control.stopping),
+            inputs=inputs,
+            declared=Declared(pool.control, plan.version_places),
+            version_places=plan.version_places,
         )
         return spell_headers(create_app(known))
 

@@ -23,6 +23,7 @@ class FrontPlan(BaseModel):
     listen_fd: int
     listener_is_ours: bool
     heirloom_fd: int
+    inputs_fd: int
     state_dir: Path
     parts: PartsPlan
     version_places: tuple[Path, ...]

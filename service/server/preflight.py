@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +12,13 @@ from service.access.startup_check import check_entrance
 from service.server.listener import check_address
 from service.settings import Settings, load_settings
 from workers.errors import FramemillError, NotEnoughMemory, ProjectInvalid, SettingsInvalid
+from workers.flow.overrides import FILE, read_overrides
 from workers.flow.project import Project, load_project
 from workers.machine import memory_mib
 from workers.memory.layout import Geometry
 from workers.programs.rehearsal import rehearse
 from workers.settings import MIB
+from workers.versions.listing import STATE_FOLDER
 
 _Found = TypeVar("_Found")
 
@@ -33,6 +36,9 @@ def mistakes_of(folder: Path, options: dict[str, Any]) -> tuple[str, list[str]]:
         _tried(lambda: check_address(settings), mistakes)
         _tried(lambda: _check_memory(settings), mistakes)
         _tried(lambda: _check_state_dir(settings), mistakes)
+    if project and settings and not mistakes:
+        state_dir = chosen_state_dir(settings, project)
+        project = _tried(lambda: load_project(folder, overrides=read_overrides(state_dir / FILE)), mistakes) or project
     if project and settings:
         _tried(lambda: refuse_code(project, settings), mistakes)
     if project and settings and not mistakes and (why := rehearse(project, settings)):
@@ -46,6 +52,12 @@ def _tried(check: Callable[[], _Found], mistakes: list[str]) -> _Found | None:
     except FramemillError as error:
         mistakes.append(error.message)
         return None
+
+
+def chosen_state_dir(settings: Settings, project: Project) -> Path:
+    """Return the setting, systemd's StateDirectory, or a hidden folder in the project."""
+    from_systemd = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return settings.state_dir or (Path(from_systemd) if from_systemd else project.folder / STATE_FOLDER)
 
 
 def refuse_code(project: Project, settings: Settings) -> None:

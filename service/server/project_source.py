@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.server.preflight import refuse_code
+from workers.flow.overrides import FILE, Override, as_text, parse_overrides, read_overrides
 from workers.flow.project import Project, load_project
+from workers.versions.copy import Laid
 from workers.versions.shelf import Shelf, places_for
 
 if TYPE_CHECKING:
@@ -42,9 +45,17 @@ class ProjectSource:
         data = load_project(self._folder).data  # on disk first: links out of the project show only there
         with suppress(OSError):
             data.mkdir(exist_ok=True)
-        version, lock = self._shelf.take(self._folder, (data, self._state_dir))
+        return self._taken(data, read_overrides(self._state_dir / FILE))
+
+    def load_overridden(self, running: Project, text: bytes) -> Project:
+        """Copy what runs, with other thresholds; raises as `load` does."""
+        return self._taken(running.data, parse_overrides(text), running.folder)
+
+    def _taken(self, data: Path, overrides: Sequence[Override], source: Path | None = None) -> Project:
+        laid = Laid(self._state_dir / FILE, as_text(overrides))
+        version, lock = self._shelf.take(self._folder, (data, self._state_dir), laid, source)
         self._locks.append(lock)  # until whoever runs the version holds it
-        project = load_project(version.folder, self._folder, version.id)
+        project = load_project(version.folder, self._folder, version.id, overrides=overrides)
         refuse_code(project, self._settings)
         return project
 

@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Any
 from service.access.heirloom import Heirloom
 from service.access.startup_check import check_entrance
 from service.api.switch import ProcessSwitch
+from service.changes.log import Changes
 from service.environment import for_fronts
 from service.history.places.place import read_url
+from service.inputs.operator_inputs import MEMORY_KIB, OperatorInputs
 from service.results.door import Door
 from service.results.files import ResultsFiles
 from service.server.front_plan import FrontPlan
+from service.server.lasting import Lasting
 from service.server.listener import Listener, listener
 from service.server.part_desk import PartDeskStart
+from service.server.preflight import chosen_state_dir
 from service.server.project_source import ProjectSource
 from service.server.recorder_start import RecorderStart
 from service.server.systemd import notify_systemd
@@ -26,7 +30,7 @@ from service.settings import Settings, load_settings
 from workers.errors import SettingsInvalid
 from workers.flow.project import Project, load_project
 from workers.isolated import isolated
-from workers.memory.global_data import open_global_data
+from workers.memory.global_data import create_global_data, open_global_data
 from workers.pool.handover import Handover
 from workers.supervisor.events import Event
 from workers.supervisor.exits import Exit
@@ -74,6 +78,10 @@ def run_server(
     global_fd = open_global_data(settings.global_data_kib, before.global_fd if before else None)
     switch = ProcessSwitch(heirloom, state_dir)
     switch.begin(inherited=inherited is not None)
+    inputs_fd = before.inputs_fd if before and before.inputs_fd is not None else None
+    inputs = OperatorInputs(create_global_data(MEMORY_KIB) if inputs_fd is None else inputs_fd, state_dir)
+    inputs.begin(project.inputs, inherited=inputs_fd is not None)
+    lasting = Lasting(state_dir, switch, inputs, Changes(state_dir))
     results = ResultsFiles.create(settings.fronts, settings.results_mib) if settings.results_mib else None
     door = Door(results, state_dir) if results else None
     recorder = RecorderStart(door, settings, state_dir, history_url) if door and settings.record != "off" else None
@@ -87,6 +95,7 @@ def run_server(
             listen_fd=open_to.sock.fileno(),
             listener_is_ours=open_to.is_ours,
             heirloom_fd=heirloom.fd,
+            inputs_fd=inputs.fd,
             state_dir=state_dir,
             parts=part_desk.plan,
             version_places=source.places,
@@ -105,6 +114,7 @@ def run_server(
             if door:
                 door.open()
             say_ready(project.name, url)
+            lasting.goes_on_with(project)
         if event is Event.READY and before and before.take_over():
             return  # that one tells systemd which process is the main one now
         if event is Event.ALONE:
@@ -117,11 +127,15 @@ def run_server(
     supervisor = Supervisor(
         settings,
         project,
-        front_command=_FrontStart(plan, (*part_desk.plan.fds, *_fds_for_fronts(open_to, heirloom, results, recorder))),
+        front_command=_FrontStart(
+            plan, _fds_for_fronts(open_to, (heirloom.fd, inputs.fd, *part_desk.plan.fds), results, recorder)
+        ),
         load_project=source.load,
         announce=announce,
-        tend=switch.settle,
-        start_successor=lambda: start_successor(open_to, heirloom, global_fd),
+        tend=lasting.settle,
+        changed=lasting.goes_over_to,
+        load_overridden=source.load_overridden,
+        start_successor=lambda: start_successor(open_to, heirloom, global_fd, inputs.fd),
         follows=before.link if before else None,
         tidy=source.tidy_apart,
         beside=[
@@ -143,12 +157,12 @@ def run_server(
 
 
 def _fds_for_fronts(
-    open_to: Listener, heirloom: Heirloom, results: ResultsFiles | None, recorder: RecorderStart | None
+    open_to: Listener, shared: tuple[int, ...], results: ResultsFiles | None, recorder: RecorderStart | None
 ) -> tuple[int, ...]:
     of_results = results.plan.fds if results else ()
     return (
         open_to.sock.fileno(),
-        heirloom.fd,
+        *shared,
         *of_results,
         *((recorder.told_fd, *recorder.asking_fds) if recorder else ()),
     )
@@ -171,9 +185,8 @@ class _FrontStart:
 
 
 def _state_dir(settings: Settings, project: Project) -> Path:
-    """The setting, systemd's StateDirectory, or a hidden folder in the project."""
-    from_systemd = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    chosen = settings.state_dir or (Path(from_systemd) if from_systemd else project.folder / ".framemill")
+    """Make the folder, where it can be had; see preflight.py for which it is."""
+    chosen = chosen_state_dir(settings, project)
     try:
         chosen.mkdir(mode=0o755, parents=True, exist_ok=True)
         trouble = "" if os.access(chosen, os.W_OK) else "it cannot be written to"

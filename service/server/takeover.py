@@ -3,8 +3,9 @@
 The next server is started by the one before, as its child, with the command line of that one. What it needs to know is
 in one variable of its environment: the descriptor through which it says that it is ready, that of the socket that
 clients connect to, and whether that socket ends with the server. Another holds the descriptor of what both servers
-share (heirloom.py), and one more that of what frames leave for later ones (global_data.py): a version that knows
-nothing of it leaves it alone, and who follows such a version has none.
+share (heirloom.py), one more that of what frames leave for later ones (global_data.py), and one that of what operators
+have set (operator_inputs.py): a version that knows nothing of one leaves it alone, and who follows such a version has
+none.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _log = logging.getLogger(__name__)
 _VARIABLE = "_FRAMEMILL_FOLLOWS"  # not FRAMEMILL_: those are settings
 _INHERITS = "_FRAMEMILL_INHERITS"
 _GLOBAL_DATA = "_FRAMEMILL_GLOBAL_DATA"
+_INPUTS = "_FRAMEMILL_INPUTS"
 
 
 class Predecessor(NamedTuple):
@@ -35,6 +37,7 @@ class Predecessor(NamedTuple):
     open_to: Listener
     heirloom: Heirloom | None
     global_fd: int | None = None
+    inputs_fd: int | None = None
 
     def take_over(self) -> bool:
         """Tell it to stop, for this server answers; false where it is not there any more."""
@@ -47,14 +50,15 @@ class Predecessor(NamedTuple):
 
 def predecessor() -> Predecessor | None:
     """The server that this one follows; None where it was started by anybody else."""
-    told, inherits, shared = (os.environ.pop(name, None) for name in (_VARIABLE, _INHERITS, _GLOBAL_DATA))
+    names = (_VARIABLE, _INHERITS, _GLOBAL_DATA, _INPUTS)
+    told, inherits, shared, inputs = (os.environ.pop(name, None) for name in names)
     if told is None:
         return None
     link_fd, sock_fd, is_ours = map(int, told.split(","))
     link, sock = socket.socket(fileno=link_fd), socket.socket(fileno=sock_fd)
     link.set_inheritable(False)
     sock.set_inheritable(False)
-    return Predecessor(link, Listener(sock, bool(is_ours)), _inherited(inherits), _shared(shared))
+    return Predecessor(link, Listener(sock, bool(is_ours)), _inherited(inherits), _shared(shared), _shared(inputs))
 
 
 def _inherited(told: str | None) -> Heirloom | None:
@@ -80,7 +84,7 @@ def _shared(told: str | None) -> int | None:
     return int(told)
 
 
-def start_successor(open_to: Listener, heirloom: Heirloom, global_fd: int) -> Started:
+def start_successor(open_to: Listener, heirloom: Heirloom, global_fd: int, inputs_fd: int) -> Started:
     """Start the command of this server once more, as the one that follows it; raises OSError."""
     if os.getpid() == 1:
         msg = "a container ends with its first process, so start another container instead"
@@ -92,12 +96,13 @@ def start_successor(open_to: Listener, heirloom: Heirloom, global_fd: int) -> St
             _VARIABLE: ",".join(map(str, (*fds, int(open_to.is_ours)))),
             _INHERITS: str(heirloom.fd),
             _GLOBAL_DATA: str(global_fd),
+            _INPUTS: str(inputs_fd),
         }
         try:
             process = subprocess.Popen(
                 [sys.executable, *sys.orig_argv[1:]],
                 env={**os.environ, **told},
-                pass_fds=(*fds, heirloom.fd, global_fd),
+                pass_fds=(*fds, heirloom.fd, global_fd, inputs_fd),
             )
         except OSError:
             ours.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +13,7 @@ from service.server.preflight import refuse_code
 from service.settings import Settings, load_settings
 from service.tryout.row import Row, row_of
 from workers.errors import ProjectInvalid
+from workers.flow.inputs import packed
 from workers.flow.project import Project, load_project
 from workers.programs.try_pool import Tried, TryPool
 from workers.settings import PoolSettings
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A project without mistakes, with the settings that it would be served with, and the hash of its content."""
+    """A project without mistakes, with the settings that it would be served with, and the hash of its content.
+
+    `inputs` is what operators would have set, as JSON.
+    """
 
     project: Project
     settings: Settings
     version: str
+    inputs: str = ""
 
     def processes(self, files: int) -> int:
         """How many processes inspect so many files: the setting `workers`, one per core unless somebody says less."""
@@ -68,6 +73,16 @@ def open_trial(folder: Path, workers: int | None = None, *, taught: bool = True)
     return Trial(project, settings, version)
 
 
+def with_inputs(trial: Trial, given: Sequence[str]) -> Trial:
+    """Have `given`, each NAME=VALUE, be what operators have set; raises ProjectInvalid."""
+    declared = {one.name: one for one in trial.project.inputs}
+    values: dict[str, object] = {}
+    for one in given:
+        name, _, text = one.partition("=")
+        values[name] = declared[name].of_text(text) if name in declared else text
+    return replace(trial, inputs=packed(trial.project.inputs, values).decode()) if values else trial
+
+
 def begin(trial: Trial, annotated: Path | None = None, seen_by: int = 0) -> Start:
     """Return what the processes are told to load; `annotated` is the folder for annotated pictures.
 
@@ -79,6 +94,7 @@ def begin(trial: Trial, annotated: Path | None = None, seen_by: int = 0) -> Star
         settings=PoolSettings(**trial.settings.model_dump(include=set(PoolSettings.model_fields))),
         written=annotated and annotated.resolve(),
         seen_by=seen_by,
+        inputs=trial.inputs,
     )
 
 

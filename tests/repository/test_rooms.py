@@ -28,6 +28,9 @@ KNOWN_TO_HTTP = {
     "workers.pool",
     "workers.pixels.pixel_format",
     "workers.flow.project",
+    "workers.flow.inputs",
+    "workers.flow.overrides",
+    "workers.modules.options",
     "workers.versions.on_disk",
 }
 PUTS_TOGETHER = {

@@ -46,6 +46,11 @@ class Attempt:
     asked: Sequence[Asked]
     is_rollback: bool = False
 
+    @property
+    def is_from_disk(self) -> bool:
+        """Whether it was read from the project's folder, and not made of what runs or ran."""
+        return not self.is_rollback and all(one.wanted is None for one in self.asked)
+
     def takes(self, verdict: Verdict) -> bool:
         """Whether it goes on after its proof: that holds, or somebody takes it whatever it says."""
         version, accepted = self.project.version, [asked for asked in self.asked if asked.accepts]

@@ -7,6 +7,8 @@
                   '-----------------+---------------------+---------------------+--> refused: what runs goes on
     rollback -------------------->  LOAD  ----------------------------------> SWITCH
 
+Other thresholds for what runs are read, loaded and proved as a reload is, from the copy of what runs.
+
 What is asked for while a copy is read is read once more after that (reading.py). What is read takes the place of what
 is being loaded or proved. The copy of the version before is kept until another takes its place; who has gone back to it
 does not go back any further.
@@ -37,7 +39,8 @@ class Changing:
     """The change that is on its way, if there is one, and the version before.
 
     `read` copies and checks the project, in a process of its own; `make_page` shows a proof that failed; `begun` and
-    `over` are told when another version is on its way, and when it is there or has failed.
+    `over` are told when another version is on its way, and when it is there or has failed; `changed` is told which one
+    runs now, before anybody hears of it, and whether it was read from disk; `read_overridden` makes one of what runs.
     """
 
     def __init__(
@@ -51,11 +54,15 @@ class Changing:
         make_page: MakePage | None,
         begun: Callable[[], None],
         over: Callable[[], None],
+        changed: Callable[[Project, bool], object],
+        read_overridden: Callable[[Project, bytes], Project],
     ) -> None:
         self._crew = crew
         self._control = control
         self._begun = begun
         self._over = over
+        self._changed = changed
+        self._read_overridden = read_overridden
         self._reading = Reading(read, settings.boot_ms, selector, self._on_read, self._on_unread)
         self._trial = Trial(settings, selector, crew.shift.template, make_page)
         self._attempt: Attempt | None = None
@@ -87,6 +94,18 @@ class Changing:
         else:
             project = replace(self._before.project)  # another object: that one may still have a template that ends
             self._begin(Attempt(project, Kept.of(self._crew.shift.project), [asked], is_rollback=True))
+
+    def override(self, asked: Asked) -> None:
+        """Let what runs run on with other thresholds; what lies in the project's folder by now is none of it."""
+        self._notice()
+        seen, _, wanted = (asked.wanted or b"").partition(b"\n")
+        running = self._crew.shift.project
+        if self._attempt is not None or self._reading.pids:
+            self.refuse(asked, "another change of the version is under way; ask again when that is done")
+        elif seen.decode("ascii", "replace") != running.version:
+            self.refuse(asked, "it is another by now than the one whose thresholds were to be changed; look again")
+        else:
+            self._reading.ask(asked, lambda: self._read_overridden(running, wanted))
 
     def refuse(self, asked: Asked, why: str) -> None:
         """Change nothing."""
@@ -165,6 +184,7 @@ class Changing:
         else:
             self._keep(attempt.running)
         self._over()
+        self._changed(attempt.project, attempt.is_from_disk)
         attempt.tell_done()
 
     def _keep(self, before: Kept | None) -> None:

@@ -45,15 +45,15 @@ class Reading:
         """The process, nothing where there is none."""
         return self._errand.pids
 
-    def ask(self, asked: Asked) -> None:
-        """Read it, once more where that is under way."""
+    def ask(self, asked: Asked, read: Callable[[], Project] | None = None) -> None:
+        """Read it, once more where that is under way; by `read` where nothing is, and that is given."""
         self._next.append(asked)
-        self._begin()
+        self._begin(read or self._read)
 
     def watch(self) -> None:
         """End what takes too long, and begin what follows."""
         self._errand.watch()
-        self._begin()
+        self._begin(self._read)
 
     def end(self) -> None:
         """End it; who asked is told nothing."""
@@ -62,10 +62,10 @@ class Reading:
             asked.drop()
         self._next = []
 
-    def _begin(self) -> None:
+    def _begin(self, read: Callable[[], Project]) -> None:
         if self._next and not self._errand.pids:
             self._now, self._next = self._next, []
-            self._errand.start(self._read)
+            self._errand.start(read)
 
     def _take(self) -> list[Asked]:
         taken, self._now = self._now, []

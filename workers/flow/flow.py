@@ -19,6 +19,7 @@ from workers.context.printed import Printed
 from workers.context.run import Context, Run, Stage, run_stages
 from workers.errors import FramemillError, ProjectInvalid
 from workers.flow.global_data import leave, lend, may_be_used
+from workers.flow.inputs import OperatorInput
 from workers.modules.base import ModuleSurroundings, blame_image, prepared_by, what_is_there
 from workers.modules.project_files import ProjectFiles
 
@@ -57,6 +58,7 @@ class Flow:
         self._deep = project.frame.depth == 16
         self._data_folder = str(project.data)
         self._shares = may_be_used(project)
+        self._operator_input = OperatorInput(project.inputs)
         self._streams: list[Printed] = []  # of a frame that printed nothing
 
     @classmethod
@@ -103,6 +105,7 @@ class Flow:
         watched: Callable[[int, str], None] | None = None,
         shared: GlobalData | None = None,
         witness: Witness | None = None,
+        inputs: bytes = b"",
     ) -> Inspection:
         """Inspect `image`, (h, w) grey or (h, w, 3) BGR, which is never written to; of more than 8 `bits` it is uint16.
 
@@ -112,7 +115,7 @@ class Flow:
         the flow finds them in its context, and its answer has them. `wanted` is asked between modules whether to go on,
         `watched` told of those that have a limit (see Run). `origin` is where the frame comes from; `shared` holds what
         frames before it have left in `globalData`, and takes what this one changes there.
-        `witness` is told of the frame's way, for who cannot wait for its end.
+        `witness` is told of the frame's way, for who cannot wait for its end. `inputs` is what operators have set.
 
         Raises:
             DeadlineExceeded: time ran out between two modules; the message names the one that did not run.
@@ -131,6 +134,7 @@ class Flow:
             frame.flags.writeable = False
         context = new_context(frame, data, self._data_folder, self._version, bits=bits)
         context["worker"] = self.worker
+        context["operatorInput"] = self._operator_input.of(inputs)
         if damage:
             run.damaged = context["damaged"] = True
             run.note(damage, type="image_damaged")

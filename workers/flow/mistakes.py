@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from workers.errors import ProjectInvalid
 from workers.modules.project_files import meant
 from workers.text import shown
 
@@ -82,6 +85,26 @@ def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
         yield annotation
     for part in get_args(annotation):
         yield from _models_in(part)
+
+
+def tables_of(path: Path) -> dict[str, Any]:
+    """Return the tables of a TOML file; raises ProjectInvalid, which says what is wrong and where."""
+    name = path.name
+    try:
+        # utf-8-sig: editors on Windows put a mark in front
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError:
+        msg = f"{name}: there is none in {path.parent}"
+    except OSError as error:
+        msg = f"{name}: cannot be read: {error.strerror}"
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        msg = f"{name}: line {line} is not UTF-8"
+    except tomllib.TOMLDecodeError as error:
+        msg = f"{name}: {error}"
+    except RecursionError:
+        msg = f"{name}: is nested too deeply"
+    raise ProjectInvalid(msg)
 
 
 def unknown(known: Sequence[str], key: str) -> str:

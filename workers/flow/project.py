@@ -18,6 +18,7 @@
     [verdict]                # rules over what the flow found, see verdict.py; left out: what modules have set
 
     [part]                   # what several frames make together, see part.py
+    [[input]]                # what operators may set while it runs, see inputs.py
 
     [[proof]]                # frames of the project with their verdicts, see proof.py; a reload must not change them
     frame = "proof/good.png"
@@ -31,7 +32,6 @@ This file imports neither OpenCV nor numpy: the command line checks projects too
 from __future__ import annotations
 
 import itertools
-import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,7 +40,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from workers.errors import ProjectInvalid
-from workers.flow.mistakes import Mistakes, unknown
+from workers.flow.inputs import Input, read_inputs
+from workers.flow.mistakes import Mistakes, tables_of, unknown
+from workers.flow.overrides import Override, Overriding
 from workers.flow.part import PartOptions
 from workers.flow.proof import Proof, read_proofs
 from workers.flow.registry import registry
@@ -65,7 +67,7 @@ class ProjectTable(BaseModel):
     fork: Annotated[bool, Field(description="workers may be forks of one process that has loaded the project")] = True
 
 
-_TABLES = ("project", "frame", "flow", "verdict", "part", "proof", "server")
+_TABLES = ("project", "frame", "flow", "verdict", "part", "input", "proof", "server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Step:
     """One module of a flow, as the project file has it.
 
     `id` counts from 1, depth first: a parallel block comes before the modules of its branches. `where` is its key path.
+    `own` are its options without what was changed at the line.
     """
 
     id: int
@@ -80,6 +83,7 @@ class Step:
     kind: ModuleKind
     options: ModuleOptions
     branches: tuple[tuple[Step, ...], ...] = ()
+    own: ModuleOptions | None = None
 
     @property
     def has_code(self) -> bool:
@@ -123,7 +127,8 @@ class Project:
     `data` is the absolute path of its data folder, which need not exist. `version` is the hash of its content where
     `folder` is a copy that nobody changes. `alone` says why a process that has loaded it must not be forked, nothing
     where it may. `verdict` are its rules over the context at the end, where it has some; `proofs` frames that it must
-    be right about; `part` the views of its parts.
+    be right about; `part` the views of its parts; `inputs` what operators may set; `overrides` what of it was changed
+    at the line.
     """
 
     folder: Path
@@ -138,6 +143,8 @@ class Project:
     verdict: Verdict | None = None
     proofs: tuple[Proof, ...] = ()
     part: PartOptions | None = None
+    inputs: tuple[Input, ...] = ()
+    overrides: tuple[Override, ...] = ()
 
     @property
     def has_code(self) -> bool:
@@ -150,51 +157,44 @@ class Project:
         return replace(self, steps=steps, alone=self.alone or _alone(steps))
 
 
-def load_project(folder: Path, origin: Path | None = None, version: str = "", *, taught: bool = True) -> Project:
+def load_project(
+    folder: Path,
+    origin: Path | None = None,
+    version: str = "",
+    *,
+    taught: bool = True,
+    overrides: Sequence[Override] = (),
+) -> Project:
     """Read and check the project in `folder`, which is the copy `version` of what lies in `origin`, if that is given.
 
-    One that is not `taught` yet may lack the files that its modules will have learned.
+    One that is not `taught` yet may lack the files that its modules will have learned. `overrides` lie over it.
 
     Raises:
         ProjectInvalid: it has mistakes; the message has a line for each, which begins with its key path.
     """
-    tables = _tables(folder)
-    reading = _Reading(folder.resolve(), (origin or folder).resolve(), version, taught=taught)
-    project = reading.project(tables)
-    if reading.mistakes.lines:
-        raise ProjectInvalid("\n".join(" ".join(mistake.splitlines()) for mistake in reading.mistakes.lines))
-    return project
-
-
-def _tables(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         msg = f"{folder}: there is no such folder; a project is a folder with a {FILE}"
         raise ProjectInvalid(msg)
     if not is_utf8(folder.resolve()):
         msg = f"{printable(folder.resolve())}: the path of a project is UTF-8; rename what is not"
         raise ProjectInvalid(msg)
-    try:
-        # utf-8-sig: editors on Windows put a mark in front
-        return tomllib.loads((folder / FILE).read_bytes().decode("utf-8-sig"))
-    except FileNotFoundError:
-        msg = f"{FILE}: there is none in {folder}"
-    except OSError as error:
-        msg = f"{FILE}: cannot be read: {error.strerror}"
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        msg = f"{FILE}: line {line} is not UTF-8"
-    except tomllib.TOMLDecodeError as error:
-        msg = f"{FILE}: {error}"
-    except RecursionError:
-        msg = f"{FILE}: is nested too deeply"
-    raise ProjectInvalid(msg)
+    tables = tables_of(folder / FILE)
+    reading = _Reading(folder.resolve(), (origin or folder).resolve(), version, taught=taught, overrides=overrides)
+    project = reading.project(tables)
+    if reading.mistakes.lines:
+        raise ProjectInvalid("\n".join(" ".join(mistake.splitlines()) for mistake in reading.mistakes.lines))
+    return project
 
 
 class _Reading:
     """Reads the tables of one project file and collects its mistakes."""
 
-    def __init__(self, folder: Path, origin: Path, version: str, *, taught: bool) -> None:
+    def __init__(
+        self, folder: Path, origin: Path, version: str, *, taught: bool, overrides: Sequence[Override]
+    ) -> None:
         self.mistakes = Mistakes()
+        self._overrides = tuple(overrides)
+        self._overriding = Overriding(overrides, self.mistakes)
         self._taught = taught
         self._folder = folder
         self._origin = origin
@@ -215,9 +215,11 @@ class _Reading:
         if not isinstance(server, dict):
             self.mistakes.add("server", f"is {shown(server)}, expected a table [server]")
         steps = self._steps(tables.get("flow", []), "flow")
+        self._overriding.tell_unused()
         verdict = read_verdict(tables["verdict"], self.mistakes) if "verdict" in tables else None
         part = self.mistakes.valid(PartOptions, tables["part"], "part") if "part" in tables else None
         proofs = read_proofs(tables.get("proof", []), self._folder, self._data, self.mistakes)
+        inputs = read_inputs(tables.get("input", []), self.mistakes)
         for kind in [kind for kind in registry().kinds.values() if kind.looks_at_all_files]:
             self.mistakes.lines += kind.options.mistakes_of_project(self._files)
         registry().warn(self._named)
@@ -225,7 +227,7 @@ class _Reading:
         alone = "" if head is None or head.fork else "as the project says (fork = false)"
         alone = alone or _alone(steps)
         known = (self._folder, name, idempotent, server, steps, frame, self._data, alone, self._version)
-        return Project(*known, verdict, proofs, part)
+        return Project(*known, verdict, proofs, part, inputs, self._overrides)
 
     def _find_data(self, given: str) -> None:
         """Take `given` for the data folder, unless a part of the project lies in it."""
@@ -256,7 +258,11 @@ class _Reading:
         options = self.mistakes.valid(kind.options, table, where)
         self._check_files(kind.options, table, where)
         branches = self._branches(kind.options.BRANCHES, table, where)
-        return Step(number, where, kind, options, branches) if options else None
+        return (
+            Step(number, where, kind, self._overriding.of(number, options, table), branches, options)
+            if options
+            else None
+        )
 
     def _kind(self, name: object, where: str) -> ModuleKind | None:
         known = registry()

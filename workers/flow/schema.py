@@ -16,6 +16,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from workers.flow.inputs import KINDS as INPUTS
+from workers.flow.inputs import MOST_INPUTS
 from workers.flow.part import PartOptions
 from workers.flow.project import FILE, ProjectTable
 from workers.flow.proof import MOST_PROOFS, ProofOptions
@@ -66,6 +68,9 @@ def project_schema(server: type[BaseModel], folder: Path | None = None) -> Schem
             made["properties"]["rules"]["items"] = _ref("rule")
         if issubclass(rule, Limits):
             made["anyOf"] = [{"required": [key]} for key in rule.limit_keys()]
+    for name, kind_of_input in INPUTS.items():
+        definitions[f"kind.{name}"] = _table(kind_of_input, f"kind.{name}", "kind", name)
+    definitions["input"] = _one_of("kind", INPUTS, "what operators may set while it runs")
     definitions["module"] = _one_of("module", registry().kinds, "a step of the flow")
     definitions["rule"] = _one_of("rule", KINDS, "a rule of the verdict")
     definitions["verdict"]["properties"]["rules"]["items"] = _ref("rule")
@@ -76,6 +81,12 @@ def project_schema(server: type[BaseModel], folder: Path | None = None) -> Schem
         "maxItems": MOST_PROOFS,
         "description": "frames with their verdicts, which a reload must not change",
     }
+    inputs = {
+        "type": "array",
+        "items": _ref("input"),
+        "maxItems": MOST_INPUTS,
+        "description": "what operators may set while it runs, in the order of the form",
+    }
     tables = {name: _ref(name) for name in ("project", "frame", "verdict", "part", "server")}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -84,7 +95,7 @@ def project_schema(server: type[BaseModel], folder: Path | None = None) -> Schem
         "type": "object",
         "additionalProperties": False,
         "required": ["project"],
-        "properties": {**tables, "flow": flow, "proof": proof},
+        "properties": {**tables, "flow": flow, "input": inputs, "proof": proof},
         "definitions": _hoisted(definitions),
     }
 
@@ -140,7 +151,7 @@ def _draft_7(schema: Mapping[str, Any]) -> Schema:
             made["enum"] = [value]
         elif key == "prefixItems":  # each place of a list for itself
             made["items"] = [_draft_7(each) for each in value]
-        elif key == "discriminator":  # OpenAPI's: each of the kinds says itself which it is
+        elif key == "discriminator" or key.startswith("x-"):  # OpenAPI's: each of the kinds says itself which it is
             continue
         elif key in _MAPS:
             made[key] = {name: _draft_7(each) for name, each in value.items()}

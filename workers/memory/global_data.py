@@ -6,6 +6,7 @@
           1  turn        counts changes; its lowest bit says which copy is the present one
           2  bytes, 3  checksum    of copy 0
           4  bytes, 5  checksum    of copy 1
+          8  and on, marks         of who uses such a memory for something else
       4096   copy 0, then copy 1, each as large as half of what is left
 
 Who changes it writes the copy that is not the present one and then the turn, which is one store: a process that is
@@ -34,6 +35,7 @@ _TURN = 1
 _NOTHING = b"{}"
 _LOOKS = 1000
 _RETRY_S = 0.0001
+_MARKS = slice(8, 16)
 _PATIENCE_S = 1.0  # a change takes microseconds: who holds the lock for so long has been stopped
 
 
@@ -89,6 +91,7 @@ class GlobalData:
         self.fd = fd
         self.room_bytes = (size - PAGE_BYTES) // 2
         self._words = view[:PAGE_BYTES].cast("Q")
+        self.marks = self._words[_MARKS]
         starts = PAGE_BYTES, PAGE_BYTES + self.room_bytes
         self._copies = [view[start : start + self.room_bytes] for start in starts]
         self._known: tuple[int, bytes] = -1, _NOTHING
@@ -105,12 +108,12 @@ class GlobalData:
                 return text
         return _NOTHING
 
-    def change(self, merge: Callable[[bytes], bytes]) -> None:
+    def change(self, merge: Callable[[bytes], bytes], patience_s: float = _PATIENCE_S) -> None:
         """Put what `merge` makes of the present object in its place, while nobody else does; see `room_bytes`.
 
         Raises GlobalDataBusy where another process does not end its own change.
         """
-        with self._locked():
+        with self._locked(patience_s):
             text = merge(self.read())
             turn = self._words[_TURN] + 1 & 0xFFFFFFFFFFFFFFFF
             spare = turn & 1
@@ -128,8 +131,8 @@ class GlobalData:
         return text if seal == _seal(text, turn) else None
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        give_up_s = time.monotonic() + _PATIENCE_S
+    def _locked(self, patience_s: float) -> Iterator[None]:
+        give_up_s = time.monotonic() + patience_s
         while not self._try_lock():
             if time.monotonic() >= give_up_s:
                 raise GlobalDataBusy

@@ -6,12 +6,29 @@ A file with options imports neither OpenCV nor numpy.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 if TYPE_CHECKING:
     from workers.modules.project_files import ProjectFiles
+
+
+THRESHOLD = "x-threshold"
+IS_THRESHOLD: JsonDict = {THRESHOLD: True}
+"""Marks a field that may be changed at the line: a number that decides what is OK (workers/flow/overrides.py)."""
+
+
+class Line(NamedTuple):
+    """Which option `context["score"]` is compared with: `option` is `factor` times the score from which it is NOK.
+
+    `above` says whether that is so from there up, or below it.
+    """
+
+    option: str
+    above: bool
+    factor: float = 1.0
 
 
 class ModuleOptions(BaseModel):
@@ -48,6 +65,11 @@ class ModuleOptions(BaseModel):
     def with_provider(self, provider: str) -> Self:  # noqa: ARG002 - for those with a model
         """Return them with `provider` (the setting `model_provider`) where they leave open what computes a model."""
         return self
+
+    @property
+    def line(self) -> Line | None:
+        """What its score is compared with, where it makes one that decides."""
+        return None
 
     @property
     def alone(self) -> str:

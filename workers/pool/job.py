@@ -7,10 +7,12 @@ Little endian::
     | magic | version | task   | encoding | response     | p      | c  | v  |
     | FMJB  | u16     | u8     | u8       | u8           | u8     | u8 | u8 |
     +-------+---------+--------+----------+--------------+--------+----+----+
-     12          16           20                                      52
-    +-----------+------------+------------------------------------+--------------------------------------------+
-    | width u32 | height u32 | pixel format, ASCII, padded with 0 | data_bytes u32, data, camera, part, view (UTF-8) |
-    +-----------+------------+------------------------------------+--------------------------------------------+
+     12          16           20                                   52               56                60
+    +-----------+------------+------------------------------------+----------------+-----------------+
+    | width u32 | height u32 | pixel format, ASCII, padded with 0 | data_bytes u32 | input_bytes u32 |
+    +-----------+------------+------------------------------------+----------------+-----------------+
+    | data, camera, part, view (UTF-8), inputs (JSON) |
+    +-------------------------------------------------+
 
     p, c and v are the lengths of the part's, the camera's and the view's names in bytes.
 """
@@ -24,14 +26,16 @@ from dataclasses import dataclass
 
 from workers.memory.slot import MAX_JOB_BYTES
 
-_FIXED = struct.Struct("<4sHBBBBBBII32sI")
+_FIXED = struct.Struct("<4sHBBBBBBII32sII")
 _MAGIC = b"FMJB"
-_VERSION = 5
+_VERSION = 6
 
 MAX_CAMERA_BYTES = 200
 MAX_PART_BYTES = 200
 MAX_VIEW_BYTES = 64
-MAX_DATA_BYTES = MAX_JOB_BYTES - _FIXED.size - MAX_CAMERA_BYTES - MAX_PART_BYTES - MAX_VIEW_BYTES
+MAX_INPUT_BYTES = 4096  # all that operators have set, as JSON
+MAX_NAMES_BYTES = MAX_CAMERA_BYTES + MAX_PART_BYTES + MAX_VIEW_BYTES
+MAX_DATA_BYTES = MAX_JOB_BYTES - _FIXED.size - MAX_NAMES_BYTES - MAX_INPUT_BYTES
 
 
 class Task(enum.IntEnum):
@@ -65,8 +69,8 @@ class Job:
     """What to do with the frame in a slot.
 
     `width` and `height` are in pixels and known for raw frames only; `pixel_format` is a name of the Pixel Format
-    Naming Convention, for raw frames only. `camera` says who sent it, `part` which part it shows, `view`
-    which view of it.
+    Naming Convention, for raw frames only. `camera` says who sent it, `part` which part it shows, `view` which view of
+    it. `inputs` is what operators had set when it came, an object of JSON; nothing where the project has no inputs.
     """
 
     task: Task = Task.INSPECT
@@ -79,6 +83,7 @@ class Job:
     camera: str = ""
     part: str = ""
     view: str = ""
+    inputs: bytes = b""
 
     def pack(self) -> bytes:
         """Return the bytes for the slot header; `data` must not exceed MAX_DATA_BYTES in UTF-8."""
@@ -99,8 +104,9 @@ class Job:
             self.height,
             self.pixel_format.encode("ascii"),
             len(data),
+            len(self.inputs),
         )
-        return fixed + data + camera + part + view
+        return fixed + data + camera + part + view + self.inputs
 
     @classmethod
     def unpack(cls, packed: memoryview) -> Job:
@@ -114,18 +120,19 @@ def _unpacked(packed: bytes) -> Job:
         msg = f"a job has at least {_FIXED.size} bytes, got {len(packed)}"
         raise ValueError(msg)
     fixed = _FIXED.unpack_from(packed)
-    magic, version, task, encoding, response, part_bytes, camera_bytes, view_bytes, *numbers, name, length = fixed
+    magic, version, task, encoding, response, part_bytes, camera_bytes, view_bytes, *rest = fixed
     if (magic, version) != (_MAGIC, _VERSION):
         msg = f"a job starts with {_MAGIC!r} and version {_VERSION}, got {magic!r} and {version}"
         raise ValueError(msg)
-    said = length + camera_bytes + part_bytes + view_bytes
+    width, height, name, length, input_bytes = rest
+    said = length + camera_bytes + part_bytes + view_bytes + input_bytes
     if _FIXED.size + said != len(packed):
         msg = f"the job says {said} bytes of text, {len(packed) - _FIXED.size} are there"
         raise ValueError(msg)
-    width, height = numbers
     camera_at = _FIXED.size + length
     part_at = camera_at + camera_bytes
     view_at = part_at + part_bytes
+    inputs_at = view_at + view_bytes
     return Job(
         task=Task(task),
         encoding=Encoding(encoding),
@@ -136,5 +143,6 @@ def _unpacked(packed: bytes) -> Job:
         data=packed[_FIXED.size : camera_at].decode("utf-8", "surrogatepass"),
         camera=packed[camera_at:part_at].decode("utf-8", "replace"),
         part=packed[part_at:view_at].decode("utf-8", "replace"),
-        view=packed[view_at:].decode("utf-8", "replace"),
+        view=packed[view_at:inputs_at].decode("utf-8", "replace"),
+        inputs=packed[inputs_at:],
     )

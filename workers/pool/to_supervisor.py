@@ -8,10 +8,12 @@
       |--- RELOAD, who ------------>|   the project is to be loaded anew
       |--- ACCEPT, who ------------>|   the same, whatever its proof says
       |--- ROLLBACK, who ---------->|   the version before is to run again
+      |--- OVERRIDE, who ---------->|   what runs is to run on with other thresholds
 
-One byte each, and the name of who asks. The last three bring a socket of their own, through which the Outcome is told
-once it is known, as JSON; where the server ends before, that socket ends. The supervisor reads whenever it is not
-asleep, and its death is an error for who writes.
+One byte each, and the name of who asks. The last four bring a socket of their own, through which the Outcome is told
+once it is known, as JSON; where the server ends before, that socket ends. With OVERRIDE the first thing in it comes
+from the front: the version that is meant, in a line, and the thresholds (workers/flow/overrides.py). The supervisor
+reads whenever it is not asleep, and its death is an error for who writes.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ import orjson
 
 _NAME_BYTES = 200
 _OUTCOME_BYTES = 32 * 1024
+_WANTED_BYTES = 1 << 16
 
 
 class Message(enum.Enum):
@@ -40,6 +43,7 @@ class Message(enum.Enum):
     RELOAD = b"l"
     ACCEPT = b"a"
     ROLLBACK = b"b"
+    OVERRIDE = b"o"
 
 
 class Outcome(NamedTuple):
@@ -58,11 +62,12 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """That somebody asks for a change; `links` are where its outcome is to be told."""
+    """That somebody asks for a change; `links` are where its outcome is to be told, `wanted` comes with an OVERRIDE."""
 
     who: str
     accepts: bool = False
     links: Sequence[socket.socket] = field(default=(), repr=False)
+    wanted: bytes | None = None
 
     def tell(self, outcome: Outcome) -> None:
         """Tell who asked, as far as that one still listens."""
@@ -91,9 +96,14 @@ class SupervisorLink:
         """End the whole server."""
         os.write(self._fd, Message.STOP.value)
 
-    def ask(self, change: Message, who: str) -> Waiting:
-        """Ask for a change; what is returned is told of its outcome."""
+    def ask(self, change: Message, who: str, wanted: bytes = b"") -> Waiting:
+        """Ask for a change; what is returned is told of its outcome. `wanted` goes with an OVERRIDE.
+
+        Raises OSError where that is too long.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        if change is Message.OVERRIDE:
+            ours.send(wanted)
         name = who.encode("utf-8", "backslashreplace")[:_NAME_BYTES]
         with theirs, socket.fromfd(self._fd, socket.AF_UNIX, socket.SOCK_SEQPACKET) as link:
             socket.send_fds(link, [change.value + name], [theirs.fileno()])
@@ -141,12 +151,21 @@ def hear(ours: socket.socket) -> tuple[Message | None, Asked]:
     fds = array.array("i")
     for _, _, part in ancillary:
         fds.frombytes(part[: len(part) // 4 * 4])
-    asked = Asked(packed[1:].decode("utf-8", "replace"), packed[:1] == Message.ACCEPT.value, [*map(_link, fds)])
+    links = [*map(_link, fds)]
+    wanted = _wanted(links) if packed[:1] == Message.OVERRIDE.value else None
+    asked = Asked(packed[1:].decode("utf-8", "replace"), packed[:1] == Message.ACCEPT.value, links, wanted)
     try:
         return Message(packed[:1]), asked
     except ValueError:
         asked.drop()
         return None, asked
+
+
+def _wanted(links: Sequence[socket.socket]) -> bytes:
+    try:
+        return links[0].recv(_WANTED_BYTES) if links else b""
+    except OSError:
+        return b""
 
 
 def _link(fd: int) -> socket.socket:

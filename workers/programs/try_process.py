@@ -69,6 +69,7 @@ class _Trying:
             project = seen_by(project, start.seen_by) if start.seen_by else project
             protect(project.folder, project.data, *([start.written] if start.written else ()))
             self._loaded = LoadedProject.load(project, settings, shared_fd=start.shared_fd)
+            self._loaded.inputs = start.inputs.encode()
             loaded_bytes = data_bytes()  # as at the fork of a worker
             self._growth = Growth(settings, loaded_bytes)
             limit_memory(settings.worker_memory_mib, loaded_bytes)

@@ -16,12 +16,15 @@ import cv2
 import numpy as np
 import orjson
 
+from workers.flow.inputs import packed
 from workers.flow.project import load_project
 from workers.pool.job import Encoding, Job, ResponseType
 from workers.settings import PoolSettings
 from workers.trying.loaded import LoadedProject
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 _FORMATS = {1: "Mono8", 3: "BGR8"}
@@ -37,14 +40,18 @@ class Tried(NamedTuple):
 class TriedProject:
     """A project, loaded as a worker loads it, in this process and from the folder itself.
 
-    `settings` are those that a worker looks at: limits of time, context and images.
+    `inputs` are what operators have set, by name; defaults hold for the others. `settings` are those that a worker
+    looks at: limits of time, context and images.
 
     Raises:
-        ProjectInvalid: the project has mistakes, or its code cannot be imported.
+        ProjectInvalid: the project has mistakes, its code cannot be imported, or it takes no such input.
     """
 
-    def __init__(self, folder: Path | str, **settings: Any) -> None:
-        self._loaded = LoadedProject.load(load_project(Path(folder)), PoolSettings(**settings))
+    def __init__(self, folder: Path | str, *, inputs: Mapping[str, object] | None = None, **settings: Any) -> None:
+        project = load_project(Path(folder))
+        given = packed(project.inputs, inputs or {})
+        self._loaded = LoadedProject.load(project, PoolSettings(**settings))
+        self._loaded.inputs = given
 
     def inspect(self, picture: Path | str | NDArray[np.uint8], data: str = "", camera: str = "") -> Tried:
         """Inspect a file, or pixels: (h, w) grey or (h, w, 3) BGR, uint8; `data` is what a client sends with it.

@@ -121,6 +121,8 @@ class Demands:
             self._changing.refuse(asked, "a server that loads it anew is about to follow this one")
         elif message is Message.ROLLBACK:
             self._changing.rollback(asked)
+        elif message is Message.OVERRIDE:
+            self._changing.override(asked)
         else:
             self._changing.reload(asked)
 

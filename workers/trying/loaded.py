@@ -8,6 +8,7 @@ import time
 import weakref
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -36,7 +37,7 @@ class LoadedProject:
     """A project whose flow is prepared, with `inspector`; see `load`.
 
     What code opens by a relative name lies in `folder`, where one is given. `witness` is told of frames; `shared_fd` is
-    the memory of globalData where others have it, too.
+    the memory of globalData where others have it, too. `inputs` is what operators would have set, as JSON.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class LoadedProject:
             shared_fd = create_global_data(settings.global_data_kib)
             weakref.finalize(self, os.close, shared_fd)
         self._shared = GlobalData(shared_fd)
+        self.inputs = b""
 
     @classmethod
     def load(
@@ -83,7 +85,7 @@ class LoadedProject:
         """Inspect a frame; raises FramemillError where a client would have had an error instead of a context."""
         self._last = None
         with working_in(self._folder):
-            answer = self._inspector.answer(job, self._memory(frame, self._reply))
+            answer = self._inspector.answer(replace(job, inputs=self.inputs), self._memory(frame, self._reply))
         self._last = KeptFrame(job, memoryview(frame), self._reply, answer, lambda: True)
         return _taken(self._reply, answer)
 

@@ -33,7 +33,8 @@ class Start(BaseModel):
 
     Frames longer than `max_preview_px` are made smaller for previews. `shared_fd` is the memory of globalData, which
     all processes of a pool share. With `seen_by`, the number of a module, nothing is judged: what that module would see
-    of a frame is written to the path under which an annotated picture would be saved, as PNG.
+    of a frame is written to the path under which an annotated picture would be saved, as PNG. `inputs` is what
+    operators would have set, an object of JSON; nothing for the defaults.
     """
 
     project: Path
@@ -43,6 +44,7 @@ class Start(BaseModel):
     max_preview_px: int = 1280
     shared_fd: int | None = None
     seen_by: int = 0
+    inputs: str = ""
 
 
 class Frame(NamedTuple):

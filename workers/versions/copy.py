@@ -9,7 +9,7 @@
 Each file is looked at before and after it is read, and all of them once more at the end: what changed meanwhile is read
 again, so that the copy is what lay on disk at the end. The hash is blake2b over the names, in their order, and the
 digests of all files: the whole framemill.toml with its [server] too, so whoever has the files can say which version
-they are.
+they are. What was changed at the line (workers/flow/overrides.py) is one more file of the copy, where there is any.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workers.errors import ProjectInvalid
+from workers.flow.overrides import IN_COPY
 from workers.versions.listing import Listing, Look, list_project
 
 FILES = "files"
@@ -51,12 +52,17 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a version is made of. `apart` are folders that are no part of it."""
+    """What a version is made of. `apart` are folders that are no part of it.
+
+    `overrides` is the file with what was changed at the line, `overrides_digest` that of its content, '' for none.
+    """
 
     version: str
     origin: Path
     apart: tuple[Path, ...]
     files: Mapping[str, Kept]
+    overrides: Path = Path()
+    overrides_digest: str = ""
 
     def write(self, folder: Path) -> None:
         """Write it beside the copy; with escapes, for names may be anything."""
@@ -64,6 +70,7 @@ class Manifest:
             "version": self.version,
             "origin": str(self.origin),
             "apart": [str(path) for path in self.apart],
+            "overrides": [str(self.overrides), self.overrides_digest],
             "files": {name: [*kept.look, kept.digest] for name, kept in self.files.items()},
         }
         (folder / MANIFEST).write_text(json.dumps(document), "ascii")
@@ -73,27 +80,42 @@ class Manifest:
         """Read it; raises OSError."""
         found = json.loads((folder / MANIFEST).read_text("ascii"))
         files = {name: Kept(Look(*look), digest) for name, (*look, digest) in found["files"].items()}
-        return cls(found["version"], Path(found["origin"]), tuple(map(Path, found["apart"])), files)
+        path, digest = found["overrides"]
+        return cls(found["version"], Path(found["origin"]), tuple(map(Path, found["apart"])), files, Path(path), digest)
 
 
-def copy_project(origin: Path, folder: Path, apart: Iterable[Path]) -> tuple[Manifest, Listing]:
+class Laid(NamedTuple):
+    """What was changed at the line: the file that it is kept in, and its content."""
+
+    path: Path
+    content: bytes = b""
+
+
+NOTHING_LAID = Laid(Path())
+
+
+def copy_project(
+    origin: Path, folder: Path, apart: Iterable[Path], laid: Laid = NOTHING_LAID, source: Path | None = None
+) -> tuple[Manifest, Listing]:
     """Copy the project in `origin`, without the folders `apart`, into the empty `folder`; see above.
+
+    `laid` is laid over it. Where a `source` is given, which is a copy of the project, that is copied instead.
 
     Raises:
         ProjectInvalid: it is not there, or does not keep still.
         NoPlace: `folder` cannot be written to.
     """
     apart = tuple(apart)
-    copying = _Copying(origin, folder / FILES)
+    copying = _Copying(source or origin, folder / FILES)
     give_up_s = time.monotonic() + _PATIENCE_S
     while True:
         try:
-            listing = list_project(origin, apart)
+            listing = list_project(source or origin, apart)
             if copying.has(listing):
                 break
             copying.bring_up_to(listing)
         except (_Changed, FileNotFoundError, NotADirectoryError) as error:
-            if not origin.is_dir():
+            if not (source or origin).is_dir():
                 msg = f"{origin}: the folder is not there any more"
                 raise ProjectInvalid(msg) from None
             copying.restless = str(error)
@@ -104,8 +126,11 @@ def copy_project(origin: Path, folder: Path, apart: Iterable[Path]) -> tuple[Man
             msg = f"{copying.restless} changes again and again while it is read; a file that does belongs elsewhere"
             raise ProjectInvalid(msg)
         time.sleep(_PAUSE_S)
+    digests, laid_digest = copying.digests, ""
+    if laid.content:
+        laid_digest = digests[IN_COPY] = copying.lay(laid.content)
     copying.seal()
-    manifest = Manifest(hash_of(copying.digests), origin, apart, copying.kept)
+    manifest = Manifest(hash_of(digests), origin, apart, copying.kept, laid.path, laid_digest)
     with _Writing(folder):
         manifest.write(folder)
     return manifest, listing
@@ -129,6 +154,13 @@ def digest_of(path: str) -> str:
     """Return the digest of a file's content; raises OSError."""
     with open(path, "rb") as file:  # noqa: PTH123 - a name that is no UTF-8 is none for Path's own text either
         return hashlib.file_digest(file, _digest).hexdigest()
+
+
+def content_digest(content: bytes) -> str:
+    """Return the digest of what a file may hold."""
+    whole = _digest()
+    whole.update(content)
+    return whole.hexdigest()
 
 
 def _digest() -> hashlib.blake2b:
@@ -208,6 +240,16 @@ class _Copying:
         finally:
             os.close(out)
         return digest.hexdigest()
+
+    def lay(self, content: bytes) -> str:
+        """Add what was changed at the line; returns its digest."""
+        target = self._folder / IN_COPY
+        with _Writing(target):
+            target.parent.mkdir()
+            target.write_bytes(content)
+            target.chmod(0o444)
+        self._folders.add(target.parent.name)
+        return content_digest(content)
 
     def seal(self) -> None:
         """Take away the right to write."""

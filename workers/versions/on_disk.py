@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workers.errors import ProjectInvalid
-from workers.versions.copy import Manifest, digest_of
+from workers.flow.overrides import as_text, parse_overrides, read_overrides
+from workers.versions.copy import FILES, Manifest, content_digest, digest_of
 from workers.versions.listing import Look, list_project
 
 _FRESH_S = 1.0
@@ -29,6 +30,12 @@ class OnDisk(NamedTuple):
     mistakes: tuple[str, ...] = ()
 
 
+def folder_of(version: str, places: Sequence[Path]) -> Path | None:
+    """Return the folder with the copy of a version, one of those that lie in `places`; None where there is none."""
+    copies = (found / FILES for place in places for found in place.glob(f"{version}-*"))
+    return next((folder for folder in copies if folder.is_dir()), None)
+
+
 class Comparison:
     """Compares at most once a second: by times and sizes first, by content where these differ."""
 
@@ -38,7 +45,7 @@ class Comparison:
         self._lock = threading.Lock()
         self._manifest: Manifest | None = None
         self._digests: dict[tuple[str, Look], str] = {}
-        self._checked: tuple[dict[str, Look], tuple[str, ...]] | None = None
+        self._checked: tuple[tuple[dict[str, Look], bytes], tuple[str, ...]] | None = None
         self._found = OnDisk("unknown")
         self._found_for = ""
         self._found_s = 0.0
@@ -67,9 +74,15 @@ class Comparison:
         names += sorted(
             name for name in files.keys() & manifest.files.keys() if self._differs(manifest, name, files[name])
         )
+        try:
+            laid = as_text(read_overrides(manifest.overrides)) if manifest.overrides.name else b""
+        except ProjectInvalid as error:
+            return OnDisk("invalid", mistakes=tuple(error.message.splitlines()))
+        if (content_digest(laid) if laid else "") != manifest.overrides_digest:
+            names.append(manifest.overrides.name)
         if not names:
             return OnDisk("same")
-        mistakes = self._mistakes(manifest, files)
+        mistakes = self._mistakes(manifest, files, laid)
         return OnDisk("invalid" if mistakes else "differs", tuple(sorted(names)[:_MOST_NAMES]), mistakes)
 
     def _manifest_of(self, version: str) -> Manifest | None:
@@ -97,15 +110,15 @@ class Comparison:
                 return True
         return self._digests[key] != kept.digest
 
-    def _mistakes(self, manifest: Manifest, files: dict[str, Look]) -> tuple[str, ...]:
-        if self._checked is None or self._checked[0] != files:
+    def _mistakes(self, manifest: Manifest, files: dict[str, Look], laid: bytes) -> tuple[str, ...]:
+        if self._checked is None or self._checked[0] != (files, laid):
             # imported here: a front asks only where something differs, and all kinds of modules come with it
             from workers.flow.project import load_project  # noqa: PLC0415
 
             mistakes: tuple[str, ...] = ()
             try:
-                load_project(manifest.origin)
+                load_project(manifest.origin, overrides=parse_overrides(laid))
             except ProjectInvalid as error:
                 mistakes = tuple(error.message.splitlines())
-            self._checked = files, mistakes
+            self._checked = (files, laid), mistakes
         return self._checked[1]

@@ -19,14 +19,15 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from workers.errors import NoRoomForVersion
 from workers.this_process import die_with_parent
-from workers.versions.copy import FILES, NoPlace, copy_project
+from workers.versions.copy import FILES, NOTHING_LAID, Laid, Manifest, NoPlace, copy_project
+from workers.versions.listing import Listing
 
 _log = logging.getLogger(__name__)
 
@@ -80,8 +81,12 @@ class Shelf:
     def __init__(self, places: Sequence[Path]) -> None:
         self.places = tuple(places)
 
-    def take(self, origin: Path, apart: Iterable[Path]) -> tuple[Version, int]:
+    def take(
+        self, origin: Path, apart: Iterable[Path], laid: Laid = NOTHING_LAID, source: Path | None = None
+    ) -> tuple[Version, int]:
         """Copy the project in `origin` without the folders `apart`; returns the version and its lock, see `hold`.
+
+        `laid` and `source` are as `copy_project` has them.
 
         Raises:
             ProjectInvalid: the project is not there, or does not keep still.
@@ -91,13 +96,14 @@ class Shelf:
         reasons = []
         for place in self.places:
             try:
-                return self._take(origin, place, apart)
+                return self._take(place, lambda folder: copy_project(origin, folder, apart, laid, source))
             except NoPlace as reason:
                 reasons.append(f"{place}: {reason}")
         msg = f"there is no room for a copy of the project: {'; '.join(reasons)}"
         raise NoRoomForVersion(msg)
 
-    def _take(self, origin: Path, place: Path, apart: tuple[Path, ...]) -> tuple[Version, int]:
+    @staticmethod
+    def _take(place: Path, copy_into: Callable[[Path], tuple[Manifest, Listing]]) -> tuple[Version, int]:
         try:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(prefix=_NEW, dir=place))
@@ -105,7 +111,7 @@ class Shelf:
             raise NoPlace(error.strerror or str(error)) from None
         lock = hold(folder / FILES)
         try:
-            manifest, listing = copy_project(origin, folder, apart)
+            manifest, listing = copy_into(folder)
             final = folder.with_name(f"{manifest.version}-{folder.name.removeprefix(_NEW)}")
             folder.rename(final)
         except BaseException:

@@ -159,6 +159,7 @@ class Inspector:
                 origin=memory.origin_of(job),
                 watched=memory.limit,
                 shared=memory.shared,
+                inputs=job.inputs,
             )
         inspected = time.monotonic_ns()
         if inspected > memory.deadline_ns:

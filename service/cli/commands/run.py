@@ -18,7 +18,7 @@ from service.cli.images import named_images
 from service.cli.options import DATA_HELP, utf8
 from service.cli.progress import with_progress
 from service.tryout.exports import JsonLines, write_csv
-from service.tryout.inspecting import Trial, Wishes, inspect, open_trial
+from service.tryout.inspecting import Trial, Wishes, inspect, open_trial, with_inputs
 from service.tryout.report import Findings, write_report
 from service.tryout.row import Row
 from service.tryout.score import Score
@@ -59,6 +59,13 @@ class _Run:
 @click.option("--workers", type=int, help="processes that inspect; default as for serve, one per core")
 @click.option("--data", default="", callback=utf8, help=DATA_HELP)
 @click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="what operators would have set, once for each input; defaults hold for the others",
+)
+@click.option(
     "--annotated",
     type=click.Path(path_type=Path, file_okay=False),
     callback=utf8,
@@ -77,6 +84,7 @@ def run(
     folders: tuple[Path, ...],
     workers: int | None,
     data: str,
+    inputs: tuple[str, ...],
     annotated: Path | None,
     csv_file: Path | None,
     jsonl_file: Path | None,
@@ -92,6 +100,7 @@ def run(
       framemill run screws pictures --annotated seen --csv seen.csv
       framemill run screws pictures --against truth.json --report false.html
       framemill run screws good_parts --drawn-defects --report missed.html
+      framemill run screws pictures --input limit=0.9 --input shift=night
 
     No server is needed, and none is disturbed: processes load the project from its folder as workers do, and answer as
     a server would. What ends one of them, or takes longer than run_ms, is an error of its frame, and the run goes on.
@@ -112,7 +121,7 @@ def run(
         raise click.UsageError(
             "--report shows which verdicts are false: name the right ones with --against, or try --drawn-defects"
         )
-    trial = _open(project, workers)
+    trial = _open(project, workers, inputs)
     found = named_images(folders)
     if drawn:
         run_drawn(trial, found.files, data, drawn, report_file)
@@ -142,9 +151,9 @@ def run(
     sys.exit(_FAILED if done.tally.verdicts["ERROR"] else _NOK if done.tally.false else 0)
 
 
-def _open(project: Path, workers: int | None) -> Trial:
+def _open(project: Path, workers: int | None, inputs: Sequence[str]) -> Trial:
     try:
-        return open_trial(project, workers)
+        return with_inputs(open_trial(project, workers), inputs)
     except (ProjectInvalid, SettingsInvalid) as error:
         fail(_MISTAKES, error.message)
 

@@ -52,6 +52,7 @@ def record_row(record: Record) -> dict[str, Any]:
         "score": number_of(record.essence.get("score")),
         "error_code": plain_text(told["code"]) if "code" in told else None,
         "error_message": plain_text(told.get("message", "")) if "code" in told else None,
+        "input_revision": _revision(about.get("inputRevision")),
         "frame_bytes": whole_of(head.frame_bytes),
         "left_out_bytes": head.left_out_bytes,
         **{name: whole_of(ns) for name, ns in head.times._asdict().items()},
@@ -101,6 +102,10 @@ def number_of(value: Any) -> float | None:
     if kind is float:
         return value if isfinite(value) else None
     return float(value) if kind is int else None
+
+
+def _revision(value: Any) -> int | None:
+    return whole_of(value) if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def whole_of(value: int) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from workers.modules.options import ModuleOptions
+from workers.modules.options import IS_THRESHOLD, Line, ModuleOptions
 from workers.modules.project_files import find_file
 from workers.modules.region_options import RegionOption
 
@@ -46,7 +46,13 @@ class AnomalyOptions(ModuleOptions):
     ]
     threshold: Annotated[
         float | None,
-        Field(gt=0, le=1e9, allow_inf_nan=False, description="score from which it is NOK; the learned one if left out"),
+        Field(
+            gt=0,
+            le=1e9,
+            allow_inf_nan=False,
+            description="score from which it is NOK; the learned one if left out",
+            json_schema_extra=IS_THRESHOLD,
+        ),
     ] = None
     sensitivity: Annotated[
         float,
@@ -55,14 +61,26 @@ class AnomalyOptions(ModuleOptions):
             le=10,
             allow_inf_nan=False,
             description="the threshold is divided by it: above 1 finds more, below 1 forgives more",
+            json_schema_extra=IS_THRESHOLD,
         ),
     ] = 1.0
     region: RegionOption = None
     area_min_px: Annotated[
-        int, Field(ge=1, le=1_000_000_000, description="a strange place that is smaller is forgiven, px")
+        int,
+        Field(
+            ge=1,
+            le=1_000_000_000,
+            description="a strange place that is smaller is forgiven, px",
+            json_schema_extra=IS_THRESHOLD,
+        ),
     ] = 10
     most: Annotated[int, Field(ge=1, le=3000, description="the strangest so many get a rectangle")] = 100
     heat: Annotated[bool, Field(description="whether the heatmap shows how strange each place is")] = True
+
+    @property
+    def line(self) -> Line | None:
+        """See ModuleOptions."""
+        return Line("threshold", above=True, factor=self.sensitivity)
 
     @field_validator("file")
     @classmethod

@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 
 from workers.modules.measuring_options import GuardOptions, not_below_its_min
+from workers.modules.options import IS_THRESHOLD
 
 _Level = Annotated[float, Field(ge=0, le=255, allow_inf_nan=False)]
 _Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
@@ -27,8 +28,12 @@ class BrightnessOptions(GuardOptions):
     name: Annotated[str, Field(min_length=1, max_length=200, description="how messages and `brightness` call it")] = (
         "brightness"
     )
-    mean_min_level: Annotated[_Level | None, Field(description="mean brightness, of 255: at least")] = None
-    mean_max_level: Annotated[_Level | None, Field(description="mean brightness: at most")] = None
+    mean_min_level: Annotated[
+        _Level | None, Field(description="mean brightness, of 255: at least", json_schema_extra=IS_THRESHOLD)
+    ] = None
+    mean_max_level: Annotated[
+        _Level | None, Field(description="mean brightness: at most", json_schema_extra=IS_THRESHOLD)
+    ] = None
     under_level: Annotated[
         int, Field(ge=0, le=254, description="underexposed is a pixel with no channel above this level")
     ] = 5
@@ -41,10 +46,18 @@ class BrightnessOptions(GuardOptions):
             description="overexposed is a pixel with a channel at this level or above",
         ),
     ] = 250
-    under_min_percent: Annotated[_Percent | None, Field(description="underexposed pixels: at least")] = None
-    under_max_percent: Annotated[_Percent | None, Field(description="underexposed pixels: at most")] = None
-    over_min_percent: Annotated[_Percent | None, Field(description="overexposed pixels: at least")] = None
-    over_max_percent: Annotated[_Percent | None, Field(description="overexposed pixels: at most")] = None
+    under_min_percent: Annotated[
+        _Percent | None, Field(description="underexposed pixels: at least", json_schema_extra=IS_THRESHOLD)
+    ] = None
+    under_max_percent: Annotated[
+        _Percent | None, Field(description="underexposed pixels: at most", json_schema_extra=IS_THRESHOLD)
+    ] = None
+    over_min_percent: Annotated[
+        _Percent | None, Field(description="overexposed pixels: at least", json_schema_extra=IS_THRESHOLD)
+    ] = None
+    over_max_percent: Annotated[
+        _Percent | None, Field(description="overexposed pixels: at most", json_schema_extra=IS_THRESHOLD)
+    ] = None
 
     @field_validator("over_level")
     @classmethod

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from workers.modules.models.options import ModelOptions
+from workers.modules.options import IS_THRESHOLD, Line
 
 
 class ClassifierOptions(ModelOptions):
@@ -32,10 +33,22 @@ class ClassifierOptions(ModelOptions):
         ),
     ] = None
     min_confidence: Annotated[
-        float, Field(ge=0, le=1, allow_inf_nan=False, description="with ok_labels: less sure is NOK")
+        float,
+        Field(
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+            description="with ok_labels: less sure is NOK",
+            json_schema_extra=IS_THRESHOLD,
+        ),
     ] = 0.0
     top: Annotated[int, Field(ge=1, le=100, description="so many of the likeliest labels are told")] = 3
     rectangle: Annotated[bool, Field(description="whether the picture gets a rectangle with its label")] = True
+
+    @property
+    def line(self) -> Line | None:
+        """See ModuleOptions."""
+        return None if self.ok_labels is None else Line("min_confidence", above=False)
 
     @model_validator(mode="after")
     def _has_a_use(self) -> Self:

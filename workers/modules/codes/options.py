@@ -18,7 +18,7 @@ from pydantic import Field, field_validator
 
 from workers.modules.codes.formats import FormatName
 from workers.modules.measuring_options import not_below_its_min
-from workers.modules.options import ModuleOptions
+from workers.modules.options import IS_THRESHOLD, ModuleOptions
 from workers.modules.pattern import LONGEST_PATTERN, checked_pattern
 from workers.modules.region_options import RegionOption
 
@@ -41,8 +41,12 @@ class CodesOptions(ModuleOptions):
         list[FormatName], Field(min_length=1, description="what is read; the fewer, the faster and the surer")
     ] = _COMMON
     region: RegionOption = None
-    count_min: Annotated[_Count, Field(description="OK if at least so many fit; 0 asks for none")] = 1
-    count_max: Annotated[_Count | None, Field(description="OK if at most so many fit")] = None
+    count_min: Annotated[
+        _Count, Field(description="OK if at least so many fit; 0 asks for none", json_schema_extra=IS_THRESHOLD)
+    ] = 1
+    count_max: Annotated[
+        _Count | None, Field(description="OK if at most so many fit", json_schema_extra=IS_THRESHOLD)
+    ] = None
     pattern: Annotated[
         str | None,
         Field(min_length=1, max_length=LONGEST_PATTERN, description="a regular expression that all of the text fits"),

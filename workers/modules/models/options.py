@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from workers.modules.measuring_options import not_below_its_min
-from workers.modules.options import ModuleOptions
+from workers.modules.options import IS_THRESHOLD, Line, ModuleOptions
 from workers.modules.project_files import find_file
 from workers.modules.region_options import RegionOption
 from workers.settings import CPU
@@ -170,9 +170,10 @@ class ModelOptions(ModuleOptions):
 class FindingOptions(ModelOptions):
     """What a project says about a model that finds things in a picture: which of them count, and in tiles or whole."""
 
-    min_confidence: Annotated[_Share, Field(description="how sure it must be, 0 to 1; what is less is not found")] = (
-        0.25
-    )
+    min_confidence: Annotated[
+        _Share,
+        Field(description="how sure it must be, 0 to 1; what is less is not found", json_schema_extra=IS_THRESHOLD),
+    ] = 0.25
     overlap: Annotated[
         _Share | None,
         Field(
@@ -192,8 +193,18 @@ class FindingOptions(ModelOptions):
     ] = 64
     whole_too: Annotated[bool, Field(description="with tiles: also whole, for what is larger than a tile")] = False
     most: Annotated[int, Field(ge=1, le=MOST_FOUND, description="the surest so many are found")] = 300
-    count_min: Annotated[_Count | None, Field(description="OK if there are at least so many")] = None
-    count_max: Annotated[_Count | None, Field(description="OK if there are at most so many")] = None
+    count_min: Annotated[
+        _Count | None, Field(description="OK if there are at least so many", json_schema_extra=IS_THRESHOLD)
+    ] = None
+    count_max: Annotated[
+        _Count | None, Field(description="OK if there are at most so many", json_schema_extra=IS_THRESHOLD)
+    ] = None
+
+    @property
+    def line(self) -> Line | None:
+        """See ModuleOptions: where nothing may be found, what is found surest decides."""
+        nothing_is_ok = not self.count_min and (self.count_max == 0 or self.ok_labels == [])
+        return Line("min_confidence", above=True) if nothing_is_ok else None
 
     _counts = field_validator("count_max")(not_below_its_min)
 

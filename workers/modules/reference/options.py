@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from workers.modules.options import ModuleOptions
+from workers.modules.options import IS_THRESHOLD, ModuleOptions
 from workers.modules.project_files import find_file
 
 if TYPE_CHECKING:
@@ -35,7 +35,13 @@ class ReferenceOptions(ModuleOptions):
         Field(min_length=1, max_length=1000, description="golden image in the project; {data} is the request's data"),
     ]
     edge_jitter_px: Annotated[
-        int, Field(ge=1, le=16, description="how far an edge may lie beside the golden one, once the part is aligned")
+        int,
+        Field(
+            ge=1,
+            le=16,
+            description="how far an edge may lie beside the golden one, once the part is aligned",
+            json_schema_extra=IS_THRESHOLD,
+        ),
     ] = 3
     shift_px: Annotated[
         int,
@@ -44,13 +50,31 @@ class ReferenceOptions(ModuleOptions):
         ),
     ] = 6
     contrast_levels: Annotated[
-        int, Field(ge=4, le=127, description="grey levels of 255 by which a defect differs from the golden image")
+        int,
+        Field(
+            ge=4,
+            le=127,
+            description="grey levels of 255 by which a defect differs from the golden image",
+            json_schema_extra=IS_THRESHOLD,
+        ),
     ] = 32
     brightness_percent: Annotated[
-        int, Field(ge=0, le=100, description="how much brighter or darker than the golden image a good frame may be")
+        int,
+        Field(
+            ge=0,
+            le=100,
+            description="how much brighter or darker than the golden image a good frame may be",
+            json_schema_extra=IS_THRESHOLD,
+        ),
     ] = 30
     min_area_px: Annotated[
-        int, Field(ge=1, le=1_000_000, description="area of the smallest defect, in pixels beyond the edge jitter")
+        int,
+        Field(
+            ge=1,
+            le=1_000_000,
+            description="area of the smallest defect, in pixels beyond the edge jitter",
+            json_schema_extra=IS_THRESHOLD,
+        ),
     ] = 4
 
     within_jitter: Annotated[

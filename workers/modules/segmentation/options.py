@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from workers.modules.models.options import FORMATS, FindingOptions
+from workers.modules.options import IS_THRESHOLD
 
 
 class SegmentationOptions(FindingOptions):
@@ -44,5 +45,7 @@ class SegmentationOptions(FindingOptions):
             " else 0 if left out. Not of a single plane",
         ),
     ] = None
-    area_min_px: Annotated[int, Field(ge=1, le=1_000_000_000, description="what is smaller is left out")] = 20
+    area_min_px: Annotated[
+        int, Field(ge=1, le=1_000_000_000, description="what is smaller is left out", json_schema_extra=IS_THRESHOLD)
+    ] = 20
     heat: Annotated[bool, Field(description="whether what it finds is hot in the heatmap, but for ok_labels")] = True

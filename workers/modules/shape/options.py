@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 
 from workers.modules.measuring_options import not_below_its_min
+from workers.modules.options import IS_THRESHOLD
 from workers.modules.region_options import RegionOptions
 from workers.modules.shape.search_options import SearchOptions
 
@@ -37,8 +38,12 @@ class ShapeOptions(SearchOptions):
             ge=0, le=1, allow_inf_nan=False, description="share of the smaller box by which two may lie over each other"
         ),
     ] = 0.5
-    count_min: Annotated[_Count, Field(description="OK if there are at least so many; 0 asks for none")] = 1
-    count_max: Annotated[_Count | None, Field(description="OK if there are at most so many")] = None
+    count_min: Annotated[
+        _Count, Field(description="OK if there are at least so many; 0 asks for none", json_schema_extra=IS_THRESHOLD)
+    ] = 1
+    count_max: Annotated[
+        _Count | None, Field(description="OK if there are at most so many", json_schema_extra=IS_THRESHOLD)
+    ] = None
     most: Annotated[
         int | None,
         Field(ge=1, le=MOST_FOUND, description="the best so many are found; as many as the counts need if left out"),

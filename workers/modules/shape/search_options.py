@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from workers.modules.measuring_options import not_below_its_min
-from workers.modules.options import ModuleOptions
+from workers.modules.options import IS_THRESHOLD, ModuleOptions
 from workers.modules.project_files import find_file
 from workers.modules.region_options import RegionOptions
 
@@ -52,7 +52,13 @@ class SearchOptions(ModuleOptions):
     scale_max: Annotated[_Scale, Field(description="to")] = 1.0
     min_score: Annotated[
         float,
-        Field(ge=0.3, le=1, allow_inf_nan=False, description="share of the outline that must be there, 0 to 1"),
+        Field(
+            ge=0.3,
+            le=1,
+            allow_inf_nan=False,
+            description="share of the outline that must be there, 0 to 1",
+            json_schema_extra=IS_THRESHOLD,
+        ),
     ] = 0.6
 
     _scales = field_validator("scale_max")(not_below_its_min)

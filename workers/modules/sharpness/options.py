@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import Field
 
 from workers.modules.measuring_options import GuardOptions
+from workers.modules.options import IS_THRESHOLD
 
 
 class SharpnessOptions(GuardOptions):
@@ -26,5 +27,10 @@ class SharpnessOptions(GuardOptions):
     )
     sharpness_min_percent: Annotated[
         float | None,
-        Field(ge=0, allow_inf_nan=False, description="slope per px, in percent of the mean brightness: at least"),
+        Field(
+            ge=0,
+            allow_inf_nan=False,
+            description="slope per px, in percent of the mean brightness: at least",
+            json_schema_extra=IS_THRESHOLD,
+        ),
     ] = None

@@ -1,0 +1,1 @@
+"""The pages by which operators change what holds at the line: Inputs and Threshold."""
