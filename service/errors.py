@@ -39,6 +39,12 @@ class NotFound(FramemillError):
     code = "not_found"
 
 
+class HoldNotKept(FramemillError):
+    """What holds the line could not be saved."""
+
+    code = "hold_not_kept"
+
+
 STATUS: Mapping[str, int] = {
     "invalid_parameter": 400,
     "frame_size_mismatch": 400,
@@ -76,6 +82,7 @@ STATUS: Mapping[str, int] = {
     "not_ready": 503,
     "history_away": 503,
     "switch_not_kept": 507,
+    "hold_not_kept": 507,
     "deadline_exceeded": 504,
 }
 

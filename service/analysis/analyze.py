@@ -37,6 +37,7 @@ from workers.pool.job import Job, ResponseType, Task
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from service.alerts.holds import Holds
     from service.analysis.answer import Answering
     from service.analysis.counters import Counters
     from service.analysis.quarantine import Quarantine
@@ -66,6 +67,7 @@ class Desk:
     counters: Counters
     quarantine: Quarantine
     switch: ProcessSwitch
+    holds: Holds
     publisher: Publisher
 
     def handle(self, req: falcon.Request, resp: falcon.Response, source: Source) -> None:
@@ -182,7 +184,7 @@ class Desk:
     def _job(self, wish: Wish, received: Received) -> Job:
         if not received.length:
             raise IncompleteBody("the body is empty; an image was expected")
-        return wish.job(received, Task.INSPECT if self.switch.is_on else Task.MEASURE)
+        return wish.job(received, Task.INSPECT if self.switch.is_on else Task.MEASURE, self.holds.name)
 
     def _run(self, lease: Lease, job: Job, received: Received, client_fd: int, asked: bytes) -> Reply:
         try:

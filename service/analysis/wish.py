@@ -51,8 +51,8 @@ class Wish:
             self.lengths.add(body_bytes)
         return taken
 
-    def job(self, received: Received, task: Task) -> Job:
-        """Say what the workers are to do with the frame that came."""
+    def job(self, received: Received, task: Task, held: str = "") -> Job:
+        """Say what the workers are to do with the frame that came; `held` is the alert that holds the line."""
         known = self.jobs.get((received.length, task))
         if known is None:
             described = self.source.describe(self.values, received.length)
@@ -64,7 +64,7 @@ class Wish:
             # files differ in length from frame to frame, raw frames do not
             if len(self.jobs) < _KNOWN:
                 self.jobs[received.length, task] = known
-        return known
+        return replace(known, held=held) if held else known
 
 
 def note_end(story: Story, wish: Wish | None, reply: Reply | None = None) -> None:

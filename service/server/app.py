@@ -18,6 +18,7 @@ from service.analysis.analyze import Analyze, AnalyzeUpload, Desk
 from service.analysis.answer import Answering
 from service.analysis.last_image import LastImage
 from service.analysis.quarantine import Quarantine
+from service.api.alerts import AcknowledgeResource, AlertsResource
 from service.api.health import Live, Ping, Ready, Version
 from service.api.metrics import Metrics
 from service.api.operate import ReloadResource, RollbackResource, Stop
@@ -32,6 +33,7 @@ from service.live.shown import LastFrame, LivePicture
 from service.live.stream import Streams
 from service.live.watching import Watching
 from service.logs.traced import Traced
+from service.panel.alerts_form import AlertsForm
 from service.panel.language_switch import LanguageSwitch
 from service.panel.live_page import LiveEvents, LivePage, PanelSwitch
 from service.panel.live_view import LiveView
@@ -43,6 +45,7 @@ from workers.errors import FramemillError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from service.alerts.board import Board
     from service.analysis.counters import Counters
     from service.api.status import Status
     from service.api.switch import ProcessSwitch
@@ -64,10 +67,12 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     status: Status,
     publisher: Publisher,
     feed: Feed,
+    board: Board,
 ) -> falcon.App[falcon.Request, falcon.Response]:
     """Make the application of one front."""
     answering = Answering(counters, pool.is_needed)
-    desk = Desk(pool, settings, answering, counters, Quarantine(state_dir / "quarantine"), switch, publisher)
+    quarantine = Quarantine(state_dir / "quarantine")
+    desk = Desk(pool, settings, answering, counters, quarantine, switch, board.holds, publisher)
     changes = Changes(state_dir)
     static = StaticFiles()
     stored = Stored(state_dir / "history" / "history.sqlite" if settings.record != "off" else None)
@@ -75,9 +80,10 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
     pages = Pages(status.project_name, static, keys_are_set=access.keys is not None)
     routes = [
         *_for_cameras(desk, settings),
-        *_for_machines(pool, switch, status, link, changes),
+        *_for_machines(pool, switch, status, link, changes, board),
         *_of_all_pages(pages, static, settings),
-        *_live(pages, desk, status, counts, feed),
+        *_live(pages, desk, status, counts, feed, board),
+        *_alerts(board, changes),
         Route("/process", PanelSwitch(desk, changes), changes=Scope.OPERATE, for_page=True),
     ]
     pages.begin(route.path for route in routes)
@@ -107,12 +113,12 @@ def _for_cameras(desk: Desk, settings: Settings) -> Iterable[Route]:
     yield Route("/version", Version(shared_memory=settings.shared_memory), is_open=True)
 
 
-def _for_machines(
-    pool: Pool, switch: ProcessSwitch, status: Status, link: SupervisorLink, changes: Changes
+def _for_machines(  # noqa: PLR0917 - each collaborator is what it is called
+    pool: Pool, switch: ProcessSwitch, status: Status, link: SupervisorLink, changes: Changes, board: Board
 ) -> Iterable[Route]:
     yield Route("/livez", Live(), is_open=True)
     yield Route("/readyz", Ready(pool, switch), is_open=True)
-    yield Route("/metrics", Metrics(status))
+    yield Route("/metrics", Metrics(status, board))
     yield Route("/api/v1/process", ProcessResource(switch, changes), changes=Scope.OPERATE)
     yield Route("/api/v1/status", StatusResource(status))
     yield Route("/api/v1/reload", ReloadResource(link, changes), changes=Scope.ADMIN)
@@ -126,10 +132,19 @@ def _of_all_pages(pages: Pages, static: StaticFiles, settings: Settings) -> Iter
     yield Route("/language", LanguageSwitch(pages, secure=settings.certfile is not None), is_open=True)
 
 
-def _live(pages: Pages, desk: Desk, status: Status, counts: SinceShift, feed: Feed) -> Iterable[Route]:
+def _alerts(board: Board, changes: Changes) -> Iterable[Route]:
+    acts = partial(Route, changes=Scope.OPERATE, for_page=True)
+    yield Route("/api/v1/alerts", AlertsResource(board), for_page=True)
+    yield acts("/api/v1/alerts/{name}/acknowledge", AcknowledgeResource(board, changes))
+    yield acts("/alerts", AlertsForm(board, changes))
+
+
+def _live(  # noqa: PLR0917 - each collaborator is what it is called
+    pages: Pages, desk: Desk, status: Status, counts: SinceShift, feed: Feed, board: Board
+) -> Iterable[Route]:
     """What happens now, for people and for machines."""
     frames = LastFrame(desk)
-    view = LiveView(pages, desk, status, frames, counts=counts, more={})
+    view = LiveView(pages, desk, status, frames, counts=counts, more={"alerts": board.open})
     watching = Watching(feed.rings, view.of)
     streams = Streams(desk.settings.live_streams, feed.is_ending, desk.counters.count)
     yield Route("/", LivePage(pages, view, watching), for_page=True)

@@ -20,6 +20,8 @@ from gunicorn.arbiter import Arbiter
 
 from service.access.heirloom import Heirloom
 from service.access.key_check import Access
+from service.alerts.board import Board
+from service.alerts.holds import Holds
 from service.analysis.counters import Counters
 from service.api.status import Status
 from service.api.switch import ProcessSwitch
@@ -194,6 +196,9 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         HELD.set_budget(max(self._settings.max_held_mib << 20, 2 * BoundedChunks.most_bytes))
         switch = ProcessSwitch(self._heirloom, plan.state_dir)
         on_disk = Comparison(plan.version_places)
+        board = Board(
+            Holds(self._heirloom, plan.state_dir), plan.alerts_fd, sends=self._settings.alert_webhook is not None
+        )
         status = Status(pool, switch, plan.project_name, on_disk, plan.results, recorder_fd=plan.recorder_fd)
         count_lost = partial(self._counters.count, "log.lines_lost")
         LOG.begin(self._settings.log_requests, self._settings.log_format, self._front, count_lost)
@@ -201,7 +206,9 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         known, access = (pool, self._counters, self._settings), self._access
         rings = plan.results.rings if plan.results else ()
         feed = Feed(rings, self._is_ending, pool.control.words[Control.STARTED_NS])
-        return spell_headers(create_app(*known, access, switch, plan.state_dir, link, status, self._publisher, feed))
+        return spell_headers(
+            create_app(*known, access, switch, plan.state_dir, link, status, self._publisher, feed, board)
+        )
 
     def _is_ending(self) -> bool:
         return not self._worker.alive or self._pool.control.stopping

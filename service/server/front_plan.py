@@ -29,3 +29,4 @@ class FrontPlan(BaseModel):
     supervisor_pid: int
     results: ResultsPlan | None = None
     recorder_fd: int | None = None
+    alerts_fd: int | None = None

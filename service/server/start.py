@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service.access.heirloom import Heirloom
 from service.access.startup_check import check_entrance
+from service.alerts.holds import Holds
+from service.alerts.starting import AlertsStart
 from service.api.switch import ProcessSwitch
 from service.environment import for_fronts
 from service.results.door import Door
@@ -71,9 +74,13 @@ def run_server(
     global_fd = open_global_data(settings.global_data_kib, before.global_fd if before else None)
     switch = ProcessSwitch(heirloom, state_dir)
     switch.begin(inherited=inherited is not None)
+    holds = Holds(heirloom, state_dir)
+    holds.begin(inherited=inherited is not None)
     results = ResultsFiles.create(settings.fronts, settings.results_mib) if settings.results_mib else None
     door = Door(results, state_dir) if results else None
     recorder = RecorderStart(door, settings, state_dir) if door and settings.record != "off" else None
+    watching = partial(AlertsStart, heirloom=heirloom, state_dir=state_dir, project=project.name)
+    alerts = watching(door, results.plan, settings) if door and results and settings.alerts else None
     url = _url(settings, open_to)
 
     def plan(handover: Handover) -> FrontPlan:
@@ -91,6 +98,7 @@ def run_server(
             supervisor_pid=os.getpid(),
             results=results and results.plan,
             recorder_fd=recorder.told_fd if recorder else None,
+            alerts_fd=alerts.told_fd if alerts else None,
         )
 
     def announce(event: Event, pid: int) -> None:
@@ -103,21 +111,28 @@ def run_server(
         if event is Event.ALONE:
             if inherited is None:  # what the one before did with its own switch in its last moments counts
                 switch.read_again()
+                holds.begin(inherited=False)
             return
         notify_systemd(event, pid)
+
+    def tend() -> None:
+        switch.settle()
+        holds.settle()
 
     keep_private()
     supervisor = Supervisor(
         settings,
         project,
-        front_command=_FrontStart(plan, _fds_for_fronts(open_to, heirloom, results, recorder)),
+        front_command=_FrontStart(
+            plan, _fds_for_fronts(open_to, heirloom, results, [one.told_fd for one in (recorder, alerts) if one])
+        ),
         load_project=source.load,
         announce=announce,
-        tend=switch.settle,
+        tend=tend,
         start_successor=lambda: start_successor(open_to, heirloom, global_fd),
         follows=before.link if before else None,
         tidy=source.tidy_apart,
-        beside=[ProgramPlan("the recorder", recorder)] if recorder else [],
+        beside=_programs(recorder, alerts),
         global_fd=global_fd,
         attend=door.attend if door else lambda *_: None,
         show_proof=show_proof and (lambda failed: show_proof(failed, state_dir / _PROOF_PAGES)),
@@ -131,11 +146,16 @@ def run_server(
         source.tidy()
 
 
+def _programs(recorder: RecorderStart | None, alerts: AlertsStart | None) -> list[ProgramPlan]:
+    found = [ProgramPlan("the recorder", recorder)] if recorder else []
+    return [*found, ProgramPlan("what judges alerts", alerts)] if alerts else found
+
+
 def _fds_for_fronts(
-    open_to: Listener, heirloom: Heirloom, results: ResultsFiles | None, recorder: RecorderStart | None
+    open_to: Listener, heirloom: Heirloom, results: ResultsFiles | None, told: Sequence[int]
 ) -> tuple[int, ...]:
     of_results = results.plan.fds if results else ()
-    return (open_to.sock.fileno(), heirloom.fd, *of_results, *((recorder.told_fd,) if recorder else ()))
+    return (open_to.sock.fileno(), heirloom.fd, *of_results, *told)
 
 
 class _FrontStart:

@@ -2,17 +2,17 @@
 
 Little endian::
 
-     0       4         6        7          8              9        10   12
-    +-------+---------+--------+----------+--------------+--------+----+
-    | magic | version | task   | encoding | response     | p      | c  |
-    | FMJB  | u16     | u8     | u8       | u8           | u8     |u16 |
-    +-------+---------+--------+----------+--------------+--------+----+
+     0       4         6        7          8              9        10   11   12
+    +-------+---------+--------+----------+--------------+--------+----+----+
+    | magic | version | task   | encoding | response     | p      | c  | h  |
+    | FMJB  | u16     | u8     | u8       | u8           | u8     | u8 | u8 |
+    +-------+---------+--------+----------+--------------+--------+----+----+
      12          16           20                                      52
-    +-----------+------------+------------------------------------+--------------------------------------------+
-    | width u32 | height u32 | pixel format, ASCII, padded with 0 | data_bytes u32, data, camera, part (UTF-8) |
-    +-----------+------------+------------------------------------+--------------------------------------------+
+    +-----------+------------+------------------------------------+--------------------------------------------------+
+    | width u32 | height u32 | pixel format, ASCII, padded with 0 | data_bytes u32, data, camera, part, held (UTF-8) |
+    +-----------+------------+------------------------------------+--------------------------------------------------+
 
-    p and c are the lengths of the part's and the camera's names in bytes.
+    p, c and h are the lengths of the part's, the camera's and the holding alert's names in bytes.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from dataclasses import dataclass
 
 from workers.memory.slot import MAX_JOB_BYTES
 
-_FIXED = struct.Struct("<4sHBBBBHII32sI")
+_FIXED = struct.Struct("<4sHBBBBBBII32sI")
 _MAGIC = b"FMJB"
-_VERSION = 4
+_VERSION = 5
 
 MAX_CAMERA_BYTES = 200
 MAX_PART_BYTES = 200
-MAX_DATA_BYTES = MAX_JOB_BYTES - _FIXED.size - MAX_CAMERA_BYTES - MAX_PART_BYTES
+MAX_HELD_BYTES = 64
+MAX_DATA_BYTES = MAX_JOB_BYTES - _FIXED.size - MAX_CAMERA_BYTES - MAX_PART_BYTES - MAX_HELD_BYTES
 
 
 class Task(enum.IntEnum):
@@ -63,7 +64,8 @@ class Job:
     """What to do with the frame in a slot.
 
     `width` and `height` are in pixels and known for raw frames only; `pixel_format` is a name of the Pixel Format
-    Naming Convention, for raw frames only. `camera` says who sent it, `part` which part it shows.
+    Naming Convention, for raw frames only. `camera` says who sent it, `part` which part it shows. Where an alert
+    holds the line, `held` is its name, and the frame is NOK whatever the flow says.
     """
 
     task: Task = Task.INSPECT
@@ -75,12 +77,14 @@ class Job:
     data: str = ""
     camera: str = ""
     part: str = ""
+    held: str = ""
 
     def pack(self) -> bytes:
         """Return the bytes for the slot header; `data` must not exceed MAX_DATA_BYTES in UTF-8."""
         data = self.data.encode("utf-8", "surrogatepass")
         camera = self.camera.encode("utf-8", "surrogatepass")[:MAX_CAMERA_BYTES]
         part = self.part.encode("utf-8", "surrogatepass")[:MAX_PART_BYTES]
+        held = self.held.encode("utf-8", "surrogatepass")[:MAX_HELD_BYTES]
         fixed = _FIXED.pack(
             _MAGIC,
             _VERSION,
@@ -89,12 +93,13 @@ class Job:
             self.response,
             len(part),
             len(camera),
+            len(held),
             self.width,
             self.height,
             self.pixel_format.encode("ascii"),
             len(data),
         )
-        return fixed + data + camera + part
+        return fixed + data + camera + part + held
 
     @classmethod
     def unpack(cls, packed: memoryview) -> Job:
@@ -107,19 +112,18 @@ def _unpacked(packed: bytes) -> Job:
     if len(packed) < _FIXED.size:
         msg = f"a job has at least {_FIXED.size} bytes, got {len(packed)}"
         raise ValueError(msg)
-    magic, version, task, encoding, response, part_bytes, camera_bytes, *numbers, name, length = _FIXED.unpack_from(
-        packed
-    )
+    magic, version, task, encoding, response, *lengths, width, height, name, length = _FIXED.unpack_from(packed)
     if (magic, version) != (_MAGIC, _VERSION):
         msg = f"a job starts with {_MAGIC!r} and version {_VERSION}, got {magic!r} and {version}"
         raise ValueError(msg)
-    if _FIXED.size + length + camera_bytes + part_bytes != len(packed):
-        said = length + camera_bytes + part_bytes
+    part_bytes, camera_bytes, held_bytes = lengths
+    said = length + camera_bytes + part_bytes + held_bytes
+    if _FIXED.size + said != len(packed):
         msg = f"the job says {said} bytes of text, {len(packed) - _FIXED.size} are there"
         raise ValueError(msg)
-    width, height = numbers
     camera_at = _FIXED.size + length
     part_at = camera_at + camera_bytes
+    held_at = part_at + part_bytes
     return Job(
         task=Task(task),
         encoding=Encoding(encoding),
@@ -129,5 +133,6 @@ def _unpacked(packed: bytes) -> Job:
         pixel_format=name.rstrip(b"\0").decode("ascii"),
         data=packed[_FIXED.size : camera_at].decode("utf-8", "surrogatepass"),
         camera=packed[camera_at:part_at].decode("utf-8", "replace"),
-        part=packed[part_at:].decode("utf-8", "replace"),
+        part=packed[part_at:held_at].decode("utf-8", "replace"),
+        held=packed[held_at:].decode("utf-8", "replace"),
     )
