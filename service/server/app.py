@@ -33,7 +33,9 @@ from service.live.shown import LastFrame, LivePicture
 from service.live.stream import Streams
 from service.live.watching import Watching
 from service.logs.traced import Traced
+from service.openapi.document import OpenApi
 from service.panel.alerts_form import AlertsForm
+from service.panel.api_page import ApiPage
 from service.panel.language_switch import LanguageSwitch
 from service.panel.live_page import LiveEvents, LivePage, PanelSwitch
 from service.panel.live_view import LiveView
@@ -86,6 +88,7 @@ def create_app(  # noqa: PLR0917 - each collaborator is what it is called
         *_alerts(board, changes),
         Route("/process", PanelSwitch(desk, changes), changes=Scope.OPERATE, for_page=True),
     ]
+    routes.append(Route("/openapi.json", OpenApi(routes, keys_are_set=access.keys is not None), for_page=True))
     pages.begin(route.path for route in routes)
     if settings.stop_key is not None:
         routes.append(Route("/stop", Stop(settings, access, link), acts=True, is_open=True))  # it has a key of its own
@@ -127,6 +130,7 @@ def _for_machines(  # noqa: PLR0917 - each collaborator is what it is called
 
 def _of_all_pages(pages: Pages, static: StaticFiles, settings: Settings) -> Iterable[Route]:
     """What a browser asks for on any page, before there is a key, too."""
+    yield Route("/api/docs", ApiPage(pages), for_page=True)
     yield Route("/static/{name}", static, is_open=True)
     yield Route("/favicon.ico", Favicon(static), is_open=True)
     yield Route("/language", LanguageSwitch(pages, secure=settings.certfile is not None), is_open=True)

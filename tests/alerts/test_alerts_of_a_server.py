@@ -8,6 +8,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ def test_a_hold_survives_whoever_is_killed(server: Server) -> None:
     hold(server)
     for pid in (judging(server), _front(server)):
         os.kill(pid, signal.SIGKILL)
-        until(lambda pid=pid: is_gone(pid))
+        until(partial(is_gone, pid))
         assert post(server).json()["held"] == "scratches"
     assert post(server, "kill").json()["code"] == "worker_crashed"
     assert post(server).json()["held"] == "scratches"

@@ -16,8 +16,8 @@ from workers.errors import SettingsInvalid
 
 NOTHING = Facts()
 ALERT: TypeAdapter[Any] = TypeAdapter(AnyAlert)
-OK, NOK = Frame("top", True, True), Frame("top", False, True, ["scratch"])  # noqa: FBT003 - as they are named
-ERROR = Frame("top", False, False)  # noqa: FBT003
+OK, NOK = Frame("top", True, True), Frame("top", False, True, ["scratch"])
+ERROR = Frame("top", False, False)
 
 
 def judge(when: str, **values: Any) -> Judge:
