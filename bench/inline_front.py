@@ -19,10 +19,10 @@ from typing import Any
 from bench.server import Measured
 from service.access.heirloom import Heirloom
 from service.api.switch import ProcessSwitch
+from service.beside.part_desk import PartDeskStart
 from service.inputs.operator_inputs import MEMORY_KIB, OperatorInputs
 from service.server.front import Fronts
 from service.server.front_plan import FrontPlan
-from service.server.part_desk import PartDeskStart
 from service.settings import Settings
 from workers.flow.project import load_project
 from workers.memory.arena import create_arena

@@ -79,6 +79,12 @@ class InputsNotKept(FramemillError):
     code = "inputs_not_kept"
 
 
+class HoldNotKept(FramemillError):
+    """What holds the line could not be saved."""
+
+    code = "hold_not_kept"
+
+
 STATUS: Mapping[str, int] = {
     "invalid_parameter": 400,
     "frame_size_mismatch": 400,
@@ -122,6 +128,7 @@ STATUS: Mapping[str, int] = {
     "not_recorded": 503,
     "switch_not_kept": 507,
     "inputs_not_kept": 507,
+    "hold_not_kept": 507,
     "deadline_exceeded": 504,
 }
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 
+from service.alert_settings import AlertSettings, TextPath
 from service.environment import PREFIX, settings_variables, stripped
-from service.history_settings import HistorySettings, in_utf8
 from workers.errors import SettingsInvalid
 from workers.settings import split_names
 from workers.text import as_text, shown
@@ -22,7 +22,7 @@ from workers.text import as_text, shown
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-_CREDENTIAL = "framemill.api_key"
+_API_KEY, _WEBHOOK_KEY = "framemill.api_key", "framemill.webhook_key"  # credentials of systemd
 
 
 def _key(given: object) -> object:
@@ -35,19 +35,18 @@ def _key(given: object) -> object:
 
 
 _Key = Annotated[SecretStr | None, BeforeValidator(_key)]
-_Path = Annotated[Path, AfterValidator(in_utf8)] | None
 
 
-class Settings(HistorySettings):
+class Settings(AlertSettings):
     """Everything that can be set."""
 
     host: Annotated[str, Field(description="address to listen on; 0.0.0.0 for all")] = (
         "127.0.0.1"  # nobody outside is served before somebody decides so
     )
     port: Annotated[int, Field(ge=0, le=65535, description="TCP port; 0 for any free one")] = 8000
-    api_key_file: Annotated[_Path, Field(description="file whose first line is the API key")] = None
+    api_key_file: Annotated[TextPath, Field(description="file whose first line is the API key")] = None
     api_key: Annotated[_Key, Field(description="the API key itself; a file is safer")] = None
-    keys_file: Annotated[_Path, Field(description="file with a key for each client, see framemill keys")] = None
+    keys_file: Annotated[TextPath, Field(description="file with a key for each client, see framemill keys")] = None
     stop_key: Annotated[_Key, Field(description="key that /stop asks for; none switches /stop off")] = None
     stop_from_anywhere: Annotated[bool, Field(description="/stop may come from other machines too")] = (
         False  # the vendor's SDK stops servers that it started itself, on its own machine
@@ -57,7 +56,7 @@ class Settings(HistorySettings):
         BeforeValidator(split_names, json_schema_input_type=tuple[str, ...] | str),
         Field(description="names that requests may have in Host, * for any; addresses and localhost always may"),
     ] = None  # cross_site.py says what is allowed then
-    state_dir: Annotated[_Path, Field(description="where the Process switch and kept frames live")] = None
+    state_dir: Annotated[TextPath, Field(description="where the Process switch and kept frames live")] = None
     shared_memory: Annotated[bool, Field(description="accept frames in shared memory from this host")] = True
     body_ms: Annotated[int, Field(ge=100, le=600_000, description="time for a body to arrive")] = (
         10_000  # a 24 MiB frame at 20 Mbit/s
@@ -73,10 +72,10 @@ class Settings(HistorySettings):
     keepalive_s: Annotated[int, Field(ge=0, le=3600, description="how long an idle connection stays open")] = (
         75  # cameras pause between parts
     )
-    certfile: Annotated[_Path, Field(description="TLS certificate, PEM")] = None
-    keyfile: Annotated[_Path, Field(description="key of the TLS certificate, PEM")] = None
+    certfile: Annotated[TextPath, Field(description="TLS certificate, PEM")] = None
+    keyfile: Annotated[TextPath, Field(description="key of the TLS certificate, PEM")] = None
     client_ca_file: Annotated[
-        _Path, Field(description="TLS: only clients with a certificate of this authority, PEM, are answered")
+        TextPath, Field(description="TLS: only clients with a certificate of this authority, PEM, are answered")
     ] = None
     disable_code: Annotated[bool, Field(description="refuse projects with code modules")] = False
 
@@ -86,20 +85,41 @@ class Settings(HistorySettings):
         Raises:
             SettingsInvalid: the file cannot be read or is empty.
         """
-        path = self.api_key_file
-        credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-        # systemd makes the folder accessible to the service only where it has put something in
-        if path is None and credentials and os.access(Path(credentials) / _CREDENTIAL, os.F_OK):
-            path = Path(credentials) / _CREDENTIAL
-        if path is None:
-            return self.api_key.get_secret_value() if self.api_key else None
-        try:
-            key = stripped(as_text(path.read_bytes()).partition("\n")[0])
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsInvalid(f"api_key_file: {path} cannot be read: {error}") from None
-        if not key:
-            raise SettingsInvalid(f"api_key_file: the first line of {path} is empty, a key was expected")
+        key = _first_line("api_key_file", self.api_key_file, _API_KEY)
+        return self.api_key.get_secret_value() if key is None and self.api_key else key
+
+    def read_webhook_key(self) -> str | None:
+        """Return the key that alerts are signed with, from its file or from systemd's credentials.
+
+        Raises:
+            SettingsInvalid: the file cannot be read or is empty, or alerts are to be sent and there is none.
+        """
+        if self.alert_webhook is None:
+            return None
+        key = _first_line("alert_webhook_key_file", self.alert_webhook_key_file, _WEBHOOK_KEY)
+        if key is None:
+            raise SettingsInvalid(
+                "alert_webhook: what is sent is signed, so a key is needed: alert_webhook_key_file, or the credential "
+                f"{_WEBHOOK_KEY}; `openssl rand -base64 32` makes one"
+            )
         return key
+
+
+def _first_line(name: str, path: Path | None, credential: str) -> str | None:
+    """Return the secret in the file of a setting, or in systemd's credential; None where there is neither."""
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    # systemd makes the folder accessible to the service only where it has put something in
+    if path is None and credentials and os.access(Path(credentials) / credential, os.F_OK):
+        path = Path(credentials) / credential
+    if path is None:
+        return None
+    try:
+        key = stripped(as_text(path.read_bytes()).partition("\n")[0])
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(f"{name}: {path} cannot be read: {error}") from None
+    if not key:
+        raise SettingsInvalid(f"{name}: the first line of {path} is empty, a key was expected")
+    return key
 
 
 def load_settings(server_table: dict[str, Any], command_line: dict[str, Any]) -> Settings:
@@ -123,12 +143,14 @@ _FOLLOWS_FROM_OTHERS = {"default_factory_not_called"}
 
 
 def _explain(mistake: ErrorDetails, environment: Mapping[str, Any], given: Mapping[str, Any]) -> str:
-    name = str(mistake["loc"][0]) if mistake["loc"] else "settings"
+    name, *within = mistake["loc"] or ("settings",)
+    name = str(name)
     where = f"[server] {name}"
     if name in given:
         where = f"--{name.replace('_', '-')}"
     elif name in environment:
         where = name if name.startswith(PREFIX) else PREFIX + name.upper()
+    where += "".join(f", {part + 1}" if isinstance(part, int) else f", {part}" for part in within)
     if mistake["type"] == "extra_forbidden":
         return f"{where}: there is no such setting"
     if mistake["type"] == "value_error":

@@ -22,6 +22,13 @@ def check_entrance(settings: Settings) -> str | None:
     if settings.keys_file is not None:
         _tell(lambda: _check_keys(settings), mistakes)
     _tell(lambda: _check_certificates(settings), mistakes)
+    _tell(settings.read_webhook_key, mistakes)
+    if (authority := settings.alert_webhook_ca_file) is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        _tell(
+            lambda: _load("alert_webhook_ca_file", authority, lambda: context.load_verify_locations(authority)),
+            mistakes,
+        )
     if mistakes:
         raise SettingsInvalid("\n".join(mistakes))
     return api_key

@@ -39,6 +39,7 @@ from workers.pool.job import Job, ResponseType, Task
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from service.alerts.holds import Holds
     from service.analysis.answer import Answering
     from service.analysis.counters import Counters
     from service.analysis.quarantine import Quarantine
@@ -70,6 +71,7 @@ class Desk:
     counters: Counters
     quarantine: Quarantine
     switch: ProcessSwitch
+    holds: Holds
     publisher: Publisher
     views: Views
     inputs: OperatorInputs
@@ -211,12 +213,13 @@ class Desk:
     def _job(self, wish: Wish, received: Received, story: Story) -> Job:
         if not received.length:
             raise IncompleteBody("the body is empty; an image was expected")
+        held = self.holds.name
         if not self.switch.is_on:
-            return wish.job(received, Task.MEASURE)
+            return wish.job(received, Task.MEASURE, held=held)
         given = self.inputs.now
         if given is not None:
             story.input_revision = given.revision
-        return wish.job(received, Task.INSPECT, given)
+        return wish.job(received, Task.INSPECT, given, held)
 
     def _run(self, lease: Lease, job: Job, received: Received, client_fd: int, asked: bytes) -> Reply:
         try:

@@ -66,8 +66,11 @@ class Wish:
             self.lengths.add(body_bytes)
         return taken
 
-    def job(self, received: Received, task: Task, given: Given | None = None) -> Job:
-        """Say what the workers are to do with the frame that came; `given` is what operators have set."""
+    def job(self, received: Received, task: Task, given: Given | None = None, held: str = "") -> Job:
+        """Say what the workers are to do with the frame that came.
+
+        `given` is what operators have set, `held` the alert that holds the line.
+        """
         key = received.length, task, given and given.revision
         known = self.jobs.get(key)
         if known is None:
@@ -89,7 +92,7 @@ class Wish:
                 self.jobs.clear()
             if len(self.jobs) < _KNOWN:
                 self.jobs[key] = known
-        return known
+        return replace(known, held=held) if held else known
 
 
 def note_end(story: Story, wish: Wish | None, reply: Reply | None = None) -> None:

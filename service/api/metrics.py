@@ -14,14 +14,16 @@ from workers.memory.counters import TABLE
 if TYPE_CHECKING:
     import falcon
 
+    from service.alerts.board import Board
     from service.api.status import Status
 
 
 class _Snapshot(Collector):
     """Turns a status snapshot into metric families."""
 
-    def __init__(self, status: Status) -> None:
+    def __init__(self, status: Status, board: Board) -> None:
         self._status = status
+        self._board = board
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families of now."""
@@ -54,6 +56,7 @@ class _Snapshot(Collector):
         yield from _followers(now["followers"])
         yield from _history(now["history"])
         yield from _parts(now["parts"])
+        yield from _alerts(self._board.document())
         flow = InfoMetricFamily("framemill_flow", "The version of the project that runs")
         flow.add_metric([], {"version": now["flowVersion"]})
         yield flow
@@ -113,12 +116,33 @@ def _parts(now: dict[str, int]) -> Iterator[Metric]:
     yield CounterMetricFamily("framemill_parts_pushed_out", pushed_out, value=now["pushed_out"])
 
 
+def _alerts(now: dict[str, Any]) -> Iterator[Metric]:
+    """Yield how alerts stand, where there are any, and what became of what was sent."""
+    active = GaugeMetricFamily("framemill_alert_active", "1 while an alert is on", labels=["alert"])
+    held = GaugeMetricFamily("framemill_alert_held", "1 while an alert holds the line", labels=["alert"])
+    times = CounterMetricFamily("framemill_alert_times", "Times that an alert has begun", labels=["alert"])
+    for one in now["alerts"]:
+        active.add_metric([one["name"]], int(one["active"]))
+        held.add_metric([one["name"]], int(one["held"]))
+        times.add_metric([one["name"]], one["times"])
+    yield from (active, held, times) if now["alerts"] else ()
+    if (webhook := now["webhook"]) is not None:
+        outcomes = CounterMetricFamily(
+            "framemill_alert_deliveries", "Messages of alerts by what became of them", labels=["outcome"]
+        )
+        for outcome in ("sent", "failures", "given_up"):
+            outcomes.add_metric([outcome], webhook[outcome])
+        yield outcomes
+        waiting = "Messages of alerts that wait for their receiver"
+        yield GaugeMetricFamily("framemill_alert_deliveries_waiting", waiting, value=webhook["waiting"])
+
+
 class Metrics:
     """The resource."""
 
-    def __init__(self, status: Status) -> None:
+    def __init__(self, status: Status, board: Board) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Snapshot(status))
+        self._registry.register(_Snapshot(status, board))
 
     def on_get(self, _: falcon.Request, resp: falcon.Response) -> None:
         """Answer in Prometheus's text format."""

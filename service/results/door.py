@@ -73,6 +73,11 @@ class Door:
         self._arena: ArenaFile | None = None
         self._frames_fd = -1
 
+    @property
+    def frames_fd(self) -> int:
+        """The frame memory, to be read, once it is known."""
+        return self._frames_fd
+
     def attend(self, selector: selectors.BaseSelector, arena: ArenaFile) -> None:
         """Hear of followers by this loop from now on; `arena` is where the frames lie."""
         self._selector = selector

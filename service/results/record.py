@@ -207,7 +207,7 @@ class Record:
 
     @cached_property
     def essence(self) -> Mapping[str, Any]:
-        """`score`, `labels` and `measures` of its context, as far as there are any."""
+        """`score`, `labels`, `measures` and `held` of its context, as far as there are any."""
         if self.known is not None:
             return essence_of(self.known)
         return {key: self.told[key] for key in _ESSENCE if key in self.told}
@@ -273,11 +273,11 @@ def error_bytes(code: str, message: str) -> bytes:
     return orjson.dumps({"code": code, "message": _in_utf8(message)[:4000]})
 
 
-_ESSENCE = ("score", "labels", "measures")
+_ESSENCE = ("score", "labels", "measures", "held")
 
 
 def essence_of(context: Any) -> dict[str, Any]:
-    """Return what is known of a context that is not kept whole: `score`, `labels`, `measures`."""
+    """Return what is known of a context that is not kept whole: `score`, `labels`, `measures`, `held`."""
     if not isinstance(context, dict):
         return {}
     found: dict[str, Any] = {"labels": [*dict.fromkeys(labels_in(context))]}
@@ -285,6 +285,8 @@ def essence_of(context: Any) -> dict[str, Any]:
         found["score"] = score
     if isinstance(measures := context.get("measures"), dict):
         found["measures"] = measures
+    if isinstance(held := context.get("held"), str):
+        found["held"] = held
     return found
 
 

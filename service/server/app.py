@@ -19,6 +19,7 @@ from service.analysis.analyze import Analyze, AnalyzeUpload, Desk
 from service.analysis.answer import Answering
 from service.analysis.last_image import LastImage
 from service.analysis.quarantine import Quarantine
+from service.api.alerts import AcknowledgeResource, AlertsResource
 from service.api.health import Live, Ping, Ready, Version
 from service.api.metrics import Metrics
 from service.api.operate import ReloadResource, RollbackResource, Stop
@@ -37,6 +38,9 @@ from service.live.shown import LastFrame, LivePicture
 from service.live.stream import Streams
 from service.live.watching import Watching
 from service.logs.traced import Traced
+from service.openapi.document import OpenApi
+from service.panel.alerts_form import AlertsForm
+from service.panel.api_page import ApiPage
 from service.panel.language_switch import LanguageSwitch
 from service.panel.live_page import LiveEvents, LivePage, PanelSwitch
 from service.panel.live_view import LiveView
@@ -60,6 +64,7 @@ from workers.errors import FramemillError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from service.alerts.board import Board
     from service.analysis.counters import Counters
     from service.analysis.views import Views
     from service.api.status import Status
@@ -97,6 +102,7 @@ class Colleagues:
     inputs: OperatorInputs
     declared: Declared
     version_places: Sequence[Path]
+    board: Board
 
 
 def create_app(known: Colleagues) -> falcon.App[falcon.Request, falcon.Response]:
@@ -109,6 +115,7 @@ def create_app(known: Colleagues) -> falcon.App[falcon.Request, falcon.Response]
         known.counters,
         Quarantine(known.state_dir / "quarantine"),
         known.switch,
+        known.board.holds,
         known.publisher,
         known.views,
         known.inputs,
@@ -120,7 +127,7 @@ def create_app(known: Colleagues) -> falcon.App[falcon.Request, falcon.Response]
     pages = Pages(known.status.project_name, static, keys_are_set=known.access.keys is not None)
     routes = [
         *_for_cameras(desk, known.settings),
-        *_for_machines(known.pool, known.switch, known.status, known.link, changes),
+        *_for_machines(known.pool, known.switch, known.status, known.link, changes, known.board),
         *routes_of_inputs(inputs_table),
         *routes_of_thresholds(threshold_desk),
         *frame_routes(known.stored),
@@ -129,13 +136,15 @@ def create_app(known: Colleagues) -> falcon.App[falcon.Request, falcon.Response]
         Route("/api/v1/parts/{part:path}", known.parts),
         *statistics_routes(known.stored, known.settings),
         *_of_all_pages(pages, static, known.settings),
-        *_live(pages, desk, known.status, known.stored, feed=known.feed, access=known.access),
+        *_live(pages, desk, known),
+        *_alerts(known.board, changes),
         *operating_routes(pages, inputs_table, threshold_desk, known.stored),
         *_of_sessions(pages, known.access, changes),
         *statistics_page_routes(pages, known.stored, known.settings),
         Route("/process", PanelSwitch(desk, changes), changes=Scope.OPERATE, for_page=True),
         *part_pages(pages, known.stored, known.golden),
     ]
+    routes.append(Route("/openapi.json", OpenApi(routes, keys_are_set=known.access.keys is not None), for_page=True))
     pages.begin(route.path for route in routes)
     if known.settings.stop_key is not None:
         routes.append(
@@ -165,12 +174,12 @@ def _for_cameras(desk: Desk, settings: Settings) -> Iterable[Route]:
     yield Route("/version", Version(shared_memory=settings.shared_memory), is_open=True)
 
 
-def _for_machines(
-    pool: Pool, switch: ProcessSwitch, status: Status, link: SupervisorLink, changes: Changes
+def _for_machines(  # noqa: PLR0917 - each collaborator is what it is called
+    pool: Pool, switch: ProcessSwitch, status: Status, link: SupervisorLink, changes: Changes, board: Board
 ) -> Iterable[Route]:
     yield Route("/livez", Live(), is_open=True)
     yield Route("/readyz", Ready(pool, switch), is_open=True)
-    yield Route("/metrics", Metrics(status))
+    yield Route("/metrics", Metrics(status, board))
     yield Route("/api/v1/process", ProcessResource(switch, changes), changes=Scope.OPERATE)
     yield Route("/api/v1/status", StatusResource(status))
     yield Route("/api/v1/reload", ReloadResource(link, changes), changes=Scope.ADMIN)
@@ -179,17 +188,25 @@ def _for_machines(
 
 def _of_all_pages(pages: Pages, static: StaticFiles, settings: Settings) -> Iterable[Route]:
     """What a browser asks for on any page, before there is a key, too."""
+    yield Route("/api/docs", ApiPage(pages), for_page=True)
     yield Route("/static/{name}", static, is_open=True)
     yield Route("/favicon.ico", Favicon(static), is_open=True)
     yield Route("/language", LanguageSwitch(pages, secure=settings.certfile is not None), is_open=True)
 
 
-def _live(pages: Pages, desk: Desk, status: Status, stored: Stored, *, feed: Feed, access: Access) -> Iterable[Route]:
+def _alerts(board: Board, changes: Changes) -> Iterable[Route]:
+    acts = partial(Route, changes=Scope.OPERATE, for_page=True)
+    yield Route("/api/v1/alerts", AlertsResource(board), for_page=True)
+    yield acts("/api/v1/alerts/{name}/acknowledge", AcknowledgeResource(board, changes))
+    yield acts("/alerts", AlertsForm(board, changes))
+
+
+def _live(pages: Pages, desk: Desk, known: Colleagues) -> Iterable[Route]:
     """What happens now, for people and for machines."""
-    frames = LastFrame(desk)
+    frames, status, stored, feed, access = LastFrame(desk), known.status, known.stored, known.feed, known.access
     counts = SinceShift(stored, lambda now_ns: shift_at(desk.settings, now_ns).begin_ns)
     strip = Strip(stored, lambda: pages.has(PICTURES))
-    view = LiveView(pages, desk, status, frames, strip=strip, counts=counts, more={})
+    view = LiveView(pages, desk, status, frames, strip=strip, counts=counts, more={"alerts": known.board.open})
     watching = Watching(feed.rings, view.of)
     streams = Streams(desk.settings.live_streams, feed.is_ending, desk.counters.count, access.is_still_in)
     yield Route("/", LivePage(pages, view, watching), for_page=True)

@@ -21,6 +21,8 @@ from gunicorn.arbiter import Arbiter
 
 from service.access.heirloom import Heirloom
 from service.access.key_check import Access
+from service.alerts.board import Board
+from service.alerts.holds import Holds
 from service.analysis.counters import Counters
 from service.analysis.views import Views
 from service.api.status import Status
@@ -206,6 +208,9 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         HELD.set_budget(max(self._settings.max_held_mib << 20, 2 * BoundedChunks.most_bytes))
         switch = ProcessSwitch(self._heirloom, plan.state_dir)
         on_disk = Comparison(plan.version_places)
+        board = Board(
+            Holds(self._heirloom, plan.state_dir), plan.alerts_fd, sends=self._settings.alert_webhook is not None
+        )
         status = Status(
             pool,
             switch,
@@ -242,6 +247,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
             inputs=inputs,
             declared=Declared(pool.control, plan.version_places),
             version_places=plan.version_places,
+            board=board,
         )
         return spell_headers(create_app(known))
 

@@ -34,6 +34,7 @@ class FrontPlan(BaseModel):
     results: ResultsPlan | None = None
     recorder_fd: int | None = None
     asking_fds: tuple[int, ...] = ()
+    alerts_fd: int | None = None
     history_url: str | None = Field(default=None, repr=False)
 
     @property

@@ -11,6 +11,7 @@ from workers.flow.overrides import FILE, as_text
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from service.alerts.holds import Holds
     from service.api.switch import ProcessSwitch
     from service.changes.log import Changes
     from service.inputs.operator_inputs import OperatorInputs
@@ -23,15 +24,19 @@ _log = logging.getLogger(__name__)
 class Lasting:
     """In the supervisor."""
 
-    def __init__(self, state_dir: Path, switch: ProcessSwitch, inputs: OperatorInputs, changes: Changes) -> None:
+    def __init__(
+        self, state_dir: Path, switch: ProcessSwitch, holds: Holds, inputs: OperatorInputs, changes: Changes
+    ) -> None:
         self._overrides = state_dir / FILE
         self._switch = switch
+        self._holds = holds
         self._inputs = inputs
         self._changes = changes
 
     def settle(self) -> None:
         """See to what somebody left half done. Called again and again."""
         self._switch.settle()
+        self._holds.settle()
         self._inputs.settle()
 
     def goes_over_to(self, project: Project, is_from_disk: bool) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service.access.heirloom import Heirloom
 from service.access.startup_check import check_entrance
+from service.alerts.holds import Holds
 from service.api.switch import ProcessSwitch
+from service.beside.programs import Programs
 from service.changes.log import Changes
 from service.environment import for_fronts
 from service.history.places.place import read_url
@@ -20,12 +22,10 @@ from service.results.files import ResultsFiles
 from service.server.front_plan import FrontPlan
 from service.server.lasting import Lasting
 from service.server.listener import Listener, listener
-from service.server.part_desk import PartDeskStart
 from service.server.preflight import chosen_state_dir
 from service.server.project_source import ProjectSource
-from service.server.recorder_start import RecorderStart
 from service.server.systemd import notify_systemd
-from service.server.takeover import predecessor, start_successor
+from service.server.takeover import Predecessor, predecessor, start_successor
 from service.settings import Settings, load_settings
 from workers.errors import SettingsInvalid
 from workers.flow.project import Project, load_project
@@ -34,7 +34,7 @@ from workers.memory.global_data import create_global_data, open_global_data
 from workers.pool.handover import Handover
 from workers.supervisor.events import Event
 from workers.supervisor.exits import Exit
-from workers.supervisor.program import Command, Ends, ProgramPlan
+from workers.supervisor.program import Command
 from workers.supervisor.supervisor import Supervisor
 from workers.this_process import keep_private
 
@@ -78,14 +78,15 @@ def run_server(
     global_fd = open_global_data(settings.global_data_kib, before.global_fd if before else None)
     switch = ProcessSwitch(heirloom, state_dir)
     switch.begin(inherited=inherited is not None)
-    inputs_fd = before.inputs_fd if before and before.inputs_fd is not None else None
-    inputs = OperatorInputs(create_global_data(MEMORY_KIB) if inputs_fd is None else inputs_fd, state_dir)
-    inputs.begin(project.inputs, inherited=inputs_fd is not None)
-    lasting = Lasting(state_dir, switch, inputs, Changes(state_dir))
+    inputs = _inputs(before, state_dir, project)
+    holds = Holds(heirloom, state_dir)
+    holds.begin(inherited=inherited is not None)
+    lasting = Lasting(state_dir, switch, holds, inputs, Changes(state_dir))
     results = ResultsFiles.create(settings.fronts, settings.results_mib) if settings.results_mib else None
     door = Door(results, state_dir) if results else None
-    recorder = RecorderStart(door, settings, state_dir, history_url) if door and settings.record != "off" else None
-    part_desk = PartDeskStart(settings.fronts, results and results.plan)
+    programs = Programs(
+        settings, project, state_dir, results=results, door=door, heirloom=heirloom, history_url=history_url
+    )
     url = _url(settings, open_to)
 
     def plan(handover: Handover) -> FrontPlan:
@@ -97,15 +98,13 @@ def run_server(
             heirloom_fd=heirloom.fd,
             inputs_fd=inputs.fd,
             state_dir=state_dir,
-            parts=part_desk.plan,
             version_places=source.places,
             project_name=project.name,
             api_key=api_key,
             stop_key=settings.stop_key.get_secret_value() if settings.stop_key else None,
             supervisor_pid=os.getpid(),
             results=results and results.plan,
-            recorder_fd=recorder.told_fd if recorder else None,
-            asking_fds=recorder.asking_fds if recorder else (),
+            **programs.for_fronts(),
             history_url=history_url,
         )
 
@@ -120,6 +119,7 @@ def run_server(
         if event is Event.ALONE:
             if inherited is None:  # what the one before did with its own switch in its last moments counts
                 switch.read_again()
+                holds.begin(inherited=False)
             return
         notify_systemd(event, pid)
 
@@ -127,9 +127,7 @@ def run_server(
     supervisor = Supervisor(
         settings,
         project,
-        front_command=_FrontStart(
-            plan, _fds_for_fronts(open_to, (heirloom.fd, inputs.fd, *part_desk.plan.fds), results, recorder)
-        ),
+        front_command=_FrontStart(plan, _fds_for_fronts(open_to, (heirloom.fd, inputs.fd, *programs.fds), results)),
         load_project=source.load,
         announce=announce,
         tend=lasting.settle,
@@ -138,13 +136,10 @@ def run_server(
         start_successor=lambda: start_successor(open_to, heirloom, global_fd, inputs.fd),
         follows=before.link if before else None,
         tidy=source.tidy_apart,
-        beside=[
-            ProgramPlan("the part desk", part_desk, Ends.BEHIND_FRONTS, is_wanted=part_desk.is_wanted),
-            *([ProgramPlan("the recorder", recorder)] if recorder else []),
-        ],
+        beside=programs.plans,
         global_fd=global_fd,
         attend=door.attend if door else lambda *_: None,
-        enter=part_desk.enter,
+        enter=programs.enter,
         show_proof=show_proof and (lambda failed: show_proof(failed, state_dir / _PROOF_PAGES)),
     )
     source.let_go()
@@ -156,16 +151,17 @@ def run_server(
         source.tidy()
 
 
-def _fds_for_fronts(
-    open_to: Listener, shared: tuple[int, ...], results: ResultsFiles | None, recorder: RecorderStart | None
-) -> tuple[int, ...]:
+def _inputs(before: Predecessor | None, state_dir: Path, project: Project) -> OperatorInputs:
+    """Return what operators have set, as the server before has it, if there is one."""
+    inputs_fd = before.inputs_fd if before and before.inputs_fd is not None else None
+    inputs = OperatorInputs(create_global_data(MEMORY_KIB) if inputs_fd is None else inputs_fd, state_dir)
+    inputs.begin(project.inputs, inherited=inputs_fd is not None)
+    return inputs
+
+
+def _fds_for_fronts(open_to: Listener, shared: Sequence[int], results: ResultsFiles | None) -> tuple[int, ...]:
     of_results = results.plan.fds if results else ()
-    return (
-        open_to.sock.fileno(),
-        *shared,
-        *of_results,
-        *((recorder.told_fd, *recorder.asking_fds) if recorder else ()),
-    )
+    return (open_to.sock.fileno(), *shared, *of_results)
 
 
 class _FrontStart:

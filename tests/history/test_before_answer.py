@@ -43,7 +43,7 @@ def _pids(server: Server, module: str) -> list[int]:
 
 
 def _kill_recorder(server: Server) -> None:
-    (pid,) = until(lambda: _pids(server, "service.server.recorder"))
+    (pid,) = until(lambda: _pids(server, "service.beside.recorder"))
     os.kill(pid, signal.SIGKILL)
 
 

@@ -21,7 +21,7 @@ from tests.support.running import Server, command, serving
 
 def _recorder(server: Server) -> int:
     def there() -> int:
-        found = [pid for pid in children_of(server.process.pid) if "service.server.recorder" in command_of(pid)]
+        found = [pid for pid in children_of(server.process.pid) if "service.beside.recorder" in command_of(pid)]
         return found[0] if found else 0
 
     pid: int = until(there)

@@ -137,7 +137,7 @@ def test_a_database_that_is_killed_under_load_has_what_was_promised(own: Cluster
             _await(server)
             camera.go_on()
             (recorder,) = [
-                pid for pid in children_of(server.process.pid) if "service.server.recorder" in command_of(pid)
+                pid for pid in children_of(server.process.pid) if "service.beside.recorder" in command_of(pid)
             ]
             os.kill(recorder, signal.SIGKILL)
             camera.go_on()

@@ -73,7 +73,7 @@ def desk_of(server: Server) -> int:
     def there() -> bool:
         for pid in children_of(server.process.pid):
             with suppress(OSError):  # it has ended meanwhile
-                if "service.server.part_desk" in command_of(pid):
+                if "service.beside.part_desk" in command_of(pid):
                     found.append(pid)
         return bool(found)
 

@@ -26,6 +26,10 @@ _OURS = {
     "service/connections/outbox.py: connection.unsent.send": "takes what the socket takes; it has a deadline",
     "service/wire/unsent.py: self.sendall": "it is the Outgoing",
     "service/connections/handshakes.py: self._certificates.context.wrap_socket": "makes an Outgoing",
+    "service/live/stream.py: unsent.send": "takes what the socket takes; it has a deadline",
+    # to a receiver of webhooks, from a process of its own that no frame waits for
+    "service/alerts/webhook.py: self._tls.wrap_socket": "its time limit is set before",
+    "service/alerts/webhook.py: connection.send": "its time limit is set before each",
     # to others, who are ours
     "workers/pool/to_supervisor.py: os.write": "a word for the supervisor, which reads; its death is an error",
     "workers/pool/to_supervisor.py: link.send": "the supervisor's, on a socket that does not block",

@@ -34,6 +34,7 @@ KNOWN_TO_HTTP = {
     "workers.versions.on_disk",
 }
 PUTS_TOGETHER = {
+    "service.beside",
     "service.server",
     "service.trial",
     "service.tryout",

@@ -28,7 +28,7 @@ MOST_GROWTH_KIB = 16 << 10  # what SQLite and the allocator keep; a leak of a JP
 
 
 def _recorder_kib(server: Server) -> int:
-    (recorder,) = [pid for pid in children_of(server.process.pid) if "service.server.recorder" in command_of(pid)]
+    (recorder,) = [pid for pid in children_of(server.process.pid) if "service.beside.recorder" in command_of(pid)]
     status = Path(f"/proc/{recorder}/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith("RssAnon:")).split()[1])
 

@@ -7,14 +7,14 @@ Little endian::
     | magic | version | task   | encoding | response     | p      | c  | v  |
     | FMJB  | u16     | u8     | u8       | u8           | u8     | u8 | u8 |
     +-------+---------+--------+----------+--------------+--------+----+----+
-     12          16           20                                   52               56                60
-    +-----------+------------+------------------------------------+----------------+-----------------+
-    | width u32 | height u32 | pixel format, ASCII, padded with 0 | data_bytes u32 | input_bytes u32 |
-    +-----------+------------+------------------------------------+----------------+-----------------+
-    | data, camera, part, view (UTF-8), inputs (JSON) |
-    +-------------------------------------------------+
+     12  13   16          20           24                                   56               60                64
+    +---+---+-----------+------------+------------------------------------+----------------+-----------------+
+    | h |   | width u32 | height u32 | pixel format, ASCII, padded with 0 | data_bytes u32 | input_bytes u32 |
+    +---+---+-----------+------------+------------------------------------+----------------+-----------------+
+    | data, camera, part, view, held (UTF-8), inputs (JSON) |
+    +-------------------------------------------------------+
 
-    p, c and v are the lengths of the part's, the camera's and the view's names in bytes.
+    p, c, v and h are the lengths of the part's, the camera's, the view's and the holding alert's names in bytes.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ from dataclasses import dataclass
 
 from workers.memory.slot import MAX_JOB_BYTES
 
-_FIXED = struct.Struct("<4sHBBBBBBII32sII")
+_FIXED = struct.Struct("<4sHBBBBBBB3xII32sII")
 _MAGIC = b"FMJB"
 _VERSION = 6
 
 MAX_CAMERA_BYTES = 200
 MAX_PART_BYTES = 200
 MAX_VIEW_BYTES = 64
+MAX_HELD_BYTES = 64
 MAX_INPUT_BYTES = 4096  # all that operators have set, as JSON
-MAX_NAMES_BYTES = MAX_CAMERA_BYTES + MAX_PART_BYTES + MAX_VIEW_BYTES
+MAX_NAMES_BYTES = MAX_CAMERA_BYTES + MAX_PART_BYTES + MAX_VIEW_BYTES + MAX_HELD_BYTES
 MAX_DATA_BYTES = MAX_JOB_BYTES - _FIXED.size - MAX_NAMES_BYTES - MAX_INPUT_BYTES
 
 
@@ -71,6 +72,7 @@ class Job:
     `width` and `height` are in pixels and known for raw frames only; `pixel_format` is a name of the Pixel Format
     Naming Convention, for raw frames only. `camera` says who sent it, `part` which part it shows, `view` which view of
     it. `inputs` is what operators had set when it came, an object of JSON; nothing where the project has no inputs.
+    Where an alert holds the line, `held` is its name, and the frame is NOK whatever the flow says.
     """
 
     task: Task = Task.INSPECT
@@ -84,6 +86,7 @@ class Job:
     part: str = ""
     view: str = ""
     inputs: bytes = b""
+    held: str = ""
 
     def pack(self) -> bytes:
         """Return the bytes for the slot header; `data` must not exceed MAX_DATA_BYTES in UTF-8."""
@@ -91,6 +94,7 @@ class Job:
         camera = self.camera.encode("utf-8", "surrogatepass")[:MAX_CAMERA_BYTES]
         part = self.part.encode("utf-8", "surrogatepass")[:MAX_PART_BYTES]
         view = self.view.encode("utf-8", "surrogatepass")[:MAX_VIEW_BYTES]
+        held = self.held.encode("utf-8", "surrogatepass")[:MAX_HELD_BYTES]
         fixed = _FIXED.pack(
             _MAGIC,
             _VERSION,
@@ -100,13 +104,14 @@ class Job:
             len(part),
             len(camera),
             len(view),
+            len(held),
             self.width,
             self.height,
             self.pixel_format.encode("ascii"),
             len(data),
             len(self.inputs),
         )
-        return fixed + data + camera + part + view + self.inputs
+        return fixed + data + camera + part + view + held + self.inputs
 
     @classmethod
     def unpack(cls, packed: memoryview) -> Job:
@@ -119,20 +124,22 @@ def _unpacked(packed: bytes) -> Job:
     if len(packed) < _FIXED.size:
         msg = f"a job has at least {_FIXED.size} bytes, got {len(packed)}"
         raise ValueError(msg)
-    fixed = _FIXED.unpack_from(packed)
-    magic, version, task, encoding, response, part_bytes, camera_bytes, view_bytes, *rest = fixed
+    magic, version, task, encoding, response, *lengths, width, height, name, length, input_bytes = _FIXED.unpack_from(
+        packed
+    )
     if (magic, version) != (_MAGIC, _VERSION):
         msg = f"a job starts with {_MAGIC!r} and version {_VERSION}, got {magic!r} and {version}"
         raise ValueError(msg)
-    width, height, name, length, input_bytes = rest
-    said = length + camera_bytes + part_bytes + view_bytes + input_bytes
+    part_bytes, camera_bytes, view_bytes, held_bytes = lengths
+    said = length + camera_bytes + part_bytes + view_bytes + held_bytes + input_bytes
     if _FIXED.size + said != len(packed):
         msg = f"the job says {said} bytes of text, {len(packed) - _FIXED.size} are there"
         raise ValueError(msg)
     camera_at = _FIXED.size + length
     part_at = camera_at + camera_bytes
     view_at = part_at + part_bytes
-    inputs_at = view_at + view_bytes
+    held_at = view_at + view_bytes
+    inputs_at = held_at + held_bytes
     return Job(
         task=Task(task),
         encoding=Encoding(encoding),
@@ -143,6 +150,7 @@ def _unpacked(packed: bytes) -> Job:
         data=packed[_FIXED.size : camera_at].decode("utf-8", "surrogatepass"),
         camera=packed[camera_at:part_at].decode("utf-8", "replace"),
         part=packed[part_at:view_at].decode("utf-8", "replace"),
-        view=packed[view_at:inputs_at].decode("utf-8", "replace"),
+        view=packed[view_at:held_at].decode("utf-8", "replace"),
+        held=packed[held_at:inputs_at].decode("utf-8", "replace"),
         inputs=packed[inputs_at:],
     )

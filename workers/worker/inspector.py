@@ -164,6 +164,8 @@ class Inspector:
         inspected = time.monotonic_ns()
         if inspected > memory.deadline_ns:
             raise DeadlineExceeded("the frame's time (run_ms, or its deadline) was over before its flow was")
+        if job.held:
+            _hold(inspection.context, job.held)
         with DISTRUST:
             rectangles, lines = inspection.context["detectedRectangles"], inspection.context["lines"]
             picture = draw(job.response, inspection.image, inspection.heat, rectangles, lines)
@@ -195,10 +197,18 @@ class Inspector:
         else:
             check_length(pixel_format(job.pixel_format), len(memory.request), width, height)
         shape, took_s = {"height": height, "width": width}, (time.monotonic_ns() - begun) / 1e9
-        told = {"error": False, "imageShape": shape, "processing": False, "processingTime": took_s, "save": False}
+        told: dict[str, Any] = {
+            "error": False,
+            "imageShape": shape,
+            "processing": False,
+            "processingTime": took_s,
+            "save": False,
+        }
+        if job.held:
+            told |= {"result": False, "held": job.held}
         context = orjson.dumps(told)
         _write(memory.reply, b"", context)
-        return Answer(json_bytes=len(context))
+        return Answer(json_bytes=len(context), verdict=2 if job.held else 0)
 
     def _show(self, job: Job, memory: FrameMemory) -> Answer:
         for _ in range(_SHOWS):
@@ -246,6 +256,11 @@ def _kept_heat(kept: KeptFrame) -> NDArray[np.float32] | None:
     stored = np.frombuffer(kept.reply, np.uint8, answer.kept_heat_bytes, start)
     shape = (answer.final_height_px, answer.final_width_px)
     return np.multiply(stored.reshape(shape), np.float32(1 / 255), dtype=np.float32)
+
+
+def _hold(context: dict[str, Any], name: str) -> None:
+    """Make NOK of a frame because the line is held, whatever its flow has said; that stays beside it."""
+    context |= {"result": False, "held": name, "heldResult": context["result"]}
 
 
 def _write(reply: memoryview, picture: bytes, context: bytes) -> None:

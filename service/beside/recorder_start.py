@@ -57,6 +57,6 @@ class RecorderStart:
         text = plan.model_dump_json().encode()
         os.pwrite(self._plan_fd, text, 0)
         os.ftruncate(self._plan_fd, len(text))
-        line = isolated("-m", "service.server.recorder", str(self._plan_fd))
+        line = isolated("-m", "service.beside.recorder", str(self._plan_fd))
         of_pictures = (pictures.link_fd,) if pictures else ()
         return Command(line, for_fronts(), (plan.link_fd, self.told_fd, self._plan_fd, *plan.asking_fds, *of_pictures))

@@ -1,4 +1,4 @@
-"""The part desk's process, started by the supervisor as `python -I -m service.server.part_desk FD`; how it is started.
+"""The part desk's process, started by the supervisor as `python -I -m service.beside.part_desk FD`; how it is started.
 
 Its plan is in the file of that number. It ends with the supervisor, or when it is asked to, behind the last front.
 """
@@ -90,7 +90,7 @@ class PartDeskStart:
         os.ftruncate(self._plan_fd, len(text))
         of_results = self._results.fds if self._results else ()
         fds = (*plan.links, plan.plans_fd, plan.kept_fd, plan.counts_fd, *of_results, self._plan_fd)
-        return Command(isolated("-m", "service.server.part_desk", str(self._plan_fd)), for_fronts(), fds)
+        return Command(isolated("-m", "service.beside.part_desk", str(self._plan_fd)), for_fronts(), fds)
 
 
 def _plan_of(project: Project) -> PartPlan | None:

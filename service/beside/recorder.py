@@ -1,4 +1,4 @@
-"""The recorder's process, started by the supervisor as `python -I -m service.server.recorder FD`.
+"""The recorder's process, started by the supervisor as `python -I -m service.beside.recorder FD`.
 
 Its plan is in the file of that number. It ends with the supervisor, or when it is asked to, behind the last frame.
 """

@@ -1,0 +1,1 @@
+"""Alerts: when they are on, whom they tell, and what they hold."""
