@@ -29,11 +29,11 @@ def a_cluster_to_be_killed() -> Iterator[Cluster]:
 
 
 @contextmanager
-def _server(folder: Path, url: str, name: str, record: str = "async") -> Iterator[Server]:
+def _server(folder: Path, url: str, name: str, record: str = "async", *more: str) -> Iterator[Server]:
     project = project_in(folder)
     (folder / "url").write_text(url)
     given = ("--record", record, "--history-url-file", str(folder / "url"), "--server-name", name, "--workers", "1")
-    with serving(project, *given) as server:
+    with serving(project, *given, *more) as server:
         yield server
 
 
@@ -163,3 +163,24 @@ def test_a_database_that_hears_and_says_nothing_holds_up_no_frame(own: Cluster, 
                 own.thaw()
             _await(server)
         until(lambda: {*camera.answered} <= {*_frames(url)})
+
+
+@pytest.mark.soak
+def test_a_database_that_is_away_for_long_is_caught_up_or_counted(own: Cluster, tmp_path: Path) -> None:
+    url = own.database()
+    with _server(tmp_path / "p", url, "left", "async", "--results-mib", "1", "--fronts", "1") as server:
+        _await(server)
+        with _Camera(server) as camera:
+            camera.go_on()
+            own.kill()
+            camera.go_on(3000)  # more than the ring has room for
+            assert _history(server)["state"] == "waiting"
+            own.start()
+            _await(server)
+            camera.go_on()
+        until(lambda: _history(server)["recorded"] + _history(server)["missed"] == len(camera.answered))
+        assert _history(server)["missed"] > 0
+    there = _frames(url)
+    assert len(there) == len({*there} & {*camera.answered})
+    gone = sum(one["count"] for one in found(PostgresUrl(url)) if one.get("why") == "missed")
+    assert len(there) + gone == len(camera.answered)

@@ -134,8 +134,8 @@ def test_a_database_that_is_damaged_is_set_aside_and_a_new_one_begun(
     (kept,) = recorder.path.parent.glob("history-damaged-*.sqlite")
     assert f"the history was damaged, and a new one is begun; the old one is kept as {kept}" in caplog.text
     assert kept.read_bytes().count(b"\xa5" * 4096) > 5
-    *frames, gap = found(recorder.path)
-    assert sorted(one["part"] for one in frames) == ["c", "d"]
+    assert sorted(parts(recorder.path)) == ["c", "d"]
+    (gap,) = [one for one in found(recorder.path) if one["kind"] == "unknown"]
     assert (gap["why"], "count" in gap) == ("damaged", False)
     stored.close()
 
