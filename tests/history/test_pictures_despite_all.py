@@ -136,3 +136,15 @@ def test_pictures_need_a_history(tmp_path: Path) -> None:
     done = command("check", project_in(tmp_path / "p", '[server]\npictures = "nok"'))
     assert done.returncode == 3
     assert 'pictures are part of the history: set record = "async", too' in done.stdout + done.stderr
+
+
+@pytest.mark.long
+def test_it_is_kept_where_answers_wait_for_their_records(tmp_path: Path) -> None:
+    options = (*RECORD, "--record", "before_answer", "--pictures", "nok")
+    with serving(project_in(tmp_path / "p"), *options) as server:
+        until(lambda: server.status()["history"]["state"] == "recording")
+        for number in range(5):
+            nok = post(server, "nok", part=str(number)).json()["id"]
+            assert settled(server, nok)["picture"]["kept"]
+        assert told(server)["kept"] == 5
+        assert told(server)["lost"] == 0

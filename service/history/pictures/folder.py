@@ -125,7 +125,8 @@ class PictureFolder:
     def tidy(self) -> Iterator[Found]:
         """Take away what a crash has left half, and days without any; yields each file that is ours."""
         now_s = time.time()
-        for day in sorted(entry.name for entry in self._scan(self.path) if _DAY.fullmatch(entry.name)):
+        days = [entry.name for entry in self._scan(self.path) if entry.is_dir(follow_symlinks=False)]
+        for day in sorted(filter(_DAY.fullmatch, days)):
             for entry in self._scan(self.path / day):
                 with suppress(FileNotFoundError):
                     about = entry.stat(follow_symlinks=False)
