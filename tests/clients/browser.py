@@ -97,7 +97,7 @@ def page(browser: Browser) -> Iterator[Page]:
     said = console_errors(opened)
     yield opened
     context.close()
-    assert not said
+    assert said == []
 
 
 def console_errors(page: Page) -> list[str]:
