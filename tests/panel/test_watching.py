@@ -53,12 +53,12 @@ def test_a_camera_is_silent_when_it_pauses_for_much_longer_than_it_did() -> None
 
 def test_it_is_bounded_whatever_comes() -> None:
     seen = Seen()
-    for number in range(30_000):
+    for number in range(6000):
         seen.add(_record(NOW + number, verdict=False, camera=f"c{number % 500}"))
     assert len(seen.cameras) == 64
     assert "c499" in seen.cameras
     assert len(seen.rejected) == 24
-    assert seen.rate.per_second(NOW + S) > 1000
+    assert seen.rate.per_second(NOW + S) > 500
 
 
 def _until(done: Callable[[], bool]) -> None:

@@ -25,6 +25,7 @@ _OURS = {
     "service/threads/repeat.py: connection.sendall": "an Outgoing",
     "service/connections/outbox.py: connection.unsent.send": "takes what the socket takes; it has a deadline",
     "service/wire/unsent.py: self.sendall": "it is the Outgoing",
+    "service/live/stream.py: unsent.send": "takes what the socket takes; it has a deadline",
     "service/connections/handshakes.py: self._certificates.context.wrap_socket": "makes an Outgoing",
     "service/live/stream.py: unsent.send": "takes what the socket takes; it has a deadline",
     # to a receiver of webhooks, from a process of its own that no frame waits for
