@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from service.statistics.asked import Wanted
 
-_POINTS = 48
+_POINTS = 32
 _WORDS_AND_DIGITS = re.compile(r"([^0-9]*)([0-9]{0,18})")
 _BY_QUARTERS_NS = 2 * DAY_NS + 4 * QUARTER_NS  # a day of 25 hours among them
 _MOST_SERIES = 400
@@ -87,6 +87,7 @@ class Measure:
 def measures_of(connection: Connection, wanted: Wanted) -> list[Measure]:
     """Return each series of each camera, by camera and name."""
     found: dict[tuple[str, int], Measure] = {}
+    width_ns = _point_width_ns(wanted)
     for piece in _pieces_of(wanted):
         columns = piece.sums.measured.c
         query = select(columns.camera, columns.series, columns.begin_ns, *(columns[name] for name in _SUMMED))
@@ -95,7 +96,8 @@ def measures_of(connection: Connection, wanted: Wanted) -> list[Measure]:
             one = found.get((camera, series))
             if one is None:
                 one = found[camera, series] = Measure(camera, "", "")
-            _add(one, begin_ns, wanted, summed)
+            point_ns = begin_ns - (begin_ns - wanted.since_ns) % width_ns
+            _add(one, point_ns, width_ns, summed)
     of_them = select(SERIES).where(SERIES.c.series.in_({series for _, series in found}))
     names = {row.series: row for row in connection.execute(of_them)}
     for (_, series), one in found.items():
@@ -115,7 +117,7 @@ def _pieces_of(wanted: Wanted) -> list[Piece]:
     return pieces_of(wanted)
 
 
-def _add(one: Measure, begin_ns: int, wanted: Wanted, summed: Sequence[Any]) -> None:
+def _add(one: Measure, point_ns: int, width_ns: int, summed: Sequence[Any]) -> None:
     """Add the values of a span to those before: Chan, Golub and LeVeque 1979."""
     count, mean, squares, least, most, failed, one.low, one.high = summed
     one.failed += failed
@@ -127,8 +129,6 @@ def _add(one: Measure, begin_ns: int, wanted: Wanted, summed: Sequence[Any]) -> 
     one.count = together
     one.least = least if one.least is None else min(one.least, least)
     one.most = most if one.most is None else max(one.most, most)
-    width_ns = _point_width_ns(wanted)
-    point_ns = begin_ns - (begin_ns - wanted.since_ns) % width_ns
     last = one.points[-1] if one.points else None
     if last is None or last.begin_ns < point_ns:
         one.points.append(Point(point_ns, point_ns + width_ns, count, mean, least, most))
