@@ -34,7 +34,7 @@ _SUMMED = ("count", "mean", "squares", "least", "most", "failed", "low", "high")
 
 
 @dataclass(slots=True)
-class Point:
+class Stretch:
     """The values from `begin_ns` on and before `end_ns`."""
 
     begin_ns: int
@@ -60,7 +60,7 @@ class Measure:
     failed: int = 0
     low: float | None = None
     high: float | None = None
-    points: list[Point] = field(default_factory=list)
+    stretches: list[Stretch] = field(default_factory=list)
 
     @property
     def sigma(self) -> float | None:
@@ -129,9 +129,9 @@ def _add(one: Measure, point_ns: int, width_ns: int, summed: Sequence[Any]) -> N
     one.count = together
     one.least = least if one.least is None else min(one.least, least)
     one.most = most if one.most is None else max(one.most, most)
-    last = one.points[-1] if one.points else None
+    last = one.stretches[-1] if one.stretches else None
     if last is None or last.begin_ns < point_ns:
-        one.points.append(Point(point_ns, point_ns + width_ns, count, mean, least, most))
+        one.stretches.append(Stretch(point_ns, point_ns + width_ns, count, mean, least, most))
     else:
         last.count += count
         last.mean += (mean - last.mean) * count / last.count
