@@ -154,7 +154,10 @@ def by_shift(
 def _edges(settings: ShiftSettings, wanted: Wanted) -> list[int]:
     for longest_ns, width_ns in _BINS:
         if wanted.span_ns <= longest_ns:
-            return [*range(wanted.since_ns, wanted.until_ns, width_ns), wanted.until_ns]
+            begin_ns = wanted.since_ns
+            # a bin begins with an hour, though the first may be shorter; one of six with the time itself
+            second_ns = begin_ns - begin_ns % width_ns + width_ns if width_ns <= _HOUR_NS else begin_ns + width_ns
+            return [begin_ns, *range(second_ns, wanted.until_ns, width_ns), wanted.until_ns]
     if wanted.span_ns > _MOST_DAYS_BY_QUARTERS * DAY_NS:  # of days, UTC, as their sums are
         first_ns = wanted.since_ns - wanted.since_ns % DAY_NS
         width_ns = -(-wanted.span_ns // (_MOST_BINS * DAY_NS)) * DAY_NS

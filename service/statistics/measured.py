@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from service.statistics.asked import Wanted
 
-_POINTS = 48
+_POINTS = 32
 _WORDS_AND_DIGITS = re.compile(r"([^0-9]*)([0-9]{0,18})")
 _BY_QUARTERS_NS = 2 * DAY_NS + 4 * QUARTER_NS  # a day of 25 hours among them
 _MOST_SERIES = 400
@@ -34,7 +34,7 @@ _SUMMED = ("count", "mean", "squares", "least", "most", "failed", "low", "high")
 
 
 @dataclass(slots=True)
-class Point:
+class Stretch:
     """The values from `begin_ns` on and before `end_ns`."""
 
     begin_ns: int
@@ -60,7 +60,7 @@ class Measure:
     failed: int = 0
     low: float | None = None
     high: float | None = None
-    points: list[Point] = field(default_factory=list)
+    stretches: list[Stretch] = field(default_factory=list)
 
     @property
     def sigma(self) -> float | None:
@@ -87,6 +87,7 @@ class Measure:
 def measures_of(connection: Connection, wanted: Wanted) -> list[Measure]:
     """Return each series of each camera, by camera and name."""
     found: dict[tuple[str, int], Measure] = {}
+    width_ns = _point_width_ns(wanted)
     for piece in _pieces_of(wanted):
         columns = piece.sums.measured.c
         query = select(columns.camera, columns.series, columns.begin_ns, *(columns[name] for name in _SUMMED))
@@ -95,7 +96,8 @@ def measures_of(connection: Connection, wanted: Wanted) -> list[Measure]:
             one = found.get((camera, series))
             if one is None:
                 one = found[camera, series] = Measure(camera, "", "")
-            _add(one, begin_ns, wanted, summed)
+            point_ns = begin_ns - (begin_ns - wanted.since_ns) % width_ns
+            _add(one, point_ns, width_ns, summed)
     of_them = select(SERIES).where(SERIES.c.series.in_({series for _, series in found}))
     names = {row.series: row for row in connection.execute(of_them)}
     for (_, series), one in found.items():
@@ -115,7 +117,7 @@ def _pieces_of(wanted: Wanted) -> list[Piece]:
     return pieces_of(wanted)
 
 
-def _add(one: Measure, begin_ns: int, wanted: Wanted, summed: Sequence[Any]) -> None:
+def _add(one: Measure, point_ns: int, width_ns: int, summed: Sequence[Any]) -> None:
     """Add the values of a span to those before: Chan, Golub and LeVeque 1979."""
     count, mean, squares, least, most, failed, one.low, one.high = summed
     one.failed += failed
@@ -127,11 +129,9 @@ def _add(one: Measure, begin_ns: int, wanted: Wanted, summed: Sequence[Any]) -> 
     one.count = together
     one.least = least if one.least is None else min(one.least, least)
     one.most = most if one.most is None else max(one.most, most)
-    width_ns = _point_width_ns(wanted)
-    point_ns = begin_ns - (begin_ns - wanted.since_ns) % width_ns
-    last = one.points[-1] if one.points else None
+    last = one.stretches[-1] if one.stretches else None
     if last is None or last.begin_ns < point_ns:
-        one.points.append(Point(point_ns, point_ns + width_ns, count, mean, least, most))
+        one.stretches.append(Stretch(point_ns, point_ns + width_ns, count, mean, least, most))
     else:
         last.count += count
         last.mean += (mean - last.mean) * count / last.count

@@ -186,7 +186,7 @@ def test_a_mean_far_from_zero_loses_no_digit(tmp_path: Path) -> None:
     written = [
         record(
             sequence,
-            came_ns=NOW_NS + sequence % 25 * QUARTER_NS,
+            came_ns=NOW_NS + sequence % 25 * QUARTER_NS + sequence,
             context={"measures": {"bore": {"value": value, "unit": "mm", "max": 1e6 + 1e-5}}},
         )
         for sequence, value in enumerate(values, start=1)

@@ -123,7 +123,7 @@ def measure_drawing(one: Measure, since_ns: int, until_ns: int, say: Callable[[f
     strokes = [Stroke("0%", scale.y(limit), "100%", scale.y(limit), "limit", say(limit)) for limit in limits]
     last: tuple[str, float] | None = None
     span_ns = until_ns - since_ns
-    for point in one.points:
+    for point in one.stretches:
         x = percent(min(max(((point.begin_ns + point.end_ns) / 2 - since_ns) / span_ns, 0.0), 1.0))
         title = f"{say(point.mean)} ({say(point.least)} - {say(point.most)})"
         strokes.append(Stroke(x, scale.y(point.least), x, scale.y(point.most), "extremes", title))
@@ -131,7 +131,7 @@ def measure_drawing(one: Measure, since_ns: int, until_ns: int, say: Callable[[f
         if last is not None:
             strokes.append(Stroke(*last, *at, "mean"))
         last = at
-    dots = [Dot(*last, say(one.points[0].mean))] if len(one.points) == 1 and last else []
+    dots = [Dot(*last, say(one.stretches[0].mean))] if len(one.stretches) == 1 and last else []
     return Drawing(_SMALL_PX, (), strokes, dots, (), ())
 
 

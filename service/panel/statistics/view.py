@@ -75,8 +75,9 @@ def view(
         "places": sum(found.places.values()),
         "measures": [_measure(one, found, words) for one in found.measures[:_MOST_MEASURES]],
         "more_measures": max(0, len(found.measures) - _MOST_MEASURES),
-        "percentiles": [(name, latency.percentile_ms(found.took, share)) for name, share in _PERCENTILES],
-        "mean_ms": total.took_ns / total.frames / 1e6 if total.frames else None,
+        "percentiles": [
+            (name, words.exact_ms(latency.percentile_ms(found.took, share))) for name, share in _PERCENTILES
+        ],
         "latency_drawing": latency_drawing(found.took, words.of_took, words.ms),
         "cameras": [*found.cameras.items()][:_MOST_CAMERAS],
         "more_cameras": max(0, len(found.cameras) - _MOST_CAMERAS),
@@ -181,6 +182,10 @@ class _Words:
     def ms(self, value: float) -> str:
         """Write a time."""
         return f"{self.language.number(value, 0 if value >= 10 else 1)} ms"
+
+    def exact_ms(self, value: float | None) -> str:
+        """Write a time with a digit more; of no frame a dash."""
+        return "-" if value is None else f"{self.language.number(value, 1)} ms"
 
     def long(self, length_ns: int) -> str:
         """Write how long something took."""
