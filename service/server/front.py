@@ -197,16 +197,7 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         # a client may always have one body of the largest size here
         HELD.set_budget(max(self._settings.max_held_mib << 20, 2 * BoundedChunks.most_bytes))
         switch = ProcessSwitch(self._heirloom, plan.state_dir)
-        on_disk = Comparison(plan.version_places)
-        status = Status(
-            pool,
-            switch,
-            plan.project_name,
-            on_disk,
-            plan.results,
-            recorder_fd=plan.recorder_fd,
-            keeps_pictures=self._settings.keeps_pictures,
-        )
+        status = _status(plan, pool, switch, keeps_pictures=self._settings.keeps_pictures)
         count_lost = partial(self._counters.count, "log.lines_lost")
         LOG.begin(self._settings.log_requests, self._settings.log_format, self._front, count_lost)
         self._publisher = _publisher(plan, self._sleepers, self._front, pool, self._counters)
@@ -243,6 +234,18 @@ def _publisher(plan: FrontPlan, sleepers: Sleepers | None, front: int, pool: Poo
     if not plan.asking_fds:
         return RingPublisher(*known)
     return RecordedPublisher(*known, Asking(socket.socket(fileno=plan.asking_fds[front])))
+
+
+def _status(plan: FrontPlan, pool: Pool, switch: ProcessSwitch, *, keeps_pictures: bool) -> Status:
+    return Status(
+        pool,
+        switch,
+        plan.project_name,
+        Comparison(plan.version_places),
+        plan.results,
+        recorder_fd=plan.recorder_fd,
+        keeps_pictures=keeps_pictures,
+    )
 
 
 def _certificates(settings: Settings) -> Certificates | None:
