@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from service.history.pictures.keeping import Form, Keeping
     from service.history.plan import PicturesPlan
-    from service.history.writing.recording import Recording
-    from service.history.writing.with_pictures import Pictures
+    from service.history.recording.recording import Recording
+    from service.history.recording.with_pictures import Pictures
 
 _PLAN_BYTES = 1 << 16
 _FAILED = 1
@@ -89,13 +89,13 @@ def _recording(
     # imported here: pictures are kept already
     from service.history.marks import mark_of  # noqa: PLC0415
     from service.history.places.place import place_in  # noqa: PLC0415
-    from service.history.writing.recording import Recording  # noqa: PLC0415
+    from service.history.recording.recording import Recording  # noqa: PLC0415
     from service.history.writing.store import Store  # noqa: PLC0415
 
     kind: Callable[..., Recording] = Recording
     if plan.asking_fds:
         from service.history.before_answer.hearing import Hearing  # noqa: PLC0415
-        from service.history.writing.before_answer import RecordingBeforeAnswer  # noqa: PLC0415
+        from service.history.recording.before_answer import RecordingBeforeAnswer  # noqa: PLC0415
 
         kind = partial(RecordingBeforeAnswer, Hearing([socket.socket(fileno=fd) for fd in plan.asking_fds]))
     durable = bool(plan.asking_fds)
@@ -121,7 +121,7 @@ def _recording(
 def _pictures(plan: RecorderPlan, keeping: Keeping | None) -> Pictures:
     from service.history.pictures.folder import PictureFolder, pictures_in  # noqa: PLC0415 - see above
     from service.history.pictures.tending import Tending  # noqa: PLC0415
-    from service.history.writing.with_pictures import KeptPictures, NoPictures  # noqa: PLC0415
+    from service.history.recording.with_pictures import KeptPictures, NoPictures  # noqa: PLC0415
 
     folder = PictureFolder(pictures_in(plan.state_dir))
     if plan.pictures is None or keeping is None:

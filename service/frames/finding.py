@@ -132,11 +132,9 @@ class _Driver:
 def _driver(connection: Connection, sought: Sought, order: _Order) -> _Driver:
     others = _conditions(sought)
     if sought.decided not in {None, "no"}:
-        others.pop("decided")
-        conditions = _between(sought, DECIDED.c.came_ns)
-        if sought.decided != "yes":
-            conditions.append(DECIDED.c.kind == sought.decided)
-        return _Driver(conditions, [*others.values()], DECIDED.c.came_ns, DECIDED.c.record)
+        if sought.decided == "yes":
+            others.pop("decided")  # a kind has no index, and is looked at row by row
+        return _Driver(_between(sought, DECIDED.c.came_ns), [*others.values()], DECIDED.c.came_ns, DECIDED.c.record)
     between = _between(sought, RECORDS.c.came_ns)
     rarest, fewest = None, _COUNTED + 1
     for name in ("verdict", "camera"):

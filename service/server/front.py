@@ -62,8 +62,6 @@ from workers.this_process import die_with_parent, keep_private
 from workers.versions.on_disk import Comparison
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from service.logs.trace import Trace
     from workers.errors import FramemillError
 
@@ -207,19 +205,10 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         # a client may always have one body of the largest size here
         HELD.set_budget(max(self._settings.max_held_mib << 20, 2 * BoundedChunks.most_bytes))
         switch = ProcessSwitch(self._heirloom, plan.state_dir)
-        on_disk = Comparison(plan.version_places)
         board = Board(
             Holds(self._heirloom, plan.state_dir), plan.alerts_fd, sends=self._settings.alert_webhook is not None
         )
-        status = Status(
-            pool,
-            switch,
-            plan.project_name,
-            on_disk,
-            plan.results,
-            pages=(plan.parts.counts_fd, plan.recorder_fd),
-            keeps_pictures=self._settings.keeps_pictures,
-        )
+        status = _status(plan, pool, switch, keeps_pictures=self._settings.keeps_pictures)
         count_lost = partial(self._counters.count, "log.lines_lost")
         LOG.begin(self._settings.log_requests, self._settings.log_format, self._front, count_lost)
         self._publisher = _publisher(plan, self._sleepers, self._front, pool, self._counters)
@@ -278,9 +267,16 @@ def _publisher(plan: FrontPlan, sleepers: Sleepers | None, front: int, pool: Poo
     return RecordedPublisher(*known, Asking(socket.socket(fileno=plan.asking_fds[front])))
 
 
-def _history(settings: Settings, state_dir: Path) -> Path | None:
-    """Return where the history lies, if there is one; said here, for what opens it loads a database."""
-    return state_dir / "history" / "history.sqlite" if settings.record != "off" else None
+def _status(plan: FrontPlan, pool: Pool, switch: ProcessSwitch, *, keeps_pictures: bool) -> Status:
+    return Status(
+        pool,
+        switch,
+        plan.project_name,
+        Comparison(plan.version_places),
+        plan.results,
+        pages=(plan.parts.counts_fd, plan.recorder_fd),
+        keeps_pictures=keeps_pictures,
+    )
 
 
 def _certificates(settings: Settings) -> Certificates | None:

@@ -54,6 +54,7 @@ def line(folder: Path, *arguments: str, toml: str = "") -> Iterator[Server]:
     project = write_project(folder, f'{toml}\n[[flow]]\nmodule = "code"\nfile = "code/flow.py"\n', flow=FLOW)
     record = () if "--record" in arguments else ("--record", "async", "--pictures", "all")
     with serving(project, "--workers", "1", *record, *arguments) as server:
+        until(lambda: server.status().get("history", {}).get("state", "recording") == "recording")
         yield server
 
 

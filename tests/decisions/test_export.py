@@ -89,6 +89,7 @@ def test_a_flow_is_tried_against_what_was_decided(decided: Decided, tmp_path: Pa
     }
 
 
+@pytest.mark.long
 def test_a_proof_is_what_prove_reads(decided: Decided, tmp_path: Path) -> None:
     project = write_project(
         tmp_path / "next",

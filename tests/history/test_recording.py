@@ -16,13 +16,13 @@ from sqlalchemy import select
 from service.history.database import sqlite_in
 from service.history.marks import mark_of
 from service.history.pictures.folder import PictureFolder, pictures_in
+from service.history.recording.recording import Recording
+from service.history.recording.with_pictures import NoPictures
 from service.history.stored import Stored
 from service.history.tables import RECORDS
 from service.history.told import State, Told, create_page
-from service.history.writing.recording import Recording
 from service.history.writing.rows import record_row
 from service.history.writing.store import Store
-from service.history.writing.with_pictures import NoPictures
 from service.results.follow import Start
 from service.settings import load_settings
 from tests.history.kept import NOW_NS, found, parts

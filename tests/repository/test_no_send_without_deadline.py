@@ -27,7 +27,6 @@ _OURS = {
     "service/wire/unsent.py: self.sendall": "it is the Outgoing",
     "service/live/stream.py: unsent.send": "takes what the socket takes; it has a deadline",
     "service/connections/handshakes.py: self._certificates.context.wrap_socket": "makes an Outgoing",
-    "service/live/stream.py: unsent.send": "takes what the socket takes; it has a deadline",
     # to a receiver of webhooks, from a process of its own that no frame waits for
     "service/alerts/webhook.py: self._tls.wrap_socket": "its time limit is set before",
     "service/alerts/webhook.py: connection.send": "its time limit is set before each",

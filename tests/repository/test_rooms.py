@@ -41,6 +41,7 @@ PUTS_TOGETHER = {
     "service.compared",
     "service.taught",
     "service.cli",
+    "service.cli.history",
     "service.cli.commands",
 }
 KNOWS_GUNICORN = {"service.wire", "service.connections", "service.threads", "service.server.front"}

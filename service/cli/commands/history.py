@@ -14,9 +14,9 @@ import orjson
 
 from service.cli.client import UNREACHABLE, fail
 from service.cli.commands.results import part_words, shown_on_terminal
-from service.cli.history_export import OrExport
-from service.cli.history_pictures import KNOWN, FolderTaken, copy_pictures
-from service.cli.history_place import Time, history_place, place_options, state_dir_of
+from service.cli.history.export import OrExport
+from service.cli.history.pictures import KNOWN, FolderTaken, copy_pictures
+from service.cli.history.place import Time, history_place, place_options, state_dir_of
 from workers.text import printable
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import click
 import orjson
 
 from service.cli.client import UNREACHABLE, fail
-from service.cli.history_place import state_dir_of
+from service.cli.history.place import state_dir_of
 from service.results.follow import CannotFollow, Follower, Start
 from service.results.record import Kind
 from workers.text import printable

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from service.history.database import is_trouble, told_of
+from service.history.recording.damage import is_damage
 from service.history.told import State, Told
-from service.history.writing.damage import is_damage
 
 if TYPE_CHECKING:
     from service.history.writing.store import Store

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from service.history.writing.trying import GivenUp, Trying
+from service.history.recording.trying import GivenUp, Trying
 
 if TYPE_CHECKING:
+    from service.history.recording.with_pictures import Pictures
     from service.history.writing.store import Store, Written
-    from service.history.writing.with_pictures import Pictures
     from service.results.follow import Follower
     from service.results.record import Record
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from service.cli.client import UNREACHABLE, fail
-from service.cli.history_place import Time, history_place, place_options, state_dir_of
+from service.cli.history.place import Time, history_place, place_options, state_dir_of
 from workers.text import printable
 
 if TYPE_CHECKING:

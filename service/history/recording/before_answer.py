@@ -11,8 +11,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from service.history.before_answer.asks import Key, Said
-from service.history.writing.recording import BATCH_S, Recording
-from service.history.writing.trying import Away, GivenUp
+from service.history.recording.recording import BATCH_S, Recording
+from service.history.recording.trying import Away, GivenUp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
