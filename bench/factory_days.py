@@ -22,8 +22,8 @@ import orjson
 from service.history.database import open_to_write
 from service.history.marks import mark_of
 from service.history.places.place import sqlite_in
-from service.history.quarter_tables import BY_DAYS, BY_QUARTERS
-from service.history.times import DAY_NS, QUARTER_NS
+from service.history.schema.quarter_tables import BY_DAYS, BY_QUARTERS
+from service.history.schema.times import DAY_NS, QUARTER_NS
 from service.history.writing.store import Store
 from service.results.record import Head, Record, Times, about_bytes
 

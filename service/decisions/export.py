@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Engine, select
 
 from service.decisions.deciding import decided_of
-from service.history.decision_tables import DECIDED
 from service.history.frame_id import id_of
-from service.history.tables import PICTURES, RECORDS
+from service.history.schema.decision_tables import DECIDED
+from service.history.schema.tables import PICTURES, RECORDS
 
 if TYPE_CHECKING:
     from sqlalchemy import Row

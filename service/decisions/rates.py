@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Integer, case, cast, func, select
 
 from service.decisions.deciding import decision_of
 from service.decisions.rules import Kind, what_holds
-from service.history.decision_tables import DECIDED, DECISIONS
-from service.history.tables import LABELS, PLACES, RECORDS
+from service.history.schema.decision_tables import DECIDED, DECISIONS
+from service.history.schema.tables import LABELS, PLACES, RECORDS
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select, Subquery

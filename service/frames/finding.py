@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection, Select, exists, func, or_, select
 
 from service.frames.sought import Cursor
-from service.history.decision_tables import DECIDED
-from service.history.tables import LABELS, RECORDS
+from service.history.schema.decision_tables import DECIDED
+from service.history.schema.tables import LABELS, RECORDS
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row, Subquery

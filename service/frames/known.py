@@ -12,8 +12,8 @@ from service.decisions.deciding import decided_of, decided_of_many
 from service.decisions.resource import decisions_document
 from service.history.frame_id import id_of
 from service.history.lookup import documents
-from service.history.part_tables import PART_VIEWS, PARTS
-from service.history.tables import CONTEXTS, LABELS, PLACES, RECORDS
+from service.history.schema.part_tables import PART_VIEWS, PARTS
+from service.history.schema.tables import CONTEXTS, LABELS, PLACES, RECORDS
 from service.history.texts import time_text
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from service.history.times import time_of
+from service.history.schema.times import time_of
 from workers.errors import InvalidParameter
 
 Verdict = Literal["OK", "NOK", "OFF", "ERROR"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, select
 
 from service.errors import NotFound
-from service.history.tables import RECORDS
+from service.history.schema.tables import RECORDS
 
 if TYPE_CHECKING:
     from sqlalchemy import Row

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
-from service.history.part_tables import PART_VIEWS, PARTS
+from service.history.schema.part_tables import PART_VIEWS, PARTS
 from service.history.texts import LONGEST_PART, id_text, plain_text, time_text
 from service.results.documents import View, part_document
 

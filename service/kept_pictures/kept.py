@@ -59,7 +59,7 @@ class KeptPictures:
         from sqlalchemy import select  # noqa: PLC0415
 
         from service.history.frame_id import row_of  # noqa: PLC0415
-        from service.history.tables import PICTURES  # noqa: PLC0415
+        from service.history.schema.tables import PICTURES  # noqa: PLC0415
 
         with self._stored.read() as connection:
             frame = row_of(connection, frame_id)

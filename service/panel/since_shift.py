@@ -56,7 +56,7 @@ class SinceShift:
         # imported here: a front that nobody asks does without
         from sqlalchemy import func, select  # noqa: PLC0415
 
-        from service.history.quarter_tables import QUARTERS  # noqa: PLC0415
+        from service.history.schema.quarter_tables import QUARTERS  # noqa: PLC0415
 
         since_ns = self._begins_ns(time.time_ns())
         columns = QUARTERS.c

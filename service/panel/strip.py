@@ -49,8 +49,8 @@ class Strip:
         # imported here: a front that nobody asks does without
         from sqlalchemy import select  # noqa: PLC0415
 
-        from service.history.tables import PICTURES as KEPT  # noqa: PLC0415
-        from service.history.tables import RECORDS  # noqa: PLC0415
+        from service.history.schema.tables import PICTURES as KEPT  # noqa: PLC0415
+        from service.history.schema.tables import RECORDS  # noqa: PLC0415
 
         query = select(RECORDS.c.came_ns, RECORDS.c.slot).join(KEPT, KEPT.c.record == RECORDS.c.number)
         came = [one.came_ns for one in wanted]

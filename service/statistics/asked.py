@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.frames.sought import Text, Time
-from service.history.times import QUARTER_NS, time_of
+from service.history.schema.times import QUARTER_NS, time_of
 from service.statistics.shifts import (
     SECOND_NS,
     Shift,

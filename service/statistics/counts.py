@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
-from service.history.quarter_tables import BY_DAYS, BY_QUARTERS
-from service.history.times import DAY_NS, QUARTER_NS
+from service.history.schema.quarter_tables import BY_DAYS, BY_QUARTERS
+from service.history.schema.times import DAY_NS, QUARTER_NS
 from service.statistics.asked import Wanted
 from service.statistics.pieces import Piece, added_up, is_in
 from service.statistics.shifts import Shift, day_bounds, local_time, shift_at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from service.history.quarter_tables import CELLS
+from service.history.schema.quarter_tables import CELLS
 from service.statistics.pieces import added_up
 
 if TYPE_CHECKING:

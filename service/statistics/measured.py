@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from service.history.quarter_tables import BY_QUARTERS
-from service.history.tables import SERIES
-from service.history.times import DAY_NS, QUARTER_NS
+from service.history.schema.quarter_tables import BY_QUARTERS
+from service.history.schema.tables import SERIES
+from service.history.schema.times import DAY_NS, QUARTER_NS
 from service.statistics.pieces import Piece, is_in, pieces_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import select
 
 from service.history.frame_id import id_of
-from service.history.tables import PICTURES, RECORDS
+from service.history.schema.tables import PICTURES, RECORDS
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

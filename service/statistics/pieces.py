@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, select
 
-from service.history.quarter_tables import BY_DAYS, BY_QUARTERS, Sums
-from service.history.times import DAY_NS
+from service.history.schema.quarter_tables import BY_DAYS, BY_QUARTERS, Sums
+from service.history.schema.times import DAY_NS
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Table

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import case, func, select
 
-from service.history.tables import RUNS, UNKNOWN
+from service.history.schema.tables import RUNS, UNKNOWN
 from service.history.texts import time_text
 
 if TYPE_CHECKING:

@@ -71,8 +71,8 @@ def read_stretch(connection: Connection, since_ns: int, until_ns: int) -> Stretc
     """Read the newest frames of a time that have a score and a verdict."""
     from sqlalchemy import select  # noqa: PLC0415 - a front that nobody asks does without
 
-    from service.history.decision_tables import DECIDED  # noqa: PLC0415
-    from service.history.tables import CONTEXTS, RECORDS  # noqa: PLC0415
+    from service.history.schema.decision_tables import DECIDED  # noqa: PLC0415
+    from service.history.schema.tables import CONTEXTS, RECORDS  # noqa: PLC0415
 
     records = RECORDS.c
     query = (
@@ -98,7 +98,7 @@ def with_pictures(connection: Connection, frames: Sequence[Scored]) -> set[int]:
     """Return the numbers of those frames whose pictures are kept."""
     from sqlalchemy import select  # noqa: PLC0415 - as above
 
-    from service.history.tables import PICTURES  # noqa: PLC0415
+    from service.history.schema.tables import PICTURES  # noqa: PLC0415
 
     numbers = [frame.number for frame in frames]
     query = select(PICTURES.c.record).where(PICTURES.c.record.in_(numbers), PICTURES.c.file.is_not(None))

@@ -12,8 +12,8 @@ from sqlalchemy import select
 
 from service.decisions.rates import Cell, Counts, rates
 from service.errors import CannotDecide, DecidedMeanwhile, NotFound
-from service.history.decision_tables import DECIDED
-from service.history.tables import RECORDS
+from service.history.schema.decision_tables import DECIDED
+from service.history.schema.tables import RECORDS
 from tests.decisions.stories import Told
 from tests.history.kept import NOW_NS, SECOND_NS, rows
 

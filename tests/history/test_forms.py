@@ -12,10 +12,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from service.history import decision_tables, part_tables, quarter_tables
 from service.history.database import AnotherForm, open_to_read, open_to_write
 from service.history.marks import mark_of
-from service.history.tables import METADATA
+from service.history.schema import decision_tables, part_tables, quarter_tables
+from service.history.schema.tables import METADATA
 from service.history.writing.store import Store
 from tests.history.kept import NOW_NS, found, record, rows
 from tests.support.running import CHECKOUT

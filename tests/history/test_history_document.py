@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.history.tables import METADATA
+from service.history.schema.tables import METADATA
 from service.settings import Settings
 from tests.results.served import post, project_in
 from tests.support.faults import until

@@ -18,8 +18,8 @@ from service.history.marks import mark_of
 from service.history.pictures.folder import PictureFolder, pictures_in
 from service.history.recording.recording import Recording
 from service.history.recording.with_pictures import NoPictures
+from service.history.schema.tables import RECORDS
 from service.history.stored import Stored
-from service.history.tables import RECORDS
 from service.history.told import State, Told, create_page
 from service.history.writing.rows import record_row
 from service.history.writing.store import Store

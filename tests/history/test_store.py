@@ -15,7 +15,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from service.history.database import is_trouble, open_to_read
 from service.history.marks import mark_of
-from service.history.tables import METADATA
+from service.history.schema.tables import METADATA
 from service.history.writing.store import Store, Written
 from tests.history.kept import NOW_NS, SECOND_NS, found, parts, record, refusals, rows
 from tests.support.running import CHECKOUT

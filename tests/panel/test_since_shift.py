@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select
 
+from service.history.schema.tables import PICTURES, RECORDS
+from service.history.schema.times import QUARTER_NS
 from service.history.stored import Stored
-from service.history.tables import PICTURES, RECORDS
-from service.history.times import QUARTER_NS
 from service.history.writing.store import Store
 from service.live.seen import Rejected
 from service.panel.since_shift import Counts, SinceShift

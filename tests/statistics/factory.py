@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from service.history.times import DAY_NS
+from service.history.schema.times import DAY_NS
 from service.results.record import Record
 from service.statistics.shifts import SECOND_NS
 from tests.history.kept import record

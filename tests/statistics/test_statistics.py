@@ -20,8 +20,8 @@ from service.decisions.rules import Kind
 from service.history.database import open_to_read
 from service.history.marks import mark_of
 from service.history.places.place import Place, PostgresUrl
+from service.history.schema.times import DAY_NS, QUARTER_NS
 from service.history.stored import Stored
-from service.history.times import DAY_NS, QUARTER_NS
 from service.history.writing.store import Store
 from service.results.record import Record
 from service.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 
-from service.history.quarter_tables import CELLS
+from service.history.schema.quarter_tables import CELLS
 from service.history.writing.names import MOST_CAMERAS, MOST_LABELS, MOST_SERIES
 from service.settings import Settings, load_settings
 from service.statistics.csv_form import TABLES

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from service.history.places.place import sqlite_in
-from service.history.times import QUARTER_NS
+from service.history.schema.times import QUARTER_NS
 from service.history.writing.store import Store
 from service.results.record import Record
 from service.statistics.shifts import SECOND_NS

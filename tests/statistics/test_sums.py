@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.history.marks import mark_of
-from service.history.quarter_tables import CELLS
-from service.history.times import DAY_NS, QUARTER_NS
+from service.history.schema.quarter_tables import CELLS
+from service.history.schema.times import DAY_NS, QUARTER_NS
 from service.history.writing.names import MOST_CAMERAS, MOST_LABELS, OTHERS
 from service.history.writing.places import places_of
 from service.history.writing.store import Store

@@ -10,7 +10,7 @@ import click
 
 from service.cli.client import UNREACHABLE, fail
 from service.history.places.place import PostgresUrl, read_url, sqlite_in
-from service.history.times import time_of
+from service.history.schema.times import time_of
 from service.settings import load_settings
 from workers.errors import ProjectInvalid, SettingsInvalid
 from workers.flow.project import load_project

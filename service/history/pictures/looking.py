@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
-from service.history.tables import PICTURES
+from service.history.schema.tables import PICTURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

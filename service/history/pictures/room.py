@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from service.history.decision_tables import DECIDED
 from service.history.pictures.folder import oldest_name
 from service.history.pictures.rows import MADE_ROOM, TOO_OLD, files_of, say_gone
-from service.history.tables import PICTURES, RECORDS
+from service.history.schema.decision_tables import DECIDED
+from service.history.schema.tables import PICTURES, RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

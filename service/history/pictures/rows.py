@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sqlalchemy import Connection, Select, bindparam, insert, select, update
 
 from service.history.pictures.folder import file_of
-from service.history.tables import PICTURES, RECORDS, RUNS
+from service.history.schema.tables import PICTURES, RECORDS, RUNS
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row, Table

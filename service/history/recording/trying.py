@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from service.history.database import is_trouble, told_of
-from service.history.recording.damage import is_damage
+from service.history.places.damage import is_damage
 from service.history.told import State, Told
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Table, insert, select, update
 
 from service.history.pictures.rows import write_waiting
-from service.history.tables import CONTEXTS, LABELS, MEASURED, PLACES, RECORDS, SERIES
+from service.history.schema.tables import CONTEXTS, LABELS, MEASURED, PLACES, RECORDS, SERIES
 from service.history.writing.many import Many
 from service.history.writing.places import places_of
 from service.history.writing.rows import Measured, key_of, labels_of, measured_of, record_row

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
-from service.history.quarter_tables import BY_DAYS
-from service.history.times import DAY_NS
+from service.history.schema.quarter_tables import BY_DAYS
+from service.history.schema.times import DAY_NS
 
 if TYPE_CHECKING:
     from sqlalchemy import Select, Table

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, Table, delete, select, true
 
 from service.history.marks import is_of_this_machine, lives
-from service.history.tables import PICTURES, RUNS
+from service.history.schema.tables import PICTURES, RUNS
 
 _SILENT_NS = 60_000_000_000
 

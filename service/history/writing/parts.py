@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from service.history.part_tables import PART_VIEWS, PARTS
-from service.history.tables import RECORDS
+from service.history.schema.part_tables import PART_VIEWS, PARTS
+from service.history.schema.tables import RECORDS
 from service.history.texts import LONGEST, LONGEST_PART, plain_text
 from service.history.writing.frames import insert_rows
 from service.history.writing.rows import key_of

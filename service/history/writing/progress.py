@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
-from service.history.tables import RINGS, UNKNOWN
+from service.history.schema.tables import RINGS, UNKNOWN
 from service.history.writing.frames import insert_rows
 from service.history.writing.rows import key_of
 

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service.history.database import open_to_write
+from service.history.places.damage import gaps_beside, is_damage, set_aside
 from service.history.places.sqlite import file_of
-from service.history.recording.damage import gaps_beside, is_damage, set_aside
-from service.history.tables import RECORDS, REFUSALS, RUNS, UNKNOWN
+from service.history.schema.tables import RECORDS, REFUSALS, RUNS, UNKNOWN
 from service.history.writing.frames import FrameWriter, insert_rows
 from service.history.writing.own import Own, PictureFile
 from service.history.writing.parts import forget_parts, write_parts

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection, Table, and_, case, cast, delete, func, literal, or_, select
 from sqlalchemy.types import Float
 
-from service.history.quarter_tables import BY_DAYS, BY_QUARTERS, CELLS, Sums
+from service.history.schema.quarter_tables import BY_DAYS, BY_QUARTERS, CELLS, Sums
+from service.history.schema.times import QUARTER_NS
 from service.history.texts import LONGEST, plain_text
-from service.history.times import QUARTER_NS
 from service.history.writing.names import Names
 from service.history.writing.rows import whole_of
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from service.decisions.rates import COLUMNS, ROWS
-from service.history.quarter_tables import CELLS
+from service.history.schema.quarter_tables import CELLS
 from service.panel.statistics.drawings import (
     HEAT_HEIGHT,
     bar_share,

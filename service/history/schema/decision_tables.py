@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, String, Table, Text
 
-from service.history.tables import METADATA, NUMBER
+from service.history.schema.tables import METADATA, NUMBER
 
 # a decision's `kind`: confirmed (the NOK was right), false_call (it should have been OK), escape (an OK that should
 # have been NOK), label (it has another label), undo (the decision `undoes` is taken back)

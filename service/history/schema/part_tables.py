@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text
 
-from service.history.tables import METADATA, NUMBER
+from service.history.schema.tables import METADATA, NUMBER
 
 PARTS = Table(
     "parts",

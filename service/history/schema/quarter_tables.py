@@ -24,8 +24,8 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Integer, Table, Text
 
-from service.history.tables import METADATA
-from service.history.times import DAY_NS, QUARTER_NS
+from service.history.schema.tables import METADATA
+from service.history.schema.times import DAY_NS, QUARTER_NS
 
 CELLS = 32  # a side: cell = row * CELLS + column
 

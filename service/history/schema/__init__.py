@@ -1,0 +1,1 @@
+"""The tables of the history, in words that SQLite and PostgreSQL both understand."""
