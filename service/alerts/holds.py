@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from service.alert_settings import UNKNOWN
-from service.errors import HoldNotKept
+from service.own_errors import HoldNotKept
 from service.safe_files import replacing
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from service.errors import InputInvalid, InputsChanged, InputsNotKept
+from service.own_errors import InputInvalid, InputsChanged, InputsNotKept
 from service.safe_files import replacing
 from workers.flow.inputs import Input, Value, as_declared
 from workers.memory.global_data import GlobalData, GlobalDataBusy

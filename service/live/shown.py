@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from service.errors import NotFound
+from service.own_errors import NotFound
 from workers.errors import FramemillError
 from workers.pool.job import ResponseType
 
