@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from workers.errors import FramemillError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    pass
 
 
 class NoHistory(FramemillError):
@@ -44,28 +44,6 @@ class DecidedMeanwhile(FramemillError):
     """Somebody has decided something about the frame that whoever asks has not seen."""
 
     code = "decided_meanwhile"
-
-
-class InputInvalid(FramemillError):
-    """A value is none that the project's input takes, or there is no such input; `reasons` say why, by name."""
-
-    code = "input_invalid"
-
-    def __init__(self, message: str, reasons: Mapping[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.reasons = reasons or {}
-
-
-class InputsChanged(FramemillError):
-    """Somebody else has set inputs meanwhile."""
-
-    code = "inputs_changed"
-
-
-class InputsNotKept(FramemillError):
-    """What operators set could not be written to the disk."""
-
-    code = "inputs_not_kept"
 
 
 class HoldNotKept(FramemillError):

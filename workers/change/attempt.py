@@ -72,6 +72,28 @@ class Attempt:
             asked.tell(Outcome(done=True, version=version, before=before, words=""))
 
 
+class Before:
+    """The version before the one that runs, as long as somebody may go back to it."""
+
+    def __init__(self) -> None:
+        self.kept: Kept | None = None
+
+    def end(self, attempt: Attempt) -> None:
+        """Be told that an attempt has become what runs: who has gone back does not go back any further."""
+        if attempt.is_rollback:
+            attempt.running.let_go()
+            self._keep(None)
+        elif attempt.running.project.version == attempt.project.version:  # back leads to what was before that
+            attempt.running.let_go()
+        else:
+            self._keep(attempt.running)
+
+    def _keep(self, before: Kept | None) -> None:
+        if self.kept is not None:
+            self.kept.let_go()
+        self.kept = before
+
+
 def tell_refused(asked: Sequence[Asked], version: str, why: str) -> None:
     """The project is not loaded: `version` goes on."""
     _log.error("the project was not reloaded, the one before goes on (version %s): %s", version, why)

@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from workers.change.attempt import Attempt, Kept, said, tell_not_begun, tell_of_start, tell_refused
+from workers.change.attempt import Attempt, Before, Kept, said, tell_not_begun, tell_of_start, tell_refused
 from workers.change.reading import Reading
 from workers.change.trial import MakePage, Trial, Verdict
 from workers.memory.control import Control
@@ -35,12 +35,24 @@ if TYPE_CHECKING:
     from workers.settings import PoolSettings
 
 
+_UNDER_WAY = "another change of the version is under way; ask again when that is done"
+
+
+class Overriding(NamedTuple):
+    """How what runs gets other thresholds: `read` makes a version of it and of what is to be laid over it.
+
+    `changed` is told which version runs now, before anybody hears of it, and whether it was read from disk.
+    """
+
+    read: Callable[[Project, bytes], Project] = lambda project, _: project
+    changed: Callable[[Project, bool], object] = lambda *_: None
+
+
 class Changing:
     """The change that is on its way, if there is one, and the version before.
 
     `read` copies and checks the project, in a process of its own; `make_page` shows a proof that failed; `begun` and
-    `over` are told when another version is on its way, and when it is there or has failed; `changed` is told which one
-    runs now, before anybody hears of it, and whether it was read from disk; `read_overridden` makes one of what runs.
+    `over` are told when another version is on its way, and when it is there or has failed.
     """
 
     def __init__(
@@ -54,19 +66,14 @@ class Changing:
         make_page: MakePage | None,
         begun: Callable[[], None],
         over: Callable[[], None],
-        changed: Callable[[Project, bool], object],
-        read_overridden: Callable[[Project, bytes], Project],
+        overriding: Overriding,
     ) -> None:
-        self._crew = crew
-        self._control = control
-        self._begun = begun
-        self._over = over
-        self._changed = changed
-        self._read_overridden = read_overridden
+        self._crew, self._control = crew, control
+        self._begun, self._over, self._overriding = begun, over, overriding
         self._reading = Reading(read, settings.boot_ms, selector, self._on_read, self._on_unread)
         self._trial = Trial(settings, selector, crew.shift.template, make_page)
         self._attempt: Attempt | None = None
-        self._before: Kept | None = None
+        self._before = Before()
         self._reloads = 0
 
     @property
@@ -88,24 +95,23 @@ class Changing:
         """Let the version before run again."""
         self._notice()
         if self._attempt is not None or self._reading.pids:
-            self.refuse(asked, "another change of the version is under way; ask again when that is done")
-        elif self._before is None:
+            self.refuse(asked, _UNDER_WAY)
+        elif self._before.kept is None:
             self.refuse(asked, "there is no version before it to go back to")
         else:
-            project = replace(self._before.project)  # another object: that one may still have a template that ends
+            project = replace(self._before.kept.project)  # another object: that one may still have a template that ends
             self._begin(Attempt(project, Kept.of(self._crew.shift.project), [asked], is_rollback=True))
 
     def override(self, asked: Asked) -> None:
         """Let what runs run on with other thresholds; what lies in the project's folder by now is none of it."""
         self._notice()
-        seen, _, wanted = (asked.wanted or b"").partition(b"\n")
         running = self._crew.shift.project
         if self._attempt is not None or self._reading.pids:
-            self.refuse(asked, "another change of the version is under way; ask again when that is done")
-        elif seen.decode("ascii", "replace") != running.version:
+            self.refuse(asked, _UNDER_WAY)
+        elif asked.seen != running.version:
             self.refuse(asked, "it is another by now than the one whose thresholds were to be changed; look again")
         else:
-            self._reading.ask(asked, lambda: self._read_overridden(running, wanted))
+            self._reading.ask(asked, lambda: self._overriding.read(running, asked.overrides))
 
     def refuse(self, asked: Asked, why: str) -> None:
         """Change nothing."""
@@ -176,21 +182,10 @@ class Changing:
         attempt, self._attempt = self._attempt, None
         if attempt is None:
             return
-        if attempt.is_rollback:
-            attempt.running.let_go()
-            self._keep(None)
-        elif attempt.running.project.version == attempt.project.version:  # back leads to what was before that
-            attempt.running.let_go()
-        else:
-            self._keep(attempt.running)
+        self._before.end(attempt)
         self._over()
-        self._changed(attempt.project, attempt.is_from_disk)
+        self._overriding.changed(attempt.project, attempt.is_from_disk)
         attempt.tell_done()
-
-    def _keep(self, before: Kept | None) -> None:
-        if self._before is not None:
-            self._before.let_go()
-        self._before = before
 
     def _end_refused(self, why: str) -> None:
         attempt, self._attempt = self._attempt, None

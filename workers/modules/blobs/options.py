@@ -86,24 +86,19 @@ class BlobsOptions(ModuleOptions):
         _Area, Field(description="area, without holes: at least", json_schema_extra=IS_THRESHOLD)
     ] = 20
     area_max_px: Annotated[_Area | None, Field(description="area: at most", json_schema_extra=IS_THRESHOLD)] = None
-    width_min_px: Annotated[
-        _Area | None, Field(description="width of the upright box around it: at least", json_schema_extra=IS_THRESHOLD)
-    ] = None
-    width_max_px: Annotated[_Area | None, Field(description="width: at most", json_schema_extra=IS_THRESHOLD)] = None
-    height_min_px: Annotated[
-        _Area | None, Field(description="height of the upright box around it: at least", json_schema_extra=IS_THRESHOLD)
-    ] = None
-    height_max_px: Annotated[_Area | None, Field(description="height: at most", json_schema_extra=IS_THRESHOLD)] = None
+    width_min_px: Annotated[_Area | None, Field(description="width of the upright box around it: at least")] = None
+    width_max_px: Annotated[_Area | None, Field(description="width: at most")] = None
+    height_min_px: Annotated[_Area | None, Field(description="height of the upright box around it: at least")] = None
+    height_max_px: Annotated[_Area | None, Field(description="height: at most")] = None
     elongation_min: Annotated[
         _Ratio | None,
         Field(
             description="longer by shorter side of the smallest box around it, turned too: at least",
-            json_schema_extra=IS_THRESHOLD,
         ),
     ] = None
     elongation_max: Annotated[
         _Ratio | None,
-        Field(description="elongation: at most; squares and discs have 1", json_schema_extra=IS_THRESHOLD),
+        Field(description="elongation: at most; squares and discs have 1"),
     ] = None
     roundness_min: Annotated[
         _Share | None,
@@ -117,7 +112,7 @@ class BlobsOptions(ModuleOptions):
     ] = None
     solidity_min: Annotated[
         _Share | None,
-        Field(description="share of its convex hull that it fills: at least", json_schema_extra=IS_THRESHOLD),
+        Field(description="share of its convex hull that it fills: at least"),
     ] = None
     solidity_max: Annotated[
         _Share | None,
