@@ -39,12 +39,6 @@ class NotFound(FramemillError):
     code = "not_found"
 
 
-class HoldNotKept(FramemillError):
-    """What holds the line could not be saved."""
-
-    code = "hold_not_kept"
-
-
 STATUS: Mapping[str, int] = {
     "invalid_parameter": 400,
     "frame_size_mismatch": 400,

@@ -97,6 +97,12 @@ class TargetTooLong(FramemillError):
     code = "uri_too_long"
 
 
+class HoldNotKept(FramemillError):
+    """What holds the line could not be saved."""
+
+    code = "hold_not_kept"
+
+
 class SwitchNotKept(FramemillError):
     """The Process switch could not be written to the disk."""
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from service.alert_settings import UNKNOWN
-from service.errors import HoldNotKept
 from service.safe_files import replacing
+from workers.errors import HoldNotKept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,11 +127,8 @@ class Holds:
                 known = self._left()
                 held = known.held.pop(name, None) is not None
                 held |= self._words[_HOLDS] > 0 and self._name() == name
-                acknowledged = Acknowledged(time.time_ns(), who[:_MOST_CHARS], address[:_MOST_CHARS])
-                known.acknowledged = {
-                    **{one: by for one, by in known.acknowledged.items() if one != name},
-                    name: acknowledged,
-                }
+                known.acknowledged.pop(name, None)  # the newest stands last
+                known.acknowledged[name] = Acknowledged(time.time_ns(), who[:_MOST_CHARS], address[:_MOST_CHARS])
                 try:
                     self._write(known)
                 except OSError:

@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 
 from service.alerts.pages import create_page
 from service.alerts.plan import NAME, AlertsPlan
-from service.environment import for_fronts
-from workers.isolated import isolated
-from workers.supervisor.program import Command
 
 if TYPE_CHECKING:
     from service.access.heirloom import Heirloom
@@ -20,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class AlertsStart:
-    """Makes its command anew at each start: each comes in by an end of its own. `told_fd` is what fronts read."""
+    """Makes its plan anew at each start: each comes in by an end of its own. `told_fd` is what fronts read."""
 
     def __init__(
         self, door: Door, results: ResultsPlan, settings: Settings, *, heirloom: Heirloom, state_dir: Path, project: str
@@ -37,7 +34,8 @@ class AlertsStart:
         self._kept_fd = create_page("alerts-kept")
         self._plan_fd = os.memfd_create("framemill-alerts-plan")
 
-    def __call__(self) -> Command:
+    def prepare(self) -> tuple[int, tuple[int, ...]]:
+        """Write the plan of a start; returns its descriptor, and all that the process must inherit."""
         settings = self._settings
         plan = AlertsPlan(
             supervisor_pid=os.getpid(),
@@ -57,5 +55,4 @@ class AlertsStart:
         text = plan.model_dump_json().encode()
         os.pwrite(self._plan_fd, text, 0)
         os.ftruncate(self._plan_fd, len(text))
-        line = isolated("-m", "service.alerts.process", str(self._plan_fd))
-        return Command(line, for_fronts(), (*plan.fds, self._plan_fd))
+        return self._plan_fd, (*plan.fds, self._plan_fd)

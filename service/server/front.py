@@ -196,9 +196,8 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
         HELD.set_budget(max(self._settings.max_held_mib << 20, 2 * BoundedChunks.most_bytes))
         switch = ProcessSwitch(self._heirloom, plan.state_dir)
         on_disk = Comparison(plan.version_places)
-        board = Board(
-            Holds(self._heirloom, plan.state_dir), plan.alerts_fd, sends=self._settings.alert_webhook is not None
-        )
+        sends = self._settings.alert_webhook is not None
+        board = Board(Holds(self._heirloom, plan.state_dir), plan.alerts_fd, sends=sends)
         status = Status(pool, switch, plan.project_name, on_disk, plan.results, recorder_fd=plan.recorder_fd)
         count_lost = partial(self._counters.count, "log.lines_lost")
         LOG.begin(self._settings.log_requests, self._settings.log_format, self._front, count_lost)

@@ -146,9 +146,14 @@ def run_server(
         source.tidy()
 
 
+def _judging(alerts: AlertsStart) -> Command:
+    plan_fd, fds = alerts.prepare()
+    return Command(isolated("-m", "service.alerts.process", str(plan_fd)), for_fronts(), fds)
+
+
 def _programs(recorder: RecorderStart | None, alerts: AlertsStart | None) -> list[ProgramPlan]:
     found = [ProgramPlan("the recorder", recorder)] if recorder else []
-    return [*found, ProgramPlan("what judges alerts", alerts)] if alerts else found
+    return [*found, ProgramPlan("what judges alerts", lambda: _judging(alerts))] if alerts else found
 
 
 def _fds_for_fronts(

@@ -34,6 +34,7 @@ ALLOWED = {
     ("service.results.door", "_hear", "recv"): "non-blocking, and no client's",
     ("service.results.follow", "_come_in", "recv_fds"): "settimeout, and no client's",
     ("service.results.follow", "_woken", "recv"): "MSG_DONTWAIT, and no client's",
+    ("service.alerts.webhook", "_status", "recv"): "its time limit is set before each",
     ("workers.pool.exchange", "receive_into", "recv_into"): "SO_RCVTIMEO: the socket is one that wire.receive_in_steps",
 }
 # what speaks with others than clients: the command line, which has timeouts of its own, and files that are no sockets
