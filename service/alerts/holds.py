@@ -127,11 +127,8 @@ class Holds:
                 known = self._left()
                 held = known.held.pop(name, None) is not None
                 held |= self._words[_HOLDS] > 0 and self._name() == name
-                acknowledged = Acknowledged(time.time_ns(), who[:_MOST_CHARS], address[:_MOST_CHARS])
-                known.acknowledged = {
-                    **{one: by for one, by in known.acknowledged.items() if one != name},
-                    name: acknowledged,
-                }
+                known.acknowledged.pop(name, None)  # the newest stands last
+                known.acknowledged[name] = Acknowledged(time.time_ns(), who[:_MOST_CHARS], address[:_MOST_CHARS])
                 try:
                     self._write(known)
                 except OSError:
