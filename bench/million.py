@@ -63,7 +63,7 @@ def make(path: Path, frames: int = FRAMES) -> None:
 def _ordered(columns: list[str]) -> str:
     """The columns of records in the order of the statement above; a migration adds new ones at the end."""
     revision = "input_revision"
-    rest = [name for name in columns if name != revision]
+    rest = [name for name in columns if name not in {revision, "view"}]
     at = rest.index("error_message") + 1
     return ", ".join([*rest[:at], revision, *rest[at:]])
 

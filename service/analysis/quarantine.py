@@ -47,7 +47,7 @@ class Quarantine:
             try:
                 _drop_oldest(folder_fd)
                 _write(folder_fd, f"{name}.frame", frame)
-                _write(folder_fd, f"{name}.json", orjson.dumps(asdict(job)))
+                _write(folder_fd, f"{name}.json", _as_json(job))
             finally:
                 os.close(folder_fd)
         except OSError as error:
@@ -55,6 +55,10 @@ class Quarantine:
             return False
         _log.error("a frame ended two workers; it is kept as %s in the quarantine folder", name)
         return True
+
+
+def _as_json(job: Job) -> bytes:
+    return orjson.dumps({**asdict(job), "inputs": job.inputs.decode()})
 
 
 def _write(folder_fd: int, name: str, content: memoryview | bytes) -> None:

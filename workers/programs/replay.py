@@ -43,10 +43,13 @@ class Asked(BaseModel):
     data: str = ""
     camera: str = ""
     part: str = ""
+    view: str = ""
+    held: str = ""
+    inputs: str = ""
 
     def job(self) -> Job:
         """Return it as a worker takes it."""
-        return Job(**self.model_dump())
+        return Job(**{**self.model_dump(), "inputs": self.inputs.encode()})
 
 
 class Request(BaseModel):
