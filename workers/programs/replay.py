@@ -43,6 +43,8 @@ class Asked(BaseModel):
     data: str = ""
     camera: str = ""
     part: str = ""
+    view: str = ""
+    inputs: bytes = b""
 
     def job(self) -> Job:
         """Return it as a worker takes it."""
