@@ -11,20 +11,17 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from service.errors import InputInvalid, InputsChanged, InputsNotKept
-from service.safe_files import replacing
+from service.inputs.kept import InputsFile
+from service.inputs.state import Changed, State, changed, state_of, text_of, what_changed
 from workers.flow.inputs import Input, Value, as_declared
 from workers.memory.global_data import GlobalData, GlobalDataBusy
-from workers.pool.job import MAX_INPUT_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,9 +29,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MEMORY_KIB = 16
-_FILE = "inputs.json"
 _UNDER_WAY = 0  # a mark in the memory: somebody writes the file
-_DAMAGED = "its file inputs.json is damaged or cannot be read, so defaults hold until somebody sets them"
 
 
 class Given(NamedTuple):
@@ -44,46 +39,13 @@ class Given(NamedTuple):
     packed: bytes
 
 
-class State(BaseModel):
-    """All that is known at one time; `values` are those that somebody has set.
-
-    `changed` says in which revision each input was changed last; `who`, `address` and `time_ns` are of the last change.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    revision: int = 0
-    values: dict[str, str | bool | int | float] = {}
-    changed: dict[str, int] = {}
-    who: str = ""
-    address: str = ""
-    time_ns: int = 0
-    is_declared: bool = False
-    trouble: str = ""
-
-    def with_values(self, values: Mapping[str, Value], who: str, address: str) -> State:
-        """Return the next revision, in which these are set and no others."""
-        revision = self.revision + 1
-        names = {name for name in values.keys() | self.values.keys() if not _is_same(self.values, values, name)}
-        changed = {name: at for name, at in self.changed.items() if name in values} | dict.fromkeys(names, revision)
-        known = {"revision": revision, "values": dict(values), "changed": changed, "trouble": ""}
-        return self.model_copy(update=known | {"who": who, "address": address, "time_ns": time.time_ns()})
-
-
-class Changed(NamedTuple):
-    """What became of a change: the state after it, and each input that it changed with its values before and now."""
-
-    state: State
-    inputs: Mapping[str, tuple[Value, Value]]
-
-
 class OperatorInputs:
     """One process's view; `fd` is the shared memory. For all threads."""
 
     def __init__(self, fd: int, state_dir: Path) -> None:
         self.fd = fd
         self._memory = GlobalData(fd)
-        self._file = state_dir / _FILE
+        self._file = InputsFile(state_dir)
         self._lock = threading.Lock()
         self._text = b""
         self._given: Given | None = None
@@ -93,7 +55,7 @@ class OperatorInputs:
         """What a frame that comes now is inspected with; None where the project has no inputs."""
         text = self._memory.read()
         if text is not self._text:
-            state = _state_of(text)
+            state = state_of(text)
             self._given = Given(state.revision, orjson.dumps(state.values)) if state.is_declared else None
             self._text = text
         return self._given
@@ -101,18 +63,18 @@ class OperatorInputs:
     @property
     def state(self) -> State:
         """All that is known now."""
-        return _state_of(self._memory.read())
+        return state_of(self._memory.read())
 
     def begin(self, inputs: Sequence[Input], *, inherited: bool) -> None:
         """Be as they were left; as the server before has them, where its memory was inherited. In the supervisor."""
         if not inherited:
             with self._held():
-                self._memory.change(lambda _: _text_of(self._left()))
+                self._memory.change(lambda _: text_of(self._file.read()))
             self.adopt(inputs)
-        elif self._left() != self.state:  # it has another state folder
+        elif self._file.read() != self.state:  # it has another state folder
             try:
                 with self._held():
-                    self._memory.change(lambda text: self._written(_state_of(text)))
+                    self._memory.change(lambda text: self._written(state_of(text)))
             except InputsNotKept as error:
                 _log.error("%s", error.message)
 
@@ -120,7 +82,7 @@ class OperatorInputs:
         """Make the memory what the file says where somebody died on the way. In the supervisor."""
         if self._memory.marks[_UNDER_WAY] and self._lock.acquire(blocking=False):
             try:
-                self._memory.change(lambda text: self._settled(_state_of(text)), patience_s=0)
+                self._memory.change(lambda text: self._settled(state_of(text)), patience_s=0)
             except GlobalDataBusy:  # that one still lives
                 pass
             finally:
@@ -149,7 +111,7 @@ class OperatorInputs:
             )
         try:
             with self._held():
-                self._memory.change(lambda _: self._written(after) if refused else _text_of(after))
+                self._memory.change(lambda _: self._written(after) if refused else text_of(after))
         except InputsNotKept as error:
             _log.error("%s", error.message)
         return dropped
@@ -180,22 +142,12 @@ class OperatorInputs:
         done: list[Changed] = []
 
         def merge(text: bytes) -> bytes:
-            before = _state_of(text)
+            before = state_of(text)
             if seen is not None and seen != before.revision:
-                raise InputsChanged(_what_changed(before, seen, inputs))
-            valid = as_declared(inputs, before.values)[0]
-            values = {name: value for name, value in (valid | taken).items() if wanted.get(name, value) is not None}
-            if len(orjson.dumps(values)) > MAX_INPUT_BYTES:
-                raise InputInvalid(f"all values together have more than {MAX_INPUT_BYTES} bytes as JSON")
-            shown = {one.name: one.initial() for one in inputs}
-            was, now = shown | valid, shown | values
-            different = {name: (was[name], now[name]) for name in now if not _is_same(was, now, name)}
-            if _is_equal(values, before.values) and not before.trouble:
-                done.append(Changed(before, {}))
-                return text
-            after = before.with_values(values, who, address)
-            done.append(Changed(after, different))
-            return self._written(after)
+                raise InputsChanged(what_changed(before, seen, inputs))
+            after = changed(before, taken | dict.fromkeys(wanted.keys() - taken.keys()), inputs, who, address)
+            done.append(after)
+            return text if after.state is before else self._written(after.state)
 
         with self._held():
             self._memory.change(merge)
@@ -221,64 +173,13 @@ class OperatorInputs:
 
     def _written(self, state: State) -> bytes:
         """Write the file; returns what the memory is to hold then."""
-        text = _text_of(state)
         self._memory.marks[_UNDER_WAY] = 1
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(self._file, 0o644) as file:
-                file.write(orjson.dumps({"seal": _seal(text), "inputs": orjson.Fragment(text)}) + b"\n")
+            self._file.write(state)
         finally:
             self._memory.marks[_UNDER_WAY] = 0
-        return text
+        return text_of(state)
 
     def _settled(self, state: State) -> bytes:
         self._memory.marks[_UNDER_WAY] = 0
-        return _text_of(self._left().model_copy(update={"is_declared": state.is_declared}))
-
-    def _left(self) -> State:
-        """What the file says; defaults, where there is none or it cannot be believed."""
-        try:
-            found = orjson.loads(self._file.read_bytes())
-            state = State.model_validate(found["inputs"])
-            if found["seal"] == _seal(_text_of(state)):
-                return state
-            trouble = "its seal is not that of what stands there"
-        except (FileNotFoundError, NotADirectoryError):
-            return State()
-        except OSError as error:
-            trouble = error.strerror or str(error)
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValidationError):
-            trouble = "it is not what this server writes"
-        _log.error("what operators had set is not known, defaults hold: %s: %s", self._file, trouble)
-        # no revision that any record may name already
-        return State(revision=int(time.time()), trouble=_DAMAGED)
-
-
-def _state_of(text: bytes) -> State:
-    return State.model_validate_json(text)
-
-
-def _text_of(state: State) -> bytes:
-    return state.model_dump_json().encode()
-
-
-def _seal(text: bytes) -> str:
-    return f"{zlib.crc32(text):08x}"
-
-
-def _is_same(before: Mapping[str, Value], after: Mapping[str, Value], name: str) -> bool:
-    """Whether both have the same there; true is not 1."""
-    was, now = before.get(name), after.get(name)
-    return was == now and type(was) is type(now)
-
-
-def _is_equal(before: Mapping[str, Value], after: Mapping[str, Value]) -> bool:
-    return before.keys() == after.keys() and all(_is_same(before, after, name) for name in after)
-
-
-def _what_changed(state: State, seen: int, inputs: Sequence[Input]) -> str:
-    names = [one.name for one in inputs if state.changed.get(one.name, 0) > seen]
-    values = {one.name: state.values.get(one.name, one.initial()) for one in inputs}
-    told = ", ".join(f"{name} is {values[name]!r}" for name in names) or "all were set anew"
-    by = f" by {state.who}" if state.who else ""
-    return f"revision {seen} was seen, {state.revision} holds by now: {told}; changed{by}. Nothing was changed now"
+        return text_of(self._file.read().model_copy(update={"is_declared": state.is_declared}))
