@@ -57,12 +57,12 @@ class Attempt:
         if verdict.holds:
             _log.info("the proof of version %s holds, %d frames", version, len(self.project.proofs))
         elif accepted:
-            _log.warning("version %s is accepted by %s: %s", version, _names(accepted), said(verdict))
+            _log.warning("version %s is accepted by %s: %s", version, names_of(accepted), said(verdict))
         return verdict.holds or bool(accepted)
 
     def tell_done(self) -> None:
         """It runs."""
-        version, before, who = self.project.version, self.running.project.version, _names(self.asked)
+        version, before, who = self.project.version, self.running.project.version, names_of(self.asked)
         if self.is_rollback:
             _log.warning("gone back to version %s from %s; asked for by %s", version, before, who)
         else:
@@ -72,21 +72,31 @@ class Attempt:
             asked.tell(Outcome(done=True, version=version, before=before, words=""))
 
 
-def tell_refused(asked: Sequence[Asked], version: str, why: str) -> None:
-    """The project is not loaded: `version` goes on."""
-    _log.error("the project was not reloaded, the one before goes on (version %s): %s", version, why)
-    _tell_unchanged(asked, version, why)
+class Before:
+    """The version that one can go back to; it is kept until another takes its place."""
 
+    def __init__(self) -> None:
+        self._kept: Kept | None = None
 
-def tell_not_begun(asked: Sequence[Asked], version: str, why: str) -> None:
-    """Nothing was tried: `version` goes on."""
-    _log.error("version %s goes on, whatever %s asks for: %s", version, _names(asked), why)
-    _tell_unchanged(asked, version, why)
+    @property
+    def project(self) -> Project | None:
+        """That version; None where there is none."""
+        return self._kept.project if self._kept else None
 
+    def follow(self, attempt: Attempt) -> None:
+        """Be the one that `attempt`, which is done, has taken the place of; who went back does not go back further."""
+        if attempt.is_rollback:
+            attempt.running.let_go()
+            self._keep(None)
+        elif attempt.running.project.version == attempt.project.version:  # back leads to what was before that
+            attempt.running.let_go()
+        else:
+            self._keep(attempt.running)
 
-def _tell_unchanged(asked: Sequence[Asked], version: str, why: str) -> None:
-    for one in asked:
-        one.tell(Outcome(done=False, version=version, before="", words=why))
+    def _keep(self, kept: Kept | None) -> None:
+        if self._kept is not None:
+            self._kept.let_go()
+        self._kept = kept
 
 
 def tell_of_start(verdict: Verdict, version: str) -> None:
@@ -106,5 +116,6 @@ def said(verdict: Verdict) -> str:
     return "its proof fails:\n" + "\n".join(lines) + page
 
 
-def _names(asked: Sequence[Asked]) -> str:
+def names_of(asked: Sequence[Asked]) -> str:
+    """Return who asked, as the log has it."""
     return ", ".join(dict.fromkeys(one.who for one in asked))

@@ -16,12 +16,13 @@ does not go back any further.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from workers.change.attempt import Attempt, Kept, said, tell_not_begun, tell_of_start, tell_refused
+from workers.change.attempt import Attempt, Before, Kept, said, tell_of_start
 from workers.change.reading import Reading
+from workers.change.refusing import Refusing
 from workers.change.trial import MakePage, Trial, Verdict
 from workers.memory.control import Control
 
@@ -63,10 +64,11 @@ class Changing:
         self._over = over
         self._changed = changed
         self._read_overridden = read_overridden
-        self._reading = Reading(read, settings.boot_ms, selector, self._on_read, self._on_unread)
+        self._refusing = Refusing(control, lambda: crew.shift.project.version)
+        self._reading = Reading(read, settings.boot_ms, selector, self._on_read, self._refusing.failed)
         self._trial = Trial(settings, selector, crew.shift.template, make_page)
         self._attempt: Attempt | None = None
-        self._before: Kept | None = None
+        self._before = Before()
         self._reloads = 0
 
     @property
@@ -89,7 +91,7 @@ class Changing:
         self._notice()
         if self._attempt is not None or self._reading.pids:
             self.refuse(asked, "another change of the version is under way; ask again when that is done")
-        elif self._before is None:
+        elif self._before.project is None:
             self.refuse(asked, "there is no version before it to go back to")
         else:
             project = replace(self._before.project)  # another object: that one may still have a template that ends
@@ -109,7 +111,7 @@ class Changing:
 
     def refuse(self, asked: Asked, why: str) -> None:
         """Change nothing."""
-        self._say_refused(tell_not_begun, [asked], why)
+        self._refusing.not_begun(why, [asked])
 
     def has_failed(self, why: str) -> bool:
         """Hear that a version cannot be loaded; False where it is none that is on its way."""
@@ -138,10 +140,6 @@ class Changing:
             asked.drop()
         self._attempt = None
 
-    @property
-    def _running(self) -> str:
-        return self._crew.shift.project.version
-
     def _on_read(self, project: Project, asked: list[Asked]) -> None:
         if not asked:  # the server ends
             return
@@ -150,9 +148,6 @@ class Changing:
             self._crew.give_up_reload()
             self._end_refused("another reload has taken its place")
         self._begin(Attempt(project, Kept.of(self._crew.shift.project), asked))
-
-    def _on_unread(self, why: str, asked: list[Asked]) -> None:
-        self._say_refused(tell_refused, asked, why)
 
     def _begin(self, attempt: Attempt) -> None:
         self._attempt = attempt
@@ -176,30 +171,15 @@ class Changing:
         attempt, self._attempt = self._attempt, None
         if attempt is None:
             return
-        if attempt.is_rollback:
-            attempt.running.let_go()
-            self._keep(None)
-        elif attempt.running.project.version == attempt.project.version:  # back leads to what was before that
-            attempt.running.let_go()
-        else:
-            self._keep(attempt.running)
+        self._before.follow(attempt)
         self._over()
         self._changed(attempt.project, attempt.is_from_disk)
         attempt.tell_done()
-
-    def _keep(self, before: Kept | None) -> None:
-        if self._before is not None:
-            self._before.let_go()
-        self._before = before
 
     def _end_refused(self, why: str) -> None:
         attempt, self._attempt = self._attempt, None
         self._trial.give_up()
         if attempt is not None:
             attempt.running.let_go()
-            self._say_refused(tell_refused, attempt.asked, why)
+            self._refusing.failed(why, attempt.asked)
         self._over()
-
-    def _say_refused(self, tell: Callable[[Sequence[Asked], str, str], None], asked: Sequence[Asked], why: str) -> None:
-        self._control.say_reload_failed(why)  # first: who has the answer may look at the status
-        tell(asked, self._running, why)
