@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.alerts.pages import read_page, writes_of
 from service.alerts.standing import utc
-from service.errors import NotFound
+from service.own_errors import NotFound
 
 if TYPE_CHECKING:
     from service.alerts.holds import Acknowledged, Holds

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from service.alert_settings import UNKNOWN
-from service.errors import HoldNotKept
+from service.own_errors import HoldNotKept
 from service.safe_files import replacing
 
 if TYPE_CHECKING:
@@ -169,11 +169,8 @@ class Holds:
                 known = self._file.read()
                 held = known.held.pop(name, None) is not None
                 held |= self._words[_HOLDS] > 0 and self._name() == name
-                acknowledged = Acknowledged(time.time_ns(), who[:_MOST_CHARS], address[:_MOST_CHARS])
-                known.acknowledged = {
-                    **{one: by for one, by in known.acknowledged.items() if one != name},
-                    name: acknowledged,
-                }
+                known.acknowledged.pop(name, None)  # the newest stands last
+                known.acknowledged[name] = Acknowledged(time.time_ns(), who[:_MOST_CHARS], address[:_MOST_CHARS])
                 try:
                     self._write(known)
                 except OSError:

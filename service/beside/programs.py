@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from service.alerts.starting import AlertsStart
+from service.beside.alerts_start import AlertsStart
 from service.beside.part_desk import PartDeskStart
 from service.beside.recorder_start import RecorderStart
 from workers.supervisor.program import Ends, ProgramPlan

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection, delete, insert, select
 
 from service.decisions.rules import Decision, Holds, Kind, Place, refuse_wrong, what_holds
-from service.errors import CannotDecide, DecidedMeanwhile, NotFound
 from service.history.frame_id import row_of
 from service.history.schema.decision_tables import DECIDED, DECISIONS
 from service.history.schema.tables import LABELS
 from service.history.texts import time_text
+from service.own_errors import CannotDecide, DecidedMeanwhile, NotFound
 
 if TYPE_CHECKING:
     from sqlalchemy import Row

@@ -81,8 +81,17 @@ class Rates:
     corrected: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-def rates(connection: Connection, since_ns: int | None, until_ns: int | None, camera: str | None = None) -> Rates:
-    """Return what was decided about frames that came from `since_ns` on and before `until_ns`, of one camera or all."""
+def rates(
+    connection: Connection,
+    since_ns: int | None,
+    until_ns: int | None,
+    camera: str | None = None,
+    known_nok: int | None = None,
+) -> Rates:
+    """Return what was decided about frames that came from `since_ns` on and before `until_ns`, of one camera or all.
+
+    `known_nok` is how many of them are NOK, for who knows it by sums: counting them takes long.
+    """
     found = Rates()
     nok = [RECORDS.c.verdict == "NOK", *_between(RECORDS.c.came_ns, since_ns, until_ns)]
     decided = [*_between(DECIDED.c.came_ns, since_ns, until_ns)]
@@ -90,7 +99,9 @@ def rates(connection: Connection, since_ns: int | None, until_ns: int | None, ca
         nok.append(RECORDS.c.camera == camera)
         of_camera = select(RECORDS.c.number).where(RECORDS.c.number == DECIDED.c.record, RECORDS.c.camera == camera)
         decided.append(of_camera.exists())
-    found.nok = connection.scalar(select(func.count()).select_from(RECORDS).where(*nok)) or 0
+    if known_nok is None:
+        known_nok = connection.scalar(select(func.count()).select_from(RECORDS).where(*nok)) or 0
+    found.nok = known_nok
     for kind, count in connection.execute(
         select(DECIDED.c.kind, func.count()).where(*decided).group_by(DECIDED.c.kind)
     ):

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from service.errors import CannotDecide
+from service.own_errors import CannotDecide
 
 
 class Kind(enum.StrEnum):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
-from service.errors import NotFound
 from service.history.schema.tables import RECORDS
+from service.own_errors import NotFound
 
 if TYPE_CHECKING:
     from sqlalchemy import Row

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service.errors import HistoryAway, NoHistory
+from service.own_errors import HistoryAway, NoHistory
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from service.errors import InputInvalid, InputsChanged, InputsNotKept
-from service.inputs.kept import InputsFile
-from service.inputs.state import Changed, State, changed, state_of, text_of, what_changed
+from service.inputs.kept import KeptInputs, State, is_same, state_of, text_of
+from service.inputs.trouble import InputInvalid, InputsChanged, InputsNotKept
 from workers.flow.inputs import Input, Value, as_declared
 from workers.memory.global_data import GlobalData, GlobalDataBusy
+from workers.pool.job import MAX_INPUT_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MEMORY_KIB = 16
-_UNDER_WAY = 0  # a mark in the memory: somebody writes the file
 
 
 class Given(NamedTuple):
@@ -39,13 +38,20 @@ class Given(NamedTuple):
     packed: bytes
 
 
+class Changed(NamedTuple):
+    """What became of a change: the state after it, and each input that it changed with its values before and now."""
+
+    state: State
+    inputs: Mapping[str, tuple[Value, Value]]
+
+
 class OperatorInputs:
     """One process's view; `fd` is the shared memory. For all threads."""
 
     def __init__(self, fd: int, state_dir: Path) -> None:
         self.fd = fd
         self._memory = GlobalData(fd)
-        self._file = InputsFile(state_dir)
+        self._kept = KeptInputs(state_dir, self._memory)
         self._lock = threading.Lock()
         self._text = b""
         self._given: Given | None = None
@@ -69,20 +75,20 @@ class OperatorInputs:
         """Be as they were left; as the server before has them, where its memory was inherited. In the supervisor."""
         if not inherited:
             with self._held():
-                self._memory.change(lambda _: text_of(self._file.read()))
+                self._memory.change(lambda _: text_of(self._kept.left()))
             self.adopt(inputs)
-        elif self._file.read() != self.state:  # it has another state folder
+        elif self._kept.left() != self.state:  # it has another state folder
             try:
                 with self._held():
-                    self._memory.change(lambda text: self._written(state_of(text)))
+                    self._memory.change(lambda text: self._kept.write(state_of(text)))
             except InputsNotKept as error:
                 _log.error("%s", error.message)
 
     def settle(self) -> None:
         """Make the memory what the file says where somebody died on the way. In the supervisor."""
-        if self._memory.marks[_UNDER_WAY] and self._lock.acquire(blocking=False):
+        if self._kept.is_under_way and self._lock.acquire(blocking=False):
             try:
-                self._memory.change(lambda text: self._settled(state_of(text)), patience_s=0)
+                self._memory.change(lambda text: self._kept.settled(state_of(text)), patience_s=0)
             except GlobalDataBusy:  # that one still lives
                 pass
             finally:
@@ -111,7 +117,7 @@ class OperatorInputs:
             )
         try:
             with self._held():
-                self._memory.change(lambda _: self._written(after) if refused else text_of(after))
+                self._memory.change(lambda _: self._kept.write(after) if refused else text_of(after))
         except InputsNotKept as error:
             _log.error("%s", error.message)
         return dropped
@@ -144,10 +150,20 @@ class OperatorInputs:
         def merge(text: bytes) -> bytes:
             before = state_of(text)
             if seen is not None and seen != before.revision:
-                raise InputsChanged(what_changed(before, seen, inputs))
-            after = changed(before, taken | dict.fromkeys(wanted.keys() - taken.keys()), inputs, who, address)
-            done.append(after)
-            return text if after.state is before else self._written(after.state)
+                raise InputsChanged(_what_changed(before, seen, inputs))
+            valid = as_declared(inputs, before.values)[0]
+            values = {name: value for name, value in (valid | taken).items() if wanted.get(name, value) is not None}
+            if len(orjson.dumps(values)) > MAX_INPUT_BYTES:
+                raise InputInvalid(f"all values together have more than {MAX_INPUT_BYTES} bytes as JSON")
+            shown = {one.name: one.initial() for one in inputs}
+            was, now = shown | valid, shown | values
+            different = {name: (was[name], now[name]) for name in now if not is_same(was, now, name)}
+            if _is_equal(values, before.values) and not before.trouble:
+                done.append(Changed(before, {}))
+                return text
+            after = before.with_values(values, who, address)
+            done.append(Changed(after, different))
+            return self._kept.write(after)
 
         with self._held():
             self._memory.change(merge)
@@ -171,15 +187,14 @@ class OperatorInputs:
                 f"the inputs could not be saved, so they stay as they are: {error.strerror or error}"
             ) from None
 
-    def _written(self, state: State) -> bytes:
-        """Write the file; returns what the memory is to hold then."""
-        self._memory.marks[_UNDER_WAY] = 1
-        try:
-            self._file.write(state)
-        finally:
-            self._memory.marks[_UNDER_WAY] = 0
-        return text_of(state)
 
-    def _settled(self, state: State) -> bytes:
-        self._memory.marks[_UNDER_WAY] = 0
-        return text_of(self._file.read().model_copy(update={"is_declared": state.is_declared}))
+def _is_equal(before: Mapping[str, Value], after: Mapping[str, Value]) -> bool:
+    return before.keys() == after.keys() and all(is_same(before, after, name) for name in after)
+
+
+def _what_changed(state: State, seen: int, inputs: Sequence[Input]) -> str:
+    names = [one.name for one in inputs if state.changed.get(one.name, 0) > seen]
+    values = {one.name: state.values.get(one.name, one.initial()) for one in inputs}
+    told = ", ".join(f"{name} is {values[name]!r}" for name in names) or "all were set anew"
+    by = f" by {state.who}" if state.who else ""
+    return f"revision {seen} was seen, {state.revision} holds by now: {told}; changed{by}. Nothing was changed now"

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     from service.changes.log import Changes
     from service.inputs.declared import Declared
-    from service.inputs.operator_inputs import OperatorInputs
-    from service.inputs.state import Changed
+    from service.inputs.operator_inputs import Changed, OperatorInputs
 
 _BODY_BYTES = 64 << 10
 _EXPECTED = (

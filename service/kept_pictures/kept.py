@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from service.errors import NotFound
 from service.history.pictures.folder import PictureFolder, pictures_in
+from service.own_errors import NotFound
 from workers.pixels.pixel_format import FORMATS
 from workers.pool.job import Encoding, Job
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from service.errors import NotFound
 from service.intake.params import flag
 from service.live.stream import answer_with_stream, event
+from service.own_errors import NotFound
 from service.results.reading import RingReader
 from service.results.record import BadRecord, Record
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from service.analysis.once_more import last_frame
-from service.errors import NotFound
+from service.own_errors import NotFound
 from workers.errors import FramemillError
 from workers.pool.job import ResponseType
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from service.access.keyring import Scope
 from service.access.sessions import session_of
 from service.changes.asker import asker
-from service.errors import NotFound
+from service.own_errors import NotFound
 from service.panel.forms import form_of
 from service.panel.pages import go_to
 from workers.errors import Forbidden, InvalidParameter

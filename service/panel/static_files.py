@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import falcon
 
-from service.errors import NotFound
+from service.own_errors import NotFound
 
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 _FOR_GOOD = "public, max-age=31536000, immutable"

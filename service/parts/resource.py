@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import falcon
 import orjson
 
-from service.errors import HistoryAway, NoHistory, NotFound
 from service.intake.params import query_values, wait_for_part_s
+from service.own_errors import HistoryAway, NoHistory, NotFound
 from service.parts.link import DeskAway
 from service.parts.messages import MOST_ANSWER_BYTES, NOBODY_KNOWS
 from workers.errors import NoFreeSlot, NotReady

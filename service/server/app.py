@@ -42,17 +42,17 @@ from service.openapi.document import OpenApi
 from service.panel.alerts_form import AlertsForm
 from service.panel.api_page import ApiPage
 from service.panel.language_switch import LanguageSwitch
-from service.panel.live_page import LiveEvents, LivePage, PanelSwitch
-from service.panel.live_view import LiveView
+from service.panel.live.page import LiveEvents, LivePage, PanelSwitch
+from service.panel.live.since_shift import SinceShift
+from service.panel.live.strip import PICTURES, Strip
+from service.panel.live.view import LiveView
 from service.panel.log_page import LogPage, SessionEnd
 from service.panel.operating.threshold_page import routes as operating_routes
 from service.panel.pages import Pages
 from service.panel.parts.decide_forms import part_pages
 from service.panel.sign_in import SignIn, SignOut
-from service.panel.since_shift import SinceShift
 from service.panel.static_files import Favicon, StaticFiles
 from service.panel.statistics.page import statistics_page_routes
-from service.panel.strip import PICTURES, Strip
 from service.panel.trouble import as_page
 from service.statistics.resource import statistics_routes
 from service.statistics.shifts import shift_at

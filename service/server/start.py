@@ -27,6 +27,7 @@ from service.server.project_source import ProjectSource
 from service.server.systemd import notify_systemd
 from service.server.takeover import Predecessor, predecessor, start_successor
 from service.settings import Settings, load_settings
+from workers.change.changing import Overriding
 from workers.errors import SettingsInvalid
 from workers.flow.project import Project, load_project
 from workers.isolated import isolated
@@ -131,8 +132,7 @@ def run_server(
         load_project=source.load,
         announce=announce,
         tend=lasting.settle,
-        changed=lasting.goes_over_to,
-        load_overridden=source.load_overridden,
+        overriding=Overriding(source.load_overridden, lasting.goes_over_to),
         start_successor=lambda: start_successor(open_to, heirloom, global_fd, inputs.fd),
         follows=before.link if before else None,
         tidy=source.tidy_apart,

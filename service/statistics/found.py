@@ -64,9 +64,10 @@ def find(connection: Connection, settings: ShiftSettings, wanted: Wanted) -> Fou
     """Ask for all of it."""
     everywhere = by_camera_and_server(connection, wanted._replace(camera=None, server=None))
     counted = over_time(connection, wanted)
+    total = _total(everywhere, wanted)
     found = Found(
         wanted,
-        _total(everywhere, wanted),
+        total,
         _together(everywhere, 0, wanted.server, 1),
         _together(everywhere, 1, wanted.camera, 0),
         bins_of(settings, wanted),
@@ -77,7 +78,7 @@ def find(connection: Connection, settings: ShiftSettings, wanted: Wanted) -> Fou
         latency.took_of(connection, wanted),
         unknown.unknown_of(connection, wanted),
         # decisions know no server
-        rates(connection, wanted.since_ns, wanted.until_ns, wanted.camera) if wanted.server is None else None,
+        _rates(connection, wanted, total) if wanted.server is None else None,
     )
     fill(found.bins, counted, label_over_time(connection, wanted) if wanted.label is not None else ())
     unknown.mark(found.bins, found.unknown)
@@ -125,6 +126,10 @@ def document(found: Found, zone: str) -> dict[str, Any]:
         "measures": [measured.document_of(one) for one in found.measures],
         "latency": latency.document_of(found.took, found.total.took_ns),
     }
+
+
+def _rates(connection: Connection, wanted: Wanted, total: Counts) -> Rates:
+    return rates(connection, wanted.since_ns, wanted.until_ns, wanted.camera, total.nok)
 
 
 def _shift(shift: Shift) -> dict[str, Any]:

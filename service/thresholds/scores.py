@@ -19,24 +19,22 @@ BINS = 48
 
 
 class Scored(NamedTuple):
-    """A stored frame with its score: what the machine said, and what is true as people see it, if they have said."""
+    """A stored frame with its score, as the database has it.
+
+    `verdict` is what the machine said, `decided` what is true as people see it, if they have said.
+    """
 
     number: int
     came_ns: int
     slot: int
     score: float
-    is_ok: bool
-    truth: bool | None
+    verdict: str
+    decided: str | None
 
     @property
     def id(self) -> str:
         """The frame's."""
         return f"{self.came_ns:016x}{self.slot & 0xFF:02x}"
-
-    @property
-    def counts_as_ok(self) -> bool:
-        """By decision, where there is one."""
-        return self.is_ok if self.truth is None else self.truth
 
 
 class Stretch(NamedTuple):
@@ -79,19 +77,19 @@ def read_stretch(connection: Connection, since_ns: int, until_ns: int) -> Stretc
         select(records.number, records.came_ns, records.slot, records.score, records.verdict, DECIDED.c.truth)
         .select_from(RECORDS.outerjoin(DECIDED, DECIDED.c.record == records.number))
         .where(records.came_ns >= since_ns, records.came_ns < until_ns)
-        .where(records.score.is_not(None), records.verdict.in_(("OK", "NOK")))
+        # a verdict that is asked for would have SQLite go by that index, and sort
+        .where(records.score.is_not(None))
         .order_by(records.came_ns.desc())
         .limit(MOST_FRAMES + 1)
     )
-    found = [
-        Scored(number, came_ns, slot, score, verdict == "OK", None if truth is None else truth == "OK")
-        for number, came_ns, slot, score, verdict, truth in connection.execute(query)
-    ]
+    # the driver's own rows: tens of thousands of SQLAlchemy's take as long as all the rest
+    rows = connection.execute(query).cursor.fetchall()
+    found = [Scored._make(row) for row in rows if row[4] in {"OK", "NOK"}]
     line = None
     if found:
         newest = connection.execute(select(CONTEXTS.c.context).where(CONTEXTS.c.record == found[0].number)).scalar()
         line = _threshold_of(newest)
-    return Stretch(found[:MOST_FRAMES], len(found) > MOST_FRAMES, line)
+    return Stretch(found[:MOST_FRAMES], len(rows) > MOST_FRAMES, line)
 
 
 def with_pictures(connection: Connection, frames: Sequence[Scored]) -> set[int]:
@@ -109,28 +107,29 @@ def spread(frames: Sequence[Scored], low: float, high: float, bins: int = BINS) 
     """Count the frames by their scores; what lies beyond is in the first or the last."""
     width = (high - low) / bins
     counts = [[0, 0] for _ in range(bins)]
-    for frame in frames:
-        place = min(bins - 1, max(0, int((frame.score - low) / width)))
-        counts[place][0 if frame.counts_as_ok else 1] += 1
+    for _, _, _, score, verdict, decided in frames:
+        place = min(bins - 1, max(0, int((score - low) / width)))
+        counts[place][0 if (decided or verdict) == "OK" else 1] += 1
     return [Bin(low + width * at, low + width * (at + 1), ok, nok) for at, (ok, nok) in enumerate(counts)]
 
 
 def turned_over(frames: Sequence[Scored], line: float, new_line: float, *, above: bool) -> Turned:
     """Say what `new_line` would have said otherwise than `line`; NOK is from there up, or below it."""
 
-    def nok(score: float, limit: float) -> bool:
-        return score >= limit if above else score < limit
-
-    turned = [frame for frame in frames if nok(frame.score, line) != nok(frame.score, new_line)]
-    decided = [frame for frame in frames if frame.truth is not None]
-    return Turned(
-        to_ok=[frame for frame in turned if not frame.is_ok and not nok(frame.score, new_line)],
-        to_nok=[frame for frame in turned if frame.is_ok and nok(frame.score, new_line)],
-        decided=len(decided),
-        false_calls=sum(1 for frame in decided if frame.truth and nok(frame.score, new_line)),
-        escapes=sum(1 for frame in decided if not frame.truth and not nok(frame.score, new_line)),
-        nok=sum(1 for frame in frames if nok(frame.score, new_line)),
-    )
+    to_ok: list[Scored] = []
+    to_nok: list[Scored] = []
+    decided = false_calls = escapes = all_nok = 0
+    for frame in frames:
+        _, _, _, score, verdict, truth = frame
+        was, is_nok = (score >= line) is above, (score >= new_line) is above
+        all_nok += is_nok
+        if was is not is_nok and (verdict == "NOK") is not is_nok:
+            (to_nok if is_nok else to_ok).append(frame)
+        if truth:
+            decided += 1
+            false_calls += is_nok and truth == "OK"
+            escapes += not is_nok and truth == "NOK"
+    return Turned(to_ok, to_nok, decided, false_calls, escapes, all_nok)
 
 
 def _threshold_of(context: bytes | None) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,6 @@ def line(folder: Path, *arguments: str, toml: str = "") -> Iterator[Server]:
     project = write_project(folder, f'{toml}\n[[flow]]\nmodule = "code"\nfile = "code/flow.py"\n', flow=FLOW)
     record = () if "--record" in arguments else ("--record", "async", "--pictures", "all")
     with serving(project, "--workers", "1", *record, *arguments) as server:
-        until(lambda: server.status().get("history", {}).get("state", "recording") == "recording")
         yield server
 
 
@@ -71,8 +70,14 @@ def newest(server: Server, answer: httpx.Response) -> str:
     """The id of the frame that has this answer, once it is in the history."""
     request_id = answer.headers["X-Request-Id"]
     query = f"SELECT printf('%016x%02x', came_ns, slot) FROM records WHERE request_id = '{request_id}'"
-    found: list[Any] = until(lambda: rows(history_of(server), query) if history_of(server).exists() else [])
-    return str(found[0][0])
+
+    def there() -> Sequence[Any]:
+        try:
+            return rows(history_of(server), query) if history_of(server).exists() else ()
+        except sqlite3.OperationalError:  # it is being made
+            return ()
+
+    return str(until(there)[0][0])
 
 
 def history_of(server: Server) -> Path:

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import select
 
 from service.decisions.rates import Cell, Counts, rates
-from service.errors import CannotDecide, DecidedMeanwhile, NotFound
 from service.history.schema.decision_tables import DECIDED
 from service.history.schema.tables import RECORDS
+from service.own_errors import CannotDecide, DecidedMeanwhile, NotFound
 from tests.decisions.stories import Told
 from tests.history.kept import NOW_NS, SECOND_NS, rows
 

@@ -13,13 +13,13 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from bench.million import FIRST_NS, STEP_NS, make
-from service.errors import NotFound
 from service.frames import finding
 from service.frames.finding import find
 from service.frames.known import cameras_of, in_short, labels_known
 from service.frames.sought import Cursor, Sought
 from service.history.database import open_to_read
 from service.history.frame_id import id_of, row_of
+from service.own_errors import NotFound
 from tests.history.kept import rows
 from workers.errors import InvalidParameter
 

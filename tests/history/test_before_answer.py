@@ -18,11 +18,11 @@ from typing import Any
 import httpx
 import pytest
 
-from service.errors import NotRecorded
 from service.history.before_answer.asking import Asking
 from service.history.before_answer.asks import Key, Said, key_of, make_pairs
 from service.history.before_answer.hearing import Hearing
 from service.history.database import sqlite_in
+from service.own_errors import NotRecorded
 from service.results.follow import Start
 from service.results.record import Head, about_bytes
 from tests.history.kept import NOW_NS, printed, rows

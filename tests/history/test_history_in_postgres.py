@@ -14,7 +14,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import insert, select, update
 
-from service.errors import HistoryAway
 from service.history.database import AnotherForm, is_trouble, migrate, open_to_read, open_to_write, told_of
 from service.history.marks import mark_of
 from service.history.places import postgres
@@ -23,6 +22,7 @@ from service.history.schema import decision_tables, part_tables, quarter_tables
 from service.history.schema.tables import CONTEXTS, LABELS, MEASURED, METADATA, RECORDS, REFUSALS, RUNS, SERIES, UNKNOWN
 from service.history.stored import Stored
 from service.history.writing.store import Store, Written
+from service.own_errors import HistoryAway
 from service.settings import load_settings
 from tests.history.kept import NOW_NS, SECOND_NS, found, parts, record, refusals
 from tests.support.databases.cluster import PASSWORD, Cluster

@@ -18,6 +18,7 @@ from service.inputs.operator_inputs import MEMORY_KIB, OperatorInputs
 from tests.results.served import follow, next_frames
 from tests.succession.upgrades import line_of_servers
 from tests.support.contract import checked, raw
+from tests.support.faults import until
 from tests.support.projects import frame
 from tests.support.running import Server, serving, write_project
 from workers.flow.inputs import KINDS
@@ -252,8 +253,7 @@ def test_a_reload_keeps_what_is_still_taken_and_says_what_is_not(tmp_path: Path)
         known = client.get("/api/v1/inputs").json()
         assert known["revision"] == revision + 1
         assert [one["isSet"] for one in known["inputs"]] == [False, True, False, False]
-        said = [line for line in server.log if "is not any more" in line]
-        assert any("limit was 2.0" in line and "expected 0.1 to 1.5" in line for line in said)
+        until(lambda: any("limit was 2.0" in line and "expected 0.1 to 1.5" in line for line in server.log))
         noted = [change for change in Changes(project / ".framemill").newest(9) if change.what == "input_dropped"]
         dropped = {change.detail["input"] for change in noted}
         assert {"limit", "strict"} <= dropped

@@ -113,7 +113,7 @@ ACCEPTED = {
         part([FILE], FRAME),
     ),
     "the same other part twice": whole(*fields(x="1") * 2, part([FILE], FRAME)),
-    "parameters of versions to come": whole(*fields(view="a", shift="b", recipe="c"), part([FILE], FRAME)),
+    "parameters of versions to come": whole(*fields(batch="a", shift="b", recipe="c"), part([FILE], FRAME)),
     "64 parts": whole(*fields(x="") * 63, part([FILE], FRAME)),
 }  # fmt: skip
 

@@ -62,7 +62,7 @@ def test_each_query_parameter_that_the_code_reads_is_described() -> None:
     assert described == PARAMETERS.keys()
     assert described >= params._OURS - _BY_KEY
     read = {name for file in (CHECKOUT / "service").rglob("*.py") for name in _read_in(file)}
-    assert {"context", "accept", "key", "width", "wait_s"} <= read
+    assert {"context", "accept", "key", "wait_s"} <= read
     assert read - _BY_KEY <= described
 
 

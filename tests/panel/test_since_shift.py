@@ -14,8 +14,8 @@ from service.history.schema.times import QUARTER_NS
 from service.history.stored import Stored
 from service.history.writing.store import Store
 from service.live.seen import Rejected
-from service.panel.since_shift import Counts, SinceShift
-from service.panel.strip import Strip
+from service.panel.live.since_shift import Counts, SinceShift
+from service.panel.live.strip import Strip
 from service.results.record import Head, Record, about_bytes
 
 NOW_NS = time.time_ns()
@@ -39,7 +39,7 @@ def _rejected(record: Record) -> Rejected:
 
 
 def test_counts_are_those_since_the_shift_began(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.panel.since_shift._PAUSE_S", 0)
+    monkeypatch.setattr("service.panel.live.since_shift._PAUSE_S", 0)
     begin_ns = NOW_NS // QUARTER_NS * QUARTER_NS
     counts = SinceShift(Stored(tmp_path / "history.sqlite"), lambda _: begin_ns)
     store.write([_record(1, begin_ns - 1, 200, False)], NOW_NS)
@@ -56,7 +56,7 @@ def test_without_a_history_or_while_it_is_away_they_are_those_since_the_servers_
 
 
 def test_a_picture_is_shown_once_it_is_kept(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.panel.strip._PAUSE_S", 0)
+    monkeypatch.setattr("service.panel.live.strip._PAUSE_S", 0)
     stored = Stored(tmp_path / "history.sqlite")
     records = [_record(number, NOW_NS + number, 200, False) for number in (1, 2)]
     rejected = [*map(_rejected, records)]

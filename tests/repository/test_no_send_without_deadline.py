@@ -32,6 +32,7 @@ _OURS = {
     "service/alerts/webhook.py: connection.send": "its time limit is set before each",
     # to others, who are ours
     "workers/pool/to_supervisor.py: os.write": "a word for the supervisor, which reads; its death is an error",
+    "workers/pool/to_supervisor.py: ours.send": "64 kB at most into a new socket that does not block",
     "workers/pool/to_supervisor.py: link.send": "the supervisor's, on a socket that does not block",
     "service/server/start.py: os.write": "the plan of the fronts, into a memfd",
     "service/server/takeover.py: self.link.send": "a byte on a socket of its own, that nothing was sent on before",

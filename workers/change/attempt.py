@@ -73,18 +73,13 @@ class Attempt:
 
 
 class Before:
-    """The version that one can go back to; it is kept until another takes its place."""
+    """The version before the one that runs, as long as somebody may go back to it."""
 
     def __init__(self) -> None:
-        self._kept: Kept | None = None
+        self.kept: Kept | None = None
 
-    @property
-    def project(self) -> Project | None:
-        """That version; None where there is none."""
-        return self._kept.project if self._kept else None
-
-    def follow(self, attempt: Attempt) -> None:
-        """Be the one that `attempt`, which is done, has taken the place of; who went back does not go back further."""
+    def end(self, attempt: Attempt) -> None:
+        """Be told that an attempt has become what runs: who has gone back does not go back any further."""
         if attempt.is_rollback:
             attempt.running.let_go()
             self._keep(None)
@@ -93,10 +88,10 @@ class Before:
         else:
             self._keep(attempt.running)
 
-    def _keep(self, kept: Kept | None) -> None:
-        if self._kept is not None:
-            self._kept.let_go()
-        self._kept = kept
+    def _keep(self, before: Kept | None) -> None:
+        if self.kept is not None:
+            self.kept.let_go()
+        self.kept = before
 
 
 def tell_of_start(verdict: Verdict, version: str) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from workers.change.attempt import Attempt, Before, Kept, said, tell_of_start
 from workers.change.reading import Reading
@@ -36,12 +36,24 @@ if TYPE_CHECKING:
     from workers.settings import PoolSettings
 
 
+_UNDER_WAY = "another change of the version is under way; ask again when that is done"
+
+
+class Overriding(NamedTuple):
+    """How what runs gets other thresholds: `read` makes a version of it and of what is to be laid over it.
+
+    `changed` is told which version runs now, before anybody hears of it, and whether it was read from disk.
+    """
+
+    read: Callable[[Project, bytes], Project] = lambda project, _: project
+    changed: Callable[[Project, bool], object] = lambda *_: None
+
+
 class Changing:
     """The change that is on its way, if there is one, and the version before.
 
     `read` copies and checks the project, in a process of its own; `make_page` shows a proof that failed; `begun` and
-    `over` are told when another version is on its way, and when it is there or has failed; `changed` is told which one
-    runs now, before anybody hears of it, and whether it was read from disk; `read_overridden` makes one of what runs.
+    `over` are told when another version is on its way, and when it is there or has failed.
     """
 
     def __init__(
@@ -55,15 +67,13 @@ class Changing:
         make_page: MakePage | None,
         begun: Callable[[], None],
         over: Callable[[], None],
-        changed: Callable[[Project, bool], object],
-        read_overridden: Callable[[Project, bytes], Project],
+        overriding: Overriding,
     ) -> None:
         self._crew = crew
         self._control = control
         self._begun = begun
         self._over = over
-        self._changed = changed
-        self._read_overridden = read_overridden
+        self._overriding = overriding
         self._refusing = Refusing(control, lambda: crew.shift.project.version)
         self._reading = Reading(read, settings.boot_ms, selector, self._on_read, self._refusing.failed)
         self._trial = Trial(settings, selector, crew.shift.template, make_page)
@@ -90,24 +100,23 @@ class Changing:
         """Let the version before run again."""
         self._notice()
         if self._attempt is not None or self._reading.pids:
-            self.refuse(asked, "another change of the version is under way; ask again when that is done")
-        elif self._before.project is None:
+            self.refuse(asked, _UNDER_WAY)
+        elif self._before.kept is None:
             self.refuse(asked, "there is no version before it to go back to")
         else:
-            project = replace(self._before.project)  # another object: that one may still have a template that ends
+            project = replace(self._before.kept.project)  # another object: that one may still have a template that ends
             self._begin(Attempt(project, Kept.of(self._crew.shift.project), [asked], is_rollback=True))
 
     def override(self, asked: Asked) -> None:
         """Let what runs run on with other thresholds; what lies in the project's folder by now is none of it."""
         self._notice()
-        seen, _, wanted = (asked.wanted or b"").partition(b"\n")
         running = self._crew.shift.project
         if self._attempt is not None or self._reading.pids:
-            self.refuse(asked, "another change of the version is under way; ask again when that is done")
-        elif seen.decode("ascii", "replace") != running.version:
+            self.refuse(asked, _UNDER_WAY)
+        elif asked.seen != running.version:
             self.refuse(asked, "it is another by now than the one whose thresholds were to be changed; look again")
         else:
-            self._reading.ask(asked, lambda: self._read_overridden(running, wanted))
+            self._reading.ask(asked, lambda: self._overriding.read(running, asked.overrides))
 
     def refuse(self, asked: Asked, why: str) -> None:
         """Change nothing."""
@@ -171,9 +180,9 @@ class Changing:
         attempt, self._attempt = self._attempt, None
         if attempt is None:
             return
-        self._before.follow(attempt)
+        self._before.end(attempt)
         self._over()
-        self._changed(attempt.project, attempt.is_from_disk)
+        self._overriding.changed(attempt.project, attempt.is_from_disk)
         attempt.tell_done()
 
     def _end_refused(self, why: str) -> None:

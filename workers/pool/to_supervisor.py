@@ -69,6 +69,16 @@ class Asked:
     links: Sequence[socket.socket] = field(default=(), repr=False)
     wanted: bytes | None = None
 
+    @property
+    def seen(self) -> str:
+        """The version whose thresholds are to be others."""
+        return (self.wanted or b"").partition(b"\n")[0].decode("ascii", "replace")
+
+    @property
+    def overrides(self) -> bytes:
+        """Those thresholds."""
+        return (self.wanted or b"").partition(b"\n")[2]
+
     def tell(self, outcome: Outcome) -> None:
         """Tell who asked, as far as that one still listens."""
         for link in self.links:

@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from workers.change.changing import Changing
+from workers.change.changing import Changing, Overriding
 from workers.containment.orphans import Orphans
 from workers.crew.crew import Crew
 from workers.crew.standing import BootFailed
@@ -62,11 +62,10 @@ class Supervisor:
     `front_command` makes the command of the fronts, from what they are to inherit; `beside` are other programs.
     `load_project` reads the project anew for a reload, in a process of its own, and `show_proof` makes a page of a
     proof that failed in another; `tidy` removes copies of it that nobody uses; `enter` hears of each version before it
-    sees a frame, and of the one that runs; `changed` is told of the version that has taken the place of another, and
-    whether it was read from disk; `load_overridden` makes a version of the one that runs, with other thresholds; `tend`
-    is called again and again; `announce` is told each Event, with a process id where one follows; `start_successor`
-    starts the server that is to follow, `follows` is open while the one before lives. `global_fd` is the memory of
-    globalData; `attend` gets the frame memory and the loop's selector.
+    sees a frame, and of the one that runs; `overriding` is for other thresholds; `tend` is called again and again;
+    `announce` is told each Event, with a process id where one follows; `start_successor` starts the server that is to
+    follow, `follows` is open while the one before lives. `global_fd` is the memory of globalData; `attend` gets the
+    frame memory and the loop's selector.
     """
 
     def __init__(
@@ -81,8 +80,7 @@ class Supervisor:
         start_successor: Callable[[], Started],
         follows: socket.socket | None = None,
         tidy: Callable[[], None] = lambda: None,
-        changed: Callable[[Project, bool], object] = lambda *_: None,
-        load_overridden: Callable[[Project, bytes], Project] = lambda project, _: project,
+        overriding: Overriding = Overriding(),  # noqa: B008 - it holds nothing
         show_proof: MakePage | None = None,
         beside: Sequence[ProgramPlan] = (),
         global_fd: int | None = None,
@@ -108,8 +106,7 @@ class Supervisor:
             make_page=show_proof,
             begun=lambda: announce(Event.RELOADING, 0),
             over=lambda: announce(Event.RELOADED, 0),
-            changed=changed,
-            read_overridden=load_overridden,
+            overriding=overriding,
         )
         self._ours, theirs = pair()
         handover = Handover(arena=arena, channel=channel, supervisor_fd=theirs.detach())

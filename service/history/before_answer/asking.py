@@ -8,8 +8,8 @@ import threading
 import time
 from contextlib import suppress
 
-from service.errors import NotRecorded
 from service.history.before_answer.asks import ANSWER_BYTES, Key, Said, key_of, said_in
+from service.own_errors import NotRecorded
 
 _NOT = "the frame was inspected, and what became of it could not be recorded, so it has no answer: "
 _WHY = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import falcon
 
 from service.access.route import root_of
-from service.errors import InputInvalid, InputsChanged
+from service.inputs.trouble import InputInvalid, InputsChanged
 from service.panel.forms import form_of
 from service.panel.pages import go_to, send_as_page
 from workers.errors import InvalidParameter

@@ -12,7 +12,7 @@ import falcon
 
 from service.access.keyring import Scope
 from service.access.route import Route, root_of
-from service.errors import HistoryAway, NoHistory
+from service.own_errors import HistoryAway, NoHistory
 from service.panel.forms import form_of
 from service.panel.operating.inputs_page import InputsPage, InputsSince
 from service.panel.pages import go_to, send_as_page

@@ -10,9 +10,9 @@ from service.access.keyring import Scope
 from service.access.route import Route
 from service.decisions.models import NewDecision, UndoModel
 from service.decisions.resource import decide_as_asked, undo_as_asked, who_asks
-from service.errors import CannotDecide, DecidedMeanwhile
 from service.frames.sought import Sought
 from service.intake.checked import checked
+from service.own_errors import CannotDecide, DecidedMeanwhile
 from service.panel.forms import form_of
 from service.panel.pages import go_to
 from service.panel.parts.frame_page import FramePage, GoldenResource, neighbours_of

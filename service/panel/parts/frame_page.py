@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import falcon
 
-from service.errors import NotFound
 from service.frames.sought import Cursor, Sought
 from service.intake.checked import checked_query
+from service.own_errors import NotFound
 from service.panel.parts.drawing import drawing_of, tree_of
 
 if TYPE_CHECKING:

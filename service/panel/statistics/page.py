@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from service.access.route import Route
-from service.errors import NoHistory
 from service.intake.checked import checked_query
+from service.own_errors import NoHistory
 from service.statistics.asked import StatisticsQuery, Wanted
 from service.statistics.shifts import local_time, zone_of
 from workers.errors import InvalidParameter

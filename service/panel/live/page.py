@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from service.live.stream import Streams
     from service.live.watching import Watching
     from service.panel.languages import Language
-    from service.panel.live_view import LiveView, Moment
+    from service.panel.live.view import LiveView, Moment
     from service.panel.pages import Pages
 
 _PATIENCE_S = 1.0

@@ -13,7 +13,7 @@ import pytest
 from service.history.pictures.rows import WAITING
 from service.history.places.place import sqlite_in
 from tests.history.kept import rows
-from tests.history.pictured import RECORD, folder_of, get, settled, told
+from tests.pictures_kept.pictured import RECORD, folder_of, get, settled, told
 from tests.results.served import post, project_in
 from tests.support.faults import children_of, command_of, until
 from tests.support.running import Server, command, serving

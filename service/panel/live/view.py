@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from service.live.shown import LastFrame, Shown
     from service.live.watching import View
     from service.panel.languages import Language
+    from service.panel.live.since_shift import Counts
+    from service.panel.live.strip import Strip
     from service.panel.pages import Pages
-    from service.panel.since_shift import Counts
-    from service.panel.strip import Strip
 
 PIECES = ("alerts", "process", "failing", "numbers", "frame", "rejected", "health")
 """Of the page, each with a template `live_NAME.html`; the event of that name brings it anew."""

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.history.kept import printed
-from tests.history.pictured import RECORD, folder_of, get, send, settled, told
+from tests.pictures_kept.pictured import RECORD, folder_of, get, send, settled, told
 from tests.results.served import post, project_in
 from tests.support.faults import until
 from tests.support.running import Server, command, serving

@@ -1,0 +1,1 @@
+"""The page Live: what happens now, for who stands at the line."""
