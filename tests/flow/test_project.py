@@ -129,7 +129,10 @@ def test_every_mistake_is_told_at_once_each_on_its_own_line(tmp_path: Path) -> N
             HEAD + "[[flow]]\nmodule = 'parallel'\nbranches = []",
             "flow[0].branches: list should have at least 1 item after validation, not 0, got a list",
         ),
-        ('"a\\nb" = 1\n' + HEAD, "a b: is unknown; known are project, frame, flow, verdict, part, input, proof, server"),
+        (
+            '"a\\nb" = 1\n' + HEAD,
+            "a b: is unknown; known are project, frame, flow, verdict, part, input, proof, server",
+        ),
     ],
 )
 def test_what_is_wrong_with_the_file_is_told(tmp_path: Path, text: str, expected: str) -> None:
