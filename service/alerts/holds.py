@@ -59,14 +59,56 @@ class Known:
     acknowledged: dict[str, Acknowledged] = field(default_factory=dict)
 
 
+class _HoldsFile:
+    """What makes it last."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._path = state_dir / "alerts" / _FILE
+
+    def read(self) -> Known:
+        """Return what it has; UNKNOWN holds where it cannot be read."""
+        try:
+            left = orjson.loads(self._path.read_bytes())
+            return Known(
+                {_text(name): Hold(int(held["since_ns"]), _text(held["why"])) for name, held in left["held"].items()},
+                {
+                    _text(name): Acknowledged(int(by["at_ns"]), _text(by["who"]), _text(by["address"]))
+                    for name, by in left["acknowledged"].items()
+                },
+            )
+        except (FileNotFoundError, NotADirectoryError):
+            return Known()
+        except OSError as error:
+            trouble = error.strerror or str(error)
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
+            trouble = "it is damaged"
+        _log.error(
+            "the line is held until that is acknowledged: what held it is not known: %s: %s", self._path, trouble
+        )
+        return Known({UNKNOWN: Hold(time.time_ns(), f"which alerts hold is not known, for {_FILE}: {trouble}")})
+
+    def write(self, known: Known) -> None:
+        """Have it hold all that is known; raises OSError."""
+        document = {
+            "held": {name: held._asdict() for name, held in known.held.items()},
+            "acknowledged": {name: by._asdict() for name, by in [*known.acknowledged.items()][-_MOST_NAMES:]},
+        }
+        self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with replacing(self._path, 0o644) as file:
+            file.write(orjson.dumps(document))
+
+    def remove(self) -> None:
+        """Have it hold nothing."""
+        self._path.unlink(missing_ok=True)
+
+
 class Holds:
     """Reads and changes what holds; for all threads."""
 
     def __init__(self, heirloom: Heirloom, state_dir: Path) -> None:
         self._heirloom = heirloom
         self._words = heirloom.words
-        self._folder = state_dir / "alerts"
-        self._file = self._folder / _FILE
+        self._file = _HoldsFile(state_dir)
         self._lock = threading.Lock()
         self._read_at = (0, "")  # the name, and the count of changes that it was read at
         self._known_at: tuple[int, Known] = (-1, Known())
@@ -81,13 +123,13 @@ class Holds:
         """All that hold, and who has acknowledged which last; read again where it has changed."""
         changes = self._words[_CHANGES]
         if self._known_at[0] != changes:
-            self._known_at = (changes, self._left())
+            self._known_at = (changes, self._file.read())
         return self._known_at[1]
 
     def begin(self, *, inherited: bool) -> None:
         """Hold what was held; also what the server before does, where its words were inherited. In the supervisor."""
         with self._changing():
-            known = self._left()
+            known = self._file.read()
             if inherited and self._words[_HOLDS] and not known.held:  # it has another state folder
                 known.held[self._name()] = Hold(time.time_ns(), "")
                 with suppress(OSError):
@@ -100,13 +142,13 @@ class Holds:
             return
         with suppress(TimeoutError), self._changing(0):
             if self._words[_UNDER_WAY]:
-                self._set(self._left())
+                self._set(self._file.read())
 
     def hold(self, name: str, why: str) -> bool:
         """Hold the line; whether that will outlast this server: the line is held all the same."""
         try:
             with self._changing():
-                known = self._left()
+                known = self._file.read()
                 known.held.setdefault(name, Hold(time.time_ns(), why[:_MOST_CHARS]))
                 saved = True
                 try:
@@ -124,7 +166,7 @@ class Holds:
         """Note who has acknowledged an alert; it holds no more. Whether it did; raises HoldNotKept."""
         try:
             with self._changing():
-                known = self._left()
+                known = self._file.read()
                 held = known.held.pop(name, None) is not None
                 held |= self._words[_HOLDS] > 0 and self._name() == name
                 known.acknowledged.pop(name, None)  # the newest stands last
@@ -134,7 +176,7 @@ class Holds:
                 except OSError:
                     if known.held:
                         raise
-                    self._file.unlink(missing_ok=True)  # a full disk has room for that
+                    self._file.remove()  # a full disk has room for that
                     self._words[_UNDER_WAY] = 1
                 self._set(known)
         except OSError as error:
@@ -164,14 +206,8 @@ class Holds:
 
     def _write(self, known: Known) -> None:
         self._words[_UNDER_WAY] = 1
-        document = {
-            "held": {name: held._asdict() for name, held in known.held.items()},
-            "acknowledged": {name: by._asdict() for name, by in [*known.acknowledged.items()][-_MOST_NAMES:]},
-        }
         try:
-            self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-            with replacing(self._file, 0o644) as file:
-                file.write(orjson.dumps(document))
+            self._file.write(known)
         except OSError:
             self._words[_UNDER_WAY] = 0
             raise
@@ -185,28 +221,6 @@ class Holds:
         self._words[_HOLDS] = len(known.held)
         self._words[_CHANGES] = changes + 1
         self._words[_UNDER_WAY] = 0
-
-    def _left(self) -> Known:
-        """What the file has; UNKNOWN holds where it cannot be read."""
-        try:
-            left = orjson.loads(self._file.read_bytes())
-            return Known(
-                {_text(name): Hold(int(held["since_ns"]), _text(held["why"])) for name, held in left["held"].items()},
-                {
-                    _text(name): Acknowledged(int(by["at_ns"]), _text(by["who"]), _text(by["address"]))
-                    for name, by in left["acknowledged"].items()
-                },
-            )
-        except (FileNotFoundError, NotADirectoryError):
-            return Known()
-        except OSError as error:
-            trouble = error.strerror or str(error)
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
-            trouble = "it is damaged"
-        _log.error(
-            "the line is held until that is acknowledged: what held it is not known: %s: %s", self._file, trouble
-        )
-        return Known({UNKNOWN: Hold(time.time_ns(), f"which alerts hold is not known, for {_FILE}: {trouble}")})
 
 
 def _text(value: object) -> str:

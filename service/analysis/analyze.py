@@ -6,14 +6,15 @@ Everything that can be refused without the frame is refused before a slot is tak
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import falcon
 
 from service.access.key_check import admit
+from service.analysis.expecting import await_worker
 from service.analysis.views import MOST_RESULT_BYTES, with_part
 from service.analysis.wish import Wish, client_of, note_end
 from service.intake.body import RequestBody, declared_length
@@ -22,23 +23,17 @@ from service.intake.params import asked, query_values, with_fields
 from service.logs.trace import TRACE
 from service.results.story import Story
 from service.threads.repeat import remember
-from workers.admission.flow_state import may_pass
 from workers.errors import (
     DeadlineExceeded,
-    FlowBroken,
     FramemillError,
-    FrameTooLarge,
     IncompleteBody,
     NoFreeSlot,
     NotInTime,
-    NotReady,
     WorkerCrashed,
 )
-from workers.pool.job import Job, ResponseType, Task
+from workers.pool.job import Job, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from service.alerts.holds import Holds
     from service.analysis.answer import Answering
     from service.analysis.counters import Counters
@@ -56,7 +51,6 @@ if TYPE_CHECKING:
     from workers.pool.reply import Reply
 
 
-_REPLACEMENT_S = 0.002
 _NEVER_MS = 1 << 40
 _MS_NS = 1_000_000
 
@@ -83,7 +77,7 @@ class Desk:
         try:
             body = RequestBody(req, self.pool.request_bytes)
             wish = self._understand(req, source, body, story)
-            self._await_worker()
+            await_worker(self.pool, self.settings)
             self.pool.entry.foresee(self._due_ns(wish, begun_ns), self._client(wish))
             with ExitStack() as until_sent:
                 lease = until_sent.enter_context(self._lease(wish, body, begun_ns))
@@ -104,24 +98,6 @@ class Desk:
         except Exception as error:
             self._told_failed(error, wish, story)
             raise
-
-    @contextmanager
-    def last_frame(self, response: ResponseType = ResponseType.CONTEXT) -> Iterator[Reply]:
-        """The frame that was answered last, drawn again as `response` has it, for as long as the block lasts."""
-        deadline_ns = time.monotonic_ns() + self.settings.deadline_ms * _MS_NS
-        with self.pool.lease(deadline_ns, self.settings.queue_ms) as lease:
-            yield lease.run(Job(task=Task.SHOW, response=response), 0)
-
-    @contextmanager
-    def inspected_again(self, job: Job, response: ResponseType, frame: bytes, client: str) -> Iterator[Reply]:
-        """A frame that was kept, inspected for `client` by the version that runs; no part is counted or told of."""
-        self._await_worker()
-        if len(frame) > self.pool.request_bytes:
-            raise FrameTooLarge(f"the frame has {len(frame)} bytes, at most {self.pool.request_bytes} are accepted")
-        deadline_ns = time.monotonic_ns() + self.settings.deadline_ms * _MS_NS
-        with self.pool.lease(deadline_ns, self.settings.queue_ms, client) as lease:
-            lease.area[: len(frame)] = frame
-            yield lease.run(replace(job, task=Task.AGAIN, response=response), len(frame))
 
     def _understand(self, req: falcon.Request, source: Source, body: RequestBody, story: Story) -> Wish:
         """Read what is asked for; a form is received for that, for it may hold any parameter."""
@@ -198,17 +174,6 @@ class Desk:
         self.publisher.before(story, reply, lease)
         self.counters.answered(reply, received.length, story.waiting_ns, story.receiving_ns)
         return reply
-
-    def _await_worker(self) -> None:
-        """See to it that a worker can be expected; for those on their way frames wait as they do for busy ones."""
-        if not may_pass(self.pool.control):
-            msg = "the project ended the workers that inspected its frames; it is tried again now and then"
-            raise FlowBroken(msg, -(-self.settings.broken_flow_pause_ms // 1000))
-        give_up = time.monotonic() + self.settings.queue_ms / 1000
-        while not self.pool.control.workers_expected:
-            if time.monotonic() > give_up:
-                raise NotReady("no worker is ready to inspect a frame; the server is starting, stopping or in trouble")
-            time.sleep(_REPLACEMENT_S)
 
     def _job(self, wish: Wish, received: Received, story: Story) -> Job:
         if not received.length:

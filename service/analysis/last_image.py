@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from service.analysis.once_more import last_frame
 from service.intake.params import asked, query_values
 from service.wire.response import SlotStream
 from workers.errors import NoLastImage
@@ -28,7 +29,7 @@ class LastImage:
         if not desk.pool.control.newest_done_ns:
             raise NoLastImage("no frame has been analysed since the server started")
         with ExitStack() as until_sent:
-            reply = until_sent.enter_context(desk.last_frame(wanted.response))
+            reply = until_sent.enter_context(last_frame(desk.pool, desk.settings, wanted.response))
             resp.set_header("Cache-Control", "no-store")
             desk.answering.write(req, resp, wanted, reply, until_sent)
 

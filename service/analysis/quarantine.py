@@ -40,6 +40,7 @@ class Quarantine:
         Returns whether it could be kept.
         """
         name = f"{time.time_ns()}"
+        asked = {**asdict(job), "inputs": job.inputs.decode()}
         try:
             self._folder.parent.mkdir(parents=True, exist_ok=True)
             self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -47,7 +48,7 @@ class Quarantine:
             try:
                 _drop_oldest(folder_fd)
                 _write(folder_fd, f"{name}.frame", frame)
-                _write(folder_fd, f"{name}.json", _as_json(job))
+                _write(folder_fd, f"{name}.json", orjson.dumps(asked))
             finally:
                 os.close(folder_fd)
         except OSError as error:
@@ -55,10 +56,6 @@ class Quarantine:
             return False
         _log.error("a frame ended two workers; it is kept as %s in the quarantine folder", name)
         return True
-
-
-def _as_json(job: Job) -> bytes:
-    return orjson.dumps({**asdict(job), "inputs": job.inputs.decode()})
 
 
 def _write(folder_fd: int, name: str, content: memoryview | bytes) -> None:

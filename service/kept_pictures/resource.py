@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.access.route import Route
+from service.analysis.once_more import inspected_again
 from service.analysis.wish import client_of
 from service.intake.checked import checked_query
 from service.intake.params import asked, query_values
@@ -86,8 +88,9 @@ class AgainResource:
         found = self._kept.find(frame_id)
         resp.set_headers({"Cache-Control": "no-store", "X-Framemill-Again": found.frame_id})
         with ExitStack() as until_sent:
-            job, desk = found.job, self._desk
-            reply = until_sent.enter_context(desk.inspected_again(job, wanted.response, found.content, client_of(req)))
+            job, desk = replace(found.job, response=wanted.response), self._desk
+            again = inspected_again(desk.pool, desk.settings, job, found.content, client_of(req))
+            reply = until_sent.enter_context(again)
             if reply.image_bytes:
                 desk.answering.write(req, resp, wanted, reply, until_sent)
                 return

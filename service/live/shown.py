@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from service.analysis.once_more import last_frame
 from service.own_errors import NotFound
 from workers.errors import FramemillError
 from workers.pool.job import ResponseType
@@ -58,7 +59,7 @@ class LastFrame:
         if (self._shown is not None and self._shown.tag == done_ns) or (now_s < self._wait_until_s and not fresh):
             return self._shown
         try:
-            with self._desk.last_frame(ResponseType.PREVIEW) as reply:
+            with last_frame(self._desk.pool, self._desk.settings, ResponseType.PREVIEW) as reply:
                 picture, context = bytes(reply.picture), orjson.loads(bytes(reply.context))
         except FramemillError as error:
             self._shown = Shown(0, done_ns, {}, error.message)

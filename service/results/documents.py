@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+ESSENCE = ("score", "labels", "measures", "held")
+
 
 class View(NamedTuple):
     """A view of a part: what became of it, and the id of its frame; none where it is missing."""
@@ -39,7 +41,21 @@ def views_in(told: Mapping[str, Any]) -> list[View]:
     ]
 
 
-def labels_in(context: Mapping[str, Any]) -> list[str]:
+def essence_of(context: Any) -> dict[str, Any]:
+    """Return what is known of a context that is not kept whole: `score`, `labels`, `measures`, `held`."""
+    if not isinstance(context, dict):
+        return {}
+    found: dict[str, Any] = {"labels": [*dict.fromkeys(_labels_in(context))]}
+    if isinstance(score := context.get("score"), int | float):
+        found["score"] = score
+    if isinstance(measures := context.get("measures"), dict):
+        found["measures"] = measures
+    if isinstance(held := context.get("held"), str):
+        found["held"] = held
+    return found
+
+
+def _labels_in(context: Mapping[str, Any]) -> list[str]:
     """Return the labels of what a context says was found."""
     found: list[str] = []
     for rectangle in _list_of_objects(context.get("detectedRectangles")):

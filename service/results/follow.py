@@ -77,11 +77,8 @@ class Follower:
             elif start is not Start.NOW:
                 reader.begin_with_oldest()
         self.done()
-        self._poll = select.poll()
-        self._poll.register(self._wake_fd, select.POLLIN)
-        self._poll.register(link, select.POLLIN)
+        self._bell = _Bell(link, self._wake_fd)
         self._damaged = 0
-        self.is_over = False
 
     @classmethod
     def of(cls, state_dir: Path, name: str, start: Start = Start.NOW) -> Self:
@@ -100,6 +97,11 @@ class Follower:
         """Give the seat back."""
         self._link.close()
         os.close(self._wake_fd)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the server has ended."""
+        return self._bell.is_over
 
     @property
     def missed(self) -> int:
@@ -176,14 +178,34 @@ class Follower:
         try:
             # a front that did not see that we sleep wrote before we look here
             if not self.behind and not self.is_over:
-                for fd, _ in self._poll.poll(1000 * min(timeout_s, _SLEEP_S)):
-                    self._woken(fd)
+                self._bell.wait(min(timeout_s, _SLEEP_S))
         finally:
             self._page[PageWord.ASLEEP] = 0
         return bool(self.behind)
 
     def rouse(self) -> None:
         """End its sleep, also from a signal's handler."""
+        self._bell.ring()
+
+
+class _Bell:
+    """What wakes a follower: the server by `wake_fd`, and the end of the server, which `link` tells."""
+
+    def __init__(self, link: socket.socket, wake_fd: int) -> None:
+        self._link = link
+        self._wake_fd = wake_fd
+        self._poll = select.poll()
+        self._poll.register(wake_fd, select.POLLIN)
+        self._poll.register(link, select.POLLIN)
+        self.is_over = False
+
+    def wait(self, timeout_s: float) -> None:
+        """Sleep until it rings, or the time is over."""
+        for fd, _ in self._poll.poll(1000 * timeout_s):
+            self._woken(fd)
+
+    def ring(self) -> None:
+        """Wake who sleeps; for a signal's handler, too."""
         with suppress(BlockingIOError):
             os.eventfd_write(self._wake_fd, 1)
 

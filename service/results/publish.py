@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import orjson
 
 from service.errors import FAULT, STATUS
+from service.results.documents import essence_of
 from service.results.record import (
     MOST_CONTEXT_BYTES,
     MOST_TOLD_BYTES,
@@ -24,7 +25,6 @@ from service.results.record import (
     Times,
     about_bytes,
     error_bytes,
-    essence_of,
     with_request,
 )
 from service.results.refusals import Refusals

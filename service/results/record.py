@@ -39,7 +39,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from service.results.documents import labels_in, part_document, views_in
+from service.results.documents import ESSENCE, essence_of, part_document, views_in
 
 MAGIC = b"FMRS"
 VERSION = 1
@@ -210,7 +210,7 @@ class Record:
         """`score`, `labels`, `measures` and `held` of its context, as far as there are any."""
         if self.known is not None:
             return essence_of(self.known)
-        return {key: self.told[key] for key in _ESSENCE if key in self.told}
+        return {key: self.told[key] for key in ESSENCE if key in self.told}
 
     def document(self, *, with_context: bool = True) -> dict[str, Any]:
         """Return it as JSON has it; the context as an object."""
@@ -271,23 +271,6 @@ def with_request(about: bytes, request_id: str, input_revision: int | None = Non
 def error_bytes(code: str, message: str) -> bytes:
     """Return what an error says; of a very long one the end is left out."""
     return orjson.dumps({"code": code, "message": _in_utf8(message)[:4000]})
-
-
-_ESSENCE = ("score", "labels", "measures", "held")
-
-
-def essence_of(context: Any) -> dict[str, Any]:
-    """Return what is known of a context that is not kept whole: `score`, `labels`, `measures`, `held`."""
-    if not isinstance(context, dict):
-        return {}
-    found: dict[str, Any] = {"labels": [*dict.fromkeys(labels_in(context))]}
-    if isinstance(score := context.get("score"), int | float):
-        found["score"] = score
-    if isinstance(measures := context.get("measures"), dict):
-        found["measures"] = measures
-    if isinstance(held := context.get("held"), str):
-        found["held"] = held
-    return found
 
 
 def _in_utf8(text: str) -> str:

@@ -21,31 +21,19 @@ from gunicorn.arbiter import Arbiter
 
 from service.access.heirloom import Heirloom
 from service.access.key_check import Access
-from service.alerts.board import Board
-from service.alerts.holds import Holds
 from service.analysis.counters import Counters
-from service.analysis.views import Views
-from service.api.status import Status
-from service.api.switch import ProcessSwitch
 from service.connections.certificates import Certificates
 from service.connections.even_share import EvenShare
 from service.history.before_answer.asking import Asking
 from service.history.before_answer.publisher import RecordedPublisher
-from service.history.stored import Stored
-from service.inputs.declared import Declared
-from service.inputs.operator_inputs import OperatorInputs
 from service.intake.body import FORM_BYTES
-from service.live.feed import Feed
 from service.logs.request_log import LOG
-from service.panel.parts.golden import Golden
-from service.parts.link import DeskLink
-from service.parts.plans import Plans
-from service.parts.resource import PartResource
 from service.results.publish import NoPublisher, Publisher, RingPublisher
 from service.results.ring import RingWriter
 from service.results.seats import Sleepers
 from service.results.story import Story
-from service.server.app import Colleagues, create_app
+from service.server.app import create_app
+from service.server.colleagues import colleagues_of
 from service.server.front_plan import FrontPlan
 from service.settings import Settings
 from service.wire.chunks import BoundedChunks
@@ -59,7 +47,6 @@ from workers.pool.staying import nobody_follows
 from workers.pool.to_supervisor import SupervisorLink
 from workers.standard_streams import begin_streams, never_wait
 from workers.this_process import die_with_parent, keep_private
-from workers.versions.on_disk import Comparison
 
 if TYPE_CHECKING:
     from service.logs.trace import Trace
@@ -195,7 +182,6 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
     def application(self, pool: Pool) -> Any:
         """Make the application on top of `pool`."""
         plan = self._plan
-        link = SupervisorLink(plan.handover.supervisor_fd)
         self._pool = pool
         self._share = EvenShare(pool.control, pool.row)
         self._counters = Counters(pool.row, pool.errors)
@@ -204,39 +190,19 @@ class Fronts(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
             self.certificates.begin()
         # a client may always have one body of the largest size here
         HELD.set_budget(max(self._settings.max_held_mib << 20, 2 * BoundedChunks.most_bytes))
-        switch = ProcessSwitch(self._heirloom, plan.state_dir)
-        board = Board(
-            Holds(self._heirloom, plan.state_dir), plan.alerts_fd, sends=self._settings.alert_webhook is not None
-        )
-        status = _status(plan, pool, switch, keeps_pictures=self._settings.keeps_pictures)
         count_lost = partial(self._counters.count, "log.lines_lost")
         LOG.begin(self._settings.log_requests, self._settings.log_format, self._front, count_lost)
         self._publisher = _publisher(plan, self._sleepers, self._front, pool, self._counters)
-        rings = plan.results.rings if plan.results else ()
-        feed = Feed(rings, self._is_ending, pool.control.words[Control.STARTED_NS])
-        stored = Stored(plan.history_place)
-        desk, plans = DeskLink(plan.parts.links[self._front]), Plans(plan.parts.plans_fd)
-        # mapped here: a memory of its kind is not passed on by forks
-        inputs = OperatorInputs(plan.inputs_fd, plan.state_dir)
-        known = Colleagues(
+        known = colleagues_of(
+            plan,
+            self._front,
+            self._settings,
             pool=pool,
             counters=self._counters,
-            settings=self._settings,
             access=self._access,
-            switch=switch,
-            state_dir=plan.state_dir,
-            link=link,
-            status=status,
+            heirloom=self._heirloom,
             publisher=self._publisher,
-            feed=feed,
-            stored=stored,
-            golden=Golden(plan.version_places),
-            views=Views(desk, plans, pool.control.words),
-            parts=PartResource(desk, plans, stored, lambda: pool.control.stopping),
-            inputs=inputs,
-            declared=Declared(pool.control, plan.version_places),
-            version_places=plan.version_places,
-            board=board,
+            is_ending=self._is_ending,
         )
         return spell_headers(create_app(known))
 
@@ -265,18 +231,6 @@ def _publisher(plan: FrontPlan, sleepers: Sleepers | None, front: int, pool: Poo
     if not plan.asking_fds:
         return RingPublisher(*known)
     return RecordedPublisher(*known, Asking(socket.socket(fileno=plan.asking_fds[front])))
-
-
-def _status(plan: FrontPlan, pool: Pool, switch: ProcessSwitch, *, keeps_pictures: bool) -> Status:
-    return Status(
-        pool,
-        switch,
-        plan.project_name,
-        Comparison(plan.version_places),
-        plan.results,
-        pages=(plan.parts.counts_fd, plan.recorder_fd),
-        keeps_pictures=keeps_pictures,
-    )
 
 
 def _certificates(settings: Settings) -> Certificates | None:

@@ -12,8 +12,9 @@ from service.analysis.quarantine import Quarantine
 from tests.support.faults import FRAME, faulty, post
 from tests.support.running import serving
 from workers.pool.job import Encoding, Job
+from workers.programs.replay import Asked
 
-JOB = Job(encoding=Encoding.RAW, width=16, height=16, pixel_format="Mono8")
+JOB = Job(encoding=Encoding.RAW, width=16, height=16, pixel_format="Mono8", view="top", inputs=b'{"recipe":"\xc3\xa9"}')
 
 
 def _keep(folder: Path) -> None:
@@ -26,6 +27,12 @@ def test_a_kept_frame_is_for_the_servers_own_user(tmp_path: Path) -> None:
     assert sorted(path.suffix for path in folder.iterdir()) == [".frame", ".json"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_what_was_asked_can_be_asked_again(tmp_path: Path) -> None:
+    _keep(tmp_path)
+    (asked,) = tmp_path.glob("*.json")
+    assert Asked.model_validate_json(asked.read_bytes()).job() == JOB
 
 
 def test_a_link_in_place_of_the_folder_is_not_followed(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.results.documents import essence_of
 from service.results.record import (
     FIXED,
     BadRecord,
@@ -20,7 +21,6 @@ from service.results.record import (
     Times,
     about_bytes,
     error_bytes,
-    essence_of,
 )
 
 WORD = st.integers(0, 2**64 - 1)

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from service.history.marks import mark_of
 from service.history.schema.quarter_tables import CELLS
 from service.history.schema.times import DAY_NS, QUARTER_NS
+from service.history.writing import store as store_module
 from service.history.writing.names import MOST_CAMERAS, MOST_LABELS, OTHERS
 from service.history.writing.places import places_of
 from service.history.writing.store import Store
@@ -211,7 +212,7 @@ def test_a_batch_that_came_to_nothing_leaves_no_name_behind(
 ) -> None:
     context = {"surfaceClasses": [{"label": "dent"}], "measures": {"bore": {"value": 3.5, "unit": "mm"}}}
     with monkeypatch.context() as patched:
-        patched.setattr(store, "_saw", lambda *_: 1 / 0)
+        patched.setattr(store_module, "note_seen", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             store.write([record(1, context=context)], NOW_NS + SECOND_NS)
     assert rows(path, "SELECT count(*) FROM quarters") == [(0,)]

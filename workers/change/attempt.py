@@ -57,12 +57,12 @@ class Attempt:
         if verdict.holds:
             _log.info("the proof of version %s holds, %d frames", version, len(self.project.proofs))
         elif accepted:
-            _log.warning("version %s is accepted by %s: %s", version, _names(accepted), said(verdict))
+            _log.warning("version %s is accepted by %s: %s", version, names_of(accepted), said(verdict))
         return verdict.holds or bool(accepted)
 
     def tell_done(self) -> None:
         """It runs."""
-        version, before, who = self.project.version, self.running.project.version, _names(self.asked)
+        version, before, who = self.project.version, self.running.project.version, names_of(self.asked)
         if self.is_rollback:
             _log.warning("gone back to version %s from %s; asked for by %s", version, before, who)
         else:
@@ -94,23 +94,6 @@ class Before:
         self.kept = before
 
 
-def tell_refused(asked: Sequence[Asked], version: str, why: str) -> None:
-    """The project is not loaded: `version` goes on."""
-    _log.error("the project was not reloaded, the one before goes on (version %s): %s", version, why)
-    _tell_unchanged(asked, version, why)
-
-
-def tell_not_begun(asked: Sequence[Asked], version: str, why: str) -> None:
-    """Nothing was tried: `version` goes on."""
-    _log.error("version %s goes on, whatever %s asks for: %s", version, _names(asked), why)
-    _tell_unchanged(asked, version, why)
-
-
-def _tell_unchanged(asked: Sequence[Asked], version: str, why: str) -> None:
-    for one in asked:
-        one.tell(Outcome(done=False, version=version, before="", words=why))
-
-
 def tell_of_start(verdict: Verdict, version: str) -> None:
     """The server has started with `version`, and goes on with it."""
     if verdict.holds:
@@ -128,5 +111,6 @@ def said(verdict: Verdict) -> str:
     return "its proof fails:\n" + "\n".join(lines) + page
 
 
-def _names(asked: Sequence[Asked]) -> str:
+def names_of(asked: Sequence[Asked]) -> str:
+    """Return who asked, as the log has it."""
     return ", ".join(dict.fromkeys(one.who for one in asked))

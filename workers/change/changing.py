@@ -16,12 +16,13 @@ does not go back any further.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from workers.change.attempt import Attempt, Before, Kept, said, tell_not_begun, tell_of_start, tell_refused
+from workers.change.attempt import Attempt, Before, Kept, said, tell_of_start
 from workers.change.reading import Reading
+from workers.change.refusing import Refusing
 from workers.change.trial import MakePage, Trial, Verdict
 from workers.memory.control import Control
 
@@ -68,9 +69,13 @@ class Changing:
         over: Callable[[], None],
         overriding: Overriding,
     ) -> None:
-        self._crew, self._control = crew, control
-        self._begun, self._over, self._overriding = begun, over, overriding
-        self._reading = Reading(read, settings.boot_ms, selector, self._on_read, self._on_unread)
+        self._crew = crew
+        self._control = control
+        self._begun = begun
+        self._over = over
+        self._overriding = overriding
+        self._refusing = Refusing(control, lambda: crew.shift.project.version)
+        self._reading = Reading(read, settings.boot_ms, selector, self._on_read, self._refusing.failed)
         self._trial = Trial(settings, selector, crew.shift.template, make_page)
         self._attempt: Attempt | None = None
         self._before = Before()
@@ -115,7 +120,7 @@ class Changing:
 
     def refuse(self, asked: Asked, why: str) -> None:
         """Change nothing."""
-        self._say_refused(tell_not_begun, [asked], why)
+        self._refusing.not_begun(why, [asked])
 
     def has_failed(self, why: str) -> bool:
         """Hear that a version cannot be loaded; False where it is none that is on its way."""
@@ -144,10 +149,6 @@ class Changing:
             asked.drop()
         self._attempt = None
 
-    @property
-    def _running(self) -> str:
-        return self._crew.shift.project.version
-
     def _on_read(self, project: Project, asked: list[Asked]) -> None:
         if not asked:  # the server ends
             return
@@ -156,9 +157,6 @@ class Changing:
             self._crew.give_up_reload()
             self._end_refused("another reload has taken its place")
         self._begin(Attempt(project, Kept.of(self._crew.shift.project), asked))
-
-    def _on_unread(self, why: str, asked: list[Asked]) -> None:
-        self._say_refused(tell_refused, asked, why)
 
     def _begin(self, attempt: Attempt) -> None:
         self._attempt = attempt
@@ -192,9 +190,5 @@ class Changing:
         self._trial.give_up()
         if attempt is not None:
             attempt.running.let_go()
-            self._say_refused(tell_refused, attempt.asked, why)
+            self._refusing.failed(why, attempt.asked)
         self._over()
-
-    def _say_refused(self, tell: Callable[[Sequence[Asked], str, str], None], asked: Sequence[Asked], why: str) -> None:
-        self._control.say_reload_failed(why)  # first: who has the answer may look at the status
-        tell(asked, self._running, why)

@@ -9,15 +9,18 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo
 
 if TYPE_CHECKING:
     from workers.modules.project_files import ProjectFiles
 
 
 THRESHOLD = "x-threshold"
-IS_THRESHOLD: JsonDict = {THRESHOLD: True}
-"""Marks a field that may be changed at the line: a number that decides what is OK (workers/flow/overrides.py)."""
+IS_THRESHOLD: FieldInfo = Field(json_schema_extra={THRESHOLD: True})
+"""Stands in `Annotated[...]` of an option that may be changed at the line: a number that decides what is OK.
+
+See workers/flow/overrides.py.
+"""
 
 
 class Line(NamedTuple):

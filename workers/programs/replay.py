@@ -45,11 +45,11 @@ class Asked(BaseModel):
     part: str = ""
     view: str = ""
     held: str = ""
-    inputs: str = ""
+    inputs: bytes = b""
 
     def job(self) -> Job:
         """Return it as a worker takes it."""
-        return Job(**{**self.model_dump(), "inputs": self.inputs.encode()})
+        return Job(**self.model_dump())
 
 
 class Request(BaseModel):

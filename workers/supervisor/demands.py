@@ -87,7 +87,16 @@ class Demands:
         self._following.watch()
         self._changing.watch()
 
-    def stop_both(self) -> None:
+    def act_on(self, message: Message | None, asked: Asked) -> None:
+        """Act on what a front says; None is nothing that anybody of this version says."""
+        if message is Message.READY:
+            self._fronts.one_is_ready()
+        elif message is Message.STOP:
+            self._stop_both()
+        elif message is not None:
+            self._change(message, asked)
+
+    def _stop_both(self) -> None:
         """Be asked to stop over HTTP: the server before has this address too, and is told."""
         _log.info("asked to stop over HTTP")
         self._following.pass_on_stop()
@@ -111,9 +120,9 @@ class Demands:
 
     def reload(self) -> None:
         """Be asked by a signal to load the project anew."""
-        self.change(Message.RELOAD, Asked("a signal (SIGHUP)"))
+        self._change(Message.RELOAD, Asked("a signal (SIGHUP)"))
 
-    def change(self, message: Message, asked: Asked) -> None:
+    def _change(self, message: Message, asked: Asked) -> None:
         """Load the project anew, or go back to the version before it."""
         if not self._ending().is_running:
             asked.drop()

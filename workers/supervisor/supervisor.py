@@ -34,7 +34,7 @@ from workers.memory.layout import Geometry
 from workers.memory.slot import headers
 from workers.pool.channel import Channel
 from workers.pool.handover import Handover
-from workers.pool.to_supervisor import Message, hear, pair
+from workers.pool.to_supervisor import hear, pair
 from workers.supervisor.demands import Demands
 from workers.supervisor.ending import Ending
 from workers.supervisor.events import Event
@@ -90,7 +90,8 @@ class Supervisor:
         shared_fd = create_global_data(settings.global_data_kib) if global_fd is None else global_fd
         arena, low = _frame_memory(Geometry.of(settings), shared_fd)
         self.control = ControlPage(low, arena.geometry)
-        self._announce, self._tend = announce, tend
+        self._announce = announce
+        self._tend = tend
         self._selector = selectors.DefaultSelector()
         attend(self._selector, arena)
         self._orphans = Orphans()
@@ -144,7 +145,7 @@ class Supervisor:
         demands = self._demands
         acts = {signal.SIGTERM: demands.stop, signal.SIGINT: demands.stop, signal.SIGHUP: demands.reload}
         act_on_signals(self._selector, {**acts, signal.SIGUSR2: demands.be_followed})
-        self._selector.register(self._ours, selectors.EVENT_READ, self._on_message)
+        self._selector.register(self._ours, selectors.EVENT_READ, lambda: demands.act_on(*hear(self._ours)))
         self._act(self._crew.hire)
         demands.hear()
         if not demands.is_behind:  # else it can still answer frames that fronts of this one would refuse now
@@ -167,15 +168,6 @@ class Supervisor:
                 return
             _log.error("the project cannot be loaded: %s", failure)
             self._ending.kill(Exit.CANNOT_LOAD_PROJECT)
-
-    def _on_message(self) -> None:
-        message, asked = hear(self._ours)
-        if message is Message.READY:
-            self._fronts.one_is_ready()
-        elif message is Message.STOP:
-            self._demands.stop_both()
-        elif message is not None:
-            self._demands.change(message, asked)
 
     def _tick(self) -> None:
         self._orphans.sweep(time.monotonic_ns(), self._started_pids())

@@ -7,18 +7,19 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service.history.database import open_to_write
-from service.history.places.damage import gaps_beside, is_damage, set_aside
+from service.history.places.damage import is_damage, set_aside
 from service.history.places.sqlite import file_of
-from service.history.schema.tables import RECORDS, REFUSALS, RUNS, UNKNOWN
+from service.history.schema.tables import RECORDS, REFUSALS, UNKNOWN
 from service.history.writing.frames import FrameWriter, insert_rows
 from service.history.writing.own import Own, PictureFile
 from service.history.writing.parts import forget_parts, write_parts
-from service.history.writing.progress import Progress, begin_behind
+from service.history.writing.progress import Progress
 from service.history.writing.rows import key_of, refusal_rows
+from service.history.writing.runs import end_killed, end_run, note_seen, run_of
 from service.results.record import Kind
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Store:
         engine = _open(place, durable=durable)
         try:
             with engine.begin() as connection:
-                run, started_ns = _run_of(connection, place, {"server": server, "mark": mark}, started_ns, done)
+                run, started_ns = run_of(connection, place, {"server": server, "mark": mark}, started_ns, done)
         except Exception:
             engine.dispose()
             raise
@@ -113,7 +114,7 @@ class Store:
             if refusals:
                 self._frames.sums.add_refused(connection, refusals)
             if seen_ns is not None:
-                self._saw(connection, seen_ns)
+                note_seen(connection, self.run, seen_ns)
             return Written(written, missed)
 
     def write_asked(self, records: Sequence[Record]) -> Written:
@@ -140,29 +141,17 @@ class Store:
     def saw(self, seen_ns: int) -> None:
         """Have it on record that all that was answered before is here."""
         with self._engine.begin() as connection:
-            self._saw(connection, seen_ns)
+            note_seen(connection, self.run, seen_ns)
 
     def settle(self, now_ns: int) -> int:
         """End the runs of servers that were killed: what became of their last frames is unknown. Returns how many."""
         with self._engine.begin() as connection:
-            open_runs = connection.execute(
-                select(RUNS.c.run, RUNS.c.mark, RUNS.c.seen_ns).where(
-                    RUNS.c.ended_ns.is_(None), RUNS.c.run != self.run, self.own.runs
-                )
-            ).all()
-            killed = [row for row in open_runs if self.own.was_killed(row.mark, row.seen_ns, now_ns)]
-            for row in killed:
-                # one that was killed before this one began had nothing to answer since
-                end_ns = self._started_ns if row.seen_ns <= self._started_ns else now_ns
-                gap = {"run": row.run, "begin_ns": row.seen_ns, "end_ns": end_ns, "why": "killed", "count": None}
-                insert_rows(connection, UNKNOWN, [gap])
-                connection.execute(update(RUNS).where(RUNS.c.run == row.run).values(ended_ns=end_ns))
-        return len(killed)
+            return end_killed(connection, self.own, self.run, self._started_ns, now_ns)
 
     def end(self, now_ns: int) -> None:
         """Have it on record that this server has ended, and all that it answered is here."""
         with self._engine.begin() as connection:
-            connection.execute(update(RUNS).where(RUNS.c.run == self.run).values(seen_ns=now_ns, ended_ns=now_ns))
+            end_run(connection, self.run, now_ns)
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Write what hangs on frames: all of a block, or nothing."""
@@ -198,9 +187,6 @@ class Store:
                 self._frames.sums.let_go(connection, oldest_ns)
         return Forgotten(gone, files)
 
-    def _saw(self, connection: Connection, seen_ns: int) -> None:
-        connection.execute(update(RUNS).where(RUNS.c.run == self.run).values(seen_ns=seen_ns))
-
 
 def _open(place: Place, *, durable: bool) -> Engine:
     file = file_of(place) if isinstance(place, Path) else None
@@ -210,24 +196,3 @@ def _open(place: Place, *, durable: bool) -> Engine:
         if isinstance(place, Path) and is_damage(error):
             set_aside(place, file)
         raise
-
-
-def _run_of(
-    connection: Connection,
-    place: Place,
-    whose: Mapping[str, str],
-    started_ns: int,
-    done: Callable[[], Mapping[int, int]],
-) -> tuple[int, int]:
-    """Return the run of a server, begun where it is not there yet, and when it was begun."""
-    is_new = connection.execute(select(RUNS.c.run).limit(1)).first() is None
-    mine = select(RUNS.c.run, RUNS.c.started_ns).where(RUNS.c.mark == whose["mark"])
-    if connection.execute(mine).first() is None:
-        connection.execute(insert(RUNS).values({**whose, "started_ns": started_ns, "seen_ns": started_ns}))
-    run, started_ns = connection.execute(mine).one()
-    gaps = gaps_beside(place, started_ns) if is_new and isinstance(place, Path) else []
-    if gaps:
-        told = {"run": run, "why": "damaged", "count": None}
-        insert_rows(connection, UNKNOWN, [{**told, "begin_ns": gap.begin_ns, "end_ns": gap.end_ns} for gap in gaps])
-        begin_behind(connection, run, done())
-    return run, started_ns

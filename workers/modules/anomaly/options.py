@@ -46,33 +46,22 @@ class AnomalyOptions(ModuleOptions):
     ]
     threshold: Annotated[
         float | None,
-        Field(
-            gt=0,
-            le=1e9,
-            allow_inf_nan=False,
-            description="score from which it is NOK; the learned one if left out",
-            json_schema_extra=IS_THRESHOLD,
-        ),
+        IS_THRESHOLD,
+        Field(gt=0, le=1e9, allow_inf_nan=False, description="score from which it is NOK; the learned one if left out"),
     ] = None
     sensitivity: Annotated[
         float,
+        IS_THRESHOLD,
         Field(
             ge=0.1,
             le=10,
             allow_inf_nan=False,
             description="the threshold is divided by it: above 1 finds more, below 1 forgives more",
-            json_schema_extra=IS_THRESHOLD,
         ),
     ] = 1.0
     region: RegionOption = None
     area_min_px: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=1_000_000_000,
-            description="a strange place that is smaller is forgiven, px",
-            json_schema_extra=IS_THRESHOLD,
-        ),
+        int, IS_THRESHOLD, Field(ge=1, le=1_000_000_000, description="a strange place that is smaller is forgiven, px")
     ] = 10
     most: Annotated[int, Field(ge=1, le=3000, description="the strangest so many get a rectangle")] = 100
     heat: Annotated[bool, Field(description="whether the heatmap shows how strange each place is")] = True

@@ -50,28 +50,18 @@ class BlobsOptions(ModuleOptions):
     ] = "fixed"
     darker_than: Annotated[
         _DarkLevel | None,
-        Field(
-            validate_default=True,
-            description="fixed: pixels below this level of 255 are dark",
-            json_schema_extra=IS_THRESHOLD,
-        ),
+        IS_THRESHOLD,
+        Field(validate_default=True, description="fixed: pixels below this level of 255 are dark"),
     ] = None
     brighter_than: Annotated[
         _BrightLevel | None,
-        Field(
-            validate_default=True,
-            description="fixed: pixels above this level are bright",
-            json_schema_extra=IS_THRESHOLD,
-        ),
+        IS_THRESHOLD,
+        Field(validate_default=True, description="fixed: pixels above this level are bright"),
     ] = None
     contrast_levels: Annotated[
         int,
-        Field(
-            ge=1,
-            le=255,
-            description="otsu, adaptive: by how many levels of 255 a blob differs; less is none",
-            json_schema_extra=IS_THRESHOLD,
-        ),
+        IS_THRESHOLD,
+        Field(ge=1, le=255, description="otsu, adaptive: by how many levels of 255 a blob differs; less is none"),
     ] = 20
     window_px: Annotated[
         int, Field(ge=3, le=1001, description="adaptive: side of the square around a pixel whose mean counts; odd")
@@ -82,51 +72,41 @@ class BlobsOptions(ModuleOptions):
     closing_px: Annotated[
         _Diameter, Field(description="gaps and holes that are narrower are filled: diameter, odd; 1 fills nothing")
     ] = 1
-    area_min_px: Annotated[
-        _Area, Field(description="area, without holes: at least", json_schema_extra=IS_THRESHOLD)
-    ] = 20
-    area_max_px: Annotated[_Area | None, Field(description="area: at most", json_schema_extra=IS_THRESHOLD)] = None
-    width_min_px: Annotated[_Area | None, Field(description="width of the upright box around it: at least")] = None
-    width_max_px: Annotated[_Area | None, Field(description="width: at most")] = None
-    height_min_px: Annotated[_Area | None, Field(description="height of the upright box around it: at least")] = None
-    height_max_px: Annotated[_Area | None, Field(description="height: at most")] = None
+    area_min_px: Annotated[_Area, IS_THRESHOLD, Field(description="area, without holes: at least")] = 20
+    area_max_px: Annotated[_Area | None, IS_THRESHOLD, Field(description="area: at most")] = None
+    width_min_px: Annotated[
+        _Area | None, IS_THRESHOLD, Field(description="width of the upright box around it: at least")
+    ] = None
+    width_max_px: Annotated[_Area | None, IS_THRESHOLD, Field(description="width: at most")] = None
+    height_min_px: Annotated[
+        _Area | None, IS_THRESHOLD, Field(description="height of the upright box around it: at least")
+    ] = None
+    height_max_px: Annotated[_Area | None, IS_THRESHOLD, Field(description="height: at most")] = None
     elongation_min: Annotated[
         _Ratio | None,
-        Field(
-            description="longer by shorter side of the smallest box around it, turned too: at least",
-        ),
+        IS_THRESHOLD,
+        Field(description="longer by shorter side of the smallest box around it, turned too: at least"),
     ] = None
     elongation_max: Annotated[
-        _Ratio | None,
-        Field(description="elongation: at most; squares and discs have 1"),
+        _Ratio | None, IS_THRESHOLD, Field(description="elongation: at most; squares and discs have 1")
     ] = None
     roundness_min: Annotated[
-        _Share | None,
-        Field(
-            description="share of the smallest circle around it that it fills: at least", json_schema_extra=IS_THRESHOLD
-        ),
+        _Share | None, IS_THRESHOLD, Field(description="share of the smallest circle around it that it fills: at least")
     ] = None
     roundness_max: Annotated[
-        _Share | None,
-        Field(description="roundness: at most; a disc has 1, a square 0.64", json_schema_extra=IS_THRESHOLD),
+        _Share | None, IS_THRESHOLD, Field(description="roundness: at most; a disc has 1, a square 0.64")
     ] = None
     solidity_min: Annotated[
-        _Share | None,
-        Field(description="share of its convex hull that it fills: at least"),
+        _Share | None, IS_THRESHOLD, Field(description="share of its convex hull that it fills: at least")
     ] = None
     solidity_max: Annotated[
-        _Share | None,
-        Field(description="solidity: at most; without dents and holes it is 1", json_schema_extra=IS_THRESHOLD),
+        _Share | None, IS_THRESHOLD, Field(description="solidity: at most; without dents and holes it is 1")
     ] = None
     touching_border: Annotated[
         bool, Field(description="whether blobs count that touch the border of the image or of the region")
     ] = True
-    count_min: Annotated[
-        _Count | None, Field(description="OK if there are at least so many", json_schema_extra=IS_THRESHOLD)
-    ] = None
-    count_max: Annotated[
-        _Count | None, Field(description="OK if there are at most so many", json_schema_extra=IS_THRESHOLD)
-    ] = None
+    count_min: Annotated[_Count | None, IS_THRESHOLD, Field(description="OK if there are at least so many")] = None
+    count_max: Annotated[_Count | None, IS_THRESHOLD, Field(description="OK if there are at most so many")] = None
     label: Annotated[
         str | None,
         Field(min_length=1, max_length=200, description="what its rectangles are called; dark or bright if left out"),

@@ -28,12 +28,10 @@ class BrightnessOptions(GuardOptions):
     name: Annotated[str, Field(min_length=1, max_length=200, description="how messages and `brightness` call it")] = (
         "brightness"
     )
-    mean_min_level: Annotated[
-        _Level | None, Field(description="mean brightness, of 255: at least", json_schema_extra=IS_THRESHOLD)
-    ] = None
-    mean_max_level: Annotated[
-        _Level | None, Field(description="mean brightness: at most", json_schema_extra=IS_THRESHOLD)
-    ] = None
+    mean_min_level: Annotated[_Level | None, IS_THRESHOLD, Field(description="mean brightness, of 255: at least")] = (
+        None
+    )
+    mean_max_level: Annotated[_Level | None, IS_THRESHOLD, Field(description="mean brightness: at most")] = None
     under_level: Annotated[
         int, Field(ge=0, le=254, description="underexposed is a pixel with no channel above this level")
     ] = 5
@@ -46,18 +44,14 @@ class BrightnessOptions(GuardOptions):
             description="overexposed is a pixel with a channel at this level or above",
         ),
     ] = 250
-    under_min_percent: Annotated[
-        _Percent | None, Field(description="underexposed pixels: at least", json_schema_extra=IS_THRESHOLD)
-    ] = None
-    under_max_percent: Annotated[
-        _Percent | None, Field(description="underexposed pixels: at most", json_schema_extra=IS_THRESHOLD)
-    ] = None
-    over_min_percent: Annotated[
-        _Percent | None, Field(description="overexposed pixels: at least", json_schema_extra=IS_THRESHOLD)
-    ] = None
-    over_max_percent: Annotated[
-        _Percent | None, Field(description="overexposed pixels: at most", json_schema_extra=IS_THRESHOLD)
-    ] = None
+    under_min_percent: Annotated[_Percent | None, IS_THRESHOLD, Field(description="underexposed pixels: at least")] = (
+        None
+    )
+    under_max_percent: Annotated[_Percent | None, IS_THRESHOLD, Field(description="underexposed pixels: at most")] = (
+        None
+    )
+    over_min_percent: Annotated[_Percent | None, IS_THRESHOLD, Field(description="overexposed pixels: at least")] = None
+    over_max_percent: Annotated[_Percent | None, IS_THRESHOLD, Field(description="overexposed pixels: at most")] = None
 
     @field_validator("over_level")
     @classmethod

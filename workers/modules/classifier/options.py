@@ -33,14 +33,7 @@ class ClassifierOptions(ModelOptions):
         ),
     ] = None
     min_confidence: Annotated[
-        float,
-        Field(
-            ge=0,
-            le=1,
-            allow_inf_nan=False,
-            description="with ok_labels: less sure is NOK",
-            json_schema_extra=IS_THRESHOLD,
-        ),
+        float, IS_THRESHOLD, Field(ge=0, le=1, allow_inf_nan=False, description="with ok_labels: less sure is NOK")
     ] = 0.0
     top: Annotated[int, Field(ge=1, le=100, description="so many of the likeliest labels are told")] = 3
     rectangle: Annotated[bool, Field(description="whether the picture gets a rectangle with its label")] = True

@@ -41,12 +41,8 @@ class CodesOptions(ModuleOptions):
         list[FormatName], Field(min_length=1, description="what is read; the fewer, the faster and the surer")
     ] = _COMMON
     region: RegionOption = None
-    count_min: Annotated[
-        _Count, Field(description="OK if at least so many fit; 0 asks for none", json_schema_extra=IS_THRESHOLD)
-    ] = 1
-    count_max: Annotated[
-        _Count | None, Field(description="OK if at most so many fit", json_schema_extra=IS_THRESHOLD)
-    ] = None
+    count_min: Annotated[_Count, IS_THRESHOLD, Field(description="OK if at least so many fit; 0 asks for none")] = 1
+    count_max: Annotated[_Count | None, IS_THRESHOLD, Field(description="OK if at most so many fit")] = None
     pattern: Annotated[
         str | None,
         Field(min_length=1, max_length=LONGEST_PATTERN, description="a regular expression that all of the text fits"),

@@ -171,8 +171,7 @@ class FindingOptions(ModelOptions):
     """What a project says about a model that finds things in a picture: which of them count, and in tiles or whole."""
 
     min_confidence: Annotated[
-        _Share,
-        Field(description="how sure it must be, 0 to 1; what is less is not found", json_schema_extra=IS_THRESHOLD),
+        _Share, IS_THRESHOLD, Field(description="how sure it must be, 0 to 1; what is less is not found")
     ] = 0.25
     overlap: Annotated[
         _Share | None,
@@ -193,12 +192,8 @@ class FindingOptions(ModelOptions):
     ] = 64
     whole_too: Annotated[bool, Field(description="with tiles: also whole, for what is larger than a tile")] = False
     most: Annotated[int, Field(ge=1, le=MOST_FOUND, description="the surest so many are found")] = 300
-    count_min: Annotated[
-        _Count | None, Field(description="OK if there are at least so many", json_schema_extra=IS_THRESHOLD)
-    ] = None
-    count_max: Annotated[
-        _Count | None, Field(description="OK if there are at most so many", json_schema_extra=IS_THRESHOLD)
-    ] = None
+    count_min: Annotated[_Count | None, IS_THRESHOLD, Field(description="OK if there are at least so many")] = None
+    count_max: Annotated[_Count | None, IS_THRESHOLD, Field(description="OK if there are at most so many")] = None
 
     @property
     def line(self) -> Line | None:

@@ -36,12 +36,8 @@ class ReferenceOptions(ModuleOptions):
     ]
     edge_jitter_px: Annotated[
         int,
-        Field(
-            ge=1,
-            le=16,
-            description="how far an edge may lie beside the golden one, once the part is aligned",
-            json_schema_extra=IS_THRESHOLD,
-        ),
+        IS_THRESHOLD,
+        Field(ge=1, le=16, description="how far an edge may lie beside the golden one, once the part is aligned"),
     ] = 3
     shift_px: Annotated[
         int,
@@ -51,30 +47,18 @@ class ReferenceOptions(ModuleOptions):
     ] = 6
     contrast_levels: Annotated[
         int,
-        Field(
-            ge=4,
-            le=127,
-            description="grey levels of 255 by which a defect differs from the golden image",
-            json_schema_extra=IS_THRESHOLD,
-        ),
+        IS_THRESHOLD,
+        Field(ge=4, le=127, description="grey levels of 255 by which a defect differs from the golden image"),
     ] = 32
     brightness_percent: Annotated[
         int,
-        Field(
-            ge=0,
-            le=100,
-            description="how much brighter or darker than the golden image a good frame may be",
-            json_schema_extra=IS_THRESHOLD,
-        ),
+        IS_THRESHOLD,
+        Field(ge=0, le=100, description="how much brighter or darker than the golden image a good frame may be"),
     ] = 30
     min_area_px: Annotated[
         int,
-        Field(
-            ge=1,
-            le=1_000_000,
-            description="area of the smallest defect, in pixels beyond the edge jitter",
-            json_schema_extra=IS_THRESHOLD,
-        ),
+        IS_THRESHOLD,
+        Field(ge=1, le=1_000_000, description="area of the smallest defect, in pixels beyond the edge jitter"),
     ] = 4
 
     within_jitter: Annotated[

@@ -46,6 +46,6 @@ class SegmentationOptions(FindingOptions):
         ),
     ] = None
     area_min_px: Annotated[
-        int, Field(ge=1, le=1_000_000_000, description="what is smaller is left out", json_schema_extra=IS_THRESHOLD)
+        int, IS_THRESHOLD, Field(ge=1, le=1_000_000_000, description="what is smaller is left out")
     ] = 20
     heat: Annotated[bool, Field(description="whether what it finds is hot in the heatmap, but for ok_labels")] = True

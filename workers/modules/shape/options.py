@@ -39,11 +39,9 @@ class ShapeOptions(SearchOptions):
         ),
     ] = 0.5
     count_min: Annotated[
-        _Count, Field(description="OK if there are at least so many; 0 asks for none", json_schema_extra=IS_THRESHOLD)
+        _Count, IS_THRESHOLD, Field(description="OK if there are at least so many; 0 asks for none")
     ] = 1
-    count_max: Annotated[
-        _Count | None, Field(description="OK if there are at most so many", json_schema_extra=IS_THRESHOLD)
-    ] = None
+    count_max: Annotated[_Count | None, IS_THRESHOLD, Field(description="OK if there are at most so many")] = None
     most: Annotated[
         int | None,
         Field(ge=1, le=MOST_FOUND, description="the best so many are found; as many as the counts need if left out"),

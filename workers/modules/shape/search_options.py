@@ -52,13 +52,8 @@ class SearchOptions(ModuleOptions):
     scale_max: Annotated[_Scale, Field(description="to")] = 1.0
     min_score: Annotated[
         float,
-        Field(
-            ge=0.3,
-            le=1,
-            allow_inf_nan=False,
-            description="share of the outline that must be there, 0 to 1",
-            json_schema_extra=IS_THRESHOLD,
-        ),
+        IS_THRESHOLD,
+        Field(ge=0.3, le=1, allow_inf_nan=False, description="share of the outline that must be there, 0 to 1"),
     ] = 0.6
 
     _scales = field_validator("scale_max")(not_below_its_min)

@@ -27,10 +27,6 @@ class SharpnessOptions(GuardOptions):
     )
     sharpness_min_percent: Annotated[
         float | None,
-        Field(
-            ge=0,
-            allow_inf_nan=False,
-            description="slope per px, in percent of the mean brightness: at least",
-            json_schema_extra=IS_THRESHOLD,
-        ),
+        IS_THRESHOLD,
+        Field(ge=0, allow_inf_nan=False, description="slope per px, in percent of the mean brightness: at least"),
     ] = None
