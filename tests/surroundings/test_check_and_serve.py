@@ -173,7 +173,7 @@ def test_options_win_over_the_environment_and_are_checked_as_settings(tmp_path: 
     status, said = framemill("check", project, *options, env=env)
     assert status == 3
     starts = {line.partition(":")[0] for line in said.splitlines()}
-    assert starts == {"--deadline-ms", "--formats", "--keepalive-s", "FRAMEMILL_QUEUE_MS"}
+    assert starts == {"--deadline-ms", "--formats, 2", "--keepalive-s", "FRAMEMILL_QUEUE_MS"}
     assert framemill("check", write_project(tmp_path / "q"), "--deadline-ms", "500", "--formats", "jpeg, bmp") == (
         0,
         "",
