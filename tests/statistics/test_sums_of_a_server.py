@@ -29,7 +29,7 @@ def a_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def _recorder(server: Server) -> int:
     """The process of the recorder; 0 where there is none, also where one ended while they were looked at."""
     try:
-        found = [pid for pid in children_of(server.process.pid) if "service.server.recorder" in command_of(pid)]
+        found = [pid for pid in children_of(server.process.pid) if "service.beside.recorder" in command_of(pid)]
     except OSError:
         return 0
     return found[0] if found else 0
