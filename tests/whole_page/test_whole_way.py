@@ -208,7 +208,7 @@ def test_hostile_characters_are_text_on_all_pages(line: Line, page: Page) -> Non
 
 
 def test_a_session_is_ended_and_the_log_names_what_was_done(line: Line, browser: Browser) -> None:
-    with looking(line, browser, scope="admin") as page, looking(line, browser) as other:
+    with looking(line, browser, scope="admin") as page, looking(line, browser, is_ended=True) as other:
         other.goto(line.server.url)
         page.goto(f"{line.server.url}/log")
         with line.client("operate") as client:
