@@ -161,9 +161,9 @@ def looking(
     size: tuple[int, int] = (1280, 800),
     scheme: Scheme = "light",
     locale: str = "en-GB",
-    is_ended: bool = False,
+    refused: str = "",
 ) -> Iterator[Page]:
-    """A browser that is signed in; its console must have no error, but that it was ended where it `is_ended`."""
+    """A browser that is signed in; its console must have no error, but that of a status that it is `refused` with."""
     context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, locale=locale)
     try:
         page = context.new_page()
@@ -173,6 +173,6 @@ def looking(
         page.keyboard.press("Enter")
         page.wait_for_url(lambda address: not address.endswith("/sign_in"))
         yield page
-        assert [one for one in said if not (is_ended and "401" in one)] == []
+        assert [one for one in said if not (refused and refused in one)] == []
     finally:
         context.close()
