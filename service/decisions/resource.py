@@ -11,12 +11,14 @@ import orjson
 
 from service.access.keyring import Scope
 from service.access.route import Route
+from service.changes.asker import asker
 from service.decisions.models import NewDecision, UndoModel
 from service.decisions.rules import Kind, Place
 from service.intake.checked import checked_body
 from workers.errors import InvalidParameter
 
 if TYPE_CHECKING:
+    from service.changes.log import Changes
     from service.decisions.deciding import Decided
     from service.decisions.rules import Decision
     from service.history.stored import Stored
@@ -24,11 +26,43 @@ if TYPE_CHECKING:
 _MOST_DIGITS = 18
 
 
+class DecisionsDesk:
+    """Decides as somebody asks, and notes it in the log of changes."""
+
+    def __init__(self, stored: Stored, changes: Changes) -> None:
+        self._stored = stored
+        self._changes = changes
+
+    def decide(self, req: falcon.Request, frame_id: str, wanted: NewDecision) -> Decided:
+        """Decide; raises what Stored and `decide` raise."""
+        from service.decisions.deciding import By, Said, decide  # noqa: PLC0415 - see above
+
+        place = Place(**wanted.place.model_dump()) if wanted.place else None
+        said = Said(Kind(wanted.kind), wanted.after, wanted.label, wanted.new_label, wanted.note, place)
+        with self._stored.write() as connection:
+            decided = decide(connection, frame_id, said, By(_who_asks(req), time.time_ns()))
+        self._changes.note(*asker(req), f"decided_{wanted.kind}", {"frame": frame_id})
+        return decided
+
+    def undo(self, req: falcon.Request, frame_id: str, number: str, wanted: UndoModel) -> Decided:
+        """Take a decision back; raises InvalidParameter, what Stored and `undo` raise."""
+        from service.decisions.deciding import By, Said, undo  # noqa: PLC0415 - see above
+
+        if not (number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS):
+            raise InvalidParameter(f"{number[:40]!r} is no number of a decision")
+        said = Said(Kind.UNDO, wanted.after, note=wanted.note)
+        with self._stored.write() as connection:
+            decided = undo(connection, frame_id, int(number), said, By(_who_asks(req), time.time_ns()))
+        self._changes.note(*asker(req), "decided_undo", {"decision": int(number), "frame": frame_id})
+        return decided
+
+
 class DecisionsResource:
     """`GET`: a frame's decisions; `POST`: one more."""
 
-    def __init__(self, stored: Stored) -> None:
+    def __init__(self, stored: Stored, desk: DecisionsDesk) -> None:
         self._stored = stored
+        self._desk = desk
 
     def on_get(self, _: falcon.Request, resp: falcon.Response, frame_id: str) -> None:
         """List them, with what holds now."""
@@ -43,7 +77,7 @@ class DecisionsResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, frame_id: str) -> None:
         """Decide."""
-        decided = decide_as_asked(self._stored, frame_id, checked_body(req, NewDecision), who_asks(req))
+        decided = self._desk.decide(req, frame_id, checked_body(req, NewDecision))
         resp.status = 201
         _answer(resp, frame_id, decided)
 
@@ -51,45 +85,24 @@ class DecisionsResource:
 class UndoResource:
     """`POST`: a decision is taken back."""
 
-    def __init__(self, stored: Stored) -> None:
-        self._stored = stored
+    def __init__(self, desk: DecisionsDesk) -> None:
+        self._desk = desk
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, frame_id: str, number: str) -> None:
         """Take it back."""
-        decided = undo_as_asked(self._stored, frame_id, number, checked_body(req, UndoModel), who_asks(req))
+        decided = self._desk.undo(req, frame_id, number, checked_body(req, UndoModel))
         resp.status = 201
         _answer(resp, frame_id, decided)
 
 
-def decision_routes(stored: Stored) -> Iterator[Route]:
+def decision_routes(stored: Stored, desk: DecisionsDesk) -> Iterator[Route]:
     """Yield the routes of decisions."""
     path = "/api/v1/frames/{frame_id}/decisions"
-    yield Route(path, DecisionsResource(stored), changes=Scope.OPERATE, for_page=True)
-    yield Route(f"{path}/{{number}}/undo", UndoResource(stored), changes=Scope.OPERATE, for_page=True)
+    yield Route(path, DecisionsResource(stored, desk), changes=Scope.OPERATE, for_page=True)
+    yield Route(f"{path}/{{number}}/undo", UndoResource(desk), changes=Scope.OPERATE, for_page=True)
 
 
-def decide_as_asked(stored: Stored, frame_id: str, wanted: NewDecision, who: str) -> Decided:
-    """Decide; raises what Stored and `decide` raise."""
-    from service.decisions.deciding import By, Said, decide  # noqa: PLC0415 - see above
-
-    place = Place(**wanted.place.model_dump()) if wanted.place else None
-    said = Said(Kind(wanted.kind), wanted.after, wanted.label, wanted.new_label, wanted.note, place)
-    with stored.write() as connection:
-        return decide(connection, frame_id, said, By(who, time.time_ns()))
-
-
-def undo_as_asked(stored: Stored, frame_id: str, number: str, wanted: UndoModel, who: str) -> Decided:
-    """Take a decision back; raises InvalidParameter, what Stored and `undo` raise."""
-    from service.decisions.deciding import By, Said, undo  # noqa: PLC0415 - see above
-
-    if not (number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS):
-        raise InvalidParameter(f"{number[:40]!r} is no number of a decision")
-    said = Said(Kind.UNDO, wanted.after, note=wanted.note)
-    with stored.write() as connection:
-        return undo(connection, frame_id, int(number), said, By(who, time.time_ns()))
-
-
-def who_asks(req: falcon.Request) -> str:
+def _who_asks(req: falcon.Request) -> str:
     """Return the name of the key that a request came with; where there are no keys, its address."""
     return getattr(req.context, "client", None) or req.remote_addr
 

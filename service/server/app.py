@@ -26,7 +26,7 @@ from service.api.operate import ReloadResource, RollbackResource, Stop
 from service.api.process import ProcessResource
 from service.api.status import StatusResource
 from service.changes.log import Changes
-from service.decisions.resource import decision_routes
+from service.decisions.resource import DecisionsDesk, decision_routes
 from service.errors import on_any_error, on_framemill_error, on_http_error
 from service.frames.resource import frame_routes
 from service.inputs.resource import InputsTable
@@ -122,6 +122,7 @@ def create_app(known: Colleagues) -> falcon.App[falcon.Request, falcon.Response]
     )
     changes = Changes(known.state_dir)
     threshold_desk = ThresholdDesk(Adjustable(known.pool.control, known.version_places), known.link, changes)
+    decisions = DecisionsDesk(known.stored, changes)
     inputs_table = InputsTable(known.inputs, known.declared, changes)
     static = StaticFiles()
     pages = Pages(known.status.project_name, static, keys_are_set=known.access.keys is not None)
@@ -132,7 +133,7 @@ def create_app(known: Colleagues) -> falcon.App[falcon.Request, falcon.Response]
         *routes_of_thresholds(threshold_desk),
         *frame_routes(known.stored),
         *picture_routes(known.stored, desk, known.state_dir),
-        *decision_routes(known.stored),
+        *decision_routes(known.stored, decisions),
         Route("/api/v1/parts/{part:path}", known.parts),
         *statistics_routes(known.stored, known.settings),
         *_of_all_pages(pages, static, known.settings),
@@ -142,7 +143,7 @@ def create_app(known: Colleagues) -> falcon.App[falcon.Request, falcon.Response]
         *_of_sessions(pages, known.access, changes),
         *statistics_page_routes(pages, known.stored, known.settings),
         Route("/process", PanelSwitch(desk, changes), changes=Scope.OPERATE, for_page=True),
-        *part_pages(pages, known.stored, known.golden),
+        *part_pages(pages, known.stored, decisions, known.golden),
     ]
     routes.append(Route("/openapi.json", OpenApi(routes, keys_are_set=known.access.keys is not None), for_page=True))
     pages.begin(route.path for route in routes)

@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl
 from service.access.keyring import Scope
 from service.access.route import Route
 from service.decisions.models import NewDecision, UndoModel
-from service.decisions.resource import decide_as_asked, undo_as_asked, who_asks
 from service.frames.sought import Sought
 from service.intake.checked import checked
 from service.own_errors import CannotDecide, DecidedMeanwhile
@@ -22,6 +21,7 @@ from workers.errors import InvalidParameter
 if TYPE_CHECKING:
     import falcon
 
+    from service.decisions.resource import DecisionsDesk
     from service.history.stored import Stored
     from service.panel.pages import Pages
     from service.panel.parts.golden import Golden
@@ -33,8 +33,9 @@ _MOST_DIGITS = 18
 class DecideForm:
     """`POST /parts/{frame_id}/decide`."""
 
-    def __init__(self, stored: Stored, page: FramePage) -> None:
+    def __init__(self, stored: Stored, desk: DecisionsDesk, page: FramePage) -> None:
         self._stored = stored
+        self._desk = desk
         self._page = page
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, frame_id: str) -> None:
@@ -42,7 +43,7 @@ class DecideForm:
         form = form_of(req)
         sought = _sought(form)
         try:
-            decide_as_asked(self._stored, frame_id, checked(_said(form), NewDecision), who_asks(req))
+            self._desk.decide(req, frame_id, checked(_said(form), NewDecision))
         except (CannotDecide, DecidedMeanwhile) as error:
             self._page.show(req, resp, frame_id, sought, _trouble(error))
             return
@@ -63,8 +64,8 @@ class DecideForm:
 class UndoForm:
     """`POST /parts/{frame_id}/undo`."""
 
-    def __init__(self, stored: Stored, page: FramePage) -> None:
-        self._stored = stored
+    def __init__(self, desk: DecisionsDesk, page: FramePage) -> None:
+        self._desk = desk
         self._page = page
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, frame_id: str) -> None:
@@ -73,7 +74,7 @@ class UndoForm:
         sought = _sought(form)
         wanted = checked({"after": _whole(form, "after")}, UndoModel)
         try:
-            undo_as_asked(self._stored, frame_id, form.get("number", ""), wanted, who_asks(req))
+            self._desk.undo(req, frame_id, form.get("number", ""), wanted)
         except (CannotDecide, DecidedMeanwhile) as error:
             self._page.show(req, resp, frame_id, sought, _trouble(error))
             return
@@ -81,14 +82,14 @@ class UndoForm:
         go_to(resp, req, f"parts/{frame_id}{query}")
 
 
-def part_pages(pages: Pages, stored: Stored, golden: Golden) -> Iterator[Route]:
+def part_pages(pages: Pages, stored: Stored, desk: DecisionsDesk, golden: Golden) -> Iterator[Route]:
     """Yield the routes of the page Parts."""
     page = FramePage(pages, stored, golden)
     yield Route("/parts", PartsPage(pages, stored), for_page=True)
     yield Route("/parts/{frame_id}", page, for_page=True)
     yield Route("/parts/{frame_id}/golden", GoldenResource(stored, golden), for_page=True)
-    yield Route("/parts/{frame_id}/decide", DecideForm(stored, page), changes=Scope.OPERATE, for_page=True)
-    yield Route("/parts/{frame_id}/undo", UndoForm(stored, page), changes=Scope.OPERATE, for_page=True)
+    yield Route("/parts/{frame_id}/decide", DecideForm(stored, desk, page), changes=Scope.OPERATE, for_page=True)
+    yield Route("/parts/{frame_id}/undo", UndoForm(desk, page), changes=Scope.OPERATE, for_page=True)
 
 
 def _trouble(error: Exception) -> str:

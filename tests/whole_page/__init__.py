@@ -1,0 +1,1 @@
+"""The whole page before one server that has everything on."""
