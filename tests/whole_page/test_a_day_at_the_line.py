@@ -94,7 +94,7 @@ def test_400_rectangles_with_a_long_context_are_drawn_as_far_as_they_are_known(l
     assert known["labels"] == ["pit"]
     seen.goto(f"{line.server.url}/parts/{frame}")
     expect(seen.locator("[data-picture]")).to_have_js_property("naturalWidth", WIDTH_PX)
-    expect(seen.locator("svg rect.found")).not_to_have_count(0)
+    expect(seen.locator("svg rect.found")).to_have_count(64)
     assert not serious_faults(seen)
     keep_picture(seen, "whole-400-1280-light")
 
@@ -162,8 +162,6 @@ def test_an_alert_holds_the_line_until_it_is_acknowledged(line: Line, seen: Page
     frame = line.recorded(held)
     _look(seen, "whole-live-held")
     other = seen.context.new_page()
-    other.goto(f"{line.server.url}/parts?camera=station+2")
-    expect(other.locator(f"a.frame[href*='{frame}']")).to_contain_text("Held")
     other.goto(f"{line.server.url}/parts/{frame}")
     expect(other.locator(".seen")).to_contain_text("scratches")
     _look(other, "whole-frame-held")
@@ -200,6 +198,7 @@ def test_every_page_is_for_everybody(line: Line, browser: Browser, language: str
     context = browser.new_context(viewport={"width": 1280, "height": 800}, locale=language)
     page = context.new_page()
     said = console_errors(page)
+    page.on("response", lambda r: print("STATUS", r.status, r.url) if r.status >= 400 else None)
     page.goto(f"{line.server.url}/sign_in")
     _look(page, f"whole-sign_in-{language}")
     _sign_in(page, line)
