@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+_SIDES = ("x", "y", "width", "height")
+_MOST_PLACES = 64
+_MOST_LABEL_CHARS = 100
 ESSENCE = ("score", "labels", "measures", "held")
 
 
@@ -53,6 +56,26 @@ def essence_of(context: Any) -> dict[str, Any]:
     if isinstance(held := context.get("held"), str):
         found["held"] = held
     return found
+
+
+def places_in(context: Any) -> dict[str, Any]:
+    """Return what a context says of where its frame shows what, short: the first rectangles, and the frame's size."""
+    if not isinstance(context, dict):
+        return {}
+    rectangles = _list_of_objects(context.get("detectedRectangles"))[:_MOST_PLACES]
+    found = [
+        {**{side: each.get(side) for side in _SIDES}, "classNames": [{"label": label} for label in _label_of(each)]}
+        for each in rectangles
+        if all(isinstance(each.get(side), int | float) for side in _SIDES)
+    ]
+    shape = context.get("imageShape")
+    size = {side: shape.get(side) for side in _SIDES[2:]} if isinstance(shape, dict) else {}
+    return {"detectedRectangles": found, "imageShape": size} if found else {}
+
+
+def _label_of(rectangle: Mapping[str, Any]) -> list[str]:
+    names = _list_of_objects(rectangle.get("classNames"))
+    return [name["label"][:_MOST_LABEL_CHARS] for name in names[:1] if isinstance(name.get("label"), str)]
 
 
 def _labels_in(context: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import orjson
 
 from service.errors import FAULT, STATUS
-from service.results.documents import essence_of
+from service.results.documents import essence_of, places_in
 from service.results.record import (
     MOST_CONTEXT_BYTES,
     MOST_TOLD_BYTES,
@@ -202,7 +202,10 @@ def _essence(context: memoryview) -> bytes:
     if len(context) > _LARGEST_READ:
         return b""
     try:
-        told = orjson.dumps(essence_of(orjson.loads(context)))
+        known = orjson.loads(context)
+        essence = essence_of(known)
+        told = orjson.dumps({**essence, "places": places_in(known)})
+        told = told if len(told) <= MOST_TOLD_BYTES else orjson.dumps(essence)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return b""
     return told if len(told) <= MOST_TOLD_BYTES else b""

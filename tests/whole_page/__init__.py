@@ -1,1 +1,1 @@
-"""The whole page before one server that has everything on."""
+"""The whole page with everything on: one line, one day of those who work at it."""

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.clients.browser import browser, chromium
+from tests.clients.browser import browser, chromium, page
 
-__all__ = ["browser", "chromium"]
+__all__ = ["browser", "chromium", "page"]

@@ -35,8 +35,8 @@ class Place(NamedTuple):
 
 def places_of(record: Record) -> list[Place]:
     """Return the places of a frame, from its `detectedRectangles` and `imageShape`."""
-    known = record.known
-    if known is None:
+    known = record.known if record.context else record.told.get("places")
+    if not isinstance(known, dict):
         return []
     rectangles, shape = known.get("detectedRectangles"), known.get("imageShape")
     if not isinstance(rectangles, list) or not isinstance(shape, dict):

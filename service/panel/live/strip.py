@@ -28,6 +28,11 @@ class Strip:
         self._kept: OrderedDict[str, None] = OrderedDict()
         self._ask_from_s = 0.0
 
+    @property
+    def has_parts(self) -> bool:
+        """Whether there is a history, in which each of them has a page of its own."""
+        return self._stored.is_kept
+
     def addresses(self, rejected: Sequence[Rejected], now_ns: int) -> dict[str, str]:
         """Return the addresses of pictures, from the server's root, by the ids of frames."""
         if not self._is_served() or not self._stored.is_kept:

@@ -75,7 +75,7 @@ class LiveView:
         rejected = [*seen.rejected][: -_SHOWN_REJECTED - 1 : -1]
         pictures = self._strip.addresses(rejected, now_ns)
         shown = [{**one._asdict(), "picture": pictures.get(one.id)} for one in rejected]
-        return {**_live(seen, now_ns), "rejected": shown}
+        return {**_live(seen, now_ns), "rejected": shown, "has_parts": self._strip.has_parts}
 
 
 class Moment:

@@ -70,6 +70,7 @@ class FramePage:
             "parts",
             frame=frame,
             came_ns=row.came_ns,
+            held=_held_by(context),
             times={name: getattr(row, f"{name}_ns") / 1e6 for name in _TIMES},
             drawing=drawing_of(frame, context),
             tree=tree,
@@ -84,6 +85,12 @@ class FramePage:
             has_golden=self._golden.of(row.flow_version, row.data) is not None,
             trouble=trouble,
         )
+
+
+def _held_by(context: Any) -> str | None:
+    """Return the alert that held the line at that moment, if one did."""
+    held = context.get("held") if isinstance(context, dict) else None
+    return held if isinstance(held, str) else None
 
 
 class GoldenResource:
