@@ -92,7 +92,7 @@ def _read_in(file: Path) -> Iterator[str]:
             yield from texts[:1] if is_name and (asked in _QUERIES or asked.startswith("query_values(")) else ()
     for part in ast.walk(ast.parse(file.read_text())) if reads_values else ():
         if isinstance(part, ast.Subscript) and ast.unparse(part.value) == "values":
-            yield from [part.slice.value] if isinstance(part.slice, ast.Constant) else []
+            yield from [str(part.slice.value)] if isinstance(part.slice, ast.Constant) else []
 
 
 def _checked_in(file: Path) -> Iterator[str]:
