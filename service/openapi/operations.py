@@ -13,6 +13,7 @@ from service.inputs.resource import InputsChange
 from service.kept_pictures.resource import PictureQuery
 from service.openapi import answers as told
 from service.openapi import queries
+from service.openapi.frame_answers import DecisionsOf, FrameInFull, Frames, PartAnswer
 from service.openapi.operation import CSV, DONE, JPEG, JSON, PNG, STREAM, TEXT, Operation, read
 from service.openapi.page_operations import PAGES
 from service.openapi.statistics_answers import Shifts, Statistics
@@ -76,20 +77,20 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
     "/api/v1/alerts/{name}/acknowledge": {
         "POST": Operation("Acknowledge an alert: it holds the line no more", answers={200: told.Alert})
     },
-    "/api/v1/parts/{part}": read("The newest part of a name", query=queries.PartQuery, answer=told.PartAnswer),
-    "/api/v1/frames": read("Frames that match, a page at a time", query=FramesQuery, answer=told.Frames),
-    _FRAME: read("All that is known of a frame", answer=told.FrameInFull),
+    "/api/v1/parts/{part}": read("The newest part of a name", query=queries.PartQuery, answer=PartAnswer),
+    "/api/v1/frames": read("Frames that match, a page at a time", query=FramesQuery, answer=Frames),
+    _FRAME: read("All that is known of a frame", answer=FrameInFull),
     f"{_FRAME}/picture": {
         "GET": Operation("The picture as it was kept", PictureQuery, answers={200: None, 304: None}, kinds=("*/*",)),
         "HEAD": Operation("The picture as it was kept", PictureQuery, answers={200: None, 304: None}),
     },
     f"{_FRAME}/again": read("Inspect the picture by the version that runs now", JSON, PNG, query=queries.Asked),
     f"{_FRAME}/decisions": {
-        **read("What was decided about a frame", answer=told.DecisionsOf),
-        "POST": Operation("Decide something about a frame", body=NewDecision, answers={201: told.DecisionsOf}),
+        **read("What was decided about a frame", answer=DecisionsOf),
+        "POST": Operation("Decide something about a frame", body=NewDecision, answers={201: DecisionsOf}),
     },
     f"{_FRAME}/decisions/{{number}}/undo": {
-        "POST": Operation("Take a decision back", body=UndoModel, answers={201: told.DecisionsOf})
+        "POST": Operation("Take a decision back", body=UndoModel, answers={201: DecisionsOf})
     },
     "/api/v1/statistics": {
         "GET": Operation("All that is known of a time", StatisticsForm, answers={200: Statistics}, kinds=(CSV,)),
