@@ -11,27 +11,21 @@ from typing import TYPE_CHECKING, Any
 import falcon
 import orjson
 
-from service.errors import STATUS
-from service.openapi.operations import JSON, OPERATIONS, PARAMETERS, Operation
-
 if TYPE_CHECKING:
     from service.access.route import Route
+    from service.openapi.operation import Operation
 
 _METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH")
-_FIELD = re.compile(r"\{(\w+)\}")
-UNDESCRIBED = "x-undescribed"
-_PROBLEM = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "code"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "code": {"type": "string", "description": f"one of {', '.join(STATUS)}, or of an HTTP status"},
-        "requestId": {"type": "string"},
-    },
+_FIELD = re.compile(r"\{(\w+)(?::\w+)?\}")
+_ABOUT = "Errors are problems of RFC 9457. `x-scope` is what a key must be for."
+_SECURITY = {
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "query": {"type": "apiKey", "in": "query", "name": "api_key"},
+    "cookie": {"type": "apiKey", "in": "cookie", "name": "framemill"},
 }
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+UNDESCRIBED = "x-undescribed"
 
 
 class OpenApi:
@@ -54,66 +48,45 @@ class OpenApi:
 
     def document(self) -> dict[str, Any]:
         """Make it."""
-        return {
-            "openapi": "3.1.0",
-            "info": {
-                "title": "Framemill",
-                "version": version("framemill"),
-                "description": "Errors are problems of RFC 9457. `x-scope` is what a key must be for.",
-            },
-            "paths": {route.path: self._path(route) for route in self._routes},
-            "components": {
-                "schemas": {"Problem": _PROBLEM},
-                "securitySchemes": {
-                    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-                    "bearer": {"type": "http", "scheme": "bearer"},
-                    "query": {"type": "apiKey", "in": "query", "name": "api_key"},
-                    "cookie": {"type": "apiKey", "in": "cookie", "name": "framemill"},
-                },
-            },
-        }
+        # imported here: a front that nobody asks loads neither spectree nor models of answers
+        from service.openapi.by_spectree import Described, described  # noqa: PLC0415
+        from service.openapi.operation import Operation  # noqa: PLC0415
+        from service.openapi.operations import OPERATIONS  # noqa: PLC0415
 
-    def _path(self, route: Route) -> dict[str, Any]:
-        known = OPERATIONS.get(route.path, {})
-        methods = [method for method in _METHODS if hasattr(route.resource, f"on_{method.lower()}")]
-        fields = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-            for name in _FIELD.findall(route.path)
-        ]
-        found: dict[str, Any] = {"parameters": fields} if fields else {}
-        for method in methods:
-            operation = known.get(method)
-            if operation is None:
-                found[method.lower()] = {UNDESCRIBED: True, "responses": {"default": _problem()}}
-            else:
-                found[method.lower()] = self._operation(route, method, operation)
+        served: dict[str, tuple[Route, dict[str, Operation]]] = {}
+        for route in self._routes:
+            path = _FIELD.sub(r"{\1}", route.path)
+            known = OPERATIONS.get(path, {})
+            methods = [method for method in _METHODS if hasattr(route.resource, f"on_{method.lower()}")]
+            served[path] = route, {method: known.get(method, Operation(UNDESCRIBED)) for method in methods}
+        of_paths = [Described(path, _FIELD.findall(path), operations) for path, (_, operations) in served.items()]
+        found = described(of_paths, "Framemill", version("framemill"), _ABOUT)
+        for path, (route, operations) in served.items():
+            for method, operation in operations.items():
+                self._complete(found["paths"][path][method.lower()], route, method, operation)
+        found["components"]["securitySchemes"] = _SECURITY
+        found.pop("security")  # each operation has its own
         return found
 
-    def _operation(self, route: Route, method: str, operation: Operation) -> dict[str, Any]:
-        answer = {"description": "As asked for"}
-        content = {kind: {"schema": {"type": "object"} if kind == JSON else {}} for kind in operation.answer}
-        found: dict[str, Any] = {
-            "summary": operation.summary,
-            "operationId": f"{method.lower()} {route.path}",
-            "parameters": [
-                {"name": name, "in": "query", "required": name in operation.needed, **PARAMETERS[name]}
-                for name in operation.query
-            ],
-            "responses": {
-                **{str(status): {**answer, "content": content} for status in operation.statuses},
-                "default": _problem(),
-            },
-        }
-        if operation.body:
-            bodies = {kind: {"schema": operation.shape or {}} for kind in operation.body}
-            found["requestBody"] = {"required": True, "content": bodies}
+    def _complete(self, made: dict[str, Any], route: Route, method: str, operation: Operation) -> None:
+        """Add what spectree has no words for: types beside JSON, problems, and who may ask."""
+        if operation.summary == UNDESCRIBED:
+            made[UNDESCRIBED] = True
+        error = _PROBLEM | ({"text/html": {"schema": {}}} if operation.form or "text/html" in operation.kinds else {})
+        if method == "HEAD":
+            error = {}
+        for status, answer in made["responses"].items():
+            if int(status) not in operation.answers:
+                answer["content"] = error
+            elif int(status) == 200 and method != "HEAD":
+                answer.setdefault("content", {}).update({kind: {"schema": {}} for kind in operation.kinds})
+        made["responses"]["default"] = {"description": "An error", "content": error}
+        if operation.form:
+            content = made["requestBody"]["content"]
+            content["application/x-www-form-urlencoded"] = content.pop("multipart/form-data")
+        if operation.sent:
+            made["requestBody"] = {"required": True, "content": {kind: {"schema": {}} for kind in operation.sent}}
         if self._keys_are_set and not route.is_open:
             names = ["header", "bearer", "query", *(["cookie"] if route.for_page else [])]
-            found["security"] = [{name: []} for name in names]
-            found["x-scope"] = route.needs(method).name.lower()
-        return found
-
-
-def _problem() -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {"description": "An error", "content": {"application/problem+json": {"schema": schema}}}
+            made["security"] = [{name: []} for name in names]
+            made["x-scope"] = route.needs(method).name.lower()

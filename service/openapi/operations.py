@@ -1,123 +1,114 @@
-"""Every operation of the API, by path and method: a route needs a row here, or a test fails.
+"""Every operation of the API, by path and method: a route needs a row here or in page_operations.py, or a test fails.
 
-The words are plain data, read by nobody before the first one asks for the document (document.py).
+They are loaded when the first one asks for the document (document.py).
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING
 
-JSON, PNG, HTML, TEXT, STREAM = "application/json", "image/png", "text/html", "text/plain", "text/event-stream"
-_FRAMES = ("application/octet-stream", "image/jpeg", "image/png", "multipart/form-data")
+from service.decisions.models import NewDecision, UndoModel
+from service.frames.sought import FramesQuery
+from service.inputs.resource import InputsChange
+from service.kept_pictures.resource import PictureQuery
+from service.openapi import answers as told
+from service.openapi import queries
+from service.openapi.frame_answers import DecisionsOf, FrameInFull, Frames, PartAnswer
+from service.openapi.operation import CSV, DONE, JPEG, JSON, PNG, STREAM, TEXT, Operation, read
+from service.openapi.page_operations import PAGES
+from service.openapi.statistics_answers import Shifts, Statistics
+from service.statistics.resource import ShiftsQuery, StatisticsForm
+from service.thresholds.resource import OverridesChange
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
-class Operation(NamedTuple):
-    """What an operation does; `query` are names of PARAMETERS, of which those in `needed` must be there.
-
-    `body` are types that its body may have, `shape` is the JSON schema of one that is JSON or a form. `answer` is its
-    type, `statuses` are those of answers that are none of an error.
-    """
-
-    summary: str
-    query: tuple[str, ...] = ()
-    needed: tuple[str, ...] = ()
-    body: tuple[str, ...] = ()
-    shape: Any = None
-    answer: tuple[str, ...] = (JSON,)
-    statuses: tuple[int, ...] = (200,)
-
-
-def _text(about: str, most: int) -> dict[str, Any]:
-    return {"description": about, "schema": {"type": "string", "maxLength": most}}
+_SENT = ("application/octet-stream", JPEG, PNG, "multipart/form-data")
+_LOOKED_AT = (JSON, PNG)
+_FRAME = "/api/v1/frames/{frame_id}"
 
 
-def _number(about: str, least: int, most: int) -> dict[str, Any]:
-    return {"description": about, "schema": {"type": "integer", "minimum": least, "maximum": most}}
+def _frames(summary: str, query: type[BaseModel]) -> dict[str, Operation]:
+    sent = Operation(summary, query, sent=_SENT, kinds=_LOOKED_AT)
+    return {"POST": sent, "PUT": sent, "GET": sent._replace(summary=f"{summary}, in a form", sent=_SENT[-1:])}
 
 
-_FLAG = {"type": "string", "enum": ["", "1", "true", "yes", "on", "0", "false", "no", "off"]}
-
-PARAMETERS: dict[str, dict[str, Any]] = {
-    "width": _number("of a raw frame, in pixels", 1, 65535),
-    "height": _number("of a raw frame, in pixels", 1, 65535),
-    "bayer": _text("whether a raw frame is BayerRG8, or the name of its format", 32),
-    "pixel_format": _text("of a raw frame: a name of the Pixel Format Naming Convention", 32),
-    "response_type": {
-        "description": "what the answer holds",
-        "schema": {"type": "string", "enum": ["context", "image", "annotated_image", "heatmap"]},
-    },
-    "context_in_body": {"description": "the context stands behind the picture, not in a header", "schema": _FLAG},
-    "data": _text("free text for the flow: context['data']", 4096),
-    "camera": _text("which camera sent the frame", 200),
-    "part": _text("which part it shows", 200),
-    "deadline_ms": _number("after which the answer is of no use", 1, 9_999_999),
-    "name": _text("of the shared memory", 255),
-    "accept": {"description": "the version is taken whatever its proof says", "schema": _FLAG},
-    "wait_s": _number("how long the outcome is waited for", 0, 999),
-    "context": {"description": "each event has the frame's context", "schema": _FLAG},
-    "key": _text("the stop key", 4096),
-}
-
-_ASKED = ("response_type", "context_in_body", "data", "camera", "part", "deadline_ms")
-_RAW = ("width", "height", "bayer", "pixel_format", *_ASKED)
-_SWITCH = {
-    "type": "object",
-    "properties": {"process": {"type": "boolean"}},
-    "required": ["process"],
-}
-
-
-def _frames(summary: str, query: tuple[str, ...], needed: tuple[str, ...] = ()) -> dict[str, Operation]:
-    sent = Operation(summary, query, needed, _FRAMES, answer=(JSON, PNG))
-    return {"POST": sent, "PUT": sent, "GET": sent._replace(summary=f"{summary}, in a form", body=_FRAMES[-1:])}
-
-
-def _read(summary: str, *answer: str, query: tuple[str, ...] = ()) -> dict[str, Operation]:
-    told = Operation(summary, query, answer=answer or (JSON,))
-    return {"GET": told, "HEAD": told}
-
-
-def _form(summary: str, *fields: str) -> dict[str, Operation]:
-    shape = {"type": "object", "properties": {name: {"type": "string"} for name in fields}, "required": [*fields]}
-    body = ("application/x-www-form-urlencoded",)
-    return {"POST": Operation(summary, body=body, shape=shape, answer=(HTML,), statuses=(303,))}
-
-
-_CHANGE = Operation("", ("wait_s",), statuses=(200, 202))
-_STOP = Operation("End the server", ("key",), ("key",), answer=(TEXT,))
+_STOP = Operation("End the server", queries.StopQuery, kinds=(TEXT,))
+_OVERRIDDEN: dict[int, type[BaseModel] | None] = {200: told.OverridesOutcome, 202: told.OverridesAskedFor}
 
 OPERATIONS: dict[str, dict[str, Operation]] = {
-    "/analyze_image": _frames("Inspect an encoded frame", _ASKED),
-    "/analyze_raw_image": _frames("Inspect a raw frame", _RAW, ("width", "height")),
-    "/analyze_raw_Image": _frames("Inspect a raw frame", _RAW, ("width", "height")),
+    "/analyze_image": _frames("Inspect an encoded frame", queries.Asked),
+    "/analyze_raw_image": _frames("Inspect a raw frame", queries.AskedRaw),
+    "/analyze_raw_Image": _frames("Inspect a raw frame", queries.AskedRaw),
     "/analyze_image_shared_memory": {
-        "POST": Operation("Inspect a raw frame in shared memory", ("name", *_RAW), ("name",), answer=(JSON, PNG))
+        "POST": Operation("Inspect a raw frame in shared memory", queries.AskedSegment, kinds=_LOOKED_AT)
     },
-    "/last_image": _read("The last frame, drawn again", JSON, PNG, query=("response_type", "context_in_body")),
-    "/ping": _read("Whether the server is there", JSON, TEXT),
-    "/version": _read("The version of the API", JSON, TEXT),
-    "/livez": _read("Whether the server lives"),
-    "/readyz": _read("Whether frames can be inspected"),
-    "/metrics": _read("Numbers for Prometheus", TEXT),
-    "/stop": {"GET": _STOP, "HEAD": _STOP, "POST": _STOP},
+    "/last_image": read("The last frame, drawn again", JSON, PNG, query=queries.Asked),
+    "/ping": read("Whether the server is there", TEXT),
+    "/version": read("The version of the API", TEXT),
+    "/livez": read("Whether the server lives", answer=told.Lives),
+    "/readyz": {
+        "GET": Operation("Whether frames can be inspected", answers={200: told.Readiness, 503: told.Readiness}),
+        "HEAD": Operation("Whether frames can be inspected", answers={200: None, 503: None}),
+    },
+    "/metrics": read("Numbers for Prometheus", TEXT),
+    "/stop": {"GET": _STOP, "HEAD": _STOP._replace(kinds=()), "POST": _STOP},
     "/api/v1/process": {
-        **_read("How the Process switch stands"),
-        "PUT": Operation("Throw the Process switch", body=(JSON,), shape=_SWITCH),
+        **read("How the Process switch stands", answer=told.ProcessState),
+        "PUT": Operation("Throw the Process switch", body=told.ProcessWanted, answers={200: told.ProcessState}),
     },
-    "/api/v1/status": _read("The state of the server in numbers"),
-    "/api/v1/reload": {"POST": _CHANGE._replace(summary="Load the project anew", query=("wait_s", "accept"))},
-    "/api/v1/rollback": {"POST": _CHANGE._replace(summary="Run the version before again")},
-    "/api/v1/events": {"GET": Operation("What becomes of frames, as it happens", ("context",), answer=(STREAM,))},
-    "/api/v1/alerts": _read("How alerts stand"),
-    "/api/v1/alerts/{name}/acknowledge": {"POST": Operation("Acknowledge an alert: it holds the line no more")},
-    "/openapi.json": _read("This description"),
-    "/api/docs": _read("A page to try the API", HTML),
-    "/": _read("The page Live", HTML),
-    "/live/events": {"GET": Operation("Pieces of the page Live as they change", answer=(STREAM,))},
-    "/live/picture": _read("The picture of the page Live", "image/jpeg"),
-    "/process": _form("Throw the Process switch, from the page", "process"),
-    "/alerts": _form("Acknowledge an alert, from the page", "acknowledge"),
-    "/language": _form("Choose the language of the page", "language"),
-    "/static/{name}": _read("A file of the page", "*/*"),
-    "/favicon.ico": _read("The icon of the page", "image/svg+xml"),
+    "/api/v1/status": read("The state of the server in numbers", answer=told.Numbers),
+    "/api/v1/reload": {
+        "POST": Operation(
+            "Load the project anew",
+            queries.ReloadQuery,
+            answers={200: told.Reloaded, 202: told.ReloadAskedFor},
+        )
+    },
+    "/api/v1/rollback": {
+        "POST": Operation(
+            "Run the version before again",
+            queries.Patience,
+            answers={200: told.RolledBack, 202: told.RollbackAskedFor},
+        )
+    },
+    "/api/v1/events": {"GET": Operation("What becomes of frames, as it happens", queries.EventsQuery, kinds=(STREAM,))},
+    "/api/v1/alerts": read("How alerts stand", answer=told.Alerts),
+    "/api/v1/alerts/{name}/acknowledge": {
+        "POST": Operation("Acknowledge an alert: it holds the line no more", answers={200: told.Alert})
+    },
+    "/api/v1/parts/{part}": read("The newest part of a name", query=queries.PartQuery, answer=PartAnswer),
+    "/api/v1/frames": read("Frames that match, a page at a time", query=FramesQuery, answer=Frames),
+    _FRAME: read("All that is known of a frame", answer=FrameInFull),
+    f"{_FRAME}/picture": {
+        "GET": Operation("The picture as it was kept", PictureQuery, answers={200: None, 304: None}, kinds=("*/*",)),
+        "HEAD": Operation("The picture as it was kept", PictureQuery, answers={200: None, 304: None}),
+    },
+    f"{_FRAME}/again": read("Inspect the picture by the version that runs now", JSON, PNG, query=queries.Asked),
+    f"{_FRAME}/decisions": {
+        **read("What was decided about a frame", answer=DecisionsOf),
+        "POST": Operation("Decide something about a frame", body=NewDecision, answers={201: DecisionsOf}),
+    },
+    f"{_FRAME}/decisions/{{number}}/undo": {
+        "POST": Operation("Take a decision back", body=UndoModel, answers={201: DecisionsOf})
+    },
+    "/api/v1/statistics": {
+        "GET": Operation("All that is known of a time", StatisticsForm, answers={200: Statistics}, kinds=(CSV,)),
+        "HEAD": Operation("All that is known of a time", StatisticsForm),
+    },
+    "/api/v1/shifts": read("The shifts of some days", query=ShiftsQuery, answer=Shifts),
+    "/api/v1/inputs": {
+        **read("What operators can set, and have set", answer=told.Inputs),
+        "PUT": Operation("Set some inputs, for the next frame on", body=InputsChange, answers={200: told.Inputs}),
+    },
+    "/api/v1/overrides": {
+        **read("Thresholds, and which were changed", answer=told.Thresholds),
+        "PUT": Operation("Change some thresholds", queries.Patience, body=OverridesChange, answers=_OVERRIDDEN),
+        "DELETE": Operation("Take all thresholds back", queries.Patience, answers=_OVERRIDDEN),
+    },
+    "/openapi.json": {
+        "GET": Operation("This description", kinds=(JSON,)),
+        "HEAD": Operation("This description", answers=DONE),
+    },
+    **PAGES,
 }

@@ -12,7 +12,7 @@ import falcon
 
 from service.access.keyring import Scope
 from service.access.route import Route, root_of
-from service.own_errors import HistoryAway, NoHistory
+from service.own_errors import HistoryAway, NoHistory, NotFound
 from service.panel.forms import form_of
 from service.panel.operating.inputs_page import InputsPage, InputsSince
 from service.panel.pages import go_to, send_as_page
@@ -95,6 +95,8 @@ class ThresholdPage:
     def show_line(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Answer with the piece of the page that follows the line."""
         chosen = _chosen(self._desk.running, dict(req.params))
+        if chosen.threshold is None:
+            raise NotFound("the version that runs has no threshold")
         scope = getattr(req.context, "scope", None)
         language = self._pages.language(req)
         resp.text = self._pages.piece(

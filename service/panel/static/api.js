@@ -12,9 +12,10 @@ function field(form, label, input) {
 
 function parameter(form, one) {
   const schema = one.schema || {}, label = one.name + (one.required ? " *" : "") + (one.description ? ": " + one.description : "");
-  if (!schema.enum) return field(form, label, make("input", "", {required: !!one.required, name: one.name}));
+  const choices = [schema, ...(schema.anyOf || [])].find(of => of.enum)?.enum;
+  if (!choices) return field(form, label, make("input", "", {required: !!one.required, name: one.name}));
   const input = field(form, label, make("select", "", {name: one.name}));
-  for (const value of ["", ...schema.enum.filter(String)]) input.append(make("option", value, {value}));
+  for (const value of ["", ...choices.filter(String)]) input.append(make("option", value, {value}));
   return input;
 }
 
