@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Period = Literal["shift", "last_shift", "today", "yesterday", "7d", "30d", "90d"]
 _DAYS = {"7d": 7, "30d": 30, "90d": 90}
 _MOST_DAYS = 4000
+_LAST_NS = (1 << 63) - 1  # what a time in the history can be
 
 
 def _none_where_empty(value: Any) -> Any:
@@ -86,6 +87,8 @@ class StatisticsQuery(BaseModel):
         until_ns += -until_ns % QUARTER_NS
         if not 0 <= since_ns < until_ns:
             raise InvalidParameter("a time that ends behind its beginning was expected")
+        if until_ns > _LAST_NS:
+            raise InvalidParameter("a time before 2262 was expected")
         if until_ns - since_ns > _MOST_DAYS * 86_400 * SECOND_NS:
             raise InvalidParameter(f"a time of at most {_MOST_DAYS} days was expected")
         return Wanted(since_ns, until_ns, now_ns, self.camera, self.server, self.label, shift)
