@@ -198,7 +198,6 @@ def test_every_page_is_for_everybody(line: Line, browser: Browser, language: str
     context = browser.new_context(viewport={"width": 1280, "height": 800}, locale=language)
     page = context.new_page()
     said = console_errors(page)
-    page.on("response", lambda r: print("STATUS", r.status, r.url) if r.status >= 400 else None)
     page.goto(f"{line.server.url}/sign_in")
     _look(page, f"whole-sign_in-{language}")
     _sign_in(page, line)

@@ -1,4 +1,4 @@
-"""A line with everything on: history, pictures, parts of two views, inputs, a learned threshold, an alert that holds."""
+"""A line with everything on: history, pictures, parts of two views, inputs, a learned threshold, an alert."""
 
 from __future__ import annotations
 
