@@ -69,7 +69,7 @@ class ThresholdDesk:
         what = "threshold_asked" if outcome is None else "threshold_changed" if outcome.done else "threshold_refused"
         told = {} if outcome is None else {"version": outcome.version, "why": outcome.words}
         for threshold, value in wanted.items():
-            now = f"{threshold.own} (of the project)" if value is None else value
+            now = f"{'-' if threshold.own is None else threshold.own} (of the project)" if value is None else value
             detail = {"module": threshold.name, "option": threshold.option, "was": threshold.value, "now": now}
             self._changes.note(who, address, what, {**detail, **told})
 

@@ -1,4 +1,4 @@
-"""A line with everything on: history, pictures, parts of two views, inputs, a learned threshold, an alert that holds."""
+"""A line with everything on: history, pictures, parts of two views, inputs, a learned threshold, an alert."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import cv2
 import httpx
 import numpy as np
 
+from service.access.key_file import Word
 from service.history.places.place import sqlite_in
 from tests.clients.guests import add_key
 from tests.support.faults import until
@@ -127,7 +128,8 @@ def picture(number: int, strength: float = 0.0) -> NDArray[np.uint8]:
     y, x = np.mgrid[:HEIGHT_PX, :WIDTH_PX]
     large = cv2.resize(plate(number), (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_CUBIC)
     stain = strength * np.exp(-(((x - 70) / 14) ** 2) - ((y - 120) / 14) ** 2)
-    return np.clip(large - stain, 0, 255).astype(np.uint8)
+    found: NDArray[np.uint8] = np.clip(large - stain, 0, 255).astype(np.uint8)
+    return found
 
 
 @contextmanager
@@ -146,4 +148,4 @@ def whole_line(folder: Path) -> Iterator[Line]:
         yield Line(server, keys)
 
 
-_WHO = {"camera": "analyze", "anna": "operate", "chief": "admin"}
+_WHO: dict[str, Word] = {"camera": "analyze", "anna": "operate", "chief": "admin"}
