@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.faults import post, until
-from tests.support.running import serving
+from tests.support.running import Server, serving
 from tests.support.versions import kill_all_workers, next_edition, versioned
 from workers.errors import NoRoomForVersion, ProjectInvalid
 from workers.versions.copy import Manifest, version_of
@@ -214,10 +214,11 @@ def test_copies_that_nobody_holds_are_removed_and_no_others(tmp_path: Path, shel
     assert list(shelf.places[0].iterdir()) == []
 
 
-def left_over() -> set[Path]:
-    """Copies outside of state folders."""
+def left_over(server: Server) -> list[Path]:
+    """A server's copies outside of state folders."""
     above = (Path(tempfile.gettempdir()), Path("/dev/shm"))
-    return {copy for folder in above for place in folder.glob("framemill-versions-*") for copy in place.iterdir()}
+    name = f"framemill-versions-{server.process.pid}-*"
+    return [copy for folder in above for place in folder.glob(name) for copy in place.iterdir()]
 
 
 def copies_in(state: Path) -> list[Path]:
@@ -255,12 +256,12 @@ def test_a_servers_copies_go_after_a_reload_at_its_end_and_if_it_is_killed_at_th
 def test_a_state_folder_that_cannot_be_made_is_no_obstacle(tmp_path: Path) -> None:
     project = versioned(tmp_path / "p")
     (project / ".framemill").touch()
-    before = left_over()
     with serving(project) as server:
+        assert left_over(server)
         next_edition(project, 2)
         kill_all_workers(server)
         assert post(server, "other").json()["limit"] == 1
-    assert left_over() <= before
+    assert left_over(server) == []
 
 
 # a server whose memory for copies has 64 KiB; what is mounted is seen by nobody else
