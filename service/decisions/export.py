@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Engine, select
 
 from service.decisions.deciding import decided_of
-from service.history.frame_id import id_of
 from service.history.schema.decision_tables import DECIDED
 from service.history.schema.tables import PICTURES, RECORDS
+from service.history.texts import id_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -169,7 +169,7 @@ def _decided(engine: Engine, pictures: Path, chosen: Chosen) -> Iterator[_Frame]
 def _frame(row: Row[Any], pictures: Path, labels: list[str]) -> _Frame:
     path = None if row.file is None else pictures / row.file
     label = labels[0] if labels else None
-    return _Frame(id_of(row.came_ns, row.slot), row.truth == "OK", label, row.data, path)
+    return _Frame(id_text(row.came_ns, row.slot), row.truth == "OK", label, row.data, path)
 
 
 def _copied(picture: Path, folder: Path, frame_id: str) -> bool:

@@ -10,11 +10,10 @@ from sqlalchemy import Connection, func, select
 
 from service.decisions.deciding import decided_of, decided_of_many
 from service.decisions.resource import decisions_document
-from service.history.frame_id import id_of
 from service.history.lookup import documents
 from service.history.schema.part_tables import PART_VIEWS, PARTS
 from service.history.schema.tables import CONTEXTS, LABELS, PLACES, RECORDS
-from service.history.texts import time_text
+from service.history.texts import id_text, time_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -95,7 +94,7 @@ def _part(connection: Connection, row: Row[Any]) -> dict[str, Any] | None:
                     {
                         "view": view.view,
                         "verdict": view.verdict,
-                        "frame": None if view.came_ns is None else id_of(view.came_ns, view.slot),
+                        "frame": None if view.came_ns is None else id_text(view.came_ns, view.slot),
                     }
                     for view in views
                 ],

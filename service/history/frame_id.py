@@ -17,11 +17,6 @@ _ID = re.compile(r"([0-7][0-9a-f]{15})([0-9a-f]{2})")
 _SLOT_BITS = 0xFF
 
 
-def id_of(came_ns: int, slot: int) -> str:
-    """Return the id of a frame: later ones sort behind it."""
-    return f"{came_ns:016x}{slot & _SLOT_BITS:02x}"
-
-
 def row_of(connection: Connection, frame_id: str, *, to_decide: bool = False) -> Row[Any]:
     """Return a frame's row of RECORDS; `to_decide` has others wait for the end of this transaction to do the same.
 

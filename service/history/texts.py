@@ -21,7 +21,7 @@ def time_text(at_ns: int) -> str:
 
 
 def id_text(came_ns: int, slot: int) -> str:
-    """Return the id of a frame, or of a part."""
+    """Return the id of a frame, or of a part: later ones sort behind it."""
     return f"{came_ns:016x}{slot & 0xFF:02x}"
 
 

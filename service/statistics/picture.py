@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import select
 
-from service.history.frame_id import id_of
 from service.history.schema.tables import PICTURES, RECORDS
+from service.history.texts import id_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -41,4 +41,4 @@ def last_picture(connection: Connection, wanted: Wanted) -> KeptPicture | None:
     if wanted.camera is not None:
         query = query.where(RECORDS.c.camera == wanted.camera)
     row = connection.execute(query.order_by(newest.c.record.desc()).limit(1)).first()
-    return KeptPicture(id_of(row.came_ns, row.slot), row.width, row.height) if row else None
+    return KeptPicture(id_text(row.came_ns, row.slot), row.width, row.height) if row else None

@@ -12,8 +12,9 @@ from sqlalchemy import Engine
 from service.decisions.deciding import By, Decided, Said, decide, decided_of, undo
 from service.decisions.rules import Kind, Place
 from service.history.database import open_beside
-from service.history.frame_id import id_of, row_of
+from service.history.frame_id import row_of
 from service.history.marks import mark_of
+from service.history.texts import id_text
 from service.history.writing.store import Store
 from service.results.record import Head, Record, Times, about_bytes, error_bytes
 from tests.history.kept import NOW_NS, SECOND_NS
@@ -52,7 +53,7 @@ class Told:
 
 def frame_id(frame: int) -> str:
     """The id of a frame of such a history."""
-    return id_of(NOW_NS + frame * SECOND_NS, 3)
+    return id_text(NOW_NS + frame * SECOND_NS, 3)
 
 
 def _record(number: int, verdict: str, labels: Sequence[str]) -> Record:

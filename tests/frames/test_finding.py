@@ -18,7 +18,8 @@ from service.frames.finding import find
 from service.frames.known import cameras_of, in_short, labels_known
 from service.frames.sought import Cursor, Sought
 from service.history.database import open_to_read
-from service.history.frame_id import id_of, row_of
+from service.history.frame_id import row_of
+from service.history.texts import id_text
 from service.own_errors import NotFound
 from tests.history.kept import rows
 from workers.errors import InvalidParameter
@@ -198,8 +199,8 @@ def test_cameras_and_labels_are_known(connection: Connection) -> None:
 
 
 def test_a_frame_is_found_by_its_id_and_no_other(connection: Connection) -> None:
-    assert row_of(connection, id_of(FIRST_NS + 5 * STEP_NS, 5)).number == 5
-    for wrong in (id_of(FIRST_NS + 5 * STEP_NS, 6), "", "x" * 18, "f" * 18, id_of(1, 1) + "0"):
+    assert row_of(connection, id_text(FIRST_NS + 5 * STEP_NS, 5)).number == 5
+    for wrong in (id_text(FIRST_NS + 5 * STEP_NS, 6), "", "x" * 18, "f" * 18, id_text(1, 1) + "0"):
         with pytest.raises(NotFound):
             row_of(connection, wrong)
 

@@ -124,12 +124,12 @@ class GoldenResource:
 def neighbours_of(connection: Connection, row: Row[Any], sought: Sought) -> Neighbours:
     """Return the next frames that match, in both directions."""
     from service.frames.finding import find  # noqa: PLC0415 - see list_page.py
-    from service.history.frame_id import id_of  # noqa: PLC0415
+    from service.history.texts import id_text  # noqa: PLC0415
 
     here = Cursor(row.came_ns, row.number)
 
     def next_one(*, forward: bool) -> str | None:
         found = find(connection, sought, here, 1, forward=forward, most_s=_MOST_S).rows
-        return id_of(found[0].came_ns, found[0].slot) if found else None
+        return id_text(found[0].came_ns, found[0].slot) if found else None
 
     return Neighbours(next_one(forward=True), next_one(forward=False))
