@@ -168,6 +168,11 @@ def test_grey_and_colour_are_brought_to_what_was_learned(learned: Filters, in_co
     assert np.array_equal(in_colour.heat(grey, never), in_colour.heat(as_colour, never))
 
 
+def test_a_grey_camera_that_sends_three_equal_planes_is_learned_as_grey(good: list[Image], learned: Filters) -> None:
+    planes = [np.asarray(cv2.cvtColor(each, cv2.COLOR_GRAY2BGR), np.uint8) for each in good]
+    assert same(taught(planes), learned)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (3, 5), (37, 4), (64, 65), (701, 1203)])
 def test_pictures_of_any_size_have_heat_everywhere(
     learned: Filters, in_colour: Filters, shape: tuple[int, int]

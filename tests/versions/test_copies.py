@@ -107,8 +107,13 @@ def test_a_copy_made_while_files_change_is_one_moment_of_them(tmp_path: Path, sh
         for _ in range(10):
             version, _ = shelf.take(project, [])
             found = content(version.folder)
-            assert found.keys() == {f"code/{name}.py" for name in "abcd"}
-            assert len(set(found.values())) == 1
+            begun = [name for name in found if name.endswith(".new")]  # a busy machine may let the editor stand there
+            texts = [found[f"code/{name}.py"] for name in "abcd"]
+            numbers = [int(text[: len(text) // 100]) for text in texts]
+            assert len(begun) <= 1
+            assert len(found) == len(numbers) + len(begun)
+            assert numbers == sorted(numbers, reverse=True)
+            assert numbers[0] - numbers[-1] <= 1, "it is of two moments"
             manifest = Manifest.read(version.folder.parent)
             assert manifest.version == version.id == version_of(version.folder, [])
     finally:

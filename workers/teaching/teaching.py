@@ -131,25 +131,34 @@ class _Teaching:
             np.savez(self._before, **arrays)
 
     def taught(self) -> Taught:
-        wish, folds = self._wish, self._folds
-        compares = len(wish.methods) > 1
-        enough = math.ceil(_ENOUGH / len(self._gathered.files) * len(folds))
-        first = folds[: min(enough, _COMPARED_FOLDS)] if compares else []
-        to_compare = [self._held_out(name, fold) for name in wish.methods for fold in first]
-        rest = folds[len(first) :]
-        share = _LAST * len(to_compare) / (len(to_compare) + len(rest) + 1)
-        done = self._do(to_compare, Part(0, share)) if compares else []
-        tried = [_tried(name, _by(name, done)) for name in wish.methods] if compares else []
-        taken, why = better_of(tried) if compares else (None, wish.why)
-        method = taken.method if taken else wish.methods[0]
-        final = self._lesson(method, [*range(len(self._gathered.files))], keep=True)
-        lessons = [final, *(self._held_out(method, fold) for fold in rest)]
-        _, *more = self._do(lessons, Part(share, _LAST - share))
-        done = [*_by(method, done), *more]
-        return self._result(method, why, final.found / LEARNED, done, tried or [_tried(method, done)])
+        if len(self._wish.methods) > 1:
+            return self._by_the_better()
+        (method,) = self._wish.methods
+        final = self._final(method)
+        _, *done = self._do([final, *(self._held_out(method, fold) for fold in self._folds)], Part(0, _LAST))
+        return self._result(method, self._wish.why, final, done, [_tried(method, done)])
 
-    def _result(self, method: str, why: str, learned: Path, done: list[_Done], tried: list[Tried]) -> Taught:
-        wish, gathered = self._wish, self._gathered
+    def _by_the_better(self) -> Taught:
+        """Compare the methods; each also learns of all pictures at once, the slowest first: cores would wait else."""
+        names, folds = self._wish.methods, self._folds
+        enough = math.ceil(_ENOUGH / len(self._gathered.files) * len(folds))
+        n_compared = min(enough, _COMPARED_FOLDS, len(folds))
+        to_compare = [self._held_out(name, fold) for name in names for fold in folds[:n_compared]]
+        finals = {name: self._final(name) for name in reversed(names)}
+        at_once, n_rest = [*to_compare, *finals.values()], len(folds) - n_compared
+        share = _LAST * len(at_once) / (len(at_once) + n_rest)
+        done = self._do(at_once, Part(0, share))[: len(to_compare)]
+        tried = [_tried(name, _by(name, done)) for name in names]
+        taken, why = better_of(tried)
+        rest = [self._held_out(taken.method, fold) for fold in folds[n_compared:]]
+        done = _by(taken.method, done) + self._do(rest, Part(share, _LAST - share))
+        return self._result(taken.method, why, finals[taken.method], done, tried)
+
+    def _final(self, method: str) -> Lesson:
+        return self._lesson(method, [*range(len(self._gathered.files))], keep=True)
+
+    def _result(self, method: str, why: str, final: Lesson, done: list[_Done], tried: list[Tried]) -> Taught:
+        wish, gathered, learned = self._wish, self._gathered, final.found / LEARNED
         with LessonPool(1) as fresh:  # a process that has learned has memory that one which only looks does not need
             (cost,) = fresh.do([self._cost(method, learned)], Part(_LAST, 1 - _LAST), self._tell)
         with np.load(learned, allow_pickle=False) as file:

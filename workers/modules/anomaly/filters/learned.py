@@ -102,7 +102,7 @@ def learn(good: Pictures, seed: int, tell: Tell, before: Learned | None, backbon
     if len(good) == 0:
         msg = "there are no good pictures to learn from"
         raise ValueError(msg)
-    colour = old.colour if old else next(iter(good.some([0]))).ndim == 3
+    colour = old.colour if old else any(map(_has_colour, good))
     spread = old.scale.spread if old else usual_spread(good, rng, colour=colour)
     lessons = lessons_from(
         good, spread, rng, lambda share: tell("drawing defects", share * _LEARNING_SHARE), colour=colour
@@ -119,6 +119,14 @@ def learn(good: Pictures, seed: int, tell: Tell, before: Learned | None, backbon
     kept = _to_keep(new.learn, old, len(good), rng)
     tell("training", 1.0)
     return Filters(scale, classifier, kept, len(good) + (old.n_pictures if old else 0), colour=colour)
+
+
+def _has_colour(image: NDArray[np.uint8]) -> bool:
+    """Tell whether `image` is BGR, (h, w, 3), of a camera that sees colours: those of a grey one have equal planes."""
+    if image.ndim == 2:
+        return False
+    blue, green, red = cv2.split(image)
+    return bool((blue != green).any() or (green != red).any())
 
 
 def restore(arrays: Arrays, backbone: Path | None) -> Filters:  # noqa: ARG001
