@@ -23,7 +23,7 @@ _STATEMENTS = (
     "CASE WHEN i % 5 THEN 'part ' || (i / 3) ELSE 'the same' END, 'tray ' || (i / 100) || ' of batch ' || (i / 10000), "
     "'0123456789abcdef', CASE WHEN i % 5000 THEN 200 ELSE 500 END, "
     "CASE WHEN i % 5000 = 0 THEN 'ERROR' WHEN i % 10 THEN 'OK' ELSE 'NOK' END, "
-    "0.5, NULL, NULL, NULL, 300000, 0, 1, 2, 3, 4, 5, 6, 7 FROM n",
+    "(i % 97) / 97.0, NULL, NULL, NULL, 300000, 0, 1, 2, 3, 4, 5, 6, 7 FROM n",
     "INSERT INTO labels SELECT number, 'scratch' FROM records WHERE verdict = 'NOK'",
     "INSERT INTO labels SELECT number, 'dent' FROM records WHERE number % 30 = 0",
     "INSERT INTO labels SELECT number, 'seldom' FROM records WHERE number % 100000 = 7",
@@ -48,12 +48,12 @@ _STATEMENTS = (
 )
 
 
-def make(path: Path, frames: int = FRAMES) -> None:
-    """Make it at `path`, in the form that this version reads."""
+def make(path: Path, frames: int = FRAMES, first_ns: int = FIRST_NS) -> None:
+    """Make it at `path`, in the form that this version reads; the first frame came at `first_ns`."""
     open_to_write(path).dispose()
     with closing(sqlite3.connect(path)) as connection, connection:
         columns = [row[1] for row in connection.execute("PRAGMA table_info(records)")]
-        values = {"frames": frames, "first": FIRST_NS, "step": STEP_NS}
+        values = {"frames": frames, "first": first_ns, "step": STEP_NS}
         for statement in _STATEMENTS:
             connection.execute(
                 statement.replace("INTO records SELECT", f"INTO records ({_ordered(columns)}) SELECT"), values

@@ -21,7 +21,8 @@ def in_utf8(path: Path) -> Path:
 
 
 _KEPT_SLOTS = 4  # the recorder copies a frame out of its slot in milliseconds
-_KEPT_SLOTS_OF_ALL = 8  # 40 ms at 200 frames/s
+_KEPT_SLOTS_OF_MANY = 8  # 40 ms at 200 frames/s
+_KEPT_SLOTS_OF_ALL = 16  # on a busy machine the recorder may be late by more
 
 
 class HistorySettings(ShiftSettings, PageSettings):
@@ -87,7 +88,9 @@ class HistorySettings(ShiftSettings, PageSettings):
         if not isinstance(given, dict) or "kept_slots" in given or given.get("record", "off") == "off":
             return given
         every = str(given.get("pictures_every", "0")) != "0"
-        kept = _KEPT_SLOTS_OF_ALL if every or given.get("pictures") == "all" else _KEPT_SLOTS
+        kept = _KEPT_SLOTS_OF_MANY if every else _KEPT_SLOTS
+        if given.get("pictures") == "all":
+            kept = _KEPT_SLOTS_OF_ALL
         return {**given, "kept_slots": kept} if every or given.get("pictures", "none") != "none" else given
 
     @field_validator("pictures", "pictures_every")

@@ -57,7 +57,9 @@ class Found:
         """The yield with what people have decided: false calls are OK, escapes are not."""
         if self.rates is None or not self.total.inspected:
             return None
-        return (self.total.ok + self.rates.counts.false_calls - self.rates.counts.escapes) / self.total.inspected
+        good = self.total.ok + self.rates.counts.false_calls - self.rates.counts.escapes
+        # people may also have decided about frames that are in no sums
+        return min(1.0, max(0.0, good / self.total.inspected))
 
 
 def find(connection: Connection, settings: ShiftSettings, wanted: Wanted) -> Found:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -32,13 +35,21 @@ SPAN_NS = 20 * 3600 * SECOND_NS
 SIZES = [(1280, 800), (400, 800), (1920, 1080)]
 
 
+@pytest.fixture(name="project", scope="module")
+def a_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return project_in(tmp_path_factory.mktemp("statistics") / "p")
+
+
+@pytest.fixture(name="database", scope="module")
+def its_database(project: Path) -> Path:
+    return sqlite_in(project / ".framemill")
+
+
 @pytest.fixture(name="server", scope="module")
-def a_server_with_a_day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def a_server_with_a_day(project: Path, database: Path) -> Iterator[Server]:
     """A server with twenty hours of two cameras, forty labels and thirty measured values."""
-    project = project_in(tmp_path_factory.mktemp("statistics") / "p")
     begin_ns = time.time_ns() - SPAN_NS
-    path = sqlite_in(project / ".framemill")
-    store = Store.begin(path, "another boot 1 1", begin_ns)
+    store = Store.begin(database, "another boot 1 1", begin_ns)
     written = frames(1500, begin_ns, SPAN_NS, labels=LABELS, measures=30)
     store.write(written[:700], None)
     store.write(written[720:], None)
@@ -127,6 +138,24 @@ def test_one_frame_and_none_are_shown_too(client: httpx.Client) -> None:
     assert "few: Cpk says little" in one
     none = client.get("/statistics?since=2026-01-01&until=2026-01-02").text
     assert "Of this time there is no frame." in none
+
+
+def test_decisions_about_frames_that_are_in_no_sums_are_shown(client: httpx.Client, database: Path) -> None:
+    at_ns = int(datetime(2025, 6, 1, 12, tzinfo=UTC).timestamp()) * SECOND_NS
+    with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(records)")]
+        given = {"number": "1000000", "came_ns": str(at_ns), "verdict": "'NOK'"}
+        taken = ", ".join(given.get(column, column) for column in columns)
+        connection.execute(f"INSERT INTO records SELECT {taken} FROM records LIMIT 1")
+        decision = (1_000_000, at_ns, "anna", "false_call")
+        connection.execute("INSERT INTO decisions (record, at_ns, who, kind) VALUES (?, ?, ?, ?)", decision)
+        connection.execute(
+            "INSERT INTO decided (record, decision, kind, truth, came_ns) "
+            "SELECT record, number, kind, 'OK', at_ns FROM decisions WHERE record = 1000000"
+        )
+    asked = "since=2025-06-01&until=2025-06-02"
+    assert _api(client, asked)["decided"]["falseCalls"] == 1
+    assert client.get(f"/statistics?{asked}").status_code == 200
 
 
 @pytest.mark.long

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
@@ -72,6 +73,7 @@ class KeptPictures:
     def __init__(self, keeping: Keeping, tending: Tending) -> None:
         self._keeping = keeping
         self._tending = tending
+        self._is_loaded = False
 
     def begin_in(self, store: Store) -> Store:
         """See Pictures."""
@@ -80,6 +82,11 @@ class KeptPictures:
     def begin(self, store: Store) -> None:
         """See Pictures."""
         self._tending.begin(store)
+        if not self._is_loaded:
+            # all of SQLAlchemy, OpenCV and numpy is loaded by now: to look through it takes the collector 40 ms, in
+            # which nobody copies frames out of their slots
+            gc.freeze()
+            self._is_loaded = True
 
     def tend(self, store: Store, recorded_to: Mapping[int, int]) -> None:
         """See Pictures."""
