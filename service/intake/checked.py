@@ -57,7 +57,7 @@ def _words(one: Any, model: type[BaseModel]) -> str:
     if one["type"] == "extra_forbidden":
         return f"{where} is unknown; expected {_expected(model)}"
     if one["type"] == "missing":
-        return f"{where} is missing"
+        return f"{where} is missing{_what_it_is(one['loc'], model)}"
     message = one["msg"].removeprefix("Value error, ")
     said = f"{where}: {message[0].lower()}{message[1:]}" if where else message
     return said if one["type"] == "value_error" else f"{said}, got {_shown(one['input'])}"
@@ -65,6 +65,13 @@ def _words(one: Any, model: type[BaseModel]) -> str:
 
 def _expected(model: type[BaseModel]) -> str:
     return ", ".join(field.alias or name for name, field in model.model_fields.items())
+
+
+def _what_it_is(loc: tuple[str | int, ...], model: type[BaseModel]) -> str:
+    """Say what a field of `model` itself is."""
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    field = fields.get(str(loc[0])) if len(loc) == 1 else None
+    return f": {field.description}" if field and field.description else ""
 
 
 def _is_utf8(text: str) -> bool:

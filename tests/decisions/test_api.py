@@ -107,7 +107,10 @@ def test_only_who_may_operate_decides(line: Line) -> None:
     ("document", "why"),
     [
         ({"after": 0}, "kind is missing"),
-        ({"kind": "confirmed"}, "after is missing"),
+        (
+            {"kind": "confirmed"},
+            "after is missing: number of the last decision about this frame that was seen; 0: none",
+        ),
         ({"kind": "wrong", "after": 0}, "'confirmed', 'false_call', 'escape' or 'label', got 'wrong'"),
         ({"kind": "confirmed", "after": -1}, "after: input should be greater than or equal to 0"),
         ({"kind": "confirmed", "after": 1 << 63}, "after: input should be less than or equal to"),
