@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -21,6 +23,7 @@ from tests.support.taught import FLOW, good_folder, untaught_project
 from tests.training import odd_method
 from workers.modules.anomaly.learned_file import About, read_learned
 from workers.modules.anomaly.methods import METHODS
+from workers.teaching.teaching import teach
 
 LEARNED = "models/surface.npz"
 
@@ -212,6 +215,21 @@ def test_where_the_disk_is_full_it_is_said_where_and_nothing_is_left(
     done = train(project, good_folder(tmp_path / "good", count=8), status=1)
     assert f"{project / LEARNED}: No space left on device" in done.stderr
     assert not (project / "models").exists()
+
+
+def test_a_project_that_is_removed_meanwhile_does_not_come_back_as_half_of_one(
+    taught: Taught, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = untaught_project(tmp_path / "p")
+
+    def removing(*given: Any) -> Any:
+        shutil.rmtree(project)
+        return teach(*given)
+
+    monkeypatch.setattr("service.taught.training.teach", removing)
+    done = train(project, taught[0].parent / "good", status=1)
+    assert f"{project}: the project's folder is gone" in done.stderr
+    assert not project.exists()
 
 
 def _full() -> int:
