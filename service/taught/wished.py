@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workers.errors import FramemillError, ProjectInvalid
-from workers.modules.anomaly.backbone import backbone_for
+from workers.modules.anomaly.backbone import HOW_TO_INSTALL, backbone_for
 from workers.modules.anomaly.methods import COMPARED, WITH_BACKBONE
 from workers.teaching.teaching import Wish
 
@@ -61,6 +61,8 @@ def wish_for(asked: Asked, chosen: Chosen, folder: Path, processes: int, tell: C
     methods = COMPARED if method == AUTO else (method,)
     if asked.backbone and not WITH_BACKBONE.intersection(methods):
         raise WrongWish(f"--backbone: {method} looks through none; it is for {', '.join(sorted(WITH_BACKBONE))}")
+    if asked.backbone:
+        _try(asked.backbone)
     backbones, why = {}, "was asked for"
     for name in WITH_BACKBONE.intersection(methods):
         try:
@@ -74,6 +76,20 @@ def wish_for(asked: Asked, chosen: Chosen, folder: Path, processes: int, tell: C
     false_alarms = asked.false_alarms or (before.about.false_alarms if before else _FALSE_ALARMS)
     seed = asked.seed if asked.seed is not None else before.about.seed if before else 0
     return Wish(methods, why, false_alarms, seed, processes, chosen.region, backbones, before)
+
+
+def _try(backbone: Path) -> None:
+    """Load a backbone before anything is learned with it; raises WrongWish where it is none."""
+    from workers.modules.anomaly.neighbours.features import Backbone  # noqa: PLC0415 - what is learned may not need it
+
+    try:
+        Backbone(backbone.absolute())
+    except ModuleNotFoundError as error:
+        msg = f"--backbone needs {error.name}, which is not installed: {HOW_TO_INSTALL}"
+        raise WrongWish(msg) from None
+    except ProjectInvalid as error:
+        msg = f"--backbone: {error.message.removeprefix('file: ').removeprefix('backbone: ')}"
+        raise WrongWish(msg) from None
 
 
 def _backbone(asked: Asked, chosen: Chosen, before: Before | None, folder: Path) -> Path:

@@ -35,14 +35,19 @@ def picture(number: int, shape: tuple[int, ...] = (24, 32, 3)) -> NDArray[np.uin
 
 
 def gathered(
-    project: Path, files: list[Path], folder: Path, module: str | None = None, known: frozenset[str] = frozenset()
+    project: Path,
+    files: list[Path],
+    folder: Path,
+    module: str | None = None,
+    known: frozenset[str] = frozenset(),
+    taught: Form | None = None,
 ) -> Gathered:
     """What a module of the project sees of files; each is sent with its own name as `data`."""
     trial = open_trial(project, taught=False)
     found = Gathered(folder)
     folder.mkdir()
     start = begin(trial, seen_by=choose(trial.project, module).id)
-    done = [*gather(Source(start, 1, files, lambda path: path.stem, known), found)]
+    done = [*gather(Source(start, 1, files, lambda path: path.stem, known, taught), found)]
     assert sorted(done) == sorted(files)
     return found
 
@@ -159,3 +164,33 @@ def test_sixteen_bits_are_seen_as_the_module_sees_them(tmp_path: Path) -> None:
     (seen,) = KeptPictures(tmp_path / "seen", [0])
     assert seen.dtype == np.uint8
     np.testing.assert_array_equal(seen if seen.ndim == 2 else seen[:, :, 0], deep >> 8)
+
+
+def test_sizes_that_the_module_would_refuse_are_left_out_and_the_rest_surrounds_what_is_taught(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "p", "[frame]\ngrey = true\n" + ANOMALY)
+    sides = {"small": 24, "a": 34, "b": 44, "large": 48, "tiny": 3, "huge": 200}
+    files = write(tmp_path / "f", **{name: picture(side, (side, side)) for name, side in sides.items()})
+    found = gathered(project, files, tmp_path / "seen")
+    assert [path.stem for path in found.files] == ["small", "a", "b", "large"]
+    other = "is of another size, 44 x 44 px are in the middle of these pictures: expected at most 4 times as many"
+    assert found.left_out == [(path, f"{other} pixels, and at least a quarter") for path in files[4:]]
+    assert found.form == Form(34, 34, 1)
+
+
+def test_more_pictures_are_of_the_kind_that_was_taught_before(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "p", ANOMALY)
+    to_grey = """
+        def main(context):
+            if context["data"] == "grey":
+                context["image"] = context["image"][:, :, 0].copy()
+    """
+    files = write(tmp_path / "f", one=picture(1), two=picture(2, (60, 80, 3)))
+    found = gathered(project, files, tmp_path / "seen", taught=Form(33, 25, 3))
+    assert ([path.stem for path in found.files], found.form) == (["one"], Form(33, 25, 3))
+    assert "another size, 33 x 25 px were taught: expected" in found.left_out[0][1]
+    project = write_project(tmp_path / "q", CODE + ANOMALY, cut=to_grey)
+    files = write(tmp_path / "f", grey=picture(3))
+    found = gathered(project, files, tmp_path / "grey", taught=Form(32, 24, 3))
+    assert (found.files, found.left_out) == ([], [(files[0], "is grey, and it was taught with pictures in colour")])
+    found = gathered(project, files, tmp_path / "again", taught=Form(32, 24, 1))
+    assert found.files == files

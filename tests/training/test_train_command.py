@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -19,6 +23,7 @@ from tests.support.taught import FLOW, good_folder, untaught_project
 from tests.training import odd_method
 from workers.modules.anomaly.learned_file import About, read_learned
 from workers.modules.anomaly.methods import METHODS
+from workers.teaching.teaching import teach
 
 LEARNED = "models/surface.npz"
 
@@ -151,6 +156,8 @@ def test_wrong_use_and_projects_with_mistakes_have_their_own_status(tmp_path: Pa
         (["train", project, good, "--more"], 3, "models/surface.npz is not there: nothing was learned yet"),
         (["train", project, good, "--false-alarms", "0"], 2, "0.0 is not in the range 0<x<=0.5"),
         (["train", project, good, "--method", "filters", "--backbone", tmp_path / "b.onnx"], 2, "looks through none"),
+        (["train", project, good, "--backbone", tmp_path / "b.onnx"], 2, "--backbone: b.onnx cannot be loaded by"),
+        (["train", project, good, "--report", tmp_path / "no" / "r.html"], 2, "--report: there is no folder"),
         (inside, 2, "r.html lies in the project, of whose version it would be a part"),
         (["train", project, tmp_path / "no"], 1, "no does not exist"),
     ]
@@ -198,6 +205,49 @@ def _lives(pid: int) -> bool:
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return False
+
+
+def test_where_the_disk_is_full_it_is_said_where_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = untaught_project(tmp_path / "p")
+    monkeypatch.setattr("workers.modules.anomaly.learned_file.os.fsync", lambda _fd: os.write(_full(), b"1"))
+    done = train(project, good_folder(tmp_path / "good", count=8), status=1)
+    assert f"{project / LEARNED}: No space left on device" in done.stderr
+    assert not (project / "models").exists()
+
+
+def test_a_project_that_is_removed_meanwhile_does_not_come_back_as_half_of_one(
+    taught: Taught, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = untaught_project(tmp_path / "p")
+
+    def removing(*given: Any) -> Any:
+        shutil.rmtree(project)
+        return teach(*given)
+
+    monkeypatch.setattr("service.taught.training.teach", removing)
+    done = train(project, taught[0].parent / "good", status=1)
+    assert f"{project}: the project's folder is gone" in done.stderr
+    assert not project.exists()
+
+
+def _full() -> int:
+    return os.open("/dev/full", os.O_WRONLY | os.O_CLOEXEC)
+
+
+def test_two_do_not_teach_a_project_at_once(taught: Taught, tmp_path: Path) -> None:
+    project = untaught_project(tmp_path / "p")
+    folder = os.open(project, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        done = train(project, taught[0].parent / "good", status=1)
+    finally:
+        os.close(folder)
+    assert (
+        done.stderr == "framemill: another framemill train teaches the project p just now; try again when it is done\n"
+    )
+    assert not (project / "models").exists()
 
 
 def test_a_method_that_fails_is_told_in_a_line(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import struct
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from workers.modules.anomaly.learned_file import OTHER_SIZE, is_of_other_size
 from workers.programs.try_pool import TryPool
 from workers.teaching.pictures import place_of
 from workers.trying.seen import NOT_KEPT
@@ -27,6 +29,11 @@ class Form(NamedTuple):
     height_px: int
     channels: int
 
+    @property
+    def image_px(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.width_px, self.height_px
+
     @classmethod
     def of(cls, png: Path) -> Form:
         """Read it from a file of ours; raises OSError."""
@@ -40,7 +47,7 @@ class Gathered:
     """The good pictures in `folder`: `files` are those that they were, `sums` their SHA-256, in the order of numbers.
 
     `left_out` are files with the reason why, `twice` counts files with the content of another, `known` those that were
-    learned before.
+    learned before. `form` is what is taught, between the smallest and the largest of them, or what was before.
     """
 
     folder: Path
@@ -50,18 +57,15 @@ class Gathered:
     twice: int = 0
     known: int = 0
     forms: list[Form] = field(default_factory=list)
-
-    @property
-    def form(self) -> Form:
-        """What most of them are; those of other sizes count too, and are all of as many channels."""
-        return Counter(self.forms).most_common(1)[0][0]
+    form: Form | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where pictures come from: files through the processes that `start` begins.
 
-    `data_of` says what a client would send with a file; `known` are the sums of those that were learned before.
+    `data_of` says what a client would send with a file; `known` are the sums of those that were learned before, and
+    `taught` is their form.
     """
 
     start: Start
@@ -69,6 +73,7 @@ class Source:
     files: Sequence[Path]
     data_of: Callable[[Path], str]
     known: Collection[str] = ()
+    taught: Form | None = None
 
 
 def gather(source: Source, gathered: Gathered) -> Iterator[Path]:
@@ -107,20 +112,53 @@ def gather(source: Source, gathered: Gathered) -> Iterator[Path]:
             if not tried.context:
                 why[tried.number] = tried.error
             yield paths[tried.number]
-    _keep(gathered, [*wanted.items()], seen, why)
+    forms = {number: Form.of(place_of(seen, number)) for number in range(len(paths)) if number not in why}
+    if forms:
+        why |= _unlike(forms, gathered, source.taught)
+    _keep(gathered, [*wanted.items()], seen, why, forms)
 
 
-def _keep(gathered: Gathered, wanted: Sequence[tuple[str, Path]], seen: Path, why: dict[int, str]) -> None:
+def _unlike(forms: dict[int, Form], gathered: Gathered, taught: Form | None) -> dict[int, str]:
+    """Say why pictures are left out for what they are, by number: the module would refuse them as frames.
+
+    Pictures in colour go on where grey was taught, as they do in the flow: then all of them are in colour.
+    """
+    channels = Counter(form.channels for form in forms.values()).most_common(1)[0][0]
+    whose = "most others are"
+    if taught and taught.channels == 3:
+        channels, whose = 3, "it was taught with pictures"
+    kind = f"is grey, and {whose} in colour" if channels == 3 else "is in colour, and most others are grey"
+    alike = sorted((form for form in forms.values() if form.channels == channels), key=math.prod)
+    if not alike:
+        return dict.fromkeys(forms, kind)
+    form = taught or alike[len(alike) // 2]
+    gathered.form = taught or _between([each for each in alike if not is_of_other_size(each.image_px, form.image_px)])
+    why: dict[int, str] = {}
+    for number, each in forms.items():
+        if each.channels != channels:
+            why[number] = kind
+        elif is_of_other_size(each.image_px, form.image_px):
+            usual = "were taught" if taught else "are in the middle of these pictures"
+            why[number] = (
+                f"is of another size, {form.width_px} x {form.height_px} px {usual}:"
+                f" expected at most {OTHER_SIZE} times as many pixels, and at least a quarter"
+            )
+    return why
+
+
+def _between(forms: Sequence[Form]) -> Form:
+    """Return which of these, in order of their sizes, is as many times larger than the first as the last than it."""
+    middle = math.sqrt(math.prod(forms[0]) * math.prod(forms[-1]))
+    return min(forms, key=lambda form: abs(math.log(math.prod(form) / middle)))
+
+
+def _keep(
+    gathered: Gathered, wanted: Sequence[tuple[str, Path]], seen: Path, why: dict[int, str], forms: dict[int, Form]
+) -> None:
     """Number those that were seen anew, in the order of their files: which ones are held out depends on that alone."""
-    forms = {number: Form.of(place_of(seen, number)) for number in range(len(wanted)) if number not in why}
-    channels = Counter(form.channels for form in forms.values())
-    most = channels.most_common(1)[0][0] if channels else 0
     for number, (content_sum, path) in enumerate(wanted):
         if number in why:
             gathered.left_out.append((path, why[number]))
-        elif forms[number].channels != most:
-            kind = "grey, and most others are in colour" if most == 3 else "in colour, and most others are grey"
-            gathered.left_out.append((path, f"is {kind}"))
         else:
             place_of(seen, number).rename(place_of(gathered.folder, len(gathered.files)))
             gathered.files.append(path)

@@ -168,14 +168,15 @@ class _Teaching:
         before = wish.before.about if wish.before else None
         held_out = [*(before.held_out if before else ()), *(good[number] for number in sorted(good))]
         threshold = threshold_for(held_out, wish.false_alarms)
+        assert gathered.form is not None, "there are pictures"
         form = gathered.form
         about = About(
             method=method,
             threshold=threshold.score,
             false_alarms=wish.false_alarms,
             seed=wish.seed,
-            image_px=before.image_px if before else (form.width_px, form.height_px),
-            channels=before.channels if before else form.channels,
+            image_px=form.image_px,
+            channels=form.channels,
             backbone=before.backbone if before else "",
             why=before.why if before else why,
             good=[*(before.good if before else ()), *gathered.sums],

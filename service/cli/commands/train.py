@@ -131,6 +131,8 @@ def _open(project: Path, workers: int | None) -> Trial:
 def _place_of(report_file: Path | None, project: Path) -> Path:
     """Return where the page is written: a file in the project would be part of its version."""
     page = report_file or _PAGE
+    if not page.parent.is_dir():  # said now, not when all is learned
+        raise click.UsageError(f"--report: there is no folder {printable(page.parent)}")
     if not page.resolve().is_relative_to(project):
         return page
     if report_file:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from workers.errors import ImageInvalid, ModelFailed, ProjectInvalid
-from workers.modules.anomaly.learned_file import read_learned
+from workers.modules.anomaly.learned_file import OTHER_SIZE, is_of_other_size, read_learned
 from workers.modules.anomaly.look import Look
 from workers.modules.anomaly.methods import METHODS, method_of
 from workers.modules.anomaly.score import score_of, within
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from workers.context.run import LookAtTime
 
-_OTHER_SIZE = 4.0  # times the area that was taught, or a share of it: another camera, or another region
 _INSTALLED_BY = {"onnxruntime": "models", "onnx": "anomaly"}
 
 
@@ -68,11 +67,10 @@ class Taught:
         """Return `image` in the channels that were taught."""
         about = self._about
         width, height = about.image_px
-        times = image.shape[0] * image.shape[1] / (width * height)
-        if not 1 / _OTHER_SIZE <= times <= _OTHER_SIZE:
+        if is_of_other_size((image.shape[1], image.shape[0]), about.image_px):
             msg = (
                 f"the picture has {image.shape[1]} x {image.shape[0]} px, but it was taught with {width} x {height}:"
-                f" expected at most {_OTHER_SIZE:g} times as many pixels, and at least a quarter"
+                f" expected at most {OTHER_SIZE} times as many pixels, and at least a quarter"
             )
             raise OtherPicture(msg)
         if about.channels == 1 and image.ndim == 3:

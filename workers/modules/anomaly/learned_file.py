@@ -6,6 +6,8 @@ It is a .npz without pickles: `about` is JSON as uint8, `keep.NAME` are the arra
 from __future__ import annotations
 
 import io
+import math
+import os
 import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from workers.modules.anomaly.method import Arrays
 
 FORMAT = 1
+OTHER_SIZE = 4  # times the area that was taught, or a share of it: another camera, or another region
 _KEEP = "keep."
 
 
@@ -47,8 +50,14 @@ class About:
     drawn: list[float] = field(default_factory=list)
 
 
+def is_of_other_size(image_px: tuple[int, int], taught_px: tuple[int, int]) -> bool:
+    """Tell whether a picture of `image_px`, width and height, is too large or too small for what was taught."""
+    times = math.prod(image_px) / math.prod(taught_px)
+    return not 1 / OTHER_SIZE <= times <= OTHER_SIZE
+
+
 def write_learned(path: Path, about: About, arrays: Arrays) -> None:
-    """Write `path` anew, `arrays` of any shape (1-D too): whole or not at all. Raises OSError."""
+    """Write `path` anew, `arrays` of any shape (1-D too): whole or not at all. Raises OSError, which names the file."""
     content = io.BytesIO()
     said = np.frombuffer(orjson.dumps({"format": FORMAT, **asdict(about)}), np.uint8)
     stored: dict[str, Any] = {"about": said, **{_KEEP + name: value for name, value in arrays.items()}}
@@ -56,8 +65,13 @@ def write_learned(path: Path, about: About, arrays: Arrays) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
     try:
-        new.write_bytes(content.getvalue())
+        with new.open("wb") as file:
+            file.write(content.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
         new.replace(path)
+    except OSError as error:  # a disk that is full does not say where
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         new.unlink(missing_ok=True)
 
