@@ -45,14 +45,20 @@ class PartRing:
 
     def told(self) -> list[dict[str, Any]]:
         """What is on record already, as far as it is still there, the oldest first."""
-        reader, found = RingReader(self._fd), []
+        reader = RingReader(self._fd)
         reader.begin_with_oldest()
-        while raw := reader.next():
-            try:
-                found.append(Record.unpack(raw.packed).document())
-            except BadRecord:
-                continue
-        return found
+        return documents_in(reader)
+
+
+def documents_in(reader: RingReader) -> list[dict[str, Any]]:
+    """Return what is told in a ring, from where its reader is."""
+    found = []
+    while raw := reader.next():
+        try:
+            found.append(Record.unpack(raw.packed).document())
+        except BadRecord:
+            continue
+    return found
 
 
 class NoRing:
