@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from service.taught.summary import gathered_lines
 from service.taught.wished import Asked, keep_backbone, wish_for
-from service.tryout.inspecting import Trial, begin, data_of
+from service.tryout.inspecting import Trial, begin
 from workers.errors import FramemillError
 from workers.teaching.gathering import Gathered, Source, gather
 from workers.teaching.teaching import LEAST_PICTURES, Taught, teach
+from workers.text import said_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -77,7 +78,7 @@ class Training:
         start = begin(self.trial, seen_by=self.chosen.id)
         known = frozenset(wish.before.about.good) if wish.before else frozenset[str]()
         processes = self.trial.processes(len(files))
-        source = Source(start, processes, files, lambda path: data_of(path, self.data), known)
+        source = Source(start, processes, files, lambda path: said_of(path, self.data), known)
         for _ in self.watching.frames(gather(source, gathered), len(files)):
             pass
         for line in gathered_lines(gathered, len(files)):
