@@ -132,7 +132,7 @@ def one_server(tmp_path_factory: pytest.TempPathFactory) -> Any:
     ("module", "option", "value", "said"),
     [
         ("light", "mean_min_level", 300, "is 300, expected at most 255"),
-        ("light", "mean_min_level", "80", "body was expected"),
+        ("light", "mean_min_level", "80", "overrides.0.value.int: input should be a valid integer, got '80'"),
         ("light", "over_level", 200, "is no threshold; its thresholds are mean_min_level"),
         ("dark", "mean_min_level", 80, "no such module has thresholds; those that have: light (1), blobs (2)"),
         ("blobs", "count_max", 3, "modules 2 and 3 are called so; name a number"),
