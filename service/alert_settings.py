@@ -153,10 +153,21 @@ class AlertSettings(HistorySettings):
         TextPath, Field(description="certificates that the receiver's must come from, PEM; else the machine's")
     ] = None
 
+    alert_webhook_proxy: Annotated[
+        str | None, Field(description="http:// address of a proxy that what is sent goes through")
+    ] = None
+
     @field_validator("alert_webhook")
     @classmethod
     def _can_be_sent_to(cls, url: str | None) -> str | None:
         return None if url is None else _url(url)
+
+    @field_validator("alert_webhook_proxy")
+    @classmethod
+    def _can_be_gone_through(cls, url: str | None) -> str | None:
+        if url is not None and (not _url(url).startswith("http:") or urlsplit(url).path.strip("/")):
+            raise ValueError("an address was expected as http://proxy.example:3128: TLS goes through it, not to it")
+        return url
 
     @field_validator("alerts")
     @classmethod

@@ -44,3 +44,8 @@ def type_name(value: object) -> str:
     """Return the name of a value's type; a class of the user's may have a `__name__` of its own that raises."""
     name: str = _NAME(type(value))
     return name
+
+
+def said_of(path: Path, pattern: str) -> str:
+    """Return what is said of a file: {stem} is its name without its ending, {folder} the name of its folder."""
+    return pattern.replace("{stem}", path.stem).replace("{folder}", path.absolute().parent.name)

@@ -29,6 +29,11 @@ class Board:
         webhook = self._told()["webhook"] if self._sends else None
         return {"held": self.holds.name or None, "alerts": alerts, "webhook": webhook}
 
+    def trouble(self) -> str:
+        """Return why what was to be sent could not be, as long as that is so; '' where all goes well."""
+        told = self._told()["webhook"] if self._sends else None
+        return str(told["error"]) if told else ""
+
     def open(self) -> list[dict[str, Any]]:
         """Return those that somebody should see to."""
         return [one for one in self._all() if one["open"]]

@@ -35,6 +35,7 @@ class AlertsPlan(BaseModel):
     webhook: str | None
     webhook_key: str | None
     webhook_ca_file: Path | None
+    webhook_proxy: str | None
 
     @property
     def fds(self) -> tuple[int, ...]:

@@ -45,7 +45,7 @@ class Watching:
         kept = read_page(plan.kept_fd) or {"alerts": [], "seen": {}, "waiting": [], "told": {}, "acknowledged": {}}
         self._seen: dict[int, int] = {int(front): sequence for front, sequence in kept["seen"].items()}
         self._acknowledged: dict[str, int] = kept["acknowledged"] or _acknowledged(holds)
-        send = Webhook(plan.webhook, plan.webhook_key or "", plan.webhook_ca_file).send if plan.webhook else _nobody
+        send = _webhook(plan, plan.webhook).send if plan.webhook else _nobody
         self._courier = Courier(send, [Message(*one) for one in kept["waiting"]], kept["told"])
         tell: Callable[[Message], None] = self._courier.take if plan.webhook else lambda _: None
         self._watched = [Watched(alert, plan.project, holds, tell) for alert in plan.alerts]
@@ -143,6 +143,10 @@ def facts_of(folder: Path, frames_fd: int, results: ResultsPlan) -> Facts:
 
 def _acknowledged(holds: Holds) -> dict[str, int]:
     return {name: by.at_ns for name, by in holds.known.acknowledged.items()}
+
+
+def _webhook(plan: AlertsPlan, url: str) -> Webhook:
+    return Webhook(url, plan.webhook_key or "", plan.webhook_ca_file, plan.webhook_proxy)
 
 
 def _nobody(_: Message, __: float) -> Any:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "whsec_"
 _LINE_BYTES = 8192
+_PROXY_PORT = 3128
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [^\r\n]*)?\r?\n")
 
 
@@ -60,9 +61,13 @@ def signature(key: bytes, message: Message, timestamp_s: int) -> str:
 
 
 class Webhook:
-    """A receiver. `ca_file` has the certificates that its own must come from; without it the machine's do."""
+    """A receiver. `ca_file` has the certificates that its own must come from; without it the machine's do.
 
-    def __init__(self, url: str, key: str, ca_file: Path | None = None) -> None:
+    Through a `proxy` TLS goes as it is (CONNECT), so the proxy learns the receiver's name alone; what is no TLS it is
+    asked to pass on. Nothing is ever sent in the clear where the address says https.
+    """
+
+    def __init__(self, url: str, key: str, ca_file: Path | None = None, proxy: str | None = None) -> None:
         """Raises OSError, ssl.SSLError for a file of certificates that is none."""
         parts = urlsplit(url)
         self._host = parts.hostname or ""
@@ -71,12 +76,19 @@ class Webhook:
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._key = key_bytes(key)
         self._tls = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
+        through = urlsplit(proxy) if proxy else None
+        self._first = (through.hostname or "", through.port or _PROXY_PORT) if through else (self._host, self._port)
+        self._proxy = through.netloc if through else ""
+        if through and not self._tls:
+            self._target = f"http://{self._at}{self._target}"
 
     def send(self, message: Message, within_s: float) -> None:
         """Deliver it; raises NotDelivered."""
         until_s = time.monotonic() + within_s
         try:
-            with socket.create_connection((self._host, self._port), timeout=within_s) as plain:
+            with socket.create_connection(self._first, timeout=within_s) as plain:
+                if self._proxy and self._tls:
+                    self._pass_through(plain, until_s)
                 _limit(plain, until_s)
                 connection = self._tls.wrap_socket(plain, server_hostname=self._host) if self._tls else plain
                 with connection:
@@ -84,10 +96,28 @@ class Webhook:
                     status = _status(connection, until_s)
         except TimeoutError:
             raise NotDelivered(f"it took longer than {within_s:g} s") from None
+        except ssl.SSLCertVerificationError as error:
+            raise NotDelivered(f"its certificate is not trusted: {error.verify_message}") from None
         except OSError as error:
             raise NotDelivered(error.strerror or str(error)) from None
         if not 200 <= status < 300:
             raise NotDelivered(f"the receiver answered {status}", is_unwanted=status == 410)
+
+    def _pass_through(self, plain: socket.socket, until_s: float) -> None:
+        """Have the proxy join us to the receiver; nothing of what is sent is said before that."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        _send(plain, f"CONNECT {host}:{self._port} HTTP/1.1\r\nHost: {host}:{self._port}\r\n\r\n".encode(), until_s)
+        head = b""
+        while not head.endswith(b"\r\n\r\n") and len(head) < _LINE_BYTES:
+            _limit(plain, until_s)
+            piece = plain.recv(1)  # what comes behind the head is the receiver's
+            if not piece:
+                break
+            head += piece
+        found = _STATUS.match(head)
+        if found is None or not 200 <= int(found[1]) < 300:
+            said = f"answered {int(found[1])}" if found else "did not answer in HTTP"
+            raise NotDelivered(f"the proxy {self._proxy} {said}")
 
     def _request(self, message: Message) -> bytes:
         body, now_s = message.body.encode(), int(time.time())

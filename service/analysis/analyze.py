@@ -84,7 +84,7 @@ class Desk:
                 reply = self._inspect(lease, wish, body, story)
                 if not reply.image_bytes and not is_form(req):
                     remember(req.env, partial(self.again, wish))
-                if self.views.plan_of(wish) is None:
+                if not self.views.may_have_part(wish):
                     self.answering.write(req, resp, wish.asked, reply, until_sent)
                     self.publisher.answered(story, reply, lease)
                 else:  # its part hears of it once it is on record, and can be in its answer
@@ -119,7 +119,8 @@ class Desk:
         """Do once more what was done before, for the next frame of the same camera; see repeat.Again."""
         wish = wish.of_part(part)
         begun_ns = time.monotonic_ns()
-        if not self.pool.control.takes_frames or not wish.takes(body_bytes, self.pool.request_bytes):
+        takes = self.pool.control.takes_frames and wish.takes(body_bytes, self.pool.request_bytes)
+        if not takes or not self.views.takes(wish):
             return None
         story = Story(wish.client, begun_ns, wish.about, trace)
         try:

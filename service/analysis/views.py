@@ -34,13 +34,18 @@ class Views:
         self._plans = plans
         self._control = control
 
-    def plan_of(self, wish: Wish) -> PartPlan | None:
-        """Return what the project says about the part of this frame; None where it is by itself."""
-        return self._plans.of(self._control[Control.FLOW_VERSION]) if wish.asked.part else None
+    def may_have_part(self, wish: Wish) -> bool:
+        """Whether it may belong to a part: a version without any does not end those of the version before."""
+        return bool(wish.asked.part) and self._plans.may_be_open(self._control[Control.FLOW_VERSION])
+
+    def takes(self, wish: Wish) -> bool:
+        """Whether it is a view of a part, or need not be one."""
+        plan = self._plan_of(wish)
+        return plan is None or wish.view in plan.views
 
     def check(self, wish: Wish) -> None:
         """Raise InvalidParameter where a frame of a part is none of its views."""
-        plan = self.plan_of(wish)
+        plan = self._plan_of(wish)
         if plan is not None and wish.view not in plan.views:
             said = "view" if wish.asked.view else "camera" if wish.asked.camera else "there is no view, and client"
             expected = ", ".join(plan.views)
@@ -48,7 +53,7 @@ class Views:
 
     def answered(self, wish: Wish, story: Story, reply: Reply) -> bytes:
         """Tell of a frame that has its answer and is on record; returns what its part became, if it ended by that."""
-        if self.plan_of(wish) is None:
+        if not self.may_have_part(wish):
             return b""
         # a frame with an error is NOK, but that is none of the part
         result = self._tell(wish, story, ERROR if reply.failed_in else _WORDS[reply.verdict])
@@ -59,13 +64,17 @@ class Views:
 
         One that no flow has seen is as if it had not come: its client may send it once more.
         """
-        if wish is None or self.plan_of(wish) is None or story.slot < 0:
+        if wish is None or not self.may_have_part(wish) or story.slot < 0:
             return
         known = error if isinstance(error, FramemillError) else None
         if known is None or STATUS.get(known.code, 500) in _DOUBTFUL:
             result = self._tell(wish, story, ERROR)
             if known is not None:
                 known.part_result = result
+
+    def _plan_of(self, wish: Wish) -> PartPlan | None:
+        """Return what the project says about the part of this frame; None where it is by itself."""
+        return self._plans.of(self._control[Control.FLOW_VERSION]) if wish.asked.part else None
 
     def _tell(self, wish: Wish, story: Story, word: str) -> bytes:
         part, flow = wish.asked.part, self._control[Control.FLOW_VERSION]

@@ -53,6 +53,7 @@ class AlertsStart:
             webhook=settings.alert_webhook,
             webhook_key=self._key,
             webhook_ca_file=settings.alert_webhook_ca_file,
+            webhook_proxy=settings.alert_webhook_proxy,
         )
         text = plan.model_dump_json().encode()
         os.pwrite(self._plan_fd, text, 0)

@@ -15,12 +15,16 @@ from pydantic import BaseModel, ConfigDict
 
 from service.environment import for_fronts
 from service.parts.counts import create_page
-from service.parts.desk import PartDesk, Tells, links, woken_by
-from service.parts.handed import PartsPlan
-from service.parts.kept import Kept
+from service.parts.desk.before import Before
+from service.parts.desk.desk import Next, PartDesk, links, woken_by
+from service.parts.desk.heir import HeirPage
+from service.parts.desk.joins import Joins, Tells
+from service.parts.desk.kept import Kept
+from service.parts.desk.told import NoRing, PartRing, Recent, documents_in
+from service.parts.handed import PartsHandedOn, PartsPlan
 from service.parts.plans import PartPlan, PlanBook, Plans
-from service.parts.told import NoRing, PartRing
 from service.results.files import ResultsPlan
+from service.results.reading import RingReader
 from service.results.ring import RingWriter
 from service.results.seats import Sleepers
 from workers.flow.part import holds
@@ -31,6 +35,9 @@ from workers.supervisor.program import Command
 from workers.this_process import die_with_parent, keep_private
 
 if TYPE_CHECKING:
+    import select
+    from collections.abc import Callable
+
     from workers.flow.project import Project
 
 _PLAN_BYTES = 1 << 16
@@ -47,19 +54,37 @@ class PartDeskPlan(BaseModel):
     kept_fd: int
     counts_fd: int
     results: ResultsPlan | None
+    next_link: int
+    heir_fd: int
+    before: PartsHandedOn | None
 
 
 class PartDeskStart:
     """The supervisor's: all that the desk and the fronts share, which outlives both; and the desk's command."""
 
-    def __init__(self, fronts: int, results: ResultsPlan | None) -> None:
-        """Raises OSError."""
+    def __init__(self, fronts: int, results: ResultsPlan | None, before: PartsHandedOn | None = None) -> None:
+        """Say to the server before, if there is one, that what is open there is gone on with here; raises OSError."""
         self._links = links(fronts)
         self._book = PlanBook()
-        self._kept_fd = os.memfd_create("framemill-open-parts")
+        self._before = before
+        self._kept_fd = before.kept_fd if before else os.memfd_create("framemill-open-parts")
         self._counts_fd = create_page()
         self._results = results
         self._plan_fd = os.memfd_create("framemill-part-desk-plan")
+        ((self._next_theirs, self._next_ours),) = links(1)
+        self._heir = HeirPage.create()
+        if before:
+            HeirPage(before.heir_fd).claim(os.getpid())
+
+    @property
+    def for_next(self) -> PartsHandedOn | None:
+        """What a server that is to follow is handed; None where no parts are joined."""
+        ring_fd = self._results.part_ring if self._results else -1
+        return PartsHandedOn(self._kept_fd, self._next_theirs, self._heir.fd, ring_fd) if self.is_wanted() else None
+
+    def followed_by(self, pid: int) -> None:
+        """Hear which server answers in place of this one."""
+        self._heir.took_over(pid)
 
     @property
     def plan(self) -> PartsPlan:
@@ -74,7 +99,7 @@ class PartDeskStart:
 
     def is_wanted(self) -> bool:
         """Whether there is anything to join."""
-        return self._book.has_some
+        return self._book.has_some or self._before is not None
 
     def __call__(self) -> Command:
         plan = PartDeskPlan(
@@ -84,12 +109,17 @@ class PartDeskStart:
             kept_fd=self._kept_fd,
             counts_fd=self._counts_fd,
             results=self._results,
+            next_link=self._next_ours,
+            heir_fd=self._heir.fd,
+            before=self._before,
         )
         text = plan.model_dump_json().encode()
         os.pwrite(self._plan_fd, text, 0)
         os.ftruncate(self._plan_fd, len(text))
         of_results = self._results.fds if self._results else ()
-        fds = (*plan.links, plan.plans_fd, plan.kept_fd, plan.counts_fd, *of_results, self._plan_fd)
+        of_before = self._before.fds if self._before else ()
+        ours = (*plan.links, plan.plans_fd, plan.kept_fd, plan.counts_fd, plan.next_link, plan.heir_fd, self._plan_fd)
+        fds = tuple({*ours, *of_results, *of_before})
         return Command(isolated("-m", "service.beside.part_desk", str(self._plan_fd)), for_fronts(), fds)
 
 
@@ -110,13 +140,40 @@ def main() -> int:
     die_with_parent(plan.supervisor_pid)
     keep_private()
     ends = [socket.socket(fileno=fd) for fd in plan.links]
-    results = plan.results
+    following = Next(socket.socket(fileno=plan.next_link), HeirPage(plan.heir_fd))
+    before = Before(plan.before.link()) if plan.before else None
+    PartDesk(ends, Plans(plan.plans_fd), _joins(plan), following=following, before=before).run(end_fd)
+    return 0
+
+
+def _joins(plan: PartDeskPlan) -> Callable[[select.poll], Joins]:
+    """Prepare what joins parts, so that little is left to do when the server before lets go of them."""
+    recent, results = Recent(), plan.results
+    told_before = _ring_of(plan.before)
+    for document in documents_in(told_before) if told_before else ():
+        recent.put(document)
     tells: Tells = NoRing()
     if results is not None:
         fd = results.part_ring
         tells = PartRing(fd, RingWriter(fd), Sleepers(results.pages, results.wakes, results.read_desk))
-    PartDesk(ends, Plans(plan.plans_fd), Kept(plan.kept_fd), tells, holds=holds, counts_fd=plan.counts_fd).run(end_fd)
-    return 0
+
+    def begin(poll: select.poll) -> Joins:
+        for document in documents_in(told_before) if told_before else ():
+            recent.put(document)
+        return Joins(poll, Kept(plan.kept_fd), tells, recent, holds=holds, counts_fd=plan.counts_fd)
+
+    return begin
+
+
+def _ring_of(before: PartsHandedOn | None) -> RingReader | None:
+    if before is None or before.ring_fd < 0:
+        return None
+    try:
+        reader = RingReader(before.ring_fd)
+    except ValueError:  # of another version: what ended there is in the history
+        return None
+    reader.begin_with_oldest()
+    return reader
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from service.access.heirloom import Heirloom
+    from service.parts.handed import PartsHandedOn
     from service.results.door import Door
     from service.results.files import ResultsFiles
     from service.settings import Settings
@@ -33,9 +34,10 @@ class Programs:
         door: Door | None,
         heirloom: Heirloom,
         history_url: str | None,
+        parts_before: PartsHandedOn | None,
     ) -> None:
         """Raises SettingsInvalid where alerts are to be signed and cannot be, OSError."""
-        self._part_desk = PartDeskStart(settings.fronts, results and results.plan)
+        self._part_desk = PartDeskStart(settings.fronts, results and results.plan, parts_before)
         self._recorder: RecorderStart | None = None
         self._alerts: AlertsStart | None = None
         if door and settings.record != "off":
@@ -49,6 +51,15 @@ class Programs:
     def enter(self) -> Callable[[Project, Project], None]:
         """What hears of each version before it sees a frame."""
         return self._part_desk.enter
+
+    @property
+    def parts_for_next(self) -> PartsHandedOn | None:
+        """What a server that is to follow is handed of parts."""
+        return self._part_desk.for_next
+
+    def followed_by(self, pid: int) -> None:
+        """Hear which server answers in place of this one."""
+        self._part_desk.followed_by(pid)
 
     @property
     def plans(self) -> list[ProgramPlan]:

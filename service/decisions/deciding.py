@@ -14,8 +14,8 @@ from service.decisions.rules import Decision, Holds, Kind, Place, refuse_wrong, 
 from service.history.frame_id import row_of
 from service.history.schema.decision_tables import DECIDED, DECISIONS
 from service.history.schema.tables import LABELS
-from service.history.texts import time_text
 from service.own_errors import CannotDecide, DecidedMeanwhile, NotFound
+from service.results.record import time_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Row

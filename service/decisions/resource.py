@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import falcon
-import orjson
 
 from service.access.keyring import Scope
 from service.access.route import Route
@@ -15,6 +14,8 @@ from service.changes.asker import asker
 from service.decisions.models import NewDecision, UndoModel
 from service.decisions.rules import Kind, Place
 from service.intake.checked import checked_body
+from service.json_answer import answer_with
+from service.results.record import time_text
 from workers.errors import InvalidParameter
 
 if TYPE_CHECKING:
@@ -126,8 +127,6 @@ def decisions_document(decided: Decided) -> dict[str, Any]:
 
 
 def _document(one: Decision, decided: Decided) -> dict[str, Any]:
-    from service.history.texts import time_text  # noqa: PLC0415 - see above
-
     return {
         "number": one.number,
         "time": time_text(one.at_ns),
@@ -143,6 +142,4 @@ def _document(one: Decision, decided: Decided) -> dict[str, Any]:
 
 
 def _answer(resp: falcon.Response, frame_id: str, decided: Decided) -> None:
-    resp.content_type = falcon.MEDIA_JSON
-    resp.set_header("Cache-Control", "no-store")
-    resp.data = orjson.dumps({"frame": frame_id, **decisions_document(decided)})
+    answer_with(resp, {"frame": frame_id, **decisions_document(decided)})

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import falcon
-import orjson
 
 from service.access.route import Route
 from service.frames.sought import FramesQuery
 from service.intake.checked import checked_query
+from service.json_answer import answer_with
 
 if TYPE_CHECKING:
     from service.history.stored import Stored
@@ -32,9 +32,7 @@ class FramesResource:
             found = find(connection, asked, asked.start, asked.count)
             frames = in_short(connection, found.rows)
         document = {"frames": frames, "next": str(found.more) if found.more else None, "isCut": found.is_cut}
-        resp.content_type = falcon.MEDIA_JSON
-        resp.set_header("Cache-Control", "no-store")
-        resp.data = orjson.dumps(document)
+        answer_with(resp, document)
 
     on_head = on_get
 
@@ -52,9 +50,7 @@ class FrameResource:
 
         with self._stored.read() as connection:
             document = in_full(connection, row_of(connection, frame_id))
-        resp.content_type = falcon.MEDIA_JSON
-        resp.set_header("Cache-Control", "no-store")
-        resp.data = orjson.dumps(document)
+        answer_with(resp, document)
 
     on_head = on_get
 

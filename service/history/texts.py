@@ -1,28 +1,12 @@
-"""Times, ids and texts as the history has them and people read them. Pure."""
+"""Texts as the history has them: as long as they may be, and without what no database keeps. Pure."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 # of a text that is looked up by: PostgreSQL's indexes take 2,700 bytes a row, and two of them may stand in one
 LONGEST = 256
 LONGEST_PART = 512
-_SECOND_NS = 1_000_000_000
-
-
-def time_text(at_ns: int) -> str:
-    """Return a time as people read it: UTC, to the nanosecond."""
-    second, rest = divmod(at_ns, _SECOND_NS)
-    try:
-        return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
-    except (OverflowError, ValueError, OSError):
-        return f"{second}.{rest:09}"  # of a clock that nobody has set
-
-
-def id_text(came_ns: int, slot: int) -> str:
-    """Return the id of a frame, or of a part: later ones sort behind it."""
-    return f"{came_ns:016x}{slot & 0xFF:02x}"
 
 
 def plain_text(value: Any, longest: int | None = None) -> str:

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-import falcon
-import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.access.keyring import Scope
 from service.access.route import Route
 from service.changes.asker import asker
-from service.intake.body import small_body
-from workers.errors import InvalidParameter
+from service.intake.checked import checked_body
+from service.json_answer import answer_with
+from service.results.record import time_text
 from workers.flow.inputs import MOST_INPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import falcon
+
     from service.changes.log import Changes
     from service.inputs.declared import Declared
     from service.inputs.operator_inputs import Changed, OperatorInputs
-
-_BODY_BYTES = 64 << 10
-_EXPECTED = (
-    'the body was expected to be {"values": {"NAME": VALUE, ...}}, with "revision" if only that one is to change'
-)
 
 
 class InputsChange(BaseModel):
@@ -55,7 +50,7 @@ class InputsTable:
     def document(self) -> dict[str, Any]:
         """Return all of it, as JSON has it."""
         state, declared = self._inputs.state, self._declared.inputs
-        last = {"who": state.who, "time": _time(state.time_ns)} if state.time_ns else None
+        last = {"who": state.who, "time": time_text(state.time_ns)} if state.time_ns else None
         found = []
         for one in declared:
             known = one.model_dump(exclude_none=True) | {"label": one.title, "default": one.initial()}
@@ -101,26 +96,15 @@ class InputsResource:
 
     def on_get(self, _: falcon.Request, resp: falcon.Response) -> None:
         """Tell what can be set, what is, and the revision."""
-        resp.data = orjson.dumps(self._table.document())
-        resp.content_type = falcon.MEDIA_JSON
-        resp.set_header("Cache-Control", "no-store")
+        answer_with(resp, self._table.document())
 
     on_head = on_get
 
     def on_put(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Set some of them, for the next frame on; all or nothing."""
-        try:
-            asked = InputsChange.model_validate_json(small_body(req, _BODY_BYTES))
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"][:2])
-            raise InvalidParameter(f"{_EXPECTED}; {where or 'it'}: {first['msg']}") from None
+        asked = checked_body(req, InputsChange)
         self._table.set(req, asked.values, asked.revision)
         self.on_get(req, resp)
-
-
-def _time(at_ns: int) -> str:
-    return f"{datetime.fromtimestamp(at_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%S}.{at_ns % 10**9:09}Z"
 
 
 def routes(table: InputsTable) -> Iterable[Route]:

@@ -70,6 +70,7 @@ class Plans:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._known: dict[int, PartPlan | None] = {}
+        self._head = b""  # of the page as it was read last
 
     def of(self, version: int) -> PartPlan | None:
         """Return what a version says; None where it has no such parts."""
@@ -80,6 +81,12 @@ class Plans:
                 known.setdefault(version, None)
             self._known = known
         return known.get(version)
+
+    def may_be_open(self, version: int) -> bool:
+        """Whether a part may be open that began with this version, or with one of the few before it."""
+        if self.of(version) is None and os.pread(self._fd, _HEAD.size, 0) != self._head:
+            self._known = self._read()  # a front that had no frame meanwhile knows no other version
+        return any(self._known.values())
 
     @property
     def has_some(self) -> bool:
@@ -93,12 +100,14 @@ class Plans:
             _, crc, size = _HEAD.unpack_from(page)
             packed = page[_HEAD.size : _HEAD.size + size]
             if zlib.crc32(packed) == crc:
-                return {number: _plan_in(plan) for number, plan in orjson.loads(packed)}
+                self._head = page[: _HEAD.size]
+                return {number: plan_in(plan) for number, plan in orjson.loads(packed)}
             if time.monotonic() > give_up_s:
                 return {}
 
 
-def _plan_in(told: list[Any] | None) -> PartPlan | None:
+def plan_in(told: list[Any] | None) -> PartPlan | None:
+    """Read a plan that came as JSON; raises ValueError where it is none."""
     if told is None:
         return None
     views, *rest = told

@@ -177,16 +177,12 @@ class Record:
     @property
     def id(self) -> str:
         """The frame's: no other of this machine has it, and later ones sort behind it."""
-        return f"{self.head.came_ns:016x}{self.head.slot & 0xFF:02x}"
+        return id_text(self.head.came_ns, self.head.slot)
 
     @property
     def time(self) -> str:
         """When its request came, UTC, to the nanosecond."""
-        second, rest = divmod(self.head.came_ns, 1_000_000_000)
-        try:
-            return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
-        except (OverflowError, ValueError, OSError):
-            return f"{second}.{rest:09}"  # of a clock that nobody has set
+        return time_text(self.head.came_ns)
 
     @property
     def word(self) -> str:
@@ -287,3 +283,17 @@ def _object(packed: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise BadRecord("a part of a record is no object of JSON")
     return found
+
+
+def time_text(at_ns: int) -> str:
+    """Return a time as people read it: UTC, to the nanosecond."""
+    second, rest = divmod(at_ns, 1_000_000_000)
+    try:
+        return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
+    except (OverflowError, ValueError, OSError):
+        return f"{second}.{rest:09}"  # of a clock that nobody has set
+
+
+def id_text(came_ns: int, slot: int) -> str:
+    """Return the id of a frame, or of a part: later ones sort behind it."""
+    return f"{came_ns:016x}{slot & 0xFF:02x}"

@@ -207,7 +207,15 @@ def _live(pages: Pages, desk: Desk, known: Colleagues) -> Iterable[Route]:
     frames, status, stored, feed, access = LastFrame(desk), known.status, known.stored, known.feed, known.access
     counts = SinceShift(stored, lambda now_ns: shift_at(desk.settings, now_ns).begin_ns)
     strip = Strip(stored, lambda: pages.has(PICTURES))
-    view = LiveView(pages, desk, status, frames, strip=strip, counts=counts, more={"alerts": known.board.open})
+    view = LiveView(
+        pages,
+        desk,
+        status,
+        frames,
+        strip=strip,
+        counts=counts,
+        more={"alerts": known.board.open, "not_sent": known.board.trouble},
+    )
     watching = Watching(feed.rings, view.of)
     streams = Streams(desk.settings.live_streams, feed.is_ending, desk.counters.count, access.is_still_in)
     yield Route("/", LivePage(pages, view, watching), for_page=True)

@@ -86,7 +86,14 @@ def run_server(
     results = ResultsFiles.create(settings.fronts, settings.results_mib) if settings.results_mib else None
     door = Door(results, state_dir) if results else None
     programs = Programs(
-        settings, project, state_dir, results=results, door=door, heirloom=heirloom, history_url=history_url
+        settings,
+        project,
+        state_dir,
+        results=results,
+        door=door,
+        heirloom=heirloom,
+        history_url=history_url,
+        parts_before=before.parts if before else None,
     )
     url = _url(settings, open_to)
 
@@ -122,6 +129,8 @@ def run_server(
                 switch.read_again()
                 holds.begin(inherited=False)
             return
+        if event is Event.FOLLOWED:
+            programs.followed_by(pid)
         notify_systemd(event, pid)
 
     keep_private()
@@ -133,7 +142,7 @@ def run_server(
         announce=announce,
         tend=lasting.settle,
         overriding=Overriding(source.load_overridden, lasting.goes_over_to),
-        start_successor=lambda: start_successor(open_to, heirloom, global_fd, inputs.fd),
+        start_successor=lambda: start_successor(open_to, heirloom, global_fd, inputs.fd, programs.parts_for_next),
         follows=before.link if before else None,
         tidy=source.tidy_apart,
         beside=programs.plans,

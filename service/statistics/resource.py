@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.access.route import Route
 from service.intake.checked import checked_query
+from service.results.record import time_text
 from service.statistics.asked import StatisticsQuery
 from service.statistics.csv_form import Table, as_csv
 from service.statistics.shifts import local_time, shift_at, shifts_of, zone_of
@@ -80,8 +81,6 @@ class ShiftsResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """List them."""
-        from service.history.texts import time_text  # noqa: PLC0415 - a front that nobody asks loads no database
-
         asked, now_ns = checked_query(req, ShiftsQuery), time.time_ns()
         first = asked.since or local_time(self._settings, now_ns).date()
         now = shift_at(self._settings, now_ns)

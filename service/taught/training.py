@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from service.taught.summary import gathered_lines
 from service.taught.wished import Asked, keep_backbone, wish_for
-from service.tryout.inspecting import Trial, begin, data_of
+from service.tryout.inspecting import Trial, begin
 from workers.errors import FramemillError
 from workers.teaching.gathering import Form, Gathered, Source, gather
 from workers.teaching.teaching import LEAST_PICTURES, Taught, teach
+from workers.text import said_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,7 +95,7 @@ class Training:
         known = frozenset(about.good) if about else frozenset[str]()
         taught = Form(*about.image_px, about.channels) if about else None
         processes = self.trial.processes(len(files))
-        source = Source(start, processes, files, lambda path: data_of(path, self.data), known, taught)
+        source = Source(start, processes, files, lambda path: said_of(path, self.data), known, taught)
         for _ in self.watching.frames(gather(source, gathered), len(files)):
             pass
         for line in gathered_lines(gathered, len(files)):

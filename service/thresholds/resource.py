@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
-import falcon
-import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.access.keyring import Scope
 from service.access.route import Route
-from service.intake.body import small_body
+from service.intake.checked import checked_body
 from service.intake.params import query_values, wait_s
+from service.json_answer import answer_with
 from workers.errors import ChangeRefused, InvalidParameter
 
 if TYPE_CHECKING:
+    import falcon
+
     from service.thresholds.adjustable import Number, Running, Threshold
     from service.thresholds.changing import ThresholdDesk
 
-_BODY_BYTES = 64 << 10
 _WAIT_S = 60
-_EXPECTED = 'the body was expected to be {"overrides": [{"module": NAME or NUMBER, "option": NAME, "value": NUMBER}]}'
 
 
 class OverrideWanted(BaseModel):
@@ -56,20 +55,13 @@ class OverridesResource:
 
     def on_get(self, _: falcon.Request, resp: falcon.Response) -> None:
         """Tell of all thresholds: what they are, what the project says, and what was changed."""
-        resp.data = orjson.dumps(_document(self._desk.running))
-        resp.content_type = falcon.MEDIA_JSON
-        resp.set_header("Cache-Control", "no-store")
+        answer_with(resp, _document(self._desk.running))
 
     on_head = on_get
 
     def on_put(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Change some; the others stay."""
-        try:
-            asked = OverridesChange.model_validate_json(small_body(req, _BODY_BYTES))
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"][:3])
-            raise InvalidParameter(f"{_EXPECTED}; {where or 'it'}: {first['msg']}") from None
+        asked = checked_body(req, OverridesChange)
         running = self._desk.running
         if asked.flow_version not in {None, running.version}:
             raise ChangeRefused(f"version {running.version} runs by now, {asked.flow_version} was seen; look again")
@@ -89,13 +81,12 @@ class OverridesResource:
             return
         patience_s = wait_s(query_values(req)) or _WAIT_S
         done = self._desk.change(req, running, wanted, patience_s)
-        resp.content_type = falcon.MEDIA_JSON
         if done.outcome is None:
             resp.status = 202
-            resp.data = orjson.dumps({"overrides": "asked for"})
+            answer_with(resp, {"overrides": "asked for"})
             return
         told = {"flowVersion": done.outcome.version, "before": done.outcome.before}
-        resp.data = orjson.dumps({"overrides": "done", **told})
+        answer_with(resp, {"overrides": "done", **told})
 
 
 def _named(running: Running, wanted: OverrideWanted) -> Threshold:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from service.results.record import id_text
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
@@ -34,7 +36,7 @@ class Scored(NamedTuple):
     @property
     def id(self) -> str:
         """The frame's."""
-        return f"{self.came_ns:016x}{self.slot & 0xFF:02x}"
+        return id_text(self.came_ns, self.slot)
 
 
 class Stretch(NamedTuple):

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from service.tryout.inspecting import Trial, begin, data_of, names_for
+from service.tryout.inspecting import Trial, begin, names_for
 from service.tryout.row import Row, row_of
 from service.tryout.truth import Expected
 from workers.programs.try_pool import Tried, TryPool
+from workers.text import said_of
 from workers.training.kinds import KINDS
 from workers.trying.drawn_files import CannotDraw, Drawing, DrawnFile, Wish, hottest_px
 from workers.trying.try_messages import Frame
@@ -207,7 +208,7 @@ def _tried(pool: TryPool, made: _Made, wishes: DrawnWishes, left_out: set[Path])
     frames = [
         Frame(
             str(one.file.path),
-            data_of(one.planned.good, wishes.data),
+            said_of(one.planned.good, wishes.data),
             expected=False,
             heat=str(_heat(one.file.path)),
         )

@@ -17,6 +17,7 @@ from workers.flow.inputs import packed
 from workers.flow.project import Project, load_project
 from workers.programs.try_pool import Tried, TryPool
 from workers.settings import PoolSettings
+from workers.text import said_of
 from workers.trying.try_messages import Frame, Start
 from workers.versions.copy import version_of
 
@@ -98,11 +99,6 @@ def begin(trial: Trial, annotated: Path | None = None, seen_by: int = 0) -> Star
     )
 
 
-def data_of(path: Path, pattern: str) -> str:
-    """Return what a client would send as `data` with a file; see Wishes."""
-    return pattern.replace("{stem}", path.stem).replace("{folder}", path.absolute().parent.name)
-
-
 def inspect(trial: Trial, files: Sequence[Path], wishes: Wishes) -> Iterator[tuple[Row, bytes]]:
     """Yield for each file, in their order, what became of it, and its context as JSON, empty where there is none.
 
@@ -116,7 +112,7 @@ def inspect(trial: Trial, files: Sequence[Path], wishes: Wishes) -> Iterator[tup
     frames = [
         Frame(
             str(path.absolute()),
-            data_of(path, wishes.data),
+            said_of(path, wishes.data),
             str(written / saved[path]) if written else "",
             expected[path].result if path in expected else None,
             wishes.previews,

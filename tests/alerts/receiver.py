@@ -6,10 +6,12 @@ import base64
 import hashlib
 import hmac
 import json
+import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 KEY = "a key of the line's webhook"
@@ -22,11 +24,13 @@ class Receiver:
         self.received: list[dict[str, Any]] = []
         self.ids: list[str] = []
         self.forged = 0
+        self.cut_off = 0
         self.answers: list[int] = []
         self.paths: list[str] = []
         self.drips = threading.Event()
         self.let_go = threading.Event()
         self.url = ""
+        self.close: Callable[[], None] = lambda: None
 
     def names(self) -> list[tuple[str, str]]:
         return [(one["type"], one["data"]["name"]) for one in self.received]
@@ -42,7 +46,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving(port: int = 0) -> Iterator[Receiver]:
+def receiving(port: int = 0, papers: tuple[Path, Path] | None = None) -> Iterator[Receiver]:
+    """Receive until the end of the block; with `papers`, a certificate and its key, over TLS."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -60,17 +65,33 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
+        def handle(self) -> None:
+            try:
+                super().handle()
+            except OSError:  # who was sent to does not trust it
+                receiver.cut_off += 1
+
         def log_message(self, *_: Any) -> None:
             """Not on the tests' output."""
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    receiver.url = f"http://127.0.0.1:{server.server_address[1]}/hook?line=1"
+    if papers is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*papers)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    receiver.url = f"http{'s' if papers else ''}://127.0.0.1:{server.server_address[1]}/hook?line=1"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    try:
-        yield receiver
-    finally:
+
+    def close() -> None:
         receiver.let_go.set()
         server.shutdown()
         server.server_close()
         thread.join()
+
+    receiver.close = close
+    try:
+        yield receiver
+    finally:
+        if thread.is_alive():
+            close()

@@ -14,9 +14,8 @@ from service.decisions.rules import Kind, Place
 from service.history.database import open_beside
 from service.history.frame_id import row_of
 from service.history.marks import mark_of
-from service.history.texts import id_text
 from service.history.writing.store import Store
-from service.results.record import Head, Record, Times, about_bytes, error_bytes
+from service.results.record import Head, Record, Times, about_bytes, error_bytes, id_text
 from tests.history.kept import NOW_NS, SECOND_NS
 
 WORDS = {"OK": True, "NOK": False, "OFF": None}

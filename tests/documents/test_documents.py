@@ -17,7 +17,9 @@ from tests.support.running import CHECKOUT, Server, serving
 from workers.flow.project import load_project
 
 README = (CHECKOUT / "README.md").read_text()
-EXAMPLES = [f"deploy/projects/{name}/README.md" for name in ("board", "gap", "label", "surface", "turned_parts")]
+EXAMPLES = [
+    f"deploy/projects/{name}/README.md" for name in ("board", "gap", "label", "sleeve", "surface", "turned_parts")
+]
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", "bench/README.md", *EXAMPLES]
 
 

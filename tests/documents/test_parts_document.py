@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from service.parts.desk import MOST_OPEN
+from service.parts.desk.joins import MOST_OPEN
 from service.parts.joining import Frame, Part, Seen
 from service.parts.plans import PartPlan
 from service.parts.resource import MOST_WAITING
@@ -30,7 +30,8 @@ def test_its_tables_are_those_of_the_code() -> None:
     assert f"| `wait_ms` | {PartOptions.model_fields['wait_ms'].default} |" in DOCUMENT
     whys = set(re.findall(r"^\| `(\w+)` \|", DOCUMENT.split("| `why` |")[1], flags=re.MULTILINE))
     code = "".join(
-        (CHECKOUT / "service" / name).read_text() for name in ("parts/joining.py", "parts/desk.py", "analysis/views.py")
+        (CHECKOUT / "service" / name).read_text()
+        for name in ("parts/joining.py", "parts/desk/joins.py", "analysis/views.py")
     )
     assert whys == {why for why in whys if f'"{why}"' in code}
     one = Part("4711", 1, PartPlan(("top",), 1), 1, 1)

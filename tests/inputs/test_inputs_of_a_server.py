@@ -136,7 +136,6 @@ def test_each_record_names_the_revision_that_its_frame_was_inspected_with(server
         ({"limit": 9}, "limit: is 9, expected 0.1 to 2"),
         ({"limit": 0.13}, "limit: is 0.13, expected steps of 0.05 from 0.1 on"),
         ({"limit": "0.5"}, "limit: is '0.5', expected a number"),
-        ({"limit": 10**400}, "expected a number"),
         ({"limit": True}, "limit: is True, expected a number"),
         ({"lot": "123456789"}, "lot: has 9 characters, expected 8 at most"),
         ({"lot": "a\x00b"}, "lot: has characters that cannot be shown"),
@@ -161,6 +160,7 @@ def test_what_an_input_does_not_take_changes_nothing(server: Server, values: dic
     "body",
     [
         b"",
+        b'{"values": {"limit": 1' + b"0" * 400 + b"}}",
         b"[]",
         b'{"values": []}',
         b'{"values": {"lot": []}}',

@@ -16,11 +16,12 @@ from playwright.sync_api import Browser, Page, expect
 from service.changes.log import Changes
 from tests.clients.browser import keep_picture, serious_faults
 from tests.support.faults import until
+from tests.support.operated import GAP, LOT
 from tests.support.pictures import png
 from tests.support.running import Server, command, serving
 from tests.support.taught import FLOW, good_folder, plate, untaught_project
 
-INPUTS = """
+INPUTS = f"""
 [[flow]]
 module = "code"
 file = "code/tell.py"
@@ -29,24 +30,7 @@ file = "code/tell.py"
 module = "brightness"
 name = "light"
 mean_min_level = 10
-
-[[input]]
-name = "gap"
-kind = "number"
-label = "Largest gap"
-help = "Measured between both halves, at the hinge."
-min = 0.1
-max = 2
-step = 0.05
-unit = "mm"
-default = 0.8
-
-[[input]]
-name = "lot"
-kind = "text"
-label = "Lot"
-max_length = 40
-
+{GAP}{LOT}
 [[input]]
 name = "shift"
 kind = "select"

@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.parts.served import LONG_MS, VIEWS, all_parts, asked, desk_of, next_parts, project_in, view, words
+from tests.parts.kit.clients import Clients, check
+from tests.parts.kit.served import LONG_MS, VIEWS, all_parts, asked, desk_of, next_parts, project_in, view, words
 from tests.results.served import follow
 from tests.support.faults import children_of, fronts_master, until
 from tests.support.running import Server, serving
@@ -30,6 +31,11 @@ def kill_desk(server: Server) -> None:
     before = desk_of(server)
     os.kill(before, signal.SIGKILL)
     until(lambda: desk_of(server) != before)
+    hears(server)
+
+
+def hears(server: Server) -> None:
+    """Wait until there is a desk that has read what was said before."""
 
     def answers() -> bool:
         with server.client() as client:
@@ -80,62 +86,21 @@ def files_of(pid: int) -> int:
     return len([*Path(f"/proc/{pid}/fd").iterdir()])
 
 
-Told = tuple[str, bool | None, dict[str, Any] | None]
-
-
-class Line:
-    """Four clients that each send the views of parts, and note what they were told; every other part has a bad view."""
-
-    def __init__(self, server: Server) -> None:
-        self.told: dict[str, list[Told]] = {}
-        self.sent = 0
-        self._server = server
-        self._ends = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(4)]
-        for thread in self._threads:
-            thread.start()
-
-    def _run(self, client: int) -> None:
-        number = 0
-        while not self._ends.is_set():
-            number += 1
-            part = f"{client}-{number}"
-            heard = self.told.setdefault(part, [])
-            for name in VIEWS:
-                data = "nok" if number % 2 == 0 and name == "left" else ""
-                try:
-                    answer = view(self._server, part, name, data).json()
-                    heard.append((name, answer.get("result"), answer.get("partResult")))
-                except (httpx.HTTPError, ValueError):
-                    heard.append((name, None, None))  # its front is gone
-                self.sent += 1
-
-    def has_sent(self, more: int) -> None:
-        """Wait until so many more frames were sent."""
-        goal = self.sent + more
-        until(lambda: self.sent >= goal)
-
-    def end(self) -> None:
-        """Let each client finish its part."""
-        self._ends.set()
-        for thread in self._threads:
-            thread.join()
-
-
 @pytest.mark.long
 def test_killed_under_load_nothing_is_ok_that_should_not_be_and_every_part_is_on_record(tmp_path: Path) -> None:
     project = project_in(tmp_path / "p", 'views = ["top", "left", "right"]\nwait_ms = 4000')
     with serving(project, "--fronts", "2") as server, follow(server) as follower:
-        line = Line(server)
+        clients = Clients(server)
         for turn in range(6):
-            line.has_sent(40)
+            clients.have_sent(40)
             if turn % 2:
                 fronts = children_of(fronts_master(server))
                 os.kill(fronts[turn // 2 % len(fronts)], signal.SIGKILL)
             else:
                 os.kill(desk_of(server), signal.SIGKILL)
-        line.has_sent(60)
-        line.end()
+        clients.have_sent(60)
+        clients.end()
+        hears(server)
         until(lambda: server.status()["parts"]["open"] == 0)
         on_record = all_parts(follower)
         counted = server.status()["parts"]
@@ -143,29 +108,13 @@ def test_killed_under_load_nothing_is_ok_that_should_not_be_and_every_part_is_on
     by_name: dict[str, list[dict[str, Any]]] = {}
     for one in on_record:
         by_name.setdefault(one["part"], []).append(one)
-    for part, heard in line.told.items():
+    for part, heard in clients.told.items():
         check(heard, by_name.get(part, []))
     verdicts = Counter(one["verdict"] for one in on_record)
     assert verdicts["OK"] > 1
     assert verdicts["NOK"] > 1
     # a desk that was killed between a record and its count counts one fewer
     assert 0 <= len(on_record) - sum(counted[key] for key in ("ok", "nok", "off", "error")) <= 3
-
-
-def check(heard: list[Told], on_record: list[dict[str, Any]]) -> None:
-    """Compare what clients were told of a part with what is on record of it."""
-    results = [result for _, result, _ in heard]
-    if any(result is not None for result in results):  # a front that lives tells of each frame that it answers
-        assert on_record
-    for one in on_record:
-        if one["verdict"] == "OK":
-            assert False not in results
-            assert words(one) == ["OK"] * 3
-        if one["verdict"] == "NOK":
-            assert False in results
-    for _, _, told in heard:
-        if told is not None and told["verdict"] == "OK":
-            assert [one["verdict"] for one in on_record] == ["OK"]
 
 
 def test_a_view_that_does_not_come_is_an_error_on_record_and_a_late_one_another_pass(tmp_path: Path) -> None:
@@ -199,13 +148,21 @@ def test_a_reload_in_the_middle_leaves_a_part_as_it_was_begun_and_brings_parts_w
         client.post("/api/v1/reload?wait_s=60").raise_for_status()
         desk_of(server)
         until(lambda: client.get("/api/v1/parts/1").status_code == 404)
-        view(server, "2", "top")
+        for part in "26":
+            view(server, part, "top", client=client)  # the second is not read anew: it is like the first
         project_in(project, f'views = ["left", "front"]\nwait_ms = {LONG_MS}')
         client.post("/api/v1/reload?wait_s=60").raise_for_status()
         assert view(server, "2", "left").json()["partResult"]["verdict"] == "OK"
+        assert view(server, "7", "top", client=client).status_code == 400
         assert view(server, "2", "top").status_code == 400
         view(server, "3", "front")
         assert view(server, "3", "left").json()["partResult"]["verdict"] == "OK"
+        view(server, "4", "front")
+        project_in(project, "")
+        client.post("/api/v1/reload?wait_s=60").raise_for_status()
+        assert view(server, "4", "left").json()["partResult"]["verdict"] == "OK"
+        assert "partResult" not in view(server, "5", "left").json()
+        assert client.get("/api/v1/parts/5").status_code == 404
 
 
 @pytest.mark.long

@@ -2,81 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from service.parts.counts import Counts, create_page
-from service.parts.desk import PartDesk, woken_by
+from service.parts.counts import Counts
 from service.parts.joining import OK
-from service.parts.kept import Kept
 from service.parts.messages import Kind, Said
-from service.parts.plans import PartPlan, PlanBook, Plans
-from service.parts.told import PartRing
-from service.results.files import ResultsFiles
-from service.results.ring import RingWriter
-from service.results.seats import Sleepers
-from tests.parts.served import words
-
-VIEWS = ("top", "left", "right")
-_LATER_NS = 1 << 62
-
-
-class Ended(BaseException):
-    """What stands for SIGKILL: nothing of ours catches it."""
-
-
-class House:
-    """All that outlives a part desk, and a front's end of its link."""
-
-    def __init__(self) -> None:
-        self.files = ResultsFiles.create(1, 1)
-        self.front, self.link = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.book = PlanBook()
-        self.book.enter("7", PartPlan(VIEWS, 600_000))
-        self.kept_fd = os.memfd_create("kept")
-        self.counts_fd = create_page()
-        self.end_fd = woken_by()
-
-    def desk(self) -> PartDesk:
-        """One that goes on with what is there."""
-        return PartDesk(
-            [self.link],
-            Plans(self.book.fd),
-            Kept(self.kept_fd),
-            self.ring(),
-            holds=lambda *_: False,
-            counts_fd=self.counts_fd,
-        )
-
-    def ring(self) -> PartRing:
-        """What is on record."""
-        plan = self.files.plan
-        return PartRing(plan.part_ring, RingWriter(plan.part_ring), Sleepers(plan.pages, plan.wakes, plan.read_desk))
-
-    def say(self, number: int, part: str, view: str, word: str = OK) -> None:
-        """As a front does, that does not wait."""
-        self.front.send(Said(Kind.FRAME, part, _LATER_NS, number, word, view, number, 1, 7).pack())
-
-    def work(self, desk: PartDesk) -> None:
-        """Have it hear all that was said, and end."""
-        os.eventfd_write(self.end_fd, 1)
-        desk.run(self.end_fd)
-        os.eventfd_read(self.end_fd)
-
-    def close(self) -> None:
-        """Let go of all of it."""
-        self.front.close()
-        self.link.close()
-        seats = self.files.seats
-        rings = itertools.chain(*self.files.rings)
-        fds = (*seats.pages, *seats.wakes, seats.desk, seats.read_desk, *rings)
-        for fd in (*fds, self.book.fd, self.kept_fd, self.counts_fd, self.end_fd):
-            os.close(fd)
+from tests.parts.kit.house import LATER_NS, VIEWS, Ended, House, Steps
+from tests.parts.kit.served import words
 
 
 @pytest.fixture
@@ -84,34 +20,6 @@ def house() -> Iterator[House]:
     made = House()
     yield made
     made.close()
-
-
-class Steps:
-    """Counts what a part desk does that others see; ends it before or behind one of these."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.left = -1
-        pwrite, append = os.pwrite, RingWriter.append
-
-        def writes(fd: int, data: bytes, at: int) -> int:
-            return self._around(lambda: pwrite(fd, data, at))
-
-        def appends(ring: RingWriter, packed: bytes) -> int:
-            return self._around(lambda: append(ring, packed))
-
-        monkeypatch.setattr("service.parts.kept.os.pwrite", writes)
-        monkeypatch.setattr(RingWriter, "append", appends)
-
-    def _around(self, step: Any) -> int:
-        self._pass()
-        done: int = step()
-        self._pass()
-        return done
-
-    def _pass(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise Ended
 
 
 def test_ended_at_any_step_nothing_is_ok_without_all_of_it_and_nothing_is_on_record_twice(
@@ -170,7 +78,7 @@ def test_a_message_that_comes_too_late_is_an_error_and_so_is_one_that_is_taken_b
 def test_rubbish_is_passed_over_and_what_no_plan_knows_is_no_part(house: House) -> None:
     house.front.send(b"rubbish")
     house.front.send(b"")
-    house.front.send(Said(Kind.FRAME, "no plan", _LATER_NS, 1, OK, "top", 1, 1, 8).pack())
+    house.front.send(Said(Kind.FRAME, "no plan", LATER_NS, 1, OK, "top", 1, 1, 8).pack())
     for number, view in enumerate(VIEWS, 2):
         house.say(number, "4711", view)
     house.work(house.desk())
@@ -183,6 +91,6 @@ def test_a_front_that_hears_nothing_is_not_waited_for(house: House) -> None:
     desk = house.desk()
     for number in range(2000):
         house.say(number + 1, f"p{number // 3}", VIEWS[number % 3])
-        desk._hear(house.link)
+        desk._hear(house.link.fileno())
     house.work(desk)
     assert Counts.read(house.counts_fd).ok == 666

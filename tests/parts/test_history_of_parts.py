@@ -16,9 +16,9 @@ from service.history.marks import mark_of
 from service.history.part_lookup import newest_of
 from service.history.stored import Stored
 from service.history.writing.store import Store, Written
+from service.parts.desk.told import NoRing
 from service.parts.joining import OK, Frame, Part, Seen
 from service.parts.plans import PartPlan
-from service.parts.told import NoRing
 from service.results.record import BadRecord, Head, Kind, OtherKind, Record, Times
 from tests.history.kept import NOW_NS, SECOND_NS, found, record, rows
 from tests.results.house import House, house

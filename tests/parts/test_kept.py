@@ -9,8 +9,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from service.parts.desk.kept import HALF_BYTES, Kept
 from service.parts.joining import OK, Frame, Part, Seen
-from service.parts.kept import HALF_BYTES, Kept
 from service.parts.plans import PartPlan
 from workers.flow.part import MOST_VIEW_BYTES, MOST_VIEWS
 from workers.pool.job import MAX_PART_BYTES

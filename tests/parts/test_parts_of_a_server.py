@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.parts.served import VIEWS, asked, next_parts, project_in, view, words
+from tests.parts.kit.served import VIEWS, asked, next_parts, project_in, view, words
 from tests.results.served import FRAME, RAW, follow
 from tests.support.faults import until
 from tests.support.running import CHECKOUT, Server, serving

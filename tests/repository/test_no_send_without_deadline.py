@@ -41,7 +41,7 @@ _OURS = {
     "service/results/follow.py: link.send": "a follower's first word, in its own process, with a time limit",
     "service/history/before_answer/asking.py: self._link.send": "the recorder's, MSG_DONTWAIT",
     "service/history/before_answer/hearing.py: self._links[front].send": "a front's, MSG_DONTWAIT",
-    "service/parts/asking.py: link.send": "MSG_DONTWAIT, and no client's",
+    "service/parts/desk/asking.py: link.send": "MSG_DONTWAIT, and no client's",
     "service/parts/link.py: self._link.send": "MSG_DONTWAIT, and no client's",
     # of the command line: clients themselves, in a process of their own
     "service/cli/__main__.py: os.write": "a line of the command line's own, for whoever interrupted it",

@@ -77,7 +77,7 @@ def test_one_who_is_asked_to_stop_when_another_took_over_asks_that_one_too(tmp_p
 
 
 def _pids_of_line(line: Line) -> list[int]:
-    return [line.pid, *line._pids()]
+    return [line.pid, *line.pids()]
 
 
 @pytest.mark.long
@@ -90,7 +90,7 @@ def test_asked_to_stop_at_any_moment_of_a_takeover_nothing_is_left(tmp_path: Pat
         known = set(_family(line.pid))
         line.server.process.send_signal(signal.SIGTERM)
         assert line.server.process.wait(GIVE_UP_S) == 0
-        until(lambda: all(map(is_gone, known | set(line._pids()))))
+        until(lambda: all(map(is_gone, known | set(line.pids()))))
 
 
 @contextmanager

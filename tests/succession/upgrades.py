@@ -57,16 +57,17 @@ class Line:
         before = self.said("answers in place")
         self.ask()
         until(lambda: self.said("answers in place") > before)
-        old, self.pid = self.pid, self._pids()[-1]
+        old, self.pid = self.pid, self.pids()[-1]
         until(lambda: is_gone(old))
         return self.pid
 
-    def _pids(self) -> list[int]:
+    def pids(self) -> list[int]:
+        """The process ids of those that followed."""
         return [int(found.group(1)) for line in self.server.log if (found := _FOLLOWED.search(line))]
 
     def end(self) -> None:
         """End the last one, which is no child of the test."""
-        last = (self._pids() or [self.pid])[-1]
+        last = (self.pids() or [self.pid])[-1]
         if not is_gone(last):
             os.kill(last, signal.SIGTERM)
         until(lambda: is_gone(last))

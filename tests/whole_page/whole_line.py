@@ -17,6 +17,7 @@ from service.access.key_file import Word
 from service.history.places.place import sqlite_in
 from tests.clients.guests import add_key
 from tests.support.faults import until
+from tests.support.operated import GAP, LOT
 from tests.support.pictures import png
 from tests.support.running import Server, command, serving, write_project
 from tests.support.taught import plate
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WIDTH_PX, HEIGHT_PX = 256, 192
-PROJECT = """
+PROJECT = f"""
 [frame]
 grey = true
 
@@ -48,24 +49,7 @@ file = "models/surface.npz"
 [[flow]]
 module = "code"
 file = "code/tell.py"
-
-[[input]]
-name = "lot"
-kind = "text"
-label = "Lot"
-max_length = 40
-
-[[input]]
-name = "gap"
-kind = "number"
-label = "Largest gap"
-help = "Measured between both halves, at the hinge."
-min = 0.1
-max = 2
-step = 0.05
-unit = "mm"
-default = 0.8
-"""
+{LOT}{GAP}"""
 TELL = """
 def main(context):
     context["seen"] = dict(context["operatorInput"])

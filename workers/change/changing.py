@@ -99,7 +99,7 @@ class Changing:
     def rollback(self, asked: Asked) -> None:
         """Let the version before run again."""
         self._notice()
-        if self._attempt is not None or self._reading.pids:
+        if self._attempt is not None or self._reading.is_under_way:
             self.refuse(asked, _UNDER_WAY)
         elif self._before.kept is None:
             self.refuse(asked, "there is no version before it to go back to")
@@ -111,7 +111,7 @@ class Changing:
         """Let what runs run on with other thresholds; what lies in the project's folder by now is none of it."""
         self._notice()
         running = self._crew.shift.project
-        if self._attempt is not None or self._reading.pids:
+        if self._attempt is not None or self._reading.is_under_way:
             self.refuse(asked, _UNDER_WAY)
         elif asked.seen != running.version:
             self.refuse(asked, "it is another by now than the one whose thresholds were to be changed; look again")

@@ -6,6 +6,8 @@
         |<===== "R" and what came of it, pickled, or "E" and why not ========|  whole at the end of the stream
         |------ closes its end, once it holds what it needs of it ---------->|  ends, and lets go
 
+Another one may begin while that one still ends: who was told what came of it may ask for more at once.
+
 What is pickled was made by our own code in a fork of this process: no user code has run there.
 """
 
@@ -18,6 +20,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 from workers.crew.fork import Birth
@@ -29,7 +32,7 @@ _RESULT, _ERROR = b"R", b"E"
 
 
 class Errand:
-    """At most one process at a time, which does `do`; `on_done` is told what came of it, `on_failed` why nothing did.
+    """At most one process at a time that does `do`; `on_done` is told what came of it, `on_failed` why nothing did.
 
     `what` says what it was to do, in a message where it takes longer than `limit_ms`, the setting `limit`.
     """
@@ -51,15 +54,20 @@ class Errand:
         self._on_done = on_done
         self._on_failed = on_failed
         self._link: socket.socket | None = None
-        self._pid = 0
-        self._pidfd = -1
+        self._pidfd = -1  # of the one that does it
+        self._living: dict[int, int] = {}
         self._said = b""
         self._give_up_s = 0.0
 
     @property
     def pids(self) -> set[int]:
-        """The process, nothing where there is none."""
-        return {self._pid} if self._pid else set()
+        """The process, and those before it that still end."""
+        return {*self._living.values()}
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it is not known yet what comes of it."""
+        return self._link is not None
 
     def start(self, do: Callable[[], Any]) -> None:
         """Do it; not where another is under way."""
@@ -71,12 +79,12 @@ class Errand:
     def _start(self, do: Callable[[], Any]) -> None:
         with Birth() as birth:
             ours, theirs = birth.sockets(lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM))
-            self._pid, self._pidfd = birth.fork(lambda parent: _live(do, theirs, ours, parent))
-        self._link = ours
+            pid, pidfd = birth.fork(lambda parent: _live(do, theirs, ours, parent))
+        self._link, self._pidfd, self._living[pidfd] = ours, pidfd, pid
         self._said = b""
         self._give_up_s = time.monotonic() + self._limit_s
         self._selector.register(ours, selectors.EVENT_READ, self._on_said)
-        self._selector.register(self._pidfd, selectors.EVENT_READ, self._on_ended)
+        self._selector.register(pidfd, selectors.EVENT_READ, partial(self._on_ended, pidfd))
 
     def watch(self) -> None:
         """End one that takes too long."""
@@ -85,9 +93,9 @@ class Errand:
             self._finish(_ERROR + f"{self._what} within {self._limit}".encode())
 
     def kill(self) -> None:
-        """End the process."""
-        if self._pid:
-            os.kill(self._pid, signal.SIGKILL)
+        """End what is there."""
+        for pid in self._living.values():
+            os.kill(pid, signal.SIGKILL)
 
     def _on_said(self) -> None:
         assert self._link is not None
@@ -106,14 +114,13 @@ class Errand:
             else:
                 self._on_failed(said[1:].decode())
 
-    def _on_ended(self) -> None:
-        if self._link is not None:
+    def _on_ended(self, pidfd: int) -> None:
+        if self._link is not None and pidfd == self._pidfd:
             self._on_said()
             return
-        os.waitpid(self._pid, 0)
-        self._selector.unregister(self._pidfd)
-        os.close(self._pidfd)
-        self._pid = 0
+        os.waitpid(self._living.pop(pidfd), 0)
+        self._selector.unregister(pidfd)
+        os.close(pidfd)
 
 
 def _live(do: Callable[[], Any], link: socket.socket, parents: socket.socket, parent_pid: int) -> NoReturn:

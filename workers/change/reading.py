@@ -42,8 +42,13 @@ class Reading:
 
     @property
     def pids(self) -> set[int]:
-        """The process, nothing where there is none."""
+        """Its processes."""
         return self._errand.pids
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether somebody waits for it."""
+        return self._errand.is_under_way or bool(self._next)
 
     def ask(self, asked: Asked, read: Callable[[], Project] | None = None) -> None:
         """Read it, once more where that is under way; by `read` where nothing is, and that is given."""
@@ -63,7 +68,7 @@ class Reading:
         self._next = []
 
     def _begin(self, read: Callable[[], Project]) -> None:
-        if self._next and not self._errand.pids:
+        if self._next and not self._errand.is_under_way:
             self._now, self._next = self._next, []
             self._errand.start(read)
 

@@ -53,15 +53,17 @@ class TriedProject:
         self._loaded = LoadedProject.load(project, PoolSettings(**settings))
         self._loaded.inputs = given
 
-    def inspect(self, picture: Path | str | NDArray[np.uint8], data: str = "", camera: str = "") -> Tried:
+    def inspect(
+        self, picture: Path | str | NDArray[np.uint8], data: str = "", camera: str = "", view: str = ""
+    ) -> Tried:
         """Inspect a file, or pixels: (h, w) grey or (h, w, 3) BGR, uint8; `data` is what a client sends with it.
 
-        `camera` is which camera it says has sent it.
+        `camera` is which camera it says has sent it, `view` which view of a part it says that it is.
 
         Raises FramemillError where a client would have had an error instead of a context.
         """
         job, frame = _asked(picture, data)
-        answered = self._loaded.inspect(replace(job, camera=camera), frame)
+        answered = self._loaded.inspect(replace(job, camera=camera, view=view), frame)
         drawn = np.frombuffer(answered.picture, np.uint8)
         annotated: NDArray[np.uint8] = cv2.imdecode(drawn, cv2.IMREAD_COLOR)  # type: ignore[assignment]  # a PNG of ours
         return Tried(orjson.loads(answered.context), annotated)

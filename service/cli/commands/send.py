@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ import orjson
 
 from service.cli.client import UNREACHABLE, connect, explain, fail, no_answer, server_options
 from service.cli.images import named_images
+from service.cli.options import DATA_HELP
 from service.cli.progress import with_progress
-from workers.text import printable
+from workers.text import printable, said_of
 
 _NOK = 6
 _FAILED = 1
@@ -28,6 +31,7 @@ class Sent:
     path: Path
     context: dict[str, Any] | None
     error: str | None
+    part: dict[str, Any] | None = None  # what its part became, if it ended by that
 
     @property
     def verdict(self) -> str:
@@ -51,14 +55,57 @@ class Sent:
         return f"{self.verdict:5}  {self.path}  score {context['score']:.2f}{notes}"
 
 
+def _part_line(part: dict[str, Any]) -> str:
+    """Return the line of a part that has ended."""
+    views = ", ".join(f"{one['view']} {one['verdict']}" for one in part.get("views", ()))
+    why = f"  {part['why']}" if part.get("why") else ""
+    return f"{part['verdict']:5}  part {part['part']}{why}" + (f"  {views}" if views else "")
+
+
 def _mistake(entry: Any) -> str:
     return str(entry.get("message", entry)) if isinstance(entry, dict) else str(entry)
+
+
+class _Tally:
+    """How many frames and parts became what; a frame counts for the exit status unless its part has ended."""
+
+    def __init__(self) -> None:
+        self._frames: Counter[str] = Counter()
+        self._parts: Counter[str] = Counter()
+        self._open: dict[str, list[str]] = {}
+
+    def add(self, sent: Sent, part: str) -> None:
+        """Count a frame, and what its part became."""
+        self._frames[sent.verdict] += 1
+        self._open.setdefault(part, []).append(sent.verdict)
+        if sent.part is not None:
+            self._parts[sent.part["verdict"]] += 1
+            del self._open[part]
+
+    def words(self) -> str:
+        """Say how many."""
+        found = _counted(self._frames, "frames")
+        return f"{found}; {_counted(self._parts, 'parts')}" if self._parts else found
+
+    @property
+    def status(self) -> int:
+        """What the command ends with."""
+        words = {*self._parts, *(word for words in self._open.values() for word in words)}
+        return _FAILED if "ERROR" in words else _NOK if "NOK" in words else 0
+
+
+def _counted(counts: Counter[str], of_what: str) -> str:
+    words = ", ".join(f"{counts[name]} {name}" for name in ("OK", "NOK", "OFF", "ERROR") if name in counts)
+    return f"{counts.total()} {of_what}: {words}"
 
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @server_options
-@click.option("--data", help="free text for the flow: context['data']")
+@click.option("--data", help=DATA_HELP)
+@click.option("--camera", help="which camera it is: context['frame']['camera']")
+@click.option("--part", help="which part each frame shows; likewise with {stem} and {folder}")
+@click.option("--view", help="which view of the part it is, where several frames show it; likewise")
 @click.option(
     "--save",
     "folder",
@@ -78,6 +125,9 @@ def send(
     url: str,
     api_key: str | None,
     data: str | None,
+    camera: str | None,
+    part: str | None,
+    view: str | None,
     folder: Path | None,
     picture: str,
     as_json: bool,
@@ -88,6 +138,10 @@ def send(
     Example:
       framemill send deploy/projects/board/samples
       framemill send part.jpg --save pictures
+      framemill send deploy/projects/sleeve/samples/* --part '{folder}' --view '{stem}'
+
+    Where several frames make one part, what it became is printed behind the one that completes it, and counts for the
+    exit status in place of its frames.
 
     Of a folder, files that are no images by their name, hidden ones and folders are passed over, and named at the end.
 
@@ -96,22 +150,22 @@ def send(
     found = named_images(images)
     files = found.files
     query = {"context_in_body": "1", "response_type": picture if folder else "context"}
-    if data is not None:
-        query["data"] = data
+    said = {"data": data, "camera": camera, "part": part, "view": view}
     if folder is not None:
         _make(folder)
-    asked = urlencode(query, errors="surrogateescape")
-    counts: dict[str, int] = {}
+    tally = _Tally()
     with connect(url, api_key) as client:
         for path in with_progress(files, len(files)):
-            sent = _send_one(client, path, asked, folder)
-            counts[sent.verdict] = counts.get(sent.verdict, 0) + 1
+            told = {name: said_of(path, text) for name, text in said.items() if text is not None}
+            sent = _send_one(client, path, urlencode({**query, **told}, errors="surrogateescape"), folder)
+            tally.add(sent, told.get("part", ""))
             print(_json_line(sent) if as_json else sent.line(), flush=True)
+            if sent.part is not None and not as_json:
+                print(_part_line(sent.part), flush=True)
     if len(files) > 1:
-        summary = ", ".join(f"{counts[name]} {name}" for name in ("OK", "NOK", "OFF", "ERROR") if name in counts)
-        click.echo(f"{len(files)} frames: {summary}", err=True)
+        click.echo(tally.words(), err=True)
     found.tell_passed_over()
-    sys.exit(_FAILED if counts.get("ERROR") else _NOK if counts.get("NOK") else 0)
+    sys.exit(tally.status)
 
 
 def _make(folder: Path) -> None:
@@ -129,7 +183,7 @@ def _send_one(client: httpx.Client, path: Path, query: str, folder: Path | None)
     except httpx.TransportError as error:
         fail(UNREACHABLE, no_answer(client, error))
     if answer.is_error:
-        return Sent(path, None, f"{answer.status_code} {explain(answer)}")
+        return Sent(path, None, f"{answer.status_code} {explain(answer)}", _part_of_error(answer))
     try:
         image_bytes = int(answer.headers.get("ImageLen", 0))
         context = orjson.loads(answer.content[image_bytes:])
@@ -139,7 +193,15 @@ def _send_one(client: httpx.Client, path: Path, query: str, folder: Path | None)
         fail(UNREACHABLE, f"what answers at {client.base_url} is no Framemill server")
     except OSError as error:
         return Sent(path, None, f"its picture cannot be saved: {error}")
-    return Sent(path, context, None)
+    return Sent(path, context, None, context.get("partResult"))
+
+
+def _part_of_error(answer: httpx.Response) -> dict[str, Any] | None:
+    """Return what a part became by a frame that ended as an error; see docs/parts.md."""
+    with suppress(ValueError, AttributeError):
+        found = orjson.loads(answer.content).get("partResult")
+        return found if isinstance(found, dict) else None
+    return None
 
 
 def _json_line(sent: Sent) -> str:

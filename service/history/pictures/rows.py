@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from service.history.pictures.folder import PictureFolder
     from service.history.pictures.outcomes import Outcome
-    from service.results.record import Record
+    from service.results.record import Record, id_text
 
 WAITING = "it is not written yet"
 MADE_ROOM = "it made room for others"
@@ -110,7 +110,7 @@ def settle_killed(connection: Connection, run: int, own: Own, folder: PictureFol
 def written(folder: PictureFolder, came_ns: int, slot: int) -> dict[str, Any] | None:
     """Return columns of a picture that was written before anybody could say so; None where there is none."""
     for ending, media_type in MEDIA_TYPES.items():
-        file = file_of(f"{came_ns:016x}{slot & 0xFF:02x}", came_ns, ending)
+        file = file_of(id_text(came_ns, slot), came_ns, ending)
         size_bytes = folder.size_bytes(file)
         if size_bytes:
             return {"file": file, "media_type": media_type, "bytes": size_bytes}

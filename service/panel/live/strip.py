@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from service.results.record import id_text
 from workers.errors import FramemillError
 
 if TYPE_CHECKING:
@@ -62,6 +63,6 @@ class Strip:
         with self._stored.read() as connection:
             rows = connection.execute(query.where(RECORDS.c.came_ns.in_(came), KEPT.c.file.is_not(None))).all()
         for row in rows:
-            self._kept[f"{row.came_ns:016x}{row.slot & 0xFF:02x}"] = None
+            self._kept[id_text(row.came_ns, row.slot)] = None
         while len(self._kept) > _REMEMBERED:
             self._kept.popitem(last=False)

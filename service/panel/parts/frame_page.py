@@ -10,6 +10,7 @@ from service.frames.sought import Cursor, Sought
 from service.intake.checked import checked_query
 from service.own_errors import NotFound
 from service.panel.parts.drawing import drawing_of, tree_of
+from service.results.record import id_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
@@ -124,7 +125,6 @@ class GoldenResource:
 def neighbours_of(connection: Connection, row: Row[Any], sought: Sought) -> Neighbours:
     """Return the next frames that match, in both directions."""
     from service.frames.finding import find  # noqa: PLC0415 - see list_page.py
-    from service.history.texts import id_text  # noqa: PLC0415
 
     here = Cursor(row.came_ns, row.number)
 

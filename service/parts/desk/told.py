@@ -11,7 +11,7 @@ import orjson
 from service.parts.joining import MISSING, Frame, Part, Verdict
 from service.results.documents import View, part_document
 from service.results.reading import RingReader
-from service.results.record import BadRecord, Head, Kind, Record, Times
+from service.results.record import BadRecord, Head, Kind, Record, Times, id_text
 
 if TYPE_CHECKING:
     from service.results.ring import RingWriter
@@ -25,7 +25,7 @@ _VERDICTS = {"OK": True, "NOK": False}
 
 def frame_id(frame: Frame) -> str:
     """Return the id of a frame as its record has it."""
-    return f"{frame.came_ns:016x}{frame.slot & 0xFF:02x}"
+    return id_text(frame.came_ns, frame.slot)
 
 
 class PartRing:
@@ -45,14 +45,20 @@ class PartRing:
 
     def told(self) -> list[dict[str, Any]]:
         """What is on record already, as far as it is still there, the oldest first."""
-        reader, found = RingReader(self._fd), []
+        reader = RingReader(self._fd)
         reader.begin_with_oldest()
-        while raw := reader.next():
-            try:
-                found.append(Record.unpack(raw.packed).document())
-            except BadRecord:
-                continue
-        return found
+        return documents_in(reader)
+
+
+def documents_in(reader: RingReader) -> list[dict[str, Any]]:
+    """Return what is told in a ring, from where its reader is."""
+    found = []
+    while raw := reader.next():
+        try:
+            found.append(Record.unpack(raw.packed).document())
+        except BadRecord:
+            continue
+    return found
 
 
 class NoRing:

@@ -1,0 +1,1 @@
+"""What tests of parts share: a server with them, clients, and part desks without a server."""
