@@ -86,6 +86,23 @@ def test_a_spot_is_found_where_it_is_and_good_ones_are_good(project: Path, file:
     assert inspected.heat[20, 180] < 0.36, "pictures would show it"
 
 
+def test_a_spot_in_a_turned_crop_lies_in_the_frame(project: Path) -> None:
+    steps = '[{ do = "crop", x = 40, y = 30, width = 160, height = 200 }, { do = "rotate", degrees = 90 }]'
+    before = f'[[flow]]\nmodule = "preprocess"\nsteps = {steps}\n\n'
+    module = Flow.prepare(
+        load_project(write_project(project, f'{before}[[flow]]\nmodule = "anomaly"\nfile = "{GREY}"\n'))
+    )
+    frame = np.full((260, 240), 200, np.uint8)
+    for part, is_good in ((surface(50), True), (spotted(52, (60, 110), 14), False)):
+        frame[30:230, 40:200] = np.rot90(part)
+        context = looked(module, frame)
+        assert context["result"] is is_good
+    (box,) = context["detectedRectangles"]
+    x, y = 40 + 110, 30 + 199 - 60  # where the spot came to lie
+    assert abs(box["x"] + box["width"] / 2 - x) < 12
+    assert abs(box["y"] + box["height"] / 2 - y) < 12
+
+
 @pytest.mark.parametrize(
     ("options", "result"),
     [
