@@ -12,7 +12,7 @@ from service.decisions.deciding import decided_of, decided_of_many
 from service.decisions.resource import decisions_document
 from service.history.lookup import documents
 from service.history.schema.part_tables import PART_VIEWS, PARTS
-from service.history.schema.tables import CONTEXTS, LABELS, PLACES, RECORDS
+from service.history.schema.tables import CONTEXTS, LABELS, PLACES, RECORDS, RUNS
 from service.history.texts import id_text, time_text
 
 if TYPE_CHECKING:
@@ -58,6 +58,11 @@ def context_of(connection: Connection, row: Row[Any]) -> Any:
 def cameras_of(connection: Connection) -> list[str]:
     """Return the names of cameras, some of them where there are very many."""
     return _different(connection, RECORDS.c.camera)
+
+
+def servers_known(connection: Connection) -> list[str]:
+    """Return the names of servers that write this history, or did; a server may have had several."""
+    return _different(connection, RUNS.c.server)
 
 
 def labels_known(connection: Connection) -> list[str]:

@@ -25,7 +25,20 @@ if TYPE_CHECKING:
 _VERDICTS = ("OK", "NOK", "OFF", "ERROR")
 _LINES = 50
 _FAILED = 1
-_COLUMNS = ("id", "time", "client", "camera", "part", "data", "flowVersion", "status", "verdict", "score")
+_COLUMNS = (
+    "id",
+    "time",
+    "server",
+    "client",
+    "camera",
+    "part",
+    "data",
+    "flowVersion",
+    "status",
+    "verdict",
+    "held",
+    "score",
+)
 _WHY = {
     "missed": "gone before they could be recorded",
     "killed": "the server was killed, or its machine was",
@@ -127,6 +140,8 @@ def _words(told: dict[str, Any]) -> Iterator[str]:
         return
     yield f"{told['timings']['took_ms']:7.1f} ms"
     yield told["camera"]
+    if told["held"] is not None:
+        yield f"held by {told['held']}"
     if told["part"] is not None:
         yield f"part {told['part']}"
     if "error" in told:

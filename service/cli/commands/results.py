@@ -118,6 +118,7 @@ class _Told:
 def _line(record: Record) -> str:
     about, head = record.about, record.head
     words = [record.time, f"{record.word:5}", f"{head.times.took_ns / 1e6:7.1f} ms", str(about.get("camera", ""))]
+    words += [f"held by {record.held}"] if record.held is not None else []
     if "part" in about:
         words.append(f"part {about['part']}")
     if "code" in record.told:

@@ -1,15 +1,15 @@
 """Making room: which pictures go first, by bytes, by age, and where the disk gets full.
 
-The oldest OK ones go first, then the oldest of all others, and those about which somebody has decided something only
-where no other is left. A file goes before its row says so: a crash in between leaves a row whose file is looked for
-once more, and never a file that nobody knows.
+The oldest OK ones go first, with those of a line that was held, then the oldest of all others, and those about which
+somebody has decided something only where no other is left. A file goes before its row says so: a crash in between
+leaves a row whose file is looked for once more, and never a file that nobody knows.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from service.history.pictures.folder import oldest_name
 from service.history.pictures.rows import MADE_ROOM, TOO_OLD, files_of, say_gone
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 _DAY_NS = 86_400_000_000_000
 _DECIDED = PICTURES.c.record.in_(select(DECIDED.c.record))
+_SAYS_LITTLE = or_(RECORDS.c.verdict == "OK", RECORDS.c.held.is_not(None))
 _ORDER = (
-    (RECORDS.c.verdict == "OK", ~_DECIDED),
-    (RECORDS.c.verdict != "OK", ~_DECIDED),
+    (_SAYS_LITTLE, ~_DECIDED),
+    (~_SAYS_LITTLE, ~_DECIDED),
     (_DECIDED,),
 )
 
