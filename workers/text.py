@@ -44,3 +44,8 @@ def type_name(value: object) -> str:
     """Return the name of a value's type; a class of the user's may have a `__name__` of its own that raises."""
     name: str = _NAME(type(value))
     return name
+
+
+def shown_on_terminal(line: str) -> str:
+    """Return a line in which nothing that a client said can play with the terminal."""
+    return "".join(one if one.isprintable() else printable(one).encode("unicode_escape").decode() for one in line)

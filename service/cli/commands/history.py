@@ -13,11 +13,11 @@ import click
 import orjson
 
 from service.cli.client import UNREACHABLE, fail
-from service.cli.commands.results import part_words, shown_on_terminal
-from service.cli.history.export import OrExport
+from service.cli.commands.results import part_words
+from service.cli.history.others import OrAnother
 from service.cli.history.pictures import KNOWN, FolderTaken, copy_pictures
 from service.cli.history.place import Time, history_place, place_options, state_dir_of
-from workers.text import printable
+from workers.text import printable, shown_on_terminal
 
 if TYPE_CHECKING:
     from service.history.lookup import Entry
@@ -47,7 +47,7 @@ _WHY = {
 }
 
 
-@click.command(cls=OrExport)
+@click.command(cls=OrAnother)
 @place_options
 @click.option("--since", type=Time(), help="what came then or later, as 2026-11-28T14:00, or 2h ago")
 @click.option("--until", type=Time(), help="what came before")
@@ -78,7 +78,8 @@ def history(
     """Print what became of frames that the server of PROJECT answered, newest first.
 
     It reads the database alone: whether the server runs does not matter. The server writes one where `record` is set.
-    `framemill history export` writes what people decided: see its --help.
+    `framemill history statistics` adds up a shift or any time, `framemill history export` writes what people decided:
+    see their --help.
 
     \b
     Example:

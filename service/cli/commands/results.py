@@ -14,7 +14,7 @@ from service.cli.client import UNREACHABLE, fail
 from service.cli.history.place import state_dir_of
 from service.results.follow import CannotFollow, Follower, Start
 from service.results.record import Kind
-from workers.text import printable
+from workers.text import shown_on_terminal
 
 if TYPE_CHECKING:
     from service.results.record import Record
@@ -150,8 +150,3 @@ def part_words(told: dict[str, Any]) -> list[str]:
 
 
 _LINES = {Kind.FRAME: _line, Kind.REFUSALS: _refused, Kind.PART: _part}
-
-
-def shown_on_terminal(line: str) -> str:
-    """Return a line in which nothing that a client said can play with the terminal."""
-    return "".join(one if one.isprintable() else printable(one).encode("unicode_escape").decode() for one in line)

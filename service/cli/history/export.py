@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -98,15 +98,3 @@ def _tell(folder: Path, written: Written) -> None:
     ):
         if count:
             print(f"framemill: {count} {why}", file=sys.stderr)
-
-
-class OrExport(click.Command):
-    """`framemill history export ...` is a command of its own; whatever else comes first is a project."""
-
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
-        """See click: the context says which command is invoked."""
-        if args[:1] == ["export"]:
-            return export.make_context(f"{info_name} export", args[1:], parent, **extra)
-        return super().make_context(info_name, args, parent, **extra)
