@@ -10,17 +10,19 @@ from typing import Any, NamedTuple
 import httpx
 import orjson
 import pytest
+from click.testing import CliRunner
 
 from service.alerts.watching import frame_of
+from service.cli.command_line import main
 from service.history.database import open_to_read
-from service.history.places.place import sqlite_in
 from service.history.writing.store import Store
 from service.live.seen import Seen
 from service.results.record import Head, Record, about_bytes, with_request
 from service.settings import Settings
 from service.statistics.asked import Wanted
 from service.statistics.found import document, find
-from tests.history.kept import NOW_NS, SECOND_NS, found, printed, rows
+from tests.history.kept import NOW_NS, SECOND_NS, found, rows
+from tests.logs.test_lines_of_a_server import Lines
 from tests.results.served import follow, next_frames, post, project_in
 from tests.support.faults import until
 from tests.support.running import Server, command, serving
@@ -104,6 +106,7 @@ class Line(NamedTuple):
     """A line that is held: the ids of frames before, of one that is held though it is OK, and of one that is not OK."""
 
     server: Server
+    lines: Lines
     before: list[str]
     good: str
     bad: str
@@ -111,11 +114,13 @@ class Line(NamedTuple):
 
 @pytest.fixture(name="line", scope="module")
 def a_held_line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
-    project = project_in(tmp_path_factory.mktemp("held") / "p", f"[server]\nworkers = 1\n{ALERT}")
+    toml = f'[server]\nworkers = 1\nlog_requests = "all"\nlog_format = "json"\n{ALERT}'
+    project = project_in(tmp_path_factory.mktemp("held") / "p", toml)
     with (project / "framemill.toml").open("a") as file:
         file.write(LIES)
     (project / "code" / "lies.py").write_text(LYING)
     with serving(project, "--workers", "1", "--record", "async") as server:
+        lines = Lines(server)
         with follow(server) as follower:
             for data in ("", "lie", "nok", "nok", "nok"):
                 post(server, data)
@@ -124,13 +129,20 @@ def a_held_line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
                 until(lambda: client.get("/api/v1/alerts").json()["held"])
             post(server, part="7"), post(server, "nok", part="8")
             good, bad = (one.id for one in next_frames(follower, 2))
-        until(lambda: len(printed(server)) == 7 if sqlite_in(project / ".framemill").exists() else False)
-        yield Line(server, before, good, bad)
+        with server.client() as client:
+            until(lambda: len(client.get("/api/v1/frames").json().get("frames", ())) == 7)
+        yield Line(server, lines, before, good, bad)
 
 
 def _get(line: Line, path: str, **parameters: str) -> httpx.Response:
     with line.server.client() as client:
         return client.get(path, params=parameters)
+
+
+def _printed(line: Line, *arguments: str) -> str:
+    done = CliRunner().invoke(main, ["history", str(line.server.project), *arguments])
+    assert (done.exit_code, done.stderr) == (0, "")
+    return done.stdout
 
 
 def _ids(line: Line, **asked: str) -> list[str]:
@@ -142,16 +154,22 @@ def test_all_say_so(line: Line) -> None:
     assert [of_api[one]["held"] for one in (*line.before, line.good, line.bad)] == [None] * 5 + ["scratches"] * 2
     in_full = _get(line, f"/api/v1/frames/{line.good}").json()
     assert (in_full["verdict"], in_full["held"], in_full["context"]["heldResult"]) == ("NOK", "scratches", True)
-    of_history = {one["id"]: one["held"] for one in printed(line.server)}
+    of_history = {one["id"]: one["held"] for one in map(json.loads, _printed(line, "--jsonl").splitlines())}
     assert of_history == {name: one["held"] for name, one in of_api.items()}
-    (first, *lines) = command("history", line.server.project, "--csv").stdout.splitlines()
+    (first, *lines) = _printed(line, "--csv").splitlines()
     place = first.split(",").index("held")
     assert [one.split(",")[place] for one in lines] == ["scratches"] * 2 + [""] * 5
     told = command("results", line.server.project, "--all", "--until-now").stdout
-    table = command("history", line.server.project).stdout
+    table = _printed(line)
     assert told.count("held by scratches") == table.count("held by scratches") == 2
     as_json = command("results", line.server.project, "--all", "--until-now", "--json").stdout.splitlines()
     assert [json.loads(one)["held"] for one in as_json] == [None] * 5 + ["scratches"] * 2
+
+
+def test_the_line_of_its_request_says_so(line: Line) -> None:
+    of_frames = {one: json.loads(line.lines.of(f'"frame":"{one}"')) for one in (*line.before, line.good, line.bad)}
+    assert [one.get("held") for one in of_frames.values()] == [None] * 5 + ["scratches"] * 2
+    assert of_frames[line.good]["verdict"] == "NOK"
 
 
 def test_they_are_found_and_left_out(line: Line) -> None:

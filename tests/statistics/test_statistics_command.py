@@ -109,7 +109,7 @@ def test_a_person_can_read_it(server: Server) -> None:
         f"393 frames:  {counts['ok']} OK  {counts['nok']} NOK  {counts['error']} ERROR  0 off  0 held  0 refused"
     )
     assert lines[2].startswith(f"yield {100 * counts['yield']:.2f} %  at least ")
-    assert lines[3] == "UNKNOWN  7 frames of 1 intervals are in no number here, and none counts as OK"
+    assert lines[3] == "UNKNOWN  7 frames are in no number here, and none counts as OK (intervals: 1)"
     assert any(line.startswith("scratch ") for line in lines)
     assert "\x1b" not in printed
     assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in printed

@@ -71,7 +71,7 @@ def _unknown_of(unknown: dict[str, Any]) -> Iterator[str]:
     if unknown["intervals"]:
         least = "" if unknown["framesAreCounted"] else "at least "
         frames, intervals = unknown["framesAtLeast"], unknown["intervals"]
-        yield f"UNKNOWN  {least}{frames} frames of {intervals} intervals are in no number here, and none counts as OK"
+        yield f"UNKNOWN  {least}{frames} frames are in no number here, and none counts as OK (intervals: {intervals})"
 
 
 def _labels_of(known: dict[str, Any]) -> Iterator[str]:
