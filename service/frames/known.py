@@ -91,6 +91,7 @@ def _part(connection: Connection, row: Row[Any]) -> dict[str, Any] | None:
     for part in connection.execute(about_then.order_by(columns.begin_ns.desc()).limit(_MOST_PARTS)):
         views = connection.execute(select(PART_VIEWS).where(PART_VIEWS.c.number == part.number)).all()
         if any((view.came_ns, view.slot) == (row.came_ns, row.slot) for view in views):
+            held = _held_among(connection, row.run, views)
             return {
                 "verdict": part.verdict,
                 "begin": time_text(part.begin_ns),
@@ -100,8 +101,17 @@ def _part(connection: Connection, row: Row[Any]) -> dict[str, Any] | None:
                         "view": view.view,
                         "verdict": view.verdict,
                         "frame": None if view.came_ns is None else id_text(view.came_ns, view.slot),
+                        "held": held.get((view.came_ns, view.slot)),
                     }
                     for view in views
                 ],
             }
     return None
+
+
+def _held_among(connection: Connection, run: int, views: Sequence[Row[Any]]) -> dict[tuple[int, int], str]:
+    """Return the alerts that held the line when these views came: their NOK, and their part's, is not the machine's."""
+    columns, came = RECORDS.c, [view.came_ns for view in views if view.came_ns is not None]
+    query = select(columns.came_ns, columns.slot, columns.held)
+    rows = connection.execute(query.where(columns.came_ns.in_(came), columns.run == run, columns.held.is_not(None)))
+    return {(row.came_ns, row.slot): row.held for row in rows}

@@ -158,13 +158,19 @@ class ViewOf(Answer):
     frame: str | None
 
 
+class ViewSeen(ViewOf):
+    """A view of a part, with what its frame says of a line that was held."""
+
+    held: Annotated[str | None, Field(description="the alert that held the line: NOK is not what the machine said")]
+
+
 class PartOfViews(Answer):
     """The part that a frame is a view of."""
 
     verdict: str
     begin: str
     end: str
-    views: list[ViewOf]
+    views: list[ViewSeen]
 
 
 class FrameInFull(_Frame):
