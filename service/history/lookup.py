@@ -34,11 +34,17 @@ class Wanted:
     parts: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
+    held: bool | None = None  # whether they are NOK because the line was held
 
     @property
     def is_of_some(self) -> bool:
         """Whether it asks for more than a time and a server."""
-        return bool(self.verdicts or self.cameras or self.parts or self.labels)
+        return bool(self.verdicts or self.parts) or self.is_of_frames
+
+    @property
+    def is_of_frames(self) -> bool:
+        """Whether it asks for what frames alone have."""
+        return bool(self.cameras or self.labels) or self.held is not None
 
 
 class Entry(NamedTuple):
@@ -54,7 +60,7 @@ def entries(engine: Engine, wanted: Wanted, *, with_context: bool) -> Iterator[E
     Intervals that are unknown are among it whatever is asked for: such a frame may have been in one.
     """
     found = [_frames(engine, wanted, with_context=with_context), _unknown(engine, wanted)]
-    if not wanted.cameras and not wanted.labels:
+    if not wanted.is_of_frames:
         found.append(_parts(engine, wanted))
     if not wanted.is_of_some:
         found.append(_refusals(engine, wanted))
@@ -79,6 +85,8 @@ def _frames(engine: Engine, wanted: Wanted, *, with_context: bool) -> Iterator[E
     conditions = _between(columns.came_ns, wanted) + _of_servers(RECORDS, wanted)
     for column, values in ((columns.verdict, wanted.verdicts), (columns.camera, wanted.cameras)):
         conditions += [column.in_(values)] if values else []
+    if wanted.held is not None:
+        conditions.append(columns.held.is_not(None) if wanted.held else columns.held.is_(None))
     if wanted.parts:
         conditions.append(columns.part.in_(wanted.parts))
     if wanted.labels:

@@ -159,6 +159,11 @@ def test_all_say_so(line: Line) -> None:
     (first, *lines) = _printed(line, "--csv").splitlines()
     place = first.split(",").index("held")
     assert [one.split(",")[place] for one in lines] == ["scratches"] * 2 + [""] * 5
+    ids = [
+        [json.loads(one)["id"] for one in _printed(line, "--jsonl", way).splitlines()]
+        for way in ("--held", "--not-held")
+    ]
+    assert ids == [[line.bad, line.good], line.before[::-1]]
     told = command("results", line.server.project, "--all", "--until-now").stdout
     table = _printed(line)
     assert told.count("held by scratches") == table.count("held by scratches") == 2

@@ -52,6 +52,7 @@ _WHY = {
 @click.option("--since", type=Time(), help="what came then or later, as 2026-11-28T14:00, or 2h ago")
 @click.option("--until", type=Time(), help="what came before")
 @click.option("--verdict", "verdicts", multiple=True, type=click.Choice(_VERDICTS, case_sensitive=False))
+@click.option("--held/--not-held", default=None, help="frames that are NOK because the line was held; all others")
 @click.option("--camera", "cameras", multiple=True)
 @click.option("--part", "parts", multiple=True)
 @click.option("--server", "servers", multiple=True, help="frames of this server, where several write one history")
@@ -73,6 +74,7 @@ def history(
     pictures: Path | None,
     since: int | None,
     until: int | None,
+    held: bool | None,
     **named: tuple[str, ...],
 ) -> None:
     """Print what became of frames that the server of PROJECT answered, newest first.
@@ -100,7 +102,7 @@ def history(
     try:
         engine = open_to_read(place)
         with_context = context and (form == "jsonl" or pictures is not None)
-        found = entries(engine, Wanted(since, until, **named), with_context=with_context)
+        found = entries(engine, Wanted(since, until, held=held, **named), with_context=with_context)
         if pictures is not None:
             _copy(islice(found, count), state_dir_of(project, state_dir), pictures)
         else:
