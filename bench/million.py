@@ -24,6 +24,7 @@ _STATEMENTS = (
     "'0123456789abcdef', CASE WHEN i % 5000 THEN 200 ELSE 500 END, "
     "CASE WHEN i % 5000 = 0 THEN 'ERROR' WHEN i % 10 THEN 'OK' ELSE 'NOK' END, "
     "(i % 97) / 97.0, NULL, NULL, NULL, 300000, 0, 1, 2, 3, 4, 5, 6, 7 FROM n",
+    "UPDATE records SET held = 'scratches' WHERE number % 1000 = 10",
     "INSERT INTO labels SELECT number, 'scratch' FROM records WHERE verdict = 'NOK'",
     "INSERT INTO labels SELECT number, 'dent' FROM records WHERE number % 30 = 0",
     "INSERT INTO labels SELECT number, 'seldom' FROM records WHERE number % 100000 = 7",
@@ -35,7 +36,7 @@ _STATEMENTS = (
     (
         "INSERT INTO decisions (record, at_ns, who, kind) SELECT number, came_ns, 'anna', "
         "CASE WHEN number % 100 THEN 'confirmed' ELSE 'false_call' END FROM records "
-        "WHERE verdict = 'NOK' AND number > 500"
+        "WHERE verdict = 'NOK' AND held IS NULL AND number > 500"
     ),
     (
         "INSERT INTO decided SELECT d.record, d.number, d.kind, CASE d.kind WHEN 'confirmed' THEN 'NOK' ELSE 'OK' END, "
@@ -63,7 +64,7 @@ def make(path: Path, frames: int = FRAMES, first_ns: int = FIRST_NS) -> None:
 def _ordered(columns: list[str]) -> str:
     """The columns of records in the order of the statement above; a migration adds new ones at the end."""
     revision = "input_revision"
-    rest = [name for name in columns if name not in {revision, "view"}]
+    rest = [name for name in columns if name not in {revision, "view", "held"}]
     at = rest.index("error_message") + 1
     return ", ".join([*rest[:at], revision, *rest[at:]])
 

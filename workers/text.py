@@ -49,3 +49,8 @@ def type_name(value: object) -> str:
 def said_of(path: Path, pattern: str) -> str:
     """Return what is said of a file: {stem} is its name without its ending, {folder} the name of its folder."""
     return pattern.replace("{stem}", path.stem).replace("{folder}", path.absolute().parent.name)
+
+
+def shown_on_terminal(line: str) -> str:
+    """Return a line in which nothing that a client said can play with the terminal."""
+    return "".join(one if one.isprintable() else printable(one).encode("unicode_escape").decode() for one in line)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from service.alert_settings import UNKNOWN
 from service.alerts.courier import Courier
 from service.alerts.judges import Facts, Frame
 from service.alerts.pages import read_page, write_page
@@ -51,7 +50,6 @@ class Watching:
         self._watched = [Watched(alert, plan.project, holds, tell) for alert in plan.alerts]
         for one, before in zip(self._watched, kept["alerts"], strict=False):
             one.resume(before)
-        self._names = {alert.name for alert in plan.alerts} | {UNKNOWN}
         self._told_at = -1
 
     def run(self, must_end: Callable[[float], bool]) -> None:
@@ -80,7 +78,7 @@ class Watching:
         if record.sequence <= self._seen.get(record.front, -1):
             return  # who was here before has seen it
         self._seen[record.front] = record.sequence
-        frame = frame_of(record, self._names) if record.head.kind is Kind.FRAME else None
+        frame = frame_of(record) if record.head.kind is Kind.FRAME else None
         if frame is not None:
             for one in self._watched:
                 one.see(frame, now_s)
@@ -116,11 +114,11 @@ class Watching:
         write_page(self._plan.told_fd, {"alerts": [one.document() for one in self._watched], "webhook": told})
 
 
-def frame_of(record: Record, names: Collection[str]) -> Frame | None:
-    """Return what judges look at; None of a frame that says nothing because one of these alerts held it."""
+def frame_of(record: Record) -> Frame:
+    """Return what judges look at; a frame that was held says that one came, and nothing else."""
     essence = record.essence
     camera = str(record.about.get("camera", ""))
-    if str(essence.get("held")) in names:
+    if record.held is not None:
         return Frame(camera, None, has_verdict=False)
     word = record.word
     labels: Sequence[str] = essence.get("labels", ()) if word == "NOK" else ()

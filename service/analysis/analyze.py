@@ -173,13 +173,13 @@ class Desk:
         reply = self._run(lease, self._job(wish, received, story), received, bring.client_fd, story.trace.packed)
         story.receiving_ns = max(0, min(lease.filled_ns, time.monotonic_ns()) - taken_ns)
         self.publisher.before(story, reply, lease)
-        self.counters.answered(reply, received.length, story.waiting_ns, story.receiving_ns)
+        self.counters.answered(reply, received.length, story)
         return reply
 
     def _job(self, wish: Wish, received: Received, story: Story) -> Job:
         if not received.length:
             raise IncompleteBody("the body is empty; an image was expected")
-        held = self.holds.name
+        held = story.held = self.holds.name
         if not self.switch.is_on:
             return wish.job(received, Task.MEASURE, held=held)
         given = self.inputs.now

@@ -11,11 +11,13 @@ from workers.memory.counters import WORDS
 from workers.memory.module_table import OTHERS
 
 if TYPE_CHECKING:
+    from service.results.story import Story
     from workers.errors import FramemillError
     from workers.pool.reply import Reply
 
 
 _VERDICTS = {True: WORDS["frames.ok"], False: WORDS["frames.nok"], None: WORDS["frames.process_off"]}
+_HELD = WORDS["frames.held"]
 _FROM, _TO = WORDS["frames.answered"], WORDS["seconds.encoding"] + 1
 # read and written at once; native, so that each word is stored in one piece
 _SUMS = struct.Struct(f"{_TO - _FROM}Q")
@@ -33,11 +35,11 @@ class Counters:
         self._sums = row[_FROM:_TO].cast("B")
         self._lock = threading.Lock()
 
-    def answered(self, reply: Reply, received_bytes: int, wait_ns: int, receive_ns: int) -> None:
-        """Count a frame that got its answer."""
+    def answered(self, reply: Reply, received_bytes: int, story: Story) -> None:
+        """Count a frame that got its answer; one that was NOK because the line was held by itself."""
         queue_ns, decode_ns, flow_ns, encode_ns = reply.timings
         with self._lock:
-            self._row[_VERDICTS[reply.verdict]] += 1
+            self._row[_HELD if story.held else _VERDICTS[reply.verdict]] += 1
             if reply.failed_in:
                 place = reply.failed_in - 1
                 self._errors[place if place < len(self._errors) else OTHERS] += 1
@@ -46,8 +48,8 @@ class Counters:
             self._sums[:] = _SUMS.pack(
                 frames + 1,
                 all_bytes + received_bytes,
-                waiting + wait_ns + queue_ns,
-                receiving + receive_ns,
+                waiting + story.waiting_ns + queue_ns,
+                receiving + story.receiving_ns,
                 decoding + decode_ns,
                 flowing + flow_ns,
                 encoding + encode_ns,

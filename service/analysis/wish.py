@@ -99,9 +99,9 @@ def note_end(story: Story, wish: Wish | None, reply: Reply | None = None) -> Non
     """Leave what a line of the log tells of a frame that has its end; `reply` is None for an error."""
     if not LOG.is_on:
         return
-    camera, part = (wish.asked.camera, wish.asked.part) if wish is not None else ("", "")
+    camera, part, view = (wish.asked.camera, wish.asked.part, wish.asked.view) if wish is not None else ("", "", "")
     frame_id = "%016x%02x" % (story.came_ns, story.slot) if story.slot >= 0 else ""  # noqa: UP031 - as Origin has it
-    end = FrameEnd(story.client, camera or story.client, part, frame_id, story.frame_bytes)
+    end = FrameEnd(story.client, camera or story.client, part, frame_id, story.frame_bytes, view=view)
     if reply is not None:
         times = reply.timings
         run_ns = times.decode_ns + times.flow_ns + times.encode_ns
@@ -111,6 +111,7 @@ def note_end(story: Story, wish: Wish | None, reply: Reply | None = None) -> Non
             queue_ns=times.queue_ns,
             run_ns=run_ns,
             flow_failed=reply.failed_in > 0,
+            held=story.held,
         )
     story.trace.frame = end
 

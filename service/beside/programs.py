@@ -10,7 +10,6 @@ from service.beside.recorder_start import RecorderStart
 from workers.supervisor.program import Ends, ProgramPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from service.access.heirloom import Heirloom
@@ -47,10 +46,11 @@ class Programs:
                 door, results.plan, settings, heirloom=heirloom, state_dir=state_dir, project=project.name
             )
 
-    @property
-    def enter(self) -> Callable[[Project, Project], None]:
-        """What hears of each version before it sees a frame."""
-        return self._part_desk.enter
+    def enter(self, project: Project, running: Project) -> None:
+        """Hear of a version before it sees a frame, and of the one that runs."""
+        self._part_desk.enter(project, running)
+        if self._recorder:
+            self._recorder.enter(project, running)
 
     @property
     def parts_for_next(self) -> PartsHandedOn | None:

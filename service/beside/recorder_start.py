@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from service.environment import for_fronts
 from service.history.before_answer.asks import make_pairs
+from service.history.pictures.proofs import create_proof_page, write_proofs
 from service.history.plan import NAME, PICTURES, PicturesPlan, RecorderPlan
 from service.history.told import create_page
 from workers.isolated import isolated
@@ -17,6 +18,7 @@ from workers.supervisor.program import Command
 if TYPE_CHECKING:
     from service.results.door import Door
     from service.settings import Settings
+    from workers.flow.project import Project
 
 
 class RecorderStart:
@@ -29,6 +31,7 @@ class RecorderStart:
         self._history_url = history_url
         self._started_ns = time.time_ns()
         self.told_fd = create_page()
+        self._proof_fd = create_proof_page()
         self._plan_fd = os.memfd_create("framemill-recorder-plan")
         self._pairs = make_pairs(settings.fronts if settings.record == "before_answer" else 0)
 
@@ -37,10 +40,14 @@ class RecorderStart:
         """The fronts' ends, by their numbers, where answers wait for their records."""
         return tuple(end.fileno() for end in self._pairs.fronts)
 
+    def enter(self, project: Project, running: Project) -> None:
+        """Hear of a version before it sees a frame, and of the one that runs: pictures of both proofs go last."""
+        write_proofs(self._proof_fd, [proof.path for one in (project, running) for proof in one.proofs])
+
     def __call__(self) -> Command:
         settings, pictures = self._settings, None
         if settings.keeps_pictures:
-            pictures = PicturesPlan.of(settings, self._door.for_program(PICTURES))
+            pictures = PicturesPlan.of(settings, self._door.for_program(PICTURES), self._proof_fd)
         plan = RecorderPlan(
             supervisor_pid=os.getpid(),
             started_ns=self._started_ns,
@@ -58,5 +65,5 @@ class RecorderStart:
         os.pwrite(self._plan_fd, text, 0)
         os.ftruncate(self._plan_fd, len(text))
         line = isolated("-m", "service.beside.recorder", str(self._plan_fd))
-        of_pictures = (pictures.link_fd,) if pictures else ()
+        of_pictures = (pictures.link_fd, self._proof_fd) if pictures else ()
         return Command(line, for_fronts(), (plan.link_fd, self.told_fd, self._plan_fd, *plan.asking_fds, *of_pictures))

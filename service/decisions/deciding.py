@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select
 
-from service.decisions.rules import Decision, Holds, Kind, Place, refuse_wrong, what_holds
+from service.decisions.rules import Decision, Holds, Kind, Place, refuse_without_verdict, refuse_wrong, what_holds
 from service.history.frame_id import row_of
 from service.history.schema.decision_tables import DECIDED, DECISIONS
 from service.history.schema.tables import LABELS
@@ -82,6 +82,7 @@ def decide(connection: Connection, frame_id: str, said: Said, by: By) -> Decided
         DecidedMeanwhile: there are decisions that `after` does not know of.
     """
     record = row_of(connection, frame_id, to_decide=True)
+    refuse_without_verdict(record.verdict, record.held)
     before = decided_of(connection, record)
     refuse_wrong(record.verdict, before.machine_labels, said.kind, said.label)
     _refuse_unseen(before, said.after)

@@ -27,7 +27,7 @@ from sqlalchemy import Engine, select
 
 from service.decisions.deciding import decided_of
 from service.history.schema.decision_tables import DECIDED
-from service.history.schema.tables import PICTURES, RECORDS
+from service.history.schema.tables import PICTURES, RECORDS, RUNS
 from service.results.record import id_text
 
 if TYPE_CHECKING:
@@ -40,11 +40,12 @@ _MOST_DATA_CHARS = 10_000
 
 
 class Chosen(NamedTuple):
-    """Which decided frames: those that came from `since_ns` on and before `until_ns`, of these cameras, if any."""
+    """Which decided frames: those that came from `since_ns` on and before `until_ns`, of these cameras and servers."""
 
     since_ns: int | None = None
     until_ns: int | None = None
     cameras: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -153,6 +154,8 @@ def _decided(engine: Engine, pictures: Path, chosen: Chosen) -> Iterator[_Frame]
         query = query.where(came < chosen.until_ns)
     if chosen.cameras:
         query = query.where(RECORDS.c.camera.in_(chosen.cameras))
+    if chosen.servers:
+        query = query.where(RECORDS.c.run.in_(select(RUNS.c.run).where(RUNS.c.server.in_(chosen.servers))))
     query = query.order_by(came.desc(), number.desc()).limit(_PAGE)
     page_query = query
     while True:

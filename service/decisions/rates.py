@@ -93,7 +93,7 @@ def rates(
     `known_nok` is how many of them are NOK, for who knows it by sums: counting them takes long.
     """
     found = Rates()
-    nok = [RECORDS.c.verdict == "NOK", *_between(RECORDS.c.came_ns, since_ns, until_ns)]
+    nok = [RECORDS.c.verdict == "NOK", RECORDS.c.held.is_(None), *_between(RECORDS.c.came_ns, since_ns, until_ns)]
     decided = [*_between(DECIDED.c.came_ns, since_ns, until_ns)]
     if camera is not None:
         nok.append(RECORDS.c.camera == camera)

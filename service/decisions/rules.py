@@ -104,10 +104,17 @@ def what_holds(decisions: Sequence[Decision]) -> Holds:
     return Holds(verdict, labels, frozenset(undone))
 
 
-def refuse_wrong(verdict: str, labels: Collection[str], kind: Kind, label: str | None) -> None:
-    """Raise CannotDecide where this cannot be said of a frame with such a verdict and labels of the machine."""
+def refuse_without_verdict(verdict: str, held: str | None) -> None:
+    """Raise CannotDecide of a frame of which the machine has said neither OK nor NOK."""
+    if held is not None:
+        why = f"the line was held by {held}, and its NOK is not what the machine said"
+        raise CannotDecide(f"nothing can be decided about this frame: {why}")
     if verdict in _WHY_NOT:
         raise CannotDecide(f"nothing can be decided about this frame: {_WHY_NOT[verdict]} ({verdict})")
+
+
+def refuse_wrong(verdict: str, labels: Collection[str], kind: Kind, label: str | None) -> None:
+    """Raise CannotDecide where this cannot be said of a frame with such a verdict and labels of the machine."""
     if (wanted := _OF_VERDICT.get(kind, verdict)) != verdict:
         raise CannotDecide(f"{kind} can be said of a frame that was {wanted}; this one was {verdict}")
     if kind is not Kind.LABEL:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Select, exists, func, or_, select
 
 from service.frames.sought import Cursor
 from service.history.schema.decision_tables import DECIDED
-from service.history.schema.tables import LABELS, RECORDS
+from service.history.schema.tables import LABELS, RECORDS, RUNS
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row, Subquery
@@ -136,6 +136,8 @@ def _driver(connection: Connection, sought: Sought, order: _Order) -> _Driver:
             others.pop("decided")  # a kind has no index, and is looked at row by row
         return _Driver(_between(sought, DECIDED.c.came_ns), [*others.values()], DECIDED.c.came_ns, DECIDED.c.record)
     between = _between(sought, RECORDS.c.came_ns)
+    if sought.held == "yes":  # there is an index of just these
+        return _Driver([others.pop("held")(RECORDS.c), *between], [*others.values()])
     rarest, fewest = None, _COUNTED + 1
     for name in ("verdict", "camera"):
         if name in others:
@@ -191,6 +193,11 @@ def _conditions(sought: Sought) -> dict[str, _Condition]:
         found["label"] = lambda columns: exists(
             select(LABELS.c.record).where(LABELS.c.record == columns.number, LABELS.c.label == label)
         )
+    if (server := sought.server) is not None:
+        runs = select(RUNS.c.run).where(RUNS.c.server == server)
+        found["server"] = lambda columns: columns.run.in_(runs)
+    if sought.held is not None:
+        found["held"] = _held_as(sought.held)
     if sought.decided is not None:
         found["decided"] = _decided_as(sought.decided)
     return found
@@ -198,6 +205,10 @@ def _conditions(sought: Sought) -> dict[str, _Condition]:
 
 def _equal(name: str, value: str) -> _Condition:
     return lambda columns: columns[name] == value
+
+
+def _held_as(asked: str) -> _Condition:
+    return lambda columns: columns.held.is_not(None) if asked == "yes" else columns.held.is_(None)
 
 
 def _decided_as(asked: str) -> _Condition:

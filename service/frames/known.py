@@ -12,7 +12,7 @@ from service.decisions.deciding import decided_of, decided_of_many
 from service.decisions.resource import decisions_document
 from service.history.lookup import documents
 from service.history.schema.part_tables import PART_VIEWS, PARTS
-from service.history.schema.tables import CONTEXTS, LABELS, PLACES, RECORDS
+from service.history.schema.tables import CONTEXTS, LABELS, PLACES, RECORDS, RUNS
 from service.results.record import id_text, time_text
 
 if TYPE_CHECKING:
@@ -60,6 +60,11 @@ def cameras_of(connection: Connection) -> list[str]:
     return _different(connection, RECORDS.c.camera)
 
 
+def servers_known(connection: Connection) -> list[str]:
+    """Return the names of servers that write this history, or did; a server may have had several."""
+    return _different(connection, RUNS.c.server)
+
+
 def labels_known(connection: Connection) -> list[str]:
     """Return labels that frames have, some of them where there are very many."""
     return _different(connection, LABELS.c.label)
@@ -86,6 +91,7 @@ def _part(connection: Connection, row: Row[Any]) -> dict[str, Any] | None:
     for part in connection.execute(about_then.order_by(columns.begin_ns.desc()).limit(_MOST_PARTS)):
         views = connection.execute(select(PART_VIEWS).where(PART_VIEWS.c.number == part.number)).all()
         if any((view.came_ns, view.slot) == (row.came_ns, row.slot) for view in views):
+            held = _held_among(connection, row.run, views)
             return {
                 "verdict": part.verdict,
                 "begin": time_text(part.begin_ns),
@@ -95,8 +101,17 @@ def _part(connection: Connection, row: Row[Any]) -> dict[str, Any] | None:
                         "view": view.view,
                         "verdict": view.verdict,
                         "frame": None if view.came_ns is None else id_text(view.came_ns, view.slot),
+                        "held": held.get((view.came_ns, view.slot)),
                     }
                     for view in views
                 ],
             }
     return None
+
+
+def _held_among(connection: Connection, run: int, views: Sequence[Row[Any]]) -> dict[tuple[int, int], str]:
+    """Return the alerts that held the line when these views came: their NOK, and their part's, is not the machine's."""
+    columns, came = RECORDS.c, [view.came_ns for view in views if view.came_ns is not None]
+    query = select(columns.came_ns, columns.slot, columns.held)
+    rows = connection.execute(query.where(columns.came_ns.in_(came), columns.run == run, columns.held.is_not(None)))
+    return {(row.came_ns, row.slot): row.held for row in rows}

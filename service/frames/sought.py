@@ -14,8 +14,10 @@ from workers.errors import InvalidParameter
 
 Verdict = Literal["OK", "NOK", "OFF", "ERROR"]
 DecidedAs = Literal["no", "yes", "confirmed", "false_call", "escape", "label"]
+HeldAs = Literal["no", "yes"]
 VERDICTS: tuple[str, ...] = get_args(Verdict)
 DECIDED_AS: tuple[str, ...] = get_args(DecidedAs)
+HELD_AS: tuple[str, ...] = get_args(HeldAs)
 _CURSOR = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})")
 _MOST = (1 << 63) - 1
 _MOST_CHARS = 10_000
@@ -62,7 +64,11 @@ class Sought(BaseModel):
     since: Annotated[Time, Field(description="came then or later: 2026-11-28T14:00, or 8h ago")] = None
     until: Annotated[Time, Field(description="came before")] = None
     verdict: Annotated[Verdict | None, BeforeValidator(_plain), Field(description="what the machine said")] = None
+    held: Annotated[
+        HeldAs | None, BeforeValidator(_plain), Field(description="yes: NOK because the line was held; no: all others")
+    ] = None
     camera: Annotated[Text, Field(description="the camera's name")] = None
+    server: Annotated[Text, Field(description="the server's name, where several write one history")] = None
     part: Annotated[Text, Field(description="the part's name")] = None
     label: Annotated[Text, Field(description="a label that the machine gave it")] = None
     data: Annotated[Text, Field(description="a piece of the text that came with it, in any case")] = None

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
 from service.history.schema.tables import RECORDS
+from service.history.texts import key_in
 from service.own_errors import NotFound
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
-_ID = re.compile(r"([0-7][0-9a-f]{15})([0-9a-f]{2})")
 _SLOT_BITS = 0xFF
 
 
@@ -23,9 +22,8 @@ def row_of(connection: Connection, frame_id: str, *, to_decide: bool = False) ->
     Raises:
         NotFound: there is no such frame, or not any more.
     """
-    found = _ID.fullmatch(frame_id)
-    if found:
-        came_ns, slot = int(found[1], 16), int(found[2], 16)
+    if (found := key_in(frame_id)) is not None:
+        came_ns, slot = found
         query = select(RECORDS).where(RECORDS.c.came_ns == came_ns).order_by(RECORDS.c.number.desc())
         for row in connection.execute(query.with_for_update() if to_decide else query):
             if row.slot & _SLOT_BITS == slot:

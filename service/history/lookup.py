@@ -34,11 +34,17 @@ class Wanted:
     parts: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
+    held: bool | None = None  # whether they are NOK because the line was held
 
     @property
     def is_of_some(self) -> bool:
         """Whether it asks for more than a time and a server."""
-        return bool(self.verdicts or self.cameras or self.parts or self.labels)
+        return bool(self.verdicts or self.parts) or self.is_of_frames
+
+    @property
+    def is_of_frames(self) -> bool:
+        """Whether it asks for what frames alone have."""
+        return bool(self.cameras or self.labels) or self.held is not None
 
 
 class Entry(NamedTuple):
@@ -54,17 +60,24 @@ def entries(engine: Engine, wanted: Wanted, *, with_context: bool) -> Iterator[E
     Intervals that are unknown are among it whatever is asked for: such a frame may have been in one.
     """
     found = [_frames(engine, wanted, with_context=with_context), _unknown(engine, wanted)]
-    if not wanted.cameras and not wanted.labels:
+    if not wanted.is_of_frames:
         found.append(_parts(engine, wanted))
     if not wanted.is_of_some:
         found.append(_refusals(engine, wanted))
     return merge(*found, key=lambda entry: entry.at_ns, reverse=True)
 
 
+def servers_of(connection: Connection, page: Sequence[Row[Any]]) -> dict[int, str]:
+    """Return the names of the servers that wrote rows, by the numbers of their runs."""
+    query = select(RUNS.c.run, RUNS.c.server).where(RUNS.c.run.in_({row.run for row in page}))
+    return {row.run: row.server for row in connection.execute(query)}
+
+
 def documents(connection: Connection, page: Sequence[Row[Any]], *, with_context: bool) -> list[dict[str, Any]]:
     """Return what is known of frames, by their rows of RECORDS, as JSON has it."""
     more = _More(connection, [row.number for row in page], with_context=with_context)
-    return [_document(row, more) for row in page]
+    servers = servers_of(connection, page)
+    return [_document(row, servers[row.run], more) for row in page]
 
 
 def _frames(engine: Engine, wanted: Wanted, *, with_context: bool) -> Iterator[Entry]:
@@ -72,6 +85,8 @@ def _frames(engine: Engine, wanted: Wanted, *, with_context: bool) -> Iterator[E
     conditions = _between(columns.came_ns, wanted) + _of_servers(RECORDS, wanted)
     for column, values in ((columns.verdict, wanted.verdicts), (columns.camera, wanted.cameras)):
         conditions += [column.in_(values)] if values else []
+    if wanted.held is not None:
+        conditions.append(columns.held.is_not(None) if wanted.held else columns.held.is_(None))
     if wanted.parts:
         conditions.append(columns.part.in_(wanted.parts))
     if wanted.labels:
@@ -130,11 +145,12 @@ def _of(table: Table, numbers: Sequence[int]) -> Any:
     return select(table).where(table.c.record.in_(numbers))
 
 
-def _document(row: Row[Any], more: _More) -> dict[str, Any]:
+def _document(row: Row[Any], server: str, more: _More) -> dict[str, Any]:
     found: dict[str, Any] = {
         "kind": "frame",
         "id": id_text(row.came_ns, row.slot),
         "time": time_text(row.came_ns),
+        "server": server,
         "client": row.client,
         "camera": row.camera,
         "part": row.part,
@@ -145,6 +161,7 @@ def _document(row: Row[Any], more: _More) -> dict[str, Any]:
         "inputRevision": row.input_revision,
         "status": row.status,
         "verdict": row.verdict,
+        "held": row.held,
         "score": row.score,
         "labels": more.labels[row.number],
         "measures": more.measures[row.number],
@@ -181,10 +198,14 @@ def _parts(engine: Engine, wanted: Wanted) -> Iterator[Entry]:
     conditions = _between(PARTS.c.begin_ns, wanted)
     conditions += [PARTS.c.verdict.in_(wanted.verdicts)] if wanted.verdicts else []
     conditions += [PARTS.c.part.in_(wanted.parts)] if wanted.parts else []
+    conditions += _of_servers(PARTS, wanted)
 
     def read(connection: Connection, page: Sequence[Row[Any]]) -> list[Entry]:
-        documents = part_documents(connection, page)
-        return [Entry(row.begin_ns, document) for row, document in zip(page, documents, strict=True)]
+        documents, servers = part_documents(connection, page), servers_of(connection, page)
+        return [
+            Entry(row.begin_ns, {**document, "server": servers[row.run]})
+            for row, document in zip(page, documents, strict=True)
+        ]
 
     return _paged(engine, PARTS, "begin_ns", conditions, read)
 
@@ -194,13 +215,15 @@ def _refusals(engine: Engine, wanted: Wanted) -> Iterator[Entry]:
     return _paged(engine, REFUSALS, "came_ns", conditions, _read_refusals)
 
 
-def _read_refusals(_: Connection, page: Sequence[Row[Any]]) -> list[Entry]:
+def _read_refusals(connection: Connection, page: Sequence[Row[Any]]) -> list[Entry]:
+    servers = servers_of(connection, page)
     return [
         Entry(
             row.came_ns,
             {
                 "kind": "refusals",
                 "time": time_text(row.came_ns),
+                "server": servers[row.run],
                 "refused": [{"client": row.client, "status": row.status, "count": row._mapping["count"]}],  # noqa: SLF001
             },
         )
@@ -215,10 +238,15 @@ def _unknown(engine: Engine, wanted: Wanted) -> Iterator[Entry]:
     return _paged(engine, UNKNOWN, "end_ns", conditions + _of_servers(UNKNOWN, wanted), _read_unknown)
 
 
-def _read_unknown(_: Connection, page: Sequence[Row[Any]]) -> list[Entry]:
-    found = []
+def _read_unknown(connection: Connection, page: Sequence[Row[Any]]) -> list[Entry]:
+    found, servers = [], servers_of(connection, page)
     for row in page:
-        interval = {"time": time_text(row.begin_ns), "until": time_text(row.end_ns), "why": row.why}
+        interval = {
+            "time": time_text(row.begin_ns),
+            "until": time_text(row.end_ns),
+            "server": servers[row.run],
+            "why": row.why,
+        }
         count = row._mapping["count"]  # noqa: SLF001 - SQLAlchemy's own name for it; `row.count` is a tuple's method
         found.append(Entry(row.end_ns, {"kind": "unknown", **interval, **({} if count is None else {"count": count})}))
     return found

@@ -19,11 +19,15 @@ _MIB = 1 << 20
 
 
 class PicturesPlan(BaseModel):
-    """Passed to the recorder as JSON; `link_fd` is its end of a connection for who follows for the sake of pictures."""
+    """Passed to the recorder as JSON; `link_fd` is its end of a connection for who follows for the sake of pictures.
+
+    `proof_fd` has the frames of the project's proof, see pictures/proofs.py.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     link_fd: int
+    proof_fd: int | None = None
     nok: bool
     all: bool
     every: int
@@ -34,10 +38,11 @@ class PicturesPlan(BaseModel):
     quality: int
 
     @classmethod
-    def of(cls, settings: HistorySettings, link_fd: int) -> Self:
+    def of(cls, settings: HistorySettings, link_fd: int, proof_fd: int | None) -> Self:
         """As the settings have it."""
         return cls(
             link_fd=link_fd,
+            proof_fd=proof_fd,
             nok=settings.pictures != "none",
             all=settings.pictures == "all",
             every=settings.pictures_every,

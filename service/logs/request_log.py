@@ -32,7 +32,9 @@ _FROM = {"none": _NEVER, "errors": _ERROR, "all": 0}
 _AT_ONCE_BYTES = select.PIPE_BUF  # so much goes into a pipe whole, whoever else writes there
 _SHORT = 40
 _WORDS = ("time", "status", "verdict", "method", "path")
-_CHOSEN = frozenset({"path", "client", "camera", "part"})  # by clients, freely; all else is ours or was looked at
+_CHOSEN = frozenset(
+    {"path", "client", "camera", "part", "view"}
+)  # by clients, freely; all else is ours or was looked at
 _BARE = re.compile(r'[^\s"=\\]+')
 
 
@@ -107,10 +109,14 @@ class RequestLog:
 
 def _of_frame(frame: FrameEnd) -> dict[str, Any]:
     told: dict[str, Any] = {"client": frame.client, "camera": frame.camera, "part": frame.part or None}
+    if frame.view:
+        told["view"] = frame.view
     if frame.id:
         told["frame"] = frame.id
     if frame.is_answered:
         told["verdict"] = _VERDICTS[frame.verdict]
+        if frame.held:
+            told["held"] = frame.held
         told["queueMs"], told["runMs"] = _ms(frame.queue_ns), _ms(frame.run_ns)
         if frame.flow_failed:
             told["flowFailed"] = True

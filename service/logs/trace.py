@@ -36,7 +36,10 @@ class Said(NamedTuple):
 
 
 class FrameEnd(NamedTuple):
-    """What a line tells of a frame; times in nanoseconds. `verdict` is None where nobody inspected it."""
+    """What a line tells of a frame; times in nanoseconds. `verdict` is None where nobody inspected it.
+
+    `held` is the alert that held the line, so that its answer was NOK.
+    """
 
     client: str
     camera: str = ""
@@ -48,6 +51,8 @@ class FrameEnd(NamedTuple):
     queue_ns: int = 0
     run_ns: int = 0
     flow_failed: bool = False
+    view: str = ""
+    held: str = ""
 
 
 class _OwnIds:

@@ -53,6 +53,7 @@ class _Frame(Answer):
     kind: Literal["frame"]
     id: str
     time: str
+    server: Annotated[str, Field(description="which server wrote it, by its setting server_name")]
     client: str
     camera: str
     part: str | None
@@ -63,6 +64,7 @@ class _Frame(Answer):
     input_revision: int | None
     status: int
     verdict: _Verdict | None
+    held: Annotated[str | None, Field(description="the alert that held the line: NOK is not what the machine said")]
     score: float | None
     labels: list[str]
     measures: dict[str, Measured]
@@ -156,13 +158,19 @@ class ViewOf(Answer):
     frame: str | None
 
 
+class ViewSeen(ViewOf):
+    """A view of a part, with what its frame says of a line that was held."""
+
+    held: Annotated[str | None, Field(description="the alert that held the line: NOK is not what the machine said")]
+
+
 class PartOfViews(Answer):
     """The part that a frame is a view of."""
 
     verdict: str
     begin: str
     end: str
-    views: list[ViewOf]
+    views: list[ViewSeen]
 
 
 class FrameInFull(_Frame):

@@ -39,6 +39,7 @@ class Counts(Answer):
     nok: int
     error: int
     off: int
+    held: Annotated[int, Field(description="NOK because the line was held: in no other number, and in no yield")]
     refused: int
     ok_share: Annotated[float | None, Field(alias="yield", description="OK of all that were inspected")]
 

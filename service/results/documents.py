@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 _SIDES = ("x", "y", "width", "height")
 _MOST_PLACES = 64
 _MOST_LABEL_CHARS = 100
-ESSENCE = ("score", "labels", "measures", "held")
+ESSENCE = ("score", "labels", "measures")
 
 
 class View(NamedTuple):
@@ -45,7 +45,7 @@ def views_in(told: Mapping[str, Any]) -> list[View]:
 
 
 def essence_of(context: Any) -> dict[str, Any]:
-    """Return what is known of a context that is not kept whole: `score`, `labels`, `measures`, `held`."""
+    """Return what is known of a context that is not kept whole: `score`, `labels`, `measures`."""
     if not isinstance(context, dict):
         return {}
     found: dict[str, Any] = {"labels": [*dict.fromkeys(_labels_in(context))]}
@@ -53,8 +53,6 @@ def essence_of(context: Any) -> dict[str, Any]:
         found["score"] = score
     if isinstance(measures := context.get("measures"), dict):
         found["measures"] = measures
-    if isinstance(held := context.get("held"), str):
-        found["held"] = held
     return found
 
 

@@ -141,7 +141,8 @@ class RingPublisher:
             left_out,
             wanted=wanted.by,
         )
-        return head.pack(with_request(story.about, story.trace.request_id, story.input_revision), told, context)
+        about = with_request(story.about, story.trace.request_id, story.input_revision, story.held)
+        return head.pack(about, told, context)
 
     def failed(self, story: Story, error: Exception, *, is_refused: bool = False) -> None:
         """See Publisher; the same holds."""

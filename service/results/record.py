@@ -21,10 +21,11 @@ Little endian::
     that sat there it is.  wanted: followers that want it, each a bit, whether it could stay or not.
     left out: bytes of a context that is not here because it is large, 0 where it is here.
 
-`about` is JSON: `client`, `camera`, `part`, `view`, `data`, `requestId` and `inputRevision` (what operators had set),
-as far as there are any. `told` is JSON: `code` and `message` of an error; of a context that was left out `score`,
-`labels` and `measures`; of refusals who was refused how often; of a part `why` it is an error, and `views`: name,
-verdict, frame. The context is what the client had, byte for byte, but for what it was told of a part.
+`about` is JSON: `client`, `camera`, `part`, `view`, `data`, `requestId`, `inputRevision` (what operators had set) and
+`held` (the alert that held the line, so that the answer was NOK whatever the flow said), as far as there are any.
+`told` is JSON: `code` and `message` of an error; of a context that was left out `score`, `labels` and `measures`; of
+refusals who was refused how often; of a part `why` it is an error, and `views`: name, verdict, frame. The context is
+what the client had, byte for byte, but for what it was told of a part.
 """
 
 from __future__ import annotations
@@ -193,6 +194,12 @@ class Record:
             return "ERROR"
         return {True: "OK", False: "NOK", None: "OFF"}[self.head.verdict]
 
+    @property
+    def held(self) -> str | None:
+        """The alert that held the line: then NOK is not what the machine said. A flow has no say in this."""
+        held = self.about.get("held")
+        return held if isinstance(held, str) else None
+
     @cached_property
     def known(self) -> Mapping[str, Any] | None:
         """Its context as an object; None where there is none, or it is none."""
@@ -203,7 +210,7 @@ class Record:
 
     @cached_property
     def essence(self) -> Mapping[str, Any]:
-        """`score`, `labels`, `measures` and `held` of its context, as far as there are any."""
+        """`score`, `labels` and `measures` of its context, as far as there are any."""
         if self.known is not None:
             return essence_of(self.known)
         return {key: self.told[key] for key in ESSENCE if key in self.told}
@@ -230,6 +237,7 @@ class Record:
             "inputRevision": self.about.get("inputRevision"),
             "status": head.status,
             "verdict": self.word,
+            "held": self.held,
             "score": None,
             "labels": [],
             "measures": {},
@@ -254,11 +262,14 @@ def about_bytes(client: str, camera: str, part: str, data: str, view: str = "") 
     return orjson.dumps({key: _in_utf8(value) for key, value in told.items() if value})
 
 
-def with_request(about: bytes, request_id: str, input_revision: int | None = None) -> bytes:
+def with_request(about: bytes, request_id: str, input_revision: int | None = None, held: str = "") -> bytes:
     """Add the id of one request, which is plain ASCII, to what a camera says with each; `about` has an entry.
 
-    `input_revision` is what operators had set, None where the project has no inputs.
+    `input_revision` is what operators had set, None where the project has no inputs; `held` is the alert that held the
+    line.
     """
+    if held:
+        about = b'%b,"held":%b}' % (about[:-1], orjson.dumps(held))
     if input_revision is not None:
         return b'%b,"requestId":"%b","inputRevision":%d}' % (about[:-1], request_id.encode(), input_revision)
     return b'%b,"requestId":"%b"}' % (about[:-1], request_id.encode())

@@ -11,7 +11,7 @@ class Story:
     `about` is who sent the frame, of which part, and what was said with it (record.about_bytes); empty until that is
     understood. `came_ns` (CLOCK_REALTIME) and `slot` are the frame's origin, 0 and -1 while it has no slot. `trace` has
     the ids of its request. `recorded` is its record where that is committed already (before_answer). `input_revision`
-    says what operators had set, None where the project has no inputs.
+    says what operators had set, None where the project has no inputs; `held` which alert held the line.
     """
 
     __slots__ = (
@@ -20,6 +20,7 @@ class Story:
         "came_ns",
         "client",
         "frame_bytes",
+        "held",
         "input_revision",
         "receiving_ns",
         "recorded",
@@ -40,3 +41,4 @@ class Story:
         self.frame_bytes = 0
         self.recorded = b""
         self.input_revision: int | None = None
+        self.held = ""

@@ -1,7 +1,7 @@
 """How many frames had which verdict: in all, over time, by camera, by server, by shift; and the yield.
 
-yield = OK / (OK + NOK + ERROR): a frame with an error is none that passed. Frames while the Process switch was off and
-frames that were refused are in no yield.
+yield = OK / (OK + NOK + ERROR): a frame with an error is none that passed. Frames while the Process switch was off,
+frames that were NOK because the line was held, and frames that were refused are in no yield.
 """
 
 from __future__ import annotations
@@ -38,18 +38,19 @@ _MOST_DAYS_BY_QUARTERS = 35
 _MOST_BINS = 100
 _MOST_SHIFTS = 100
 _ONE_DAY = timedelta(days=1)
-_COLUMNS = ("ok", "nok", "off", "error", "refused", "took_ns")
+_COLUMNS = ("ok", "nok", "off", "error", "refused", "held", "took_ns")
 
 
 @dataclass(slots=True)
 class Counts:
-    """How many frames; `took_ns` all of them together."""
+    """How many frames; `took_ns` all of them together. `held` are NOK because the line was held, and in no other."""
 
     ok: int = 0
     nok: int = 0
     off: int = 0
     error: int = 0
     refused: int = 0
+    held: int = 0
     took_ns: int = 0
 
     def add(self, other: Counts) -> None:
@@ -65,7 +66,7 @@ class Counts:
     @property
     def frames(self) -> int:
         """All that were answered."""
-        return self.inspected + self.off
+        return self.inspected + self.off + self.held
 
     @property
     def ok_share(self) -> float | None:
@@ -178,6 +179,7 @@ def document_of(counts: Counts) -> dict[str, Any]:
         "nok": counts.nok,
         "error": counts.error,
         "off": counts.off,
+        "held": counts.held,
         "refused": counts.refused,
         "yield": counts.ok_share,
     }

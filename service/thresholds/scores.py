@@ -68,7 +68,7 @@ class Turned(NamedTuple):
 
 
 def read_stretch(connection: Connection, since_ns: int, until_ns: int) -> Stretch:
-    """Read the newest frames of a time that have a score and a verdict."""
+    """Read the newest frames of a time that have a score and a verdict of the machine: none of a line that was held."""
     from sqlalchemy import select  # noqa: PLC0415 - a front that nobody asks does without
 
     from service.history.schema.decision_tables import DECIDED  # noqa: PLC0415
@@ -80,7 +80,7 @@ def read_stretch(connection: Connection, since_ns: int, until_ns: int) -> Stretc
         .select_from(RECORDS.outerjoin(DECIDED, DECIDED.c.record == records.number))
         .where(records.came_ns >= since_ns, records.came_ns < until_ns)
         # a verdict that is asked for would have SQLite go by that index, and sort
-        .where(records.score.is_not(None))
+        .where(records.score.is_not(None), records.held.is_(None))
         .order_by(records.came_ns.desc())
         .limit(MOST_FRAMES + 1)
     )

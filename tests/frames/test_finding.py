@@ -31,6 +31,9 @@ FRAMES = 400
 def a_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("frames") / "history" / "history.sqlite"
     make(path, FRAMES)
+    _change(path, "INSERT INTO runs SELECT 2, 'line 2', 'another', started_ns, seen_ns, ended_ns FROM runs")
+    _change(path, "UPDATE records SET run = 2 WHERE number % 7 = 3")
+    _change(path, "UPDATE records SET held = 'scratches' WHERE number % 90 = 20")
     return path
 
 
@@ -73,6 +76,10 @@ def _expected(path: Path, sought: Sought) -> list[int]:
         kind = "" if sought.decided in {"yes", "no"} else f"AND kind = '{sought.decided}'"
         exists = f"EXISTS (SELECT 1 FROM decided WHERE record = number {kind})"
         wanted.append(f"NOT {exists}" if sought.decided == "no" else exists)
+    if sought.held is not None:
+        wanted.append(f"held IS {'NOT' if sought.held == 'yes' else ''} NULL")
+    if sought.server is not None:
+        wanted.append(f"run IN (SELECT run FROM runs WHERE server = '{sought.server}')")
     if sought.since_ns is not None:
         wanted.append(f"came_ns >= {sought.since_ns}")
     if sought.until_ns is not None:
@@ -87,6 +94,8 @@ CHOICES: dict[str, list[str]] = {
     "part": ["the same", "part 77", "nothing"],
     "label": ["scratch", "dent", "seldom", "nothing"],
     "data": ["TRAY 1", "batch 0", "%", "_", "nowhere"],
+    "held": ["no", "yes"],
+    "server": ["line 2", "local", "nobody"],
     "decided": ["no", "yes", "confirmed", "false_call", "escape", "label"],
     "since": ["2025-11-24T16:00:10Z", "2100-01-01"],
     "until": ["2025-11-24T16:00:30Z", "1990-01-01"],
@@ -159,6 +168,10 @@ def _change(path: Path, statement: str) -> None:
         {"data": "nowhere"},
         {"decided": "no", "verdict": "NOK"},
         {"decided": "yes"},
+        {"held": "yes", "camera": "camera 1"},
+        {"held": "no", "verdict": "NOK", "decided": "no"},
+        {"server": "local", "held": "yes"},
+        {"server": "local"},
         {"decided": "false_call"},
         {"verdict": "OK", "label": "scratch", "camera": "camera 2", "since": "2020-01-01", "decided": "no"},
     ],

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from service.history.schema import decision_tables, part_tables, quarter_tables
 from service.history.schema.tables import METADATA
 from service.settings import Settings
 from tests.results.served import post, project_in
@@ -57,6 +58,7 @@ def test_the_tables_and_numbers_are_those_of_the_code() -> None:
     named = {
         name for row in re.findall(r"^\| (`\w.*?) \|", DOCUMENT, flags=re.MULTILINE) for name in re.findall(r"\w+", row)
     }
+    assert {*decision_tables.TABLES, *part_tables.TABLES, *quarter_tables.TABLES} < {*METADATA.tables.values()}
     assert named == set(METADATA.tables)
     defaults = Settings.model_fields
     assert f"`history_days` ({defaults['history_days'].default})" in DOCUMENT

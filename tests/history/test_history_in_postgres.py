@@ -61,6 +61,7 @@ def test_what_is_written_is_read_as_the_record_has_it_and_is_there_once(url: Pos
     newest, unknown, refused, _, oldest = found(url)
     assert (newest["part"], unknown["count"], refused["refused"][0]["count"]) == ("0-5", 1, 5)
     expected = batch[0].document()
+    assert oldest.pop("server") == unknown["server"] == refused["server"] == "left"
     assert sorted(oldest.pop("labels")) == sorted(expected.pop("labels"))
     assert oldest == expected
     for one in (store, again):

@@ -96,12 +96,30 @@ def test_two_servers_write_to_one_and_either_tells_of_both(cluster: Cluster, tmp
         assert both.stdout.count('"kind":"frame"') == 2
         one = command("history", *named, "--server", "right", "--jsonl")
         assert (one.stdout.count('"kind":"frame"'), ids["right"] in one.stdout) == (1, True)
+        _each_says_which_server_wrote_it(left, ids)
         told = [*left.log, both.stderr, str(left.status()), *_command_lines(left)]
         assert left.stop() == right.stop() == 0
     assert not [text for text in [*told, *left.log] if PASSWORD in text or "s3cret" in text]
     with psycopg.connect(url) as connection:
         ended = connection.execute("SELECT server, ended_ns IS NOT NULL FROM runs ORDER BY server").fetchall()
     assert ended == [("left", True), ("right", True)]
+
+
+def _each_says_which_server_wrote_it(server: Server, ids: dict[str, str]) -> None:
+    with server.client() as client:
+        known = client.get("/api/v1/frames").json()["frames"]
+        assert {one["server"]: one["id"] for one in known} == ids
+        (right,) = client.get("/api/v1/frames", params={"server": "right"}).json()["frames"]
+        assert right["id"] == ids["right"]
+        assert client.get(f"/api/v1/frames/{ids['right']}").json()["server"] == "right"
+        page, of_right = client.get("/parts").text, client.get("/parts?server=right").text
+        assert all(f'<option value="{name}">' in page and f"· {name}</span>" in page for name in ids)
+        assert (ids["right"] in of_right, ids["left"] in of_right) == (True, False)
+        assert "<dt>Server</dt><dd>right</dd>" in client.get(f"/parts/{ids['right']}").text
+        answer = client.post(
+            f"/api/v1/frames/{ids['right']}/decisions", json={"kind": "escape", "after": 0, "label": "a"}
+        )
+        assert answer.status_code == 201  # one page over both decides about both
 
 
 def _command_lines(server: Server) -> list[str]:

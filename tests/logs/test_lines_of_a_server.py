@@ -89,7 +89,7 @@ def one_client(lines: Lines) -> Iterator[httpx.Client]:
 def test_a_frame_has_a_line_with_the_ids_of_its_client(lines: Lines, client: httpx.Client) -> None:
     ids = {"X-Request-Id": "from-the-line-1", "traceparent": TRACEPARENT}
     with follow(lines.server) as follower:
-        path = f"{RAW}&part=47%0A11&camera=top&data=secret&api_key={KEY}"
+        path = f"{RAW}&part=47%0A11&view=left&camera=top&data=secret&api_key={KEY}"
         answer = client.post(path, content=FRAME, headers=ids).raise_for_status()
         (record,) = next_frames(follower)
     line = lines.json_of(answer)
@@ -105,6 +105,7 @@ def test_a_frame_has_a_line_with_the_ids_of_its_client(lines: Lines, client: htt
         "spanId": answer.headers["traceparent"].split("-")[2],
         "camera": "top",
         "part": "47\n11",
+        "view": "left",
         "frame": answer.json()["asked"]["id"],
         "frameBytes": len(FRAME),
         "answerBytes": len(answer.content),
@@ -130,6 +131,7 @@ def test_requests_of_one_head_have_ids_of_their_own(lines: Lines, client: httpx.
         line = lines.json_of(answer)
         assert (line["frame"], line["part"], line["path"]) == (answer.json()["asked"]["id"], "again", RAW.split("?")[0])
         assert line["answerBytes"] == len(answer.content)
+        assert not {"view", "held"} & line.keys()
     assert "traceparent" not in answers[-1].headers
 
 

@@ -61,7 +61,9 @@ def json_lines() -> Iterator[Pipe]:
 
 
 def test_a_line_of_json_says_it_all(json_lines: Pipe) -> None:
-    frame = FrameEnd("line 3", "top", "4711", "00ff", 900, True, False, 1_500_000, 20_250_000, True)
+    frame = FrameEnd(
+        "line 3", "top", "4711", "00ff", 900, True, False, 1_500_000, 20_250_000, True, "left", "scratches"
+    )
     json_lines.tell("/analyze_image", frame=frame)
     found: dict[str, Any] = json.loads(json_lines.read())
     assert found.pop("time").endswith("Z")
@@ -77,7 +79,9 @@ def test_a_line_of_json_says_it_all(json_lines: Pipe) -> None:
         "client": "line 3",
         "camera": "top",
         "part": "4711",
+        "view": "left",
         "frame": "00ff",
+        "held": "scratches",
         "queueMs": 1.5,
         "runMs": 20.25,
         "flowFailed": True,
@@ -88,7 +92,7 @@ def test_a_line_of_json_says_it_all(json_lines: Pipe) -> None:
 
 
 def test_no_text_of_a_client_ends_a_line_or_changes_a_terminal(all_of_them: Pipe) -> None:
-    all_of_them.tell(HOSTILE * 9, frame=FrameEnd(HOSTILE, HOSTILE, HOSTILE))
+    all_of_them.tell(HOSTILE * 9, frame=FrameEnd(HOSTILE, HOSTILE, HOSTILE, view=HOSTILE))
     all_of_them.tell()
     text = all_of_them.read()
     lines = text.splitlines()
@@ -98,15 +102,17 @@ def test_no_text_of_a_client_ends_a_line_or_changes_a_terminal(all_of_them: Pipe
 
 
 def test_what_json_says_of_hostile_text_is_that_text(json_lines: Pipe) -> None:
-    json_lines.tell(frame=FrameEnd("c", HOSTILE, HOSTILE))
+    json_lines.tell(frame=FrameEnd("c", HOSTILE, HOSTILE, view=HOSTILE))
     found = json.loads(json_lines.read())
-    assert found["part"] == found["camera"] == HOSTILE.replace("\udcff", "?")
+    assert found["part"] == found["camera"] == found["view"] == HOSTILE.replace("\udcff", "?")
 
 
 @pytest.mark.parametrize("letter", ["\x00", "\u017e", "\u2028", "\U000e0001", '"', "x"])
 def test_the_longest_line_is_one_that_a_pipe_takes_whole(all_of_them: Pipe, letter: str) -> None:
     longest = letter * (200 // len(letter.encode()))
-    worst = FrameEnd(letter * 64, longest, longest, "f" * 18, 1 << 40, True, False, 1 << 50, 1 << 50, True)
+    times = (1 << 50, 1 << 50)
+    view = letter * (64 // len(letter.encode()))
+    worst = FrameEnd(letter * 64, longest, longest, "f" * 18, 1 << 40, True, False, *times, True, view, "h" * 40)
     trace = Trace("M" * 20, letter * 8000, Said("i" * 128, TRACE_ID, 1))
     trace.frame = worst
     all_of_them.log.tell(trace, "c", 500, "context_too_large_for_header", 1 << 40)

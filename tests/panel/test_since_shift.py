@@ -19,7 +19,7 @@ from service.panel.live.strip import Strip
 from service.results.record import Head, Record, about_bytes
 
 NOW_NS = time.time_ns()
-FRAMES = {"ok": 1, "nok": 2, "process_off": 3, "errors": 4}
+FRAMES = {"ok": 1, "nok": 2, "process_off": 3, "errors": 4, "held": 5}
 
 
 @pytest.fixture
@@ -46,13 +46,13 @@ def test_counts_are_those_since_the_shift_began(store: Store, tmp_path: Path, mo
     assert counts(FRAMES).since_ns in {None, begin_ns}
     later = [(2, 200, True), (3, 200, True), (4, 200, False), (5, 200, None), (6, 500, None)]
     store.write([_record(number, begin_ns + number, status, verdict) for number, status, verdict in later], NOW_NS)
-    assert counts(FRAMES) == Counts(2, 1, 1, 1, begin_ns)
+    assert counts(FRAMES) == Counts(2, 1, 1, 1, 0, begin_ns)
 
 
 def test_without_a_history_or_while_it_is_away_they_are_those_since_the_servers_start(tmp_path: Path) -> None:
     for place in (None, tmp_path / "nothing" / "history.sqlite"):
         counts = SinceShift(Stored(place), lambda now_ns: now_ns)
-        assert counts(FRAMES) == counts(FRAMES) == Counts(1, 2, 3, 4)
+        assert counts(FRAMES) == counts(FRAMES) == Counts(1, 2, 3, 4, 5)
 
 
 def test_a_picture_is_shown_once_it_is_kept(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 import orjson
 import pytest
 
+from service.frames.known import in_full
 from service.history.database import open_to_read
+from service.history.frame_id import row_of
 from service.history.marks import mark_of
 from service.history.part_lookup import newest_of
 from service.history.stored import Stored
@@ -19,7 +21,7 @@ from service.history.writing.store import Store, Written
 from service.parts.desk.told import NoRing
 from service.parts.joining import OK, Frame, Part, Seen
 from service.parts.plans import PartPlan
-from service.results.record import BadRecord, Head, Kind, OtherKind, Record, Times
+from service.results.record import BadRecord, Head, Kind, OtherKind, Record, Times, about_bytes, with_request
 from tests.history.kept import NOW_NS, SECOND_NS, found, record, rows
 from tests.results.house import House, house
 
@@ -55,8 +57,10 @@ def test_a_part_is_read_as_its_record_has_it_and_once(store: Store, path: Path) 
     batch[0].told["why"] = "missing"  # type: ignore[index]
     assert store.write(batch, None) == Written(1, 0)
     assert store.write(batch, None) == Written(0, 0)
-    assert [one for one in found(path) if one["kind"] == "part"] == [batch[1].document(), batch[0].document()]
-    assert found(path, parts=("ž <b>",)) == [batch[0].document()]
+    expected = [{**one.document(), "server": "local"} for one in (batch[1], batch[0])]
+    assert [one for one in found(path) if one["kind"] == "part"] == expected
+    assert found(path, parts=("ž <b>",)) == expected[1:]
+    assert found(path, parts=("ž <b>",), servers=("another",)) == []
     assert [one["part"] for one in found(path, verdicts=("ERROR",))] == ["ž <b>"]
     assert [one["kind"] for one in found(path, cameras=("top",))] == ["frame"]
 
@@ -136,3 +140,24 @@ def test_threads_of_a_front_ask_one_after_another(store: Store, path: Path) -> N
         thread.start()
         thread.join()
     assert told == [part_record(1).document()] * 3
+
+
+def test_a_view_that_was_held_is_marked(store: Store, path: Path) -> None:
+    at_ns = NOW_NS + SECOND_NS
+    held = with_request(about_bytes("c", "top", "4711", "", "top"), "r", None, "scratches")
+    frames = [
+        Record.unpack(Head(at_ns, 7, 200, False).pack(held, b"", b""), 0, 1),
+        record(1, came_ns=at_ns, part="4711", view="left", front=1),
+    ]
+    ids = [f"{at_ns:016x}07", f"{at_ns:016x}01"]
+    views = [["top", "NOK", ids[0]], ["left", "OK", ids[1]], ["right", "MISSING", None]]
+    store.write([*frames, part_record(1, views=views, verdict=False)], None)
+    engine = open_to_read(path)
+    with engine.begin() as connection:
+        told = in_full(connection, row_of(connection, ids[1]))["partOfViews"]
+    engine.dispose()
+    assert [(one["view"], one["held"]) for one in told["views"]] == [
+        ("top", "scratches"),
+        ("left", None),
+        ("right", None),
+    ]

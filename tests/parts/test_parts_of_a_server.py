@@ -220,6 +220,7 @@ def test_parts_are_counted_and_in_the_history_and_printed(server: Server) -> Non
     until(lambda: len(lines("history", "--part", "kept for good")) == 4)
     told = [json.loads(line) for line in lines("history", "--part", "kept for good", "--jsonl")]
     (kept,) = [one for one in told if one["kind"] == "part"]
+    assert kept.pop("server")
     assert {"state": "ended", **kept} == asked(server, "kept for good")
     assert any(line.endswith("part kept for good of 3 views  top OK  left OK  right OK") for line in lines(
         "history", "--part", "kept for good")

@@ -73,7 +73,7 @@ def test_sums_say_what_the_frames_say_also_after_a_kill(store: Store, path: Path
         again.write(frames[first : first + 45], None)
         again.close()
     begin = f"came_ns - came_ns % {span_ns}"
-    counted = f"""SELECT {begin}, 'local', camera, sum(verdict = 'OK'), sum(verdict = 'NOK'), 0, 0, 0, sum(took_ns)
+    counted = f"""SELECT {begin}, 'local', camera, sum(verdict = 'OK'), sum(verdict = 'NOK'), 0, 0, 0, 0, sum(took_ns)
         FROM records GROUP BY 1, 3 ORDER BY 1, 3"""
     assert rows(path, f"SELECT * FROM {span}s ORDER BY 1, 3") == rows(path, counted)
     labelled = f"""SELECT {begin}, 'local', camera, label, count(*), sum(verdict = 'NOK')

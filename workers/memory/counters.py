@@ -50,6 +50,7 @@ TABLE: tuple[Counter, ...] = (
     _outcome("ok"),
     _outcome("nok"),
     _outcome("process_off"),
+    _outcome("held"),
     _outcome("errors"),
     _outcome("refused"),
     # these seven are added to at once, in this order

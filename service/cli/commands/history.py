@@ -13,11 +13,11 @@ import click
 import orjson
 
 from service.cli.client import UNREACHABLE, fail
-from service.cli.commands.results import part_words, shown_on_terminal
-from service.cli.history.export import OrExport
+from service.cli.commands.results import part_words
+from service.cli.history.others import OrAnother
 from service.cli.history.pictures import KNOWN, FolderTaken, copy_pictures
 from service.cli.history.place import Time, history_place, place_options, state_dir_of
-from workers.text import printable
+from workers.text import printable, shown_on_terminal
 
 if TYPE_CHECKING:
     from service.history.lookup import Entry
@@ -25,7 +25,20 @@ if TYPE_CHECKING:
 _VERDICTS = ("OK", "NOK", "OFF", "ERROR")
 _LINES = 50
 _FAILED = 1
-_COLUMNS = ("id", "time", "client", "camera", "part", "data", "flowVersion", "status", "verdict", "score")
+_COLUMNS = (
+    "id",
+    "time",
+    "server",
+    "client",
+    "camera",
+    "part",
+    "data",
+    "flowVersion",
+    "status",
+    "verdict",
+    "held",
+    "score",
+)
 _WHY = {
     "missed": "gone before they could be recorded",
     "killed": "the server was killed, or its machine was",
@@ -34,11 +47,12 @@ _WHY = {
 }
 
 
-@click.command(cls=OrExport)
+@click.command(cls=OrAnother)
 @place_options
 @click.option("--since", type=Time(), help="what came then or later, as 2026-11-28T14:00, or 2h ago")
 @click.option("--until", type=Time(), help="what came before")
 @click.option("--verdict", "verdicts", multiple=True, type=click.Choice(_VERDICTS, case_sensitive=False))
+@click.option("--held/--not-held", default=None, help="frames that are NOK because the line was held; all others")
 @click.option("--camera", "cameras", multiple=True)
 @click.option("--part", "parts", multiple=True)
 @click.option("--server", "servers", multiple=True, help="frames of this server, where several write one history")
@@ -60,12 +74,14 @@ def history(
     pictures: Path | None,
     since: int | None,
     until: int | None,
+    held: bool | None,
     **named: tuple[str, ...],
 ) -> None:
     """Print what became of frames that the server of PROJECT answered, newest first.
 
     It reads the database alone: whether the server runs does not matter. The server writes one where `record` is set.
-    `framemill history export` writes what people decided: see its --help.
+    `framemill history statistics` adds up a shift or any time, `framemill history export` writes what people decided:
+    see their --help.
 
     \b
     Example:
@@ -86,7 +102,7 @@ def history(
     try:
         engine = open_to_read(place)
         with_context = context and (form == "jsonl" or pictures is not None)
-        found = entries(engine, Wanted(since, until, **named), with_context=with_context)
+        found = entries(engine, Wanted(since, until, held=held, **named), with_context=with_context)
         if pictures is not None:
             _copy(islice(found, count), state_dir_of(project, state_dir), pictures)
         else:
@@ -127,6 +143,8 @@ def _words(told: dict[str, Any]) -> Iterator[str]:
         return
     yield f"{told['timings']['took_ms']:7.1f} ms"
     yield told["camera"]
+    if told["held"] is not None:
+        yield f"held by {told['held']}"
     if told["part"] is not None:
         yield f"part {told['part']}"
     if "error" in told:

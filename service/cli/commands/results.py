@@ -14,7 +14,7 @@ from service.cli.client import UNREACHABLE, fail
 from service.cli.history.place import state_dir_of
 from service.results.follow import CannotFollow, Follower, Start
 from service.results.record import Kind
-from workers.text import printable
+from workers.text import shown_on_terminal
 
 if TYPE_CHECKING:
     from service.results.record import Record
@@ -118,6 +118,7 @@ class _Told:
 def _line(record: Record) -> str:
     about, head = record.about, record.head
     words = [record.time, f"{record.word:5}", f"{head.times.took_ns / 1e6:7.1f} ms", str(about.get("camera", ""))]
+    words += [f"held by {record.held}"] if record.held is not None else []
     if "part" in about:
         words.append(f"part {about['part']}")
     if "code" in record.told:
@@ -149,8 +150,3 @@ def part_words(told: dict[str, Any]) -> list[str]:
 
 
 _LINES = {Kind.FRAME: _line, Kind.REFUSALS: _refused, Kind.PART: _part}
-
-
-def shown_on_terminal(line: str) -> str:
-    """Return a line in which nothing that a client said can play with the terminal."""
-    return "".join(one if one.isprintable() else printable(one).encode("unicode_escape").decode() for one in line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -26,6 +26,7 @@ _FAILED = 1
 @click.option("--since", type=Time(), help="frames that came then or later, as 2026-11-28T14:00, or 7d ago")
 @click.option("--until", type=Time(), help="frames that came before")
 @click.option("--camera", "cameras", multiple=True)
+@click.option("--server", "servers", multiple=True, help="frames of this server, where several write one history")
 def export(
     project: Path | None,
     state_dir: Path | None,
@@ -35,6 +36,7 @@ def export(
     since: int | None,
     until: int | None,
     cameras: tuple[str, ...],
+    servers: tuple[str, ...],
 ) -> None:
     """Write pictures of frames that somebody has decided about, with what they really are.
 
@@ -62,7 +64,7 @@ def export(
         raise click.UsageError("name a folder: --decided FOLDER or --proof FOLDER")
     place = history_place(project, state_dir, history_url_file)
     pictures = state_dir_of(project, state_dir) / "history" / "pictures"
-    chosen = Chosen(since, until, cameras)
+    chosen = Chosen(since, until, cameras, servers)
     try:
         engine = open_to_read(place)
         if decided is not None:
@@ -96,15 +98,3 @@ def _tell(folder: Path, written: Written) -> None:
     ):
         if count:
             print(f"framemill: {count} {why}", file=sys.stderr)
-
-
-class OrExport(click.Command):
-    """`framemill history export ...` is a command of its own; whatever else comes first is a project."""
-
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
-        """See click: the context says which command is invoked."""
-        if args[:1] == ["export"]:
-            return export.make_context(f"{info_name} export", args[1:], parent, **extra)
-        return super().make_context(info_name, args, parent, **extra)

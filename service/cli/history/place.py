@@ -16,9 +16,10 @@ from workers.errors import ProjectInvalid, SettingsInvalid
 from workers.flow.project import load_project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from service.history.places.place import Place
+    from service.settings import Settings
 
 MISTAKES = 3
 
@@ -72,14 +73,18 @@ def history_place(project: Path | None, state_dir: Path | None, history_url_file
     return path
 
 
+def settings_of(project: Path | None, given: Mapping[str, Any]) -> Settings:
+    """Return the settings of a project with those that are given; ends this process where they have mistakes."""
+    try:
+        return load_settings(load_project(project).server if project else {}, dict(given))
+    except (ProjectInvalid, SettingsInvalid) as error:
+        fail(MISTAKES, error.message)
+
+
 def state_dir_of(project: Path | None, state_dir: Path | None) -> Path:
     """Return where the server of a project keeps its state; ends this process where nobody can say."""
     if state_dir is not None:
         return state_dir
     if project is None:
         raise click.UsageError("name the PROJECT that is served, or --state-dir")
-    try:
-        settings = load_settings(load_project(project).server, {})
-    except (ProjectInvalid, SettingsInvalid) as error:
-        fail(MISTAKES, error.message)
-    return settings.state_dir or project / ".framemill"
+    return settings_of(project, {}).state_dir or project / ".framemill"

@@ -20,6 +20,10 @@ def upgrade() -> None:
     """Add the tables, and columns that may be empty: a server of the version before may still write."""
     op.add_column("records", sa.Column("input_revision", sa.BigInteger))
     op.add_column("records", sa.Column("view", sa.Text))
+    op.add_column("records", sa.Column("held", sa.Text))
+    op.create_index("runs_server", "runs", ["server"])
+    is_held = sa.text("held IS NOT NULL")
+    op.create_index("records_held", "records", ["came_ns"], sqlite_where=is_held, postgresql_where=is_held)
     _make_pictures()
     _make_parts()
     _make_decisions()
@@ -104,7 +108,7 @@ def _make_decisions() -> None:
 
 
 def _make_sums(span: str) -> None:
-    _make_sum(f"{span}s", *(_counted(name) for name in ("ok", "nok", "off", "error", "refused", "took_ns")))
+    _make_sum(f"{span}s", *(_counted(name) for name in ("ok", "nok", "off", "error", "refused", "held", "took_ns")))
     _make_sum(f"{span}_labels", sa.Column("label", sa.Text, primary_key=True), _counted("count"), _counted("nok"))
     _make_sum(
         f"{span}_places",

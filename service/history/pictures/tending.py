@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from service.history.pictures.keeping import GONE, Keeping
 from service.history.pictures.looking import Looking
+from service.history.pictures.proofs import Proofs
 from service.history.pictures.room import Gone, Room
 from service.history.pictures.rows import check_newest, settle, settle_killed, written
 from service.history.told import PicturesTold
@@ -54,6 +55,7 @@ class Tending:
         self._folder = folder
         self._plan = plan
         self._told_fd = told_fd
+        self._proofs = Proofs(plan.proof_fd)
         self._told = PicturesTold.read(told_fd)
         self._looking = Looking(folder)
         self._outcomes: list[Outcome] = []
@@ -147,7 +149,7 @@ class Tending:
 
     def _taken_away(self, rows: Rows) -> Gone:
         plan, came_bytes, self._came_bytes = self._plan, self._came_bytes, 0
-        self._room = self._room or Room(self._folder, rows.own)
+        self._room = self._room or Room(self._folder, rows.own, self._proofs)
         free_bytes, total = self._folder.free_bytes(), self._looking.total_bytes
         self._tell(self._told._replace(free_bytes=free_bytes))
         wanted = 0

@@ -7,7 +7,8 @@ in runs and records; of a day some hundred cameras, labels and series have rows 
 
 ::
 
-    quarters            days             how many frames had which verdict, or were refused; how long they took together
+    quarters            days             how many frames had which verdict, were refused, or NOK because the line was
+                                         held, which is no verdict; how long they took together
     quarter_labels      day_labels       how many frames had a label, and how many of them were NOK
     quarter_places      day_places       how often the middle of what was found in NOK frames lay in a cell of the
                                          picture
@@ -56,6 +57,7 @@ def _sums(span: str, span_ns: int) -> Sums:
             _counted("off"),
             _counted("error"),
             _counted("refused"),
+            _counted("held"),
             _counted("took_ns"),
         ),
         _table(f"{span}_labels", Column("label", Text, primary_key=True), _counted("count"), _counted("nok")),

@@ -50,6 +50,7 @@ RUNS = Table(
     Column("started_ns", BigInteger, nullable=False),
     Column("seen_ns", BigInteger, nullable=False),  # all that was answered before it is here
     Column("ended_ns", BigInteger),  # none: it still runs, or was killed
+    Index("runs_server", "server"),
 )
 
 RINGS = Table(
@@ -77,6 +78,7 @@ RECORDS = Table(
     Column("flow_version", String(16), nullable=False),
     Column("status", Integer, nullable=False),
     Column("verdict", String(8), nullable=False),
+    Column("held", Text),  # the alert that held the line: its NOK is not what the machine said
     Column("score", Float),
     Column("error_code", Text),
     Column("error_message", Text),
@@ -95,6 +97,9 @@ RECORDS = Table(
     Index("records_camera", "camera", "came_ns"),
     Index("records_verdict", "verdict", "came_ns"),
 )
+
+_IS_HELD = RECORDS.c.held.is_not(None)
+Index("records_held", RECORDS.c.came_ns, sqlite_where=_IS_HELD, postgresql_where=_IS_HELD)  # of few frames
 
 CONTEXTS = Table(
     "contexts",

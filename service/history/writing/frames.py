@@ -12,14 +12,14 @@ from service.history.schema.tables import CONTEXTS, LABELS, MEASURED, PLACES, RE
 from service.history.writing.many import Many
 from service.history.writing.places import places_of
 from service.history.writing.rows import Measured, key_of, labels_of, measured_of, record_row
-from service.history.writing.sums import Found, SumWriter
+from service.history.writing.sums import HELD, Found, SumWriter
 
 if TYPE_CHECKING:
     from service.results.record import Record
 
 
 _OK = 200
-_ENDS = ("status", "verdict", "error_code", "error_message")
+_ENDS = ("status", "verdict", "held", "error_code", "error_message")
 
 
 class FrameWriter:
@@ -91,12 +91,13 @@ class FrameWriter:
     def _correct(self, connection: Connection, row: Mapping[str, Any]) -> None:
         """Have it on record how a frame ended that was recorded before its answer, and had an error instead of it."""
         known = RECORDS.c.came_ns == row["came_ns"], RECORDS.c.slot == row["slot"], RECORDS.c.run == row["run"]
-        before = connection.scalar(select(RECORDS.c.verdict).where(*known))
+        before = connection.execute(select(RECORDS.c.verdict, RECORDS.c.held).where(*known)).first()
         if before is None:
             return
         connection.execute(update(RECORDS).where(*known).values({name: row[name] for name in _ENDS}))
-        if before != row["verdict"]:
-            self.sums.move(connection, row["came_ns"], row["camera"], before, row["verdict"])
+        if before.verdict != row["verdict"]:
+            counted_as = HELD if before.held is not None else before.verdict
+            self.sums.move(connection, row["came_ns"], row["camera"], counted_as, row["verdict"])
 
     def _in_series(self, measured: Sequence[Measured]) -> list[tuple[int, Measured]]:
         return [(self._series[one.name, one.unit], one) for one in measured]

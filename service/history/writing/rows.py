@@ -49,6 +49,7 @@ def record_row(record: Record) -> dict[str, Any]:
         "flow_version": f"{head.flow:016x}",
         "status": head.status,
         "verdict": record.word,
+        "held": plain_text(record.held, LONGEST) if record.held is not None else None,
         "score": number_of(record.essence.get("score")),
         "error_code": plain_text(told["code"]) if "code" in told else None,
         "error_message": plain_text(told.get("message", "")) if "code" in told else None,

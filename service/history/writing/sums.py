@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _LARGEST = 1e100
 _SMALLEST = 1e-100
 _AT_ONCE = 4  # spans are deleted: a batch waits for it
+HELD = "HELD"  # what a frame counts as whose NOK is that of a line that was held
 _LONGEST_NS = 86_400_000_000_000  # a frame; else sums are none that the database can have
 _MOST_REFUSED = 1_000_000_000
 
@@ -79,16 +80,16 @@ class SumWriter:
 
     def add_refused(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add frames that were refused: nobody knows of which cameras they are."""
-        counts: _Counts = defaultdict(lambda: [0] * 6)
+        counts: _Counts = defaultdict(_no_counts)
         for row in rows:
-            counts[_quarter(row["came_ns"]), ""][4] += min(max(row["count"], 0), _MOST_REFUSED)
+            counts[_quarter(row["came_ns"]), ""][_REFUSED] += min(max(row["count"], 0), _MOST_REFUSED)
         for sums in (BY_QUARTERS, BY_DAYS):
             self._write(connection, sums, sums.counts, counts)
 
     def move(self, connection: Connection, came_ns: int, camera: str, before: str, after: str) -> None:
         """Count a frame under another verdict than it was counted under."""
         self._names.begin()
-        counts: _Counts = defaultdict(lambda: [0] * 6)
+        counts: _Counts = defaultdict(_no_counts)
         begin_ns = _quarter(came_ns)
         row = counts[begin_ns, self._names.camera(connection, begin_ns, camera)]
         row[_VERDICTS[before]] -= 1
@@ -135,7 +136,9 @@ class SumWriter:
 
 _Key = tuple[Any, ...]  # begin_ns, camera, and what else the rows of a table are told apart by
 _Counts = dict[_Key, list[int]]
-_VERDICTS = {"OK": 0, "NOK": 1, "OFF": 2, "ERROR": 3}
+# where a row of counts has what
+_VERDICTS = {"OK": 0, "NOK": 1, "OFF": 2, "ERROR": 3, HELD: 5}
+_REFUSED, _TOOK_NS = 4, 6
 
 
 class _Batch:
@@ -144,7 +147,7 @@ class _Batch:
     def __init__(self, names: Names, connection: Connection) -> None:
         self._names = names
         self._connection = connection
-        self.counts: _Counts = defaultdict(lambda: [0] * 6)
+        self.counts: _Counts = defaultdict(_no_counts)
         self.labels: _Counts = defaultdict(lambda: [0] * 2)
         self.places: _Counts = defaultdict(lambda: [0])
         self.took: _Counts = defaultdict(lambda: [0])
@@ -155,11 +158,16 @@ class _Batch:
         names, connection, record = self._names, self._connection, one.record
         begin_ns = _quarter(record.head.came_ns)
         camera = names.camera(connection, begin_ns, plain_text(record.about.get("camera", ""), LONGEST))
-        word, took_ns = record.word, min(record.head.times.took_ns, _LONGEST_NS)
+        word, took_ns = HELD if record.held is not None else record.word, min(record.head.times.took_ns, _LONGEST_NS)
         counts = self.counts[begin_ns, camera]
         counts[_VERDICTS[word]] += 1
-        counts[5] += took_ns
+        counts[_TOOK_NS] += took_ns
         self.took[begin_ns, camera, bin_of(took_ns)][0] += 1
+        for series, value in one.measured:
+            if names.has_series(connection, begin_ns, camera, series):
+                _take_value(self.measured[begin_ns, camera, series], value)
+        if word == HELD:
+            return
         is_nok = word == "NOK"
         for label in {names.label(connection, begin_ns, camera, label) for label in one.labels}:
             counted = self.labels[begin_ns, camera, label]
@@ -169,9 +177,10 @@ class _Batch:
             for place in one.places:
                 label = names.label(connection, begin_ns, camera, place.label) if place.label is not None else ""
                 self.places[begin_ns, camera, label, place.cell(CELLS)][0] += 1
-        for series, value in one.measured:
-            if names.has_series(connection, begin_ns, camera, series):
-                _take_value(self.measured[begin_ns, camera, series], value)
+
+
+def _no_counts() -> list[int]:
+    return [0] * (_TOOK_NS + 1)
 
 
 def bin_of(took_ns: int) -> int:

@@ -22,6 +22,7 @@ class Counts(NamedTuple):
     nok: int
     off: int
     error: int
+    held: int
     since_ns: int | None = None
 
 
@@ -50,7 +51,9 @@ class SinceShift:
                 self._ask_from_s = time.monotonic() + _PAUSE_S
             finally:
                 self._lock.release()
-        return self._found or Counts(frames["ok"], frames["nok"], frames["process_off"], frames["errors"])
+        return self._found or Counts(
+            frames["ok"], frames["nok"], frames["process_off"], frames["errors"], frames["held"]
+        )
 
     def _asked(self) -> Counts | None:
         # imported here: a front that nobody asks does without
@@ -60,7 +63,7 @@ class SinceShift:
 
         since_ns = self._begins_ns(time.time_ns())
         columns = QUARTERS.c
-        sums = [func.sum(columns[name]) for name in ("ok", "nok", "off", "error")]
+        sums = [func.sum(columns[name]) for name in Counts._fields[:-1]]
         with self._stored.read() as connection:
             found = connection.execute(select(*sums).where(columns.begin_ns >= since_ns)).one()
         return None if found[0] is None else Counts(*map(int, found))._replace(since_ns=since_ns)

@@ -51,7 +51,7 @@ class FramePage:
     ) -> None:
         """Show it; `trouble` is why a decision was not taken. Raises NotFound, and what Stored raises."""
         from service.decisions.deciding import decided_of  # noqa: PLC0415 - see list_page.py
-        from service.frames.known import context_of, in_full, labels_known  # noqa: PLC0415 - see list_page.py
+        from service.frames.known import context_of, in_full, labels_known, servers_known  # noqa: PLC0415 - see list_page.py
         from service.history.frame_id import row_of  # noqa: PLC0415
 
         with self._stored.read() as connection:
@@ -59,7 +59,7 @@ class FramePage:
             frame, context = in_full(connection, row), context_of(connection, row)
             times_of = {one.number: one.at_ns for one in decided_of(connection, row).decisions}
             neighbours = neighbours_of(connection, row, sought)
-            labels = labels_known(connection)
+            labels, servers = labels_known(connection), servers_known(connection)
         if trouble:
             resp.status = _CONFLICT
         tree, more_nodes = tree_of(context)
@@ -71,7 +71,7 @@ class FramePage:
             "parts",
             frame=frame,
             came_ns=row.came_ns,
-            held=_held_by(context),
+            flow_said=_flow_said(context),
             times={name: getattr(row, f"{name}_ns") / 1e6 for name in _TIMES},
             drawing=drawing_of(frame, context),
             tree=tree,
@@ -83,15 +83,16 @@ class FramePage:
             holds=decisions["holds"],
             last=decisions["last"],
             known_labels=labels,
+            shows_server=len(servers) > 1,
             has_golden=self._golden.of(row.flow_version, row.data) is not None,
             trouble=trouble,
         )
 
 
-def _held_by(context: Any) -> str | None:
-    """Return the alert that held the line at that moment, if one did."""
-    held = context.get("held") if isinstance(context, dict) else None
-    return held if isinstance(held, str) else None
+def _flow_said(context: Any) -> str | None:
+    """Return what a flow has said of a frame that was NOK because the line was held, as far as that is known."""
+    said = context.get("heldResult") if isinstance(context, dict) else None
+    return {True: "OK", False: "NOK"}[said] if isinstance(said, bool) else None
 
 
 class GoldenResource:

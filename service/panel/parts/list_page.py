@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from service.frames.sought import DECIDED_AS, VERDICTS, FramesQuery
+from service.frames.sought import DECIDED_AS, HELD_AS, VERDICTS, FramesQuery
 from service.intake.checked import checked_query
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from service.history.stored import Stored
     from service.panel.pages import Pages
 
-TO_DECIDE = "verdict=NOK&decided=no"
+TO_DECIDE = "verdict=NOK&held=no&decided=no"
 
 
 class PartsPage:
@@ -30,13 +30,13 @@ class PartsPage:
             self._pages.show(req, resp, "parts_none.html", "parts")
             return
         from service.frames.finding import find  # noqa: PLC0415 - a front that nobody asks loads no database
-        from service.frames.known import cameras_of, in_short, labels_known  # noqa: PLC0415
+        from service.frames.known import cameras_of, in_short, labels_known, servers_known  # noqa: PLC0415
 
         asked = checked_query(req, FramesQuery)
         with self._stored.read() as connection:
             found = find(connection, asked, asked.start, asked.count)
             frames = in_short(connection, found.rows)
-            cameras, labels = cameras_of(connection), labels_known(connection)
+            cameras, labels, servers = cameras_of(connection), labels_known(connection), servers_known(connection)
         self._pages.show(
             req,
             resp,
@@ -53,7 +53,9 @@ class PartsPage:
             to_decide=TO_DECIDE,
             verdicts=VERDICTS,
             decided_as=DECIDED_AS,
+            held_as=HELD_AS,
             cameras=cameras,
+            servers=servers,
             labels=labels,
         )
 
