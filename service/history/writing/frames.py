@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Table, insert, select, update
 
-from service.history.pictures.rows import write_waiting
+from service.history.pictures.rows import take_back, write_waiting
 from service.history.schema.tables import CONTEXTS, LABELS, MEASURED, PLACES, RECORDS, SERIES
 from service.history.writing.many import Many
 from service.history.writing.places import places_of
@@ -91,12 +91,13 @@ class FrameWriter:
     def _correct(self, connection: Connection, row: Mapping[str, Any]) -> None:
         """Have it on record how a frame ended that was recorded before its answer, and had an error instead of it."""
         known = RECORDS.c.came_ns == row["came_ns"], RECORDS.c.slot == row["slot"], RECORDS.c.run == row["run"]
-        before = connection.scalar(select(RECORDS.c.verdict).where(*known))
+        before = connection.execute(select(RECORDS.c.number, RECORDS.c.verdict).where(*known)).first()
         if before is None:
             return
         connection.execute(update(RECORDS).where(*known).values({name: row[name] for name in _ENDS}))
-        if before != row["verdict"]:
-            self.sums.move(connection, row["came_ns"], row["camera"], before, row["verdict"])
+        take_back(connection, before.number)
+        if before.verdict != row["verdict"]:
+            self.sums.move(connection, row["came_ns"], row["camera"], before.verdict, row["verdict"])
 
     def _in_series(self, measured: Sequence[Measured]) -> list[tuple[int, Measured]]:
         return [(self._series[one.name, one.unit], one) for one in measured]
