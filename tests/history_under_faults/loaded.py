@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ class Cameras:
 
     def __init__(self, server: Server, count: int = 3) -> None:
         self.answers: dict[str, tuple[int, str]] = {}  # by part: the status, and the id or the code of the error
+        self.answered_ns: dict[str, int] = {}  # by id of a frame that was inspected
         self.cut: set[str] = set()  # parts without an answer
         self._server = server
         self._over = threading.Event()
@@ -48,6 +50,8 @@ class Cameras:
                 client = self._server.client()
                 continue
             told = answer.json()
+            if answer.status_code == 200:
+                self.answered_ns[told["id"]] = time.time_ns()
             self.answers[part] = answer.status_code, told["id"] if answer.status_code == 200 else told["code"]
         client.close()
 

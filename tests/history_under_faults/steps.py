@@ -6,6 +6,7 @@ to where it is done. It is killed right before one, or right behind it.
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import signal
@@ -32,6 +33,16 @@ from service.history.told import PicturesTold, Told, create_page
 from service.results.follow import Follower
 from tests.results.house import House
 from tests.support.faults import until
+
+# what a recorder imports once it has begun: each that is forked has it already
+for _late in (
+    "history.pictures.tending",
+    "history.places.place",
+    "history.writing.store",
+    "history.recording.with_pictures",
+):
+    importlib.import_module(f"service.{_late}")
+importlib.import_module("workers.pictures.kept")
 
 _WRITES = ("INSERT", "UPDATE", "DELETE")
 

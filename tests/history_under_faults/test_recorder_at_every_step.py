@@ -24,6 +24,7 @@ from service.history.places.place import sqlite_in
 from service.own_errors import NotRecorded
 from service.results.record import about_bytes
 from service.results.ring import RingWriter
+from service.results.seats import Wants
 from service.results.story import Story
 from tests.history.kept import rows
 from tests.history_under_faults.loaded import check_pictures
@@ -31,6 +32,7 @@ from tests.history_under_faults.steps import Recorders, ask_to_end, has_ended, p
 from tests.results.house import House, house
 from tests.results.test_pictures import Camera
 from tests.support.faults import until
+from workers.memory.slot import State
 from workers.pool.job import Job
 
 _MOST_NS = 30_000_000_000
@@ -88,8 +90,8 @@ class _WaitingFront(_Front):
         """See above."""
         if len(self.ended) < len(self.sent):  # those wait still, and have all the slots that there are
             return []
-        both = [(*self._next(), _MOST_NS), (*self._next(), _HURRY_NS)]
-        threads = [threading.Thread(target=self._ask, args=one) for one in both]
+        both = [(self._next()[0], within_ns) for within_ns in (_MOST_NS, _HURRY_NS)]
+        threads = [threading.Thread(target=self.ask, args=one) for one in both]
         for thread in threads:
             thread.start()
         return threads
@@ -102,7 +104,9 @@ class _WaitingFront(_Front):
         """See above."""
         return self.ended
 
-    def _ask(self, part: str, frame: bytes, within_ns: int) -> None:
+    def ask(self, part: str, within_ns: int) -> None:
+        """Have a frame inspected and wait for its record; what became of it is in `ended`."""
+        frame = self.sent[part]
         with self.pool.lease(time.monotonic_ns() + within_ns, 60_000) as lease:
             lease.area[: len(frame)] = frame
             reply = lease.run(Job(data=part, width=2, height=3, pixel_format="Mono8"), len(frame))
@@ -190,6 +194,19 @@ def _check(front: _Front, path: Path, folder: Path) -> None:
         found = cv2.imdecode(np.frombuffer((folder / file).read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
         assert found is not None
         assert found.tobytes() == front.sent[part]
+
+
+def test_a_frame_that_could_not_be_recorded_holds_no_slot_for_its_picture(tmp_path: Path) -> None:
+    with _recorded(tmp_path, "before_answer") as (front, _), front.server.follow_as_program("pictures") as follower:
+        assert isinstance(front, _WaitingFront)
+        follower.want_pictures(Wants.OK)
+        for number in range(2 * _AT_ONCE):
+            part = str(number)
+            front.sent[part] = b"pixels"
+            front.ask(part, _HURRY_NS)  # there is no recorder
+        assert {*front.ends_of_all().values()} == {503}
+        assert State.KEPT not in front.states()
+        assert front.takes_all()
 
 
 @pytest.mark.long
