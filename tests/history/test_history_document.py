@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from service.history.schema import decision_tables, part_tables, quarter_tables  # noqa: F401 - tables of METADATA
 from service.history.schema.tables import METADATA
 from service.settings import Settings
 from tests.results.served import post, project_in

@@ -15,6 +15,7 @@ from tests.history_under_faults.steps import Limits, parts_left
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("limits", [Limits(), Limits(frames=30, bytes=1500)], ids=["all", "the newest"])
 def test_killed_at_any_step_each_frame_is_there_once_and_each_picture_is_known(tmp_path: Path, limits: Limits) -> None:
     path, folder = sqlite_in(tmp_path), pictures_in(tmp_path)

@@ -31,6 +31,7 @@ def test_a_frame_that_could_not_be_recorded_holds_no_slot_for_its_picture(tmp_pa
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)
 def test_killed_at_any_step_each_answer_has_its_record_and_each_frame_is_there_once(tmp_path: Path) -> None:
     path, folder = sqlite_in(tmp_path), pictures_in(tmp_path)
     with recorded(tmp_path, Limits(), waits=True) as (front, recorders):
