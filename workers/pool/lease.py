@@ -132,6 +132,10 @@ class Lease:
         """
         return self._stay(self._header, followers, is_urgent) if self._inspected else 0
 
+    def need_not_stay(self) -> None:
+        """Take that back, for the frame has no answer, and nobody hears of its slot."""
+        self._stay(self._header, 0, False)
+
     def _so_far(self) -> str:
         header, now_ns = self._header, time.monotonic_ns()
         if header.state is State.RUNNING:

@@ -41,7 +41,11 @@ class Staying:
         self._claims: dict[int, tuple[int, int, int]] = {}  # by slot: generation, followers, until when
 
     def claim(self, header: Header, generation: int, followers: int, *, is_urgent: bool = True) -> bool:
-        """Let the frame in a slot stay for these; False where as many stay as may."""
+        """Let the frame in a slot stay for these, or for nobody; False where as many stay as may."""
+        if not followers:
+            header.words[Word.KEPT_FOR] = 0
+            self._claims.pop(header.index, None)
+            return True
         most = self._most if is_urgent else self._most - self._most // _FOR_URGENT
         if len(self._claims) >= most:
             self.end()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from service.own_errors import NotRecorded
 from service.results.publish import RingPublisher
 
 if TYPE_CHECKING:
@@ -37,7 +38,11 @@ class RecordedPublisher(RingPublisher):
     def before(self, story: Story, reply: Reply, lease: Lease) -> None:
         """Have the record committed, or raise NotRecorded."""
         packed = self.packed(story, reply, lease)
-        self._asking.record(packed, lease.deadline_ns)
+        try:
+            self._asking.record(packed, lease.deadline_ns)
+        except NotRecorded:
+            lease.need_not_stay()  # the record that the ring has of it then names no slot
+            raise
         story.recorded = packed
 
     def answered(self, story: Story, reply: Reply, lease: Lease) -> None:

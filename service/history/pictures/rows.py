@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import Connection, Select, bindparam, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
 
 from service.history.pictures.folder import file_of
 from service.history.schema.tables import PICTURES, RECORDS, RUNS
@@ -55,6 +55,11 @@ def write_waiting(connection: Connection, numbered: Sequence[tuple[int, Record]]
     ]
     if rows:
         connection.execute(insert(PICTURES), rows)
+
+
+def take_back(connection: Connection, number: int) -> None:
+    """Say nothing of the picture of a frame that ended as an error after all: nobody will keep it."""
+    connection.execute(delete(PICTURES).where(PICTURES.c.record == number, PICTURES.c.lost == WAITING))
 
 
 def settle(connection: Connection, run: int, outcomes: Sequence[Outcome]) -> set[tuple[int, int]]:

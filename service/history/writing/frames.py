@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Table, insert, select, update
 
-from service.history.pictures.rows import write_waiting
+from service.history.pictures.rows import take_back, write_waiting
 from service.history.schema.tables import CONTEXTS, LABELS, MEASURED, PLACES, RECORDS, SERIES
 from service.history.writing.many import Many
 from service.history.writing.places import places_of
@@ -91,10 +91,11 @@ class FrameWriter:
     def _correct(self, connection: Connection, row: Mapping[str, Any]) -> None:
         """Have it on record how a frame ended that was recorded before its answer, and had an error instead of it."""
         known = RECORDS.c.came_ns == row["came_ns"], RECORDS.c.slot == row["slot"], RECORDS.c.run == row["run"]
-        before = connection.execute(select(RECORDS.c.verdict, RECORDS.c.held).where(*known)).first()
+        before = connection.execute(select(RECORDS.c.number, RECORDS.c.verdict, RECORDS.c.held).where(*known)).first()
         if before is None:
             return
         connection.execute(update(RECORDS).where(*known).values({name: row[name] for name in _ENDS}))
+        take_back(connection, before.number)
         if before.verdict != row["verdict"]:
             counted_as = HELD if before.held is not None else before.verdict
             self.sums.move(connection, row["came_ns"], row["camera"], counted_as, row["verdict"])
