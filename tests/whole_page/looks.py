@@ -14,13 +14,15 @@ THEMES = ("light", "dark")
 # shortens on purpose, with dots at its end, and what is only for screen readers is left out.
 _FAULTS = """() => {
   const faults = [], lines = [], width = document.documentElement.clientWidth;
-  if (document.documentElement.scrollWidth > width) faults.push(`the page is ${document.documentElement.scrollWidth} px wide`);
+  const wide = document.documentElement.scrollWidth;
+  if (wide > width) faults.push(`the page is ${wide} px wide`);
   const told = element => element.outerHTML.slice(0, 120);
   const reader = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let node = reader.nextNode(); node; node = reader.nextNode()) {
     const element = node.parentElement;
     if (!node.data.trim() || /^(OPTION|SCRIPT|STYLE|TEXTAREA|TITLE)$/.test(element.tagName)) continue;
-    if (!element.checkVisibility({opacityProperty: true, visibilityProperty: true}) || element.closest(".hidden, .skip")) continue;
+    const isSeen = element.checkVisibility({opacityProperty: true, visibilityProperty: true});
+    if (!isSeen || element.closest(".hidden, .skip")) continue;
     let left = 0, right = width, top = -1e9, bottom = 1e9, cut = false, scrolls = false;
     for (let around = element; around && around !== document.body; around = around.parentElement) {
       const style = getComputedStyle(around), box = around.getBoundingClientRect();
@@ -32,15 +34,18 @@ _FAULTS = """() => {
         cut = style.textOverflow === "ellipsis" || style.webkitLineClamp !== "none";
         if (!cut && (around.scrollWidth > around.clientWidth + 1 || around.scrollHeight > around.clientHeight + 1))
           faults.push(`cut off: ${told(around)}`);
-        if (cut) left = Math.max(left, box.left), right = Math.min(right, box.right), bottom = Math.min(bottom, box.bottom);
+        if (cut) left = Math.max(left, box.left), right = Math.min(right, box.right);
+        if (cut) bottom = Math.min(bottom, box.bottom);
       }
     }
     const range = document.createRange();
     range.selectNodeContents(node);
     for (const box of range.getClientRects()) {
-      if (!scrolls && !cut && (box.left < -1 || box.right > width + 1)) faults.push(`beyond the edge: ${told(element)}`);
+      if (!scrolls && !cut && (box.left < -1 || box.right > width + 1))
+        faults.push(`beyond the edge: ${told(element)}`);
       const card = !scrolls && !cut && element.closest(".card, .frames > li");
-      if (card && box.right > card.getBoundingClientRect().right + 1) faults.push(`wider than its card: ${told(element)}`);
+      if (card && box.right > card.getBoundingClientRect().right + 1)
+        faults.push(`wider than its card: ${told(element)}`);
       const line = {left: Math.max(left, box.left), right: Math.min(right, box.right), element,
                     top: Math.max(top, box.top), bottom: Math.min(bottom, box.bottom)};
       const high = Math.min(line.bottom - line.top, parseFloat(getComputedStyle(element).fontSize)) * .7;
@@ -54,16 +59,19 @@ _FAULTS = """() => {
     if (element.checkVisibility() && box.width && box.right > width + 1 && !element.closest(".scroll, .hidden"))
       faults.push(`beyond the edge: ${told(element)}`);
     const card = element.closest(".card");
-    if (card && element.checkVisibility() && box.width > card.getBoundingClientRect().width && !element.closest(".scroll, svg svg, .hidden, .stage"))
+    const isFree = element.closest(".scroll, svg svg, .hidden, .stage");
+    if (card && element.checkVisibility() && !isFree && box.width > card.getBoundingClientRect().width)
       faults.push(`wider than its card: ${told(element)}`);
-    if (element.tagName === "BUTTON" && element.scrollWidth > element.clientWidth + 1) faults.push(`cut off: ${told(element)}`);
+    if (element.tagName === "BUTTON" && element.scrollWidth > element.clientWidth + 1)
+      faults.push(`cut off: ${told(element)}`);
   }
   lines.sort((one, other) => one.top - other.top);
   lines.forEach((one, place) => {
     for (let next = place + 1; next < lines.length && lines[next].top < one.bottom - 2; next++) {
       const other = lines[next];
-      if (one.element !== other.element && Math.min(one.right, other.right) - Math.max(one.left, other.left) > 2
-          && one.bottom - other.top > 2) faults.push(`over each other: ${told(one.element)} and ${told(other.element)}`);
+      const sharedPx = Math.min(one.right, other.right) - Math.max(one.left, other.left);
+      if (one.element !== other.element && sharedPx > 2 && one.bottom - other.top > 2)
+        faults.push(`over each other: ${told(one.element)} and ${told(other.element)}`);
     }
   });
   return [...new Set(faults)].slice(0, 12);
