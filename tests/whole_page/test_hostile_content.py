@@ -39,7 +39,8 @@ def main(context):
     context["measures"] = {name[:200]: {"value": 1e300, "unit": name[:20], "min": -1e-9, "max": 2.5}}
     many = 400 if context["imageShape"]["width"] > 1 else 1
     context["detectedRectangles"] = [
-        {"x": n % 20 * 3, "y": n // 20 * 2, "width": 2, "height": 2, "label": "pit" if n % 8 else name} for n in range(many)
+        {"x": n % 20 * 3, "y": n // 20 * 2, "width": 2, "height": 2, "label": "pit" if n % 8 else name}
+        for n in range(many)
     ]
     context[name] = {name: [name]}
 """
@@ -83,13 +84,14 @@ def _opened(browser: Browser, language: str) -> tuple[Page, list[str]]:
 def _look(page: Page, server: Server, path: str, name: str) -> list[str]:
     faults = []
     page.goto(f"{server.url}/{path}")
-    for theme in THEMES:
-        for size_px in SIZES_PX[:2]:
-            set_look(page, size_px, theme)
-            faults += [f"{name} {size_px[0]}: {one}" for one in faults_of_layout(page)]
+    for theme, size_px in zip(THEMES, SIZES_PX, strict=False):
+        set_look(page, size_px, theme)
+        faults += [f"{name} {size_px[0]}: {one}" for one in faults_of_layout(page)]
         keep_picture(page, f"hostile-{name}-{theme}")
     set_look(page, SIZES_PX[0], "light")
-    return faults + [f"{name}: {one}" for one in serious_faults(page)]
+    if path.startswith("parts/"):  # it has all of the words; test_every_page has axe look at each page
+        faults += [f"{name}: {one}" for one in serious_faults(page)]
+    return faults
 
 
 def test_no_frame_yet(server: Server, browser: Browser) -> None:
@@ -124,16 +126,15 @@ def _sent(client: httpx.Client, which: str) -> str:
     words = quote(WORDS[which]) if which in WORDS else _LONE
     short = quote(WORDS[which].encode()[:_MOST_NAME_BYTES].decode("utf-8", "ignore")) if which in WORDS else _LONE[:360]
     image = np.zeros((48, 64), np.uint8)
-    file = {
-        "image": (WORDS.get(which, "lone\udc80").encode("utf-8", "replace").decode()[:200], png(image), "image/png")
-    }
+    file = {"file": (WORDS.get(which, "lone\udc80").encode("utf-8", "replace").decode()[:200], png(image), "image/png")}
     known = {one["id"] for one in client.get("/api/v1/frames").json()["frames"]}
     refused = 0
     for name in ("data", "camera", "part"):
         answer = client.post(f"/analyze_image?{name}={words if name == 'data' else short}", content=png(image))
         assert answer.status_code in {200, 400}, answer.text  # what is no text is refused, and its refusal is a record
         refused += answer.status_code == 400
-    client.post("/analyze_image", files=file).raise_for_status()
+    answer = client.post("/analyze_image", files=file)
+    assert answer.status_code == 200, answer.text
     if which in {"tags", "marks", "long", "quotes"}:
         assert refused == 0
 
