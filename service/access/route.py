@@ -41,7 +41,7 @@ class Route:
 
 
 class Routes:
-    """All routes, by path; a path that is none of them asks for a key like any other."""
+    """All routes, by path; a path that is none of them asks for a key or a cookie, then it is not there."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._routes: dict[str, Route] = {}
@@ -55,7 +55,7 @@ class Routes:
 
     def of(self, path: str) -> Route:
         """Return the route of `path`, or one for what is not there."""
-        return self._routes.get(path) or self._by_pattern(path) or Route(path, None)
+        return self._routes.get(path) or self._by_pattern(path) or Route(path, None, for_page=True)
 
     def _by_pattern(self, path: str) -> Route | None:
         return next((route for pattern, route in self._patterns if pattern.fullmatch(path)), None)

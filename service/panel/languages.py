@@ -47,6 +47,13 @@ class Language:
         marks = {",": self.words["language.thousands"], ".": self.words["language.decimal"]}
         return "".join(marks.get(char, char) for char in plain)
 
+    def value(self, value: Any, most_digits: int = 0) -> str:
+        """Write what was set or measured with the digits that it has, or so many; what is no number stays as it is."""
+        if not isinstance(value, float):
+            return str(value)
+        written = f"{value:.{most_digits}g}" if most_digits else str(value)
+        return written.replace(".", self.words["language.decimal"])
+
     def percent(self, share: float, digits: int = 1) -> str:
         """Write a share of 1 in percent."""
         return f"{self.number(100 * share, digits)}\u00a0%"

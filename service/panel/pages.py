@@ -83,9 +83,9 @@ class Pages:
     def show(self, req: falcon.Request, resp: falcon.Response, template: str, page: str, **values: Any) -> None:
         """Answer with a page; `page` is its name, of which there are words, or that of the page that it belongs to.
 
-        A template has beside `values`: `t` for words, `number`, `percent`, `moment`, `age`, `duration`; `root`, which
-        stands before each address of this server; `static` for addresses of files; `may` by the names of scopes; and
-        the name of the `client`.
+        A template has beside `values`: `t` for words, `number`, `written`, `percent`, `moment`, `age`, `duration`;
+        `root`, which stands before each address of this server; `static` for addresses of files; `may` by the names of
+        scopes; and the name of the `client`.
         """
         language = self.language(req)
         scope = getattr(req.context, "scope", None)
@@ -106,6 +106,7 @@ class Pages:
             "language": language,
             "t": language.say,
             "number": language.number,
+            "written": language.value,
             "percent": language.percent,
             "moment": language.moment,
             "age": language.age,

@@ -51,6 +51,16 @@ def test_each_route_and_method_is_in_both(document: dict[str, Any]) -> None:
     assert served.keys() == {(path, method) for path, known in OPERATIONS.items() for method in known}
 
 
+def test_each_operation_says_in_words_what_it_does(document: dict[str, Any]) -> None:
+    wordless = [
+        (path, method)
+        for path, item in document["paths"].items()
+        for method, what in item.items()
+        if method in METHODS and len(what.get("summary", "").strip()) < 8
+    ]
+    assert wordless == []
+
+
 def test_no_two_models_have_one_name() -> None:
     models = {model for one in _OURS for model in (one.query, one.body, one.form, *one.answers.values()) if model}
     assert len({model.__name__ for model in models}) == len(models)
@@ -125,5 +135,8 @@ def test_the_page_to_try_it_has_no_serious_fault(server: Server, page: Page, wid
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.goto(f"{server.url}/api/docs")
     page.wait_for_selector("#api details")
+    said = page.locator("#api details > summary").all_inner_texts()
+    assert len(said) > 30
+    assert [words for words in said if not re.fullmatch(r"[A-Z]+ /\S* - \w.{7,}", words)] == []
     keep_picture(page, f"api-{width}-{scheme}")
     assert serious_faults(page) == []

@@ -221,7 +221,7 @@ def test_it_works_without_scripts(line: Server, browser: Browser) -> None:
     page = context.new_page()
     page.goto(f"{line.url}/threshold?line=0")
     expect(page.get_by_role("heading", name="0 NOK by bylo OK")).to_be_visible()
-    page.locator("select[name=threshold]").select_option(label="light: mean_min_level = 10.0")
+    page.locator("select[name=threshold]").select_option(label="light: mean_min_level = 10,0")
     page.get_by_role("button", name="Ukázat").first.click()
     expect(page.get_by_text("nelze tedy říci")).to_be_visible()
     page.goto(f"{line.url}/inputs")
