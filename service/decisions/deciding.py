@@ -15,7 +15,7 @@ from service.history.frame_id import row_of
 from service.history.schema.decision_tables import DECIDED, DECISIONS
 from service.history.schema.tables import LABELS
 from service.own_errors import CannotDecide, DecidedMeanwhile, NotFound
-from service.results.record import time_text
+from service.results.documents import time_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Row

@@ -28,7 +28,7 @@ from sqlalchemy import Engine, select
 from service.decisions.deciding import decided_of
 from service.history.schema.decision_tables import DECIDED
 from service.history.schema.tables import PICTURES, RECORDS, RUNS
-from service.results.record import id_text
+from service.results.documents import id_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Row

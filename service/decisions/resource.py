@@ -15,7 +15,7 @@ from service.decisions.models import NewDecision, UndoModel
 from service.decisions.rules import Kind, Place
 from service.intake.checked import checked_body
 from service.json_answer import answer_with
-from service.results.record import time_text
+from service.results.documents import time_text
 from workers.errors import InvalidParameter
 
 if TYPE_CHECKING:

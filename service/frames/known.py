@@ -13,7 +13,7 @@ from service.decisions.resource import decisions_document
 from service.history.lookup import documents
 from service.history.schema.part_tables import PART_VIEWS, PARTS
 from service.history.schema.tables import CONTEXTS, LABELS, PLACES, RECORDS, RUNS
-from service.results.record import id_text, time_text
+from service.results.documents import id_text, time_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Row

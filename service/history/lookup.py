@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, and_, or_, select
 from service.history.part_lookup import part_documents
 from service.history.schema.part_tables import PARTS
 from service.history.schema.tables import CONTEXTS, LABELS, MEASURED, PICTURES, RECORDS, REFUSALS, RUNS, SERIES, UNKNOWN
-from service.results.record import id_text, time_text
+from service.results.documents import id_text, time_text
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row, Table

@@ -9,8 +9,7 @@ from sqlalchemy import Connection, select
 
 from service.history.schema.part_tables import PART_VIEWS, PARTS
 from service.history.texts import LONGEST_PART, plain_text
-from service.results.documents import View, part_document
-from service.results.record import id_text, time_text
+from service.results.documents import View, id_text, part_document, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from service.access.route import Route
 from service.changes.asker import asker
 from service.intake.checked import checked_body
 from service.json_answer import answer_with
-from service.results.record import time_text
+from service.results.documents import time_text
 from workers.flow.inputs import MOST_INPUTS
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 _SIDES = ("x", "y", "width", "height")
@@ -89,3 +90,17 @@ def _labels_in(context: Mapping[str, Any]) -> list[str]:
 
 def _list_of_objects(value: Any) -> list[dict[str, Any]]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def time_text(at_ns: int) -> str:
+    """Return a time as people read it: UTC, to the nanosecond."""
+    second, rest = divmod(at_ns, 1_000_000_000)
+    try:
+        return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
+    except (OverflowError, ValueError, OSError):
+        return f"{second}.{rest:09}"  # of a clock that nobody has set
+
+
+def id_text(came_ns: int, slot: int) -> str:
+    """Return the id of a frame, or of a part: later ones sort behind it."""
+    return f"{came_ns:016x}{slot & 0xFF:02x}"

@@ -34,13 +34,12 @@ import enum
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import orjson
 
-from service.results.documents import ESSENCE, essence_of, part_document, views_in
+from service.results.documents import ESSENCE, essence_of, id_text, part_document, time_text, views_in
 
 MAGIC = b"FMRS"
 VERSION = 1
@@ -294,17 +293,3 @@ def _object(packed: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise BadRecord("a part of a record is no object of JSON")
     return found
-
-
-def time_text(at_ns: int) -> str:
-    """Return a time as people read it: UTC, to the nanosecond."""
-    second, rest = divmod(at_ns, 1_000_000_000)
-    try:
-        return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
-    except (OverflowError, ValueError, OSError):
-        return f"{second}.{rest:09}"  # of a clock that nobody has set
-
-
-def id_text(came_ns: int, slot: int) -> str:
-    """Return the id of a frame, or of a part: later ones sort behind it."""
-    return f"{came_ns:016x}{slot & 0xFF:02x}"

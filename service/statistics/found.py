@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.decisions.rates import COLUMNS, ROWS, Rates, rates
 from service.history.schema.quarter_tables import CELLS
-from service.results.record import time_text
+from service.results.documents import time_text
 from service.statistics import labels, latency, measured, unknown
 from service.statistics.counts import (
     Bin,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import select
 
 from service.history.schema.tables import PICTURES, RECORDS
-from service.results.record import id_text
+from service.results.documents import id_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.access.route import Route
 from service.intake.checked import checked_query
-from service.results.record import time_text
+from service.results.documents import time_text
 from service.statistics.asked import StatisticsQuery
 from service.statistics.csv_form import Table, as_csv
 from service.statistics.shifts import local_time, shift_at, shifts_of, zone_of

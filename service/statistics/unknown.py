@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import case, func, select
 
 from service.history.schema.tables import RUNS, UNKNOWN
-from service.results.record import time_text
+from service.results.documents import time_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from service.results.record import id_text
+from service.results.documents import id_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -15,7 +15,8 @@ from service.history.database import open_beside
 from service.history.frame_id import row_of
 from service.history.marks import mark_of
 from service.history.writing.store import Store
-from service.results.record import Head, Record, Times, about_bytes, error_bytes, id_text
+from service.results.documents import id_text
+from service.results.record import Head, Record, Times, about_bytes, error_bytes
 from tests.history.kept import NOW_NS, SECOND_NS
 
 WORDS = {"OK": True, "NOK": False, "OFF": None}

@@ -20,7 +20,7 @@ from service.frames.sought import Cursor, Sought
 from service.history.database import open_to_read
 from service.history.frame_id import row_of
 from service.own_errors import NotFound
-from service.results.record import id_text
+from service.results.documents import id_text
 from tests.history.kept import rows
 from workers.errors import InvalidParameter
 

@@ -16,8 +16,8 @@ from playwright.sync_api import Browser, Page, expect
 from service.changes.log import Changes
 from tests.clients.browser import keep_picture, serious_faults
 from tests.support.faults import until
-from tests.support.operated import GAP, LOT
 from tests.support.pictures import png
+from tests.support.projects import GAP, LOT
 from tests.support.running import Server, command, serving
 from tests.support.taught import FLOW, good_folder, plate, untaught_project
 

@@ -44,6 +44,7 @@ ALLOWED = {
     ("service.parts.desk.hearing", "_receive", "recvmsg"): "MSG_DONTWAIT, and no client's",
     ("service.parts.link", "_hear", "recv"): "MSG_DONTWAIT, and no client's",
     ("service.parts.resource", "_heard", "recv"): "behind a poll that said that there is something, and no client's",
+    ("service.alerts.webhook", "_pass_through", "recv"): "its time limit is set before each",
     ("service.alerts.webhook", "_status", "recv"): "its time limit is set before each",
     ("workers.pool.exchange", "receive_into", "recv_into"): "SO_RCVTIMEO: the socket is one that wire.receive_in_steps",
 }

@@ -29,6 +29,27 @@ RAISES_WHEN_LOOKED_AT = """
         context["a"] = Odd(1)
 """
 
+# what operators can set
+GAP = """
+[[input]]
+name = "gap"
+kind = "number"
+label = "Largest gap"
+help = "Measured between both halves, at the hinge."
+min = 0.1
+max = 2
+step = 0.05
+unit = "mm"
+default = 0.8
+"""
+LOT = """
+[[input]]
+name = "lot"
+kind = "text"
+label = "Lot"
+max_length = 40
+"""
+
 
 def write_project(folder: Path, flow: str = "", **code: str) -> Path:
     """Write a project with the TOML `flow` behind its head, and a file in code/ for each keyword; returns `folder`."""

@@ -122,8 +122,9 @@ def templates_of(server: Server) -> list[int]:
 
 def _score(pid: int) -> int:
     try:
-        return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
-    except OSError:
+        # a value that changes while it is read may come twice
+        return int(Path(f"/proc/{pid}/oom_score_adj").read_text().split()[0])
+    except (OSError, IndexError):
         return 0
 
 

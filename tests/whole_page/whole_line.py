@@ -17,8 +17,8 @@ from service.access.key_file import Word
 from service.history.places.place import sqlite_in
 from tests.clients.guests import add_key
 from tests.support.faults import until
-from tests.support.operated import GAP, LOT
 from tests.support.pictures import png
+from tests.support.projects import GAP, LOT
 from tests.support.running import Server, command, serving, write_project
 from tests.support.taught import plate
 

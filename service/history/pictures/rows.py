@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from service.history.pictures.folder import PictureFolder
     from service.history.pictures.outcomes import Outcome
-    from service.results.record import Record, id_text
+    from service.results.documents import id_text
+    from service.results.record import Record
 
 WAITING = "it is not written yet"
 MADE_ROOM = "it made room for others"

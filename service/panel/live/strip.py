@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from service.results.record import id_text
+from service.results.documents import id_text
 from workers.errors import FramemillError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from service.frames.sought import Cursor, Sought
 from service.intake.checked import checked_query
 from service.own_errors import NotFound
 from service.panel.parts.drawing import drawing_of, tree_of
-from service.results.record import id_text
+from service.results.documents import id_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row

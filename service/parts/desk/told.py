@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from service.parts.joining import MISSING, Frame, Part, Verdict
-from service.results.documents import View, part_document
+from service.results.documents import View, id_text, part_document
 from service.results.reading import RingReader
-from service.results.record import BadRecord, Head, Kind, Record, Times, id_text
+from service.results.record import BadRecord, Head, Kind, Record, Times
 
 if TYPE_CHECKING:
     from service.results.ring import RingWriter
