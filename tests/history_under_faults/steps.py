@@ -70,7 +70,7 @@ class Recorders:
             self._status = int(self._link.recv(64))
         assert self._status is not None
         code = os.waitstatus_to_exitcode(self._status)
-        assert code in {0, -signal.SIGKILL}
+        assert code in {0, -signal.SIGKILL}, code
         return code != 0
 
     def _plan(self) -> dict[str, object]:

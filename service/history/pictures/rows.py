@@ -9,13 +9,13 @@ from sqlalchemy import Connection, Select, bindparam, delete, insert, select, up
 
 from service.history.pictures.folder import file_of
 from service.history.schema.tables import PICTURES, RECORDS, RUNS
+from service.results.documents import id_text
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row, Table
 
     from service.history.pictures.folder import PictureFolder
     from service.history.pictures.outcomes import Outcome
-    from service.results.documents import id_text
     from service.results.record import Record
 
 WAITING = "it is not written yet"
