@@ -150,16 +150,19 @@ def _joins(plan: PartDeskPlan) -> Callable[[select.poll], Joins]:
     """Prepare what joins parts, so that little is left to do when the server before lets go of them."""
     recent, results = Recent(), plan.results
     told_before = _ring_of(plan.before)
-    for document in documents_in(told_before) if told_before else ():
-        recent.put(document)
+
+    def catch_up() -> None:
+        for document in documents_in(told_before) if told_before else ():
+            recent.put(document)
+
+    catch_up()
     tells: Tells = NoRing()
     if results is not None:
         fd = results.part_ring
         tells = PartRing(fd, RingWriter(fd), Sleepers(results.pages, results.wakes, results.read_desk))
 
     def begin(poll: select.poll) -> Joins:
-        for document in documents_in(told_before) if told_before else ():
-            recent.put(document)
+        catch_up()
         return Joins(poll, Kept(plan.kept_fd), tells, recent, holds=holds, counts_fd=plan.counts_fd)
 
     return begin

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, select
 
 from service.history.schema.tables import RECORDS
-from service.history.texts import key_in
 from service.own_errors import NotFound
+from service.results.documents import key_in
 
 if TYPE_CHECKING:
     from sqlalchemy import Row

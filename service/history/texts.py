@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 # of a text that is looked up by: PostgreSQL's indexes take 2,700 bytes a row, and two of them may stand in one
 LONGEST = 256
 LONGEST_PART = 512
-_ID = re.compile(r"([0-7][0-9a-f]{15})([0-9a-f]{2})")
-
-
-def key_in(frame_id: str) -> tuple[int, int] | None:
-    """Return when a frame came, and the last byte of its slot, as its id says; None of what is no id."""
-    found = _ID.fullmatch(frame_id)
-    return (int(found[1], 16), int(found[2], 16)) if found else None
 
 
 def plain_text(value: Any, longest: int | None = None) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+_ID = re.compile(r"([0-7][0-9a-f]{15})([0-9a-f]{2})")
 _SIDES = ("x", "y", "width", "height")
 _MOST_PLACES = 64
 _MOST_LABEL_CHARS = 100
@@ -104,3 +106,9 @@ def time_text(at_ns: int) -> str:
 def id_text(came_ns: int, slot: int) -> str:
     """Return the id of a frame, or of a part: later ones sort behind it."""
     return f"{came_ns:016x}{slot & 0xFF:02x}"
+
+
+def key_in(frame_id: str) -> tuple[int, int] | None:
+    """Return when a frame came, and the last byte of its slot, as its id says; None of what is no id."""
+    found = _ID.fullmatch(frame_id)
+    return (int(found[1], 16), int(found[2], 16)) if found else None

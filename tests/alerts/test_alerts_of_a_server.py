@@ -17,7 +17,7 @@ import pytest
 from tests.alerts.receiver import KEY, Receiver, receiving
 from tests.results.served import FRAME, RAW, follow, next_frames, post, project_in
 from tests.succession.upgrades import line_of_servers
-from tests.support.faults import children_of, command_of, fronts_master, is_gone, until
+from tests.support.faults import children_of, fronts_master, is_gone, program_of, until
 from tests.support.running import Server, command, serving
 
 ALERTS = """
@@ -74,12 +74,7 @@ def acknowledge(server: Server, name: str = "scratches") -> Any:
 
 
 def judging(server: Server) -> int:
-    def there() -> int:
-        found = [pid for pid in children_of(server.process.pid) if "service.alerts.process" in command_of(pid)]
-        return found[0] if found else 0
-
-    pid: int = until(there)
-    return pid
+    return program_of(server, "service.alerts.process")
 
 
 def test_three_of_a_kind_hold_the_line_until_somebody_acknowledges_them(server: Server, receiver: Receiver) -> None:

@@ -27,7 +27,7 @@ from service.results.follow import Start
 from service.results.record import Head, about_bytes
 from tests.history.kept import NOW_NS, printed, rows
 from tests.results.served import FRAME, RAW, follow, next_frames, post, project_in
-from tests.support.faults import children_of, command_of, until
+from tests.support.faults import children_of, programs_of, until
 from tests.support.running import Server, serving
 
 RECORD = ("--workers", "1", "--record", "before_answer")
@@ -38,12 +38,8 @@ def _path(server: Server) -> Path:
     return sqlite_in(server.project / ".framemill")
 
 
-def _pids(server: Server, module: str) -> list[int]:
-    return [pid for pid in children_of(server.process.pid) if module in command_of(pid)]
-
-
 def _kill_recorder(server: Server) -> None:
-    (pid,) = until(lambda: _pids(server, "service.beside.recorder"))
+    (pid,) = until(lambda: programs_of(server.process.pid, "service.beside.recorder"))
     os.kill(pid, signal.SIGKILL)
 
 
@@ -212,7 +208,7 @@ def test_who_is_killed_under_load_costs_no_record_and_doubles_none(tmp_path: Pat
             if whom == "recorder":
                 _kill_recorder(server)
             else:
-                (master,) = _pids(server, "service.server.front")
+                (master,) = programs_of(server.process.pid, "service.server.front")
                 os.kill(children_of(master)[0], signal.SIGKILL)
             before = len(answered)
             until(lambda before=before: len(answered) > before + 20)  # type: ignore[misc]

@@ -20,7 +20,7 @@ from service.history.database import sqlite_in
 from tests.history.kept import parts, printed, rows
 from tests.results.served import FRAME, post, project_in
 from tests.succession.upgrades import line_of_servers
-from tests.support.faults import children_of, command_of, until
+from tests.support.faults import RECORDER, program_of, until
 from tests.support.running import Server, command, serving
 
 RECORD = ("--workers", "1", "--record", "async")
@@ -39,15 +39,6 @@ def _path(server: Server) -> Path:
 def _history(server: Server) -> dict[str, Any]:
     found: dict[str, Any] = server.status()["history"]
     return found
-
-
-def _recorder(server: Server) -> int:
-    def there() -> int:
-        found = [pid for pid in children_of(server.process.pid) if "service.beside.recorder" in command_of(pid)]
-        return found[0] if found else 0
-
-    pid: int = until(there)
-    return pid
 
 
 def _fill(path: Path) -> None:
@@ -112,7 +103,7 @@ def test_a_recorder_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
         sent = []
         for turn in range(2):
             sent += [post(server, part=f"{turn}-{number}").json()["id"] for number in range(20)]
-            os.kill(_recorder(server), signal.SIGKILL)
+            os.kill(program_of(server, RECORDER), signal.SIGKILL)
             sent += [post(server, part=f"{turn}+{number}").json()["id"] for number in range(20)]
         until(lambda: len(parts(_path(server))) >= len(sent))
         assert [one["id"] for one in printed(server)[::-1]] == sent

@@ -18,7 +18,7 @@ from service.history.places.place import PostgresUrl
 from tests.history.kept import found
 from tests.results.served import FRAME, RAW, post, project_in
 from tests.support.databases.cluster import PASSWORD, Cluster, running_cluster
-from tests.support.faults import children_of, command_of, until
+from tests.support.faults import RECORDER, children_of, programs_of, until
 from tests.support.running import Server, command, serving
 
 
@@ -154,9 +154,7 @@ def test_a_database_that_is_killed_under_load_has_what_was_promised(own: Cluster
             own.start()
             _await(server)
             camera.go_on()
-            (recorder,) = [
-                pid for pid in children_of(server.process.pid) if "service.beside.recorder" in command_of(pid)
-            ]
+            (recorder,) = programs_of(server.process.pid, RECORDER)
             os.kill(recorder, signal.SIGKILL)
             camera.go_on()
         until(lambda: {*camera.answered} <= {*_frames(url)})

@@ -10,15 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.history_under_faults.loaded import (
-    Cameras,
-    check_each_once,
-    in_postgres,
-    place_of,
-    rows_of,
-    told,
-    unknown_of,
-)
+from tests.history_under_faults.loaded import check_each_once, in_postgres, place_of, rows_of, told, unknown_of
+from tests.results.served import Cameras
 from tests.support.databases.cluster import Cluster, running_cluster
 from tests.support.faults import children_of, fronts_master, is_gone, until
 

@@ -12,7 +12,6 @@ import pytest
 
 from service.history.pictures.rows import WAITING
 from tests.history_under_faults.loaded import (
-    Cameras,
     check_pictures,
     files_in,
     in_postgres,
@@ -23,7 +22,7 @@ from tests.history_under_faults.loaded import (
     told,
 )
 from tests.pictures_kept.pictured import folder_of, get
-from tests.results.served import post
+from tests.results.served import Cameras, post
 from tests.support.databases.cluster import Cluster, running_cluster
 from tests.support.faults import until
 from tests.support.running import Server

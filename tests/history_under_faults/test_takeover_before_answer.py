@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from service.history.places.place import Place, sqlite_in
-from tests.history_under_faults.loaded import Cameras, await_recorder, check_each_once, place_of, unknown_of
-from tests.results.served import project_in
+from tests.history_under_faults.loaded import await_recorder, check_each_once, place_of, unknown_of
+from tests.results.served import Cameras, project_in
 from tests.succession.upgrades import line_of_servers
 from tests.support.databases.cluster import Cluster
 

@@ -14,7 +14,7 @@ from tests.history.kept import printed
 from tests.parts.kit.clients import Clients, Told, check
 from tests.parts.kit.served import VIEWS, asked, desk_of, project_in, view, words
 from tests.succession.upgrades import Line, line_of_servers
-from tests.support.faults import children_of, command_of, until
+from tests.support.faults import children_of, programs_of, until
 from tests.support.running import Server
 
 _PROJECT = 'views = ["top", "left", "right"]\nwait_ms = 60000'
@@ -136,5 +136,5 @@ def _kill(line: Line, what: str) -> None:
 
 
 def _fronts(server_pid: int) -> list[int]:
-    (master,) = [pid for pid in children_of(server_pid) if "service.server.front" in command_of(pid)]
+    (master,) = programs_of(server_pid, "service.server.front")
     return children_of(master)

@@ -15,17 +15,8 @@ from service.history.places.place import sqlite_in
 from tests.history.kept import rows
 from tests.pictures_kept.pictured import RECORD, folder_of, get, settled, told
 from tests.results.served import post, project_in
-from tests.support.faults import children_of, command_of, until
-from tests.support.running import Server, command, serving
-
-
-def _recorder(server: Server) -> int:
-    def there() -> int:
-        found = [pid for pid in children_of(server.process.pid) if "service.beside.recorder" in command_of(pid)]
-        return found[0] if found else 0
-
-    pid: int = until(there)
-    return pid
+from tests.support.faults import RECORDER, program_of, until
+from tests.support.running import command, serving
 
 
 @pytest.mark.long
@@ -36,7 +27,7 @@ def test_a_recorder_that_is_killed_loses_no_picture_in_silence(tmp_path: Path) -
         sent = []
         for _ in range(3):
             sent += [post(server).json()["id"] for _ in range(30)]
-            os.kill(_recorder(server), signal.SIGKILL)
+            os.kill(program_of(server, RECORDER), signal.SIGKILL)
             sent += [post(server).json()["id"] for _ in range(10)]
         path = sqlite_in(project / ".framemill")
         known = f"SELECT count(*) FROM pictures WHERE lost IS NULL OR lost <> '{WAITING}'"
@@ -52,7 +43,7 @@ def test_a_recorder_that_is_killed_loses_no_picture_in_silence(tmp_path: Path) -
         part = folder_of(server) / "2026-01-01" / ".18ec461ee0073d3d0d.jpg.1"
         part.touch()
         os.utime(part, (0, 0))
-        os.kill(_recorder(server), signal.SIGKILL)
+        os.kill(program_of(server, RECORDER), signal.SIGKILL)
         until(lambda: not part.exists())
         assert (folder_of(server) / "2026-01-01" / "mine.txt").exists()
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
+from typing import Self
 
 import httpx
 
@@ -64,3 +67,59 @@ def post(server: Server, data: str = "", path: str = RAW, **parameters: str) -> 
     with server.client() as client:
         given = {**dict(httpx.URL(path).params), "data": data, **parameters}
         return client.post(path.partition("?")[0], params=given, content=FRAME)
+
+
+class Cameras:
+    """Post frames without end, each with a part of its own, until the end of the block."""
+
+    def __init__(self, server: Server, count: int = 3) -> None:
+        self.answers: dict[str, tuple[int, str]] = {}  # by part: the status, and the id or the code of the error
+        self.answered_ns: dict[str, int] = {}  # by id of a frame that was inspected
+        self.cut: set[str] = set()  # parts without an answer
+        self._server = server
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(count)]
+
+    def _run(self, camera: int) -> None:
+        number = 0
+        client = self._server.client()
+        while not self._over.is_set():
+            part = f"{camera}-{number}"
+            number += 1
+            try:
+                answer = client.post(f"{RAW}&part={part}&data={'nok' if number % 3 == 0 else ''}", content=FRAME)
+            except httpx.TransportError:
+                self.cut.add(part)
+                client.close()
+                client = self._server.client()
+                continue
+            told = answer.json()
+            if answer.status_code == 200:
+                self.answered_ns[told["id"]] = time.time_ns()
+            self.answers[part] = answer.status_code, told["id"] if answer.status_code == 200 else told["code"]
+        client.close()
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def go_on(self, count: int = 60) -> None:
+        """Wait until so many more frames were inspected."""
+        enough = len(self.inspected) + count
+        until(lambda: len(self.inspected) >= enough)
+
+    @property
+    def inspected(self) -> dict[str, str]:
+        """The ids of frames that were answered with a verdict, by their parts."""
+        return {part: told for part, (status, told) in [*self.answers.items()] if status == 200}
+
+    @property
+    def statuses(self) -> set[int]:
+        """All that there were."""
+        return {status for status, _ in [*self.answers.values()]}

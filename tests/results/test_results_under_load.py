@@ -12,70 +12,26 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
 
-import httpx
 import pytest
 
 from service.results.follow import Start
 from service.results.record import Kind, Record
-from tests.results.served import FRAME, RAW, follow, post, project_in
+from tests.results.served import FRAME, RAW, Cameras, follow, post, project_in
 from tests.succession.upgrades import line_of_servers
 from tests.support.faults import children_of, fronts_master, is_gone, until
 from tests.support.running import CHECKOUT, Server, serving
-
-
-class Cameras:
-    """Post frames without end, each with a part of its own; know what each was answered."""
-
-    def __init__(self, server: Server, count: int = 4) -> None:
-        self.answers: dict[str, int] = {}
-        self.unanswered: set[str] = set()
-        self._over = threading.Event()
-        self._server = server
-        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(count)]
-
-    def _run(self, camera: int) -> None:
-        number = 0
-        client = self._server.client()
-        while not self._over.is_set():
-            part = f"{camera}-{number}"
-            number += 1
-            try:
-                answer = client.post(f"{RAW}&part={part}", content=FRAME)
-            except httpx.TransportError:
-                self.unanswered.add(part)
-                client.close()
-                client = self._server.client()
-                continue
-            self.answers[part] = answer.status_code
-        client.close()
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def await_more(self, count: int) -> None:
-        """Wait until so many more were answered."""
-        wanted = len(self.answers) + count
-        until(lambda: len(self.answers) >= wanted)
 
 
 def _check(cameras: Cameras, found: list[Record]) -> None:
     """Each frame that was answered is on record once, with its status; one that was not at most once."""
     counts = Counter(record.about["part"] for record in found if record.head.kind is Kind.FRAME)
     assert max(counts.values()) == 1
-    answered = {part for part, status in cameras.answers.items() if status not in {429, 503}}
-    assert answered <= counts.keys()
-    assert counts.keys() - cameras.answers.keys() <= cameras.unanswered
+    answered = {part: status for part, (status, _) in cameras.answers.items() if status not in {429, 503}}
+    assert answered.keys() <= counts.keys()
+    assert counts.keys() - cameras.answers.keys() <= cameras.cut
     statuses = {record.about["part"]: record.head.status for record in found if record.head.kind is Kind.FRAME}
-    assert {part: statuses[part] for part in answered} == {part: cameras.answers[part] for part in answered}
+    assert {part: statuses[part] for part in answered} == answered
 
 
 @contextmanager
@@ -103,15 +59,15 @@ def _reading(server: Server) -> Iterator[list[Record]]:
 @pytest.mark.long
 def test_fronts_and_their_master_are_killed_and_every_answer_is_on_record(tmp_path: Path) -> None:
     with serving(project_in(tmp_path / "p"), "--fronts", "2", "--slots", "8") as server:
-        with _reading(server) as found, Cameras(server) as cameras:
+        with _reading(server) as found, Cameras(server, 4) as cameras:
             for _ in range(3):
-                cameras.await_more(60)
+                cameras.go_on(60)
                 os.kill(children_of(fronts_master(server))[0], signal.SIGKILL)
-            cameras.await_more(60)
+            cameras.go_on(60)
             master = fronts_master(server)
             os.kill(master, signal.SIGKILL)
             until(lambda: is_gone(master))
-            cameras.await_more(60)
+            cameras.go_on(60)
         _check(cameras, found)
         assert {record.front for record in found} == {0, 1}
 
@@ -124,10 +80,10 @@ def test_another_server_takes_over_and_every_answer_is_on_record(tmp_path: Path)
     with (tmp_path / "told").open("w") as out, line_of_servers(project, tmp_path / "code") as line:
         follows = subprocess.Popen(command, cwd=CHECKOUT, stdout=out)
         try:
-            with Cameras(line.server) as cameras:
-                cameras.await_more(100)
+            with Cameras(line.server, 4) as cameras:
+                cameras.go_on(100)
                 line.upgrade()
-                cameras.await_more(100)
+                cameras.go_on(100)
             until(lambda: [one["behind"] for one in line.server.status()["followers"] if one["is_there"]] == [0])
             os.kill(line.pid, signal.SIGTERM)
             assert follows.wait(60) == 0
@@ -136,7 +92,7 @@ def test_another_server_takes_over_and_every_answer_is_on_record(tmp_path: Path)
             follows.wait()
     told = (tmp_path / "told").read_text()
     parts = Counter(re.findall(r'"part":"([^"]*)"', told))
-    assert not cameras.unanswered
+    assert not cameras.cut
     assert set(parts) == set(cameras.answers)
     assert max(parts.values()) == 1
 

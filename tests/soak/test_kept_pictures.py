@@ -16,7 +16,7 @@ from service.history.places.place import sqlite_in
 from service.trial.load import Load, Plan, Shot, run_cameras
 from tests.results.served import project_in
 from tests.soak.kit.report import report
-from tests.support.faults import children_of, command_of, until
+from tests.support.faults import RECORDER, programs_of, until
 from tests.support.running import Server, serving
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
@@ -28,7 +28,7 @@ MOST_GROWTH_KIB = 16 << 10  # what SQLite and the allocator keep; a leak of a JP
 
 
 def _recorder_kib(server: Server) -> int:
-    (recorder,) = [pid for pid in children_of(server.process.pid) if "service.beside.recorder" in command_of(pid)]
+    (recorder,) = programs_of(server.process.pid, RECORDER)
     status = Path(f"/proc/{recorder}/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith("RssAnon:")).split()[1])
 

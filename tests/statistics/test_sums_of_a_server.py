@@ -14,7 +14,7 @@ import pytest
 from service.history.places.place import sqlite_in
 from tests.history.kept import rows
 from tests.results.served import post, project_in
-from tests.support.faults import children_of, command_of, until
+from tests.support.faults import RECORDER, programs_of, until
 from tests.support.running import Server, serving
 
 FRAMES = 300
@@ -29,7 +29,7 @@ def a_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def _recorder(server: Server) -> int:
     """The process of the recorder; 0 where there is none, also where one ended while they were looked at."""
     try:
-        found = [pid for pid in children_of(server.process.pid) if "service.beside.recorder" in command_of(pid)]
+        found = programs_of(server.process.pid, RECORDER)
     except OSError:
         return 0
     return found[0] if found else 0

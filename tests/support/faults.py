@@ -101,8 +101,22 @@ def command_of(pid: int) -> str:
         return ""
 
 
+RECORDER = "service.beside.recorder"
+
+
+def programs_of(pid: int, module: str) -> list[int]:
+    """The children of a server's process that run `module`."""
+    return [child for child in children_of(pid) if module in command_of(child)]
+
+
+def program_of(server: Server, module: str) -> int:
+    """The process of a server that runs `module`; waits until there is one."""
+    found: list[int] = until(lambda: programs_of(server.process.pid, module))
+    return found[0]
+
+
 def fronts_master(server: Server) -> int:
-    return next(pid for pid in children_of(server.process.pid) if "service.server.front" in command_of(pid))
+    return programs_of(server.process.pid, "service.server.front")[0]
 
 
 def state_of(pid: int) -> str:

@@ -17,7 +17,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING
 
-from service.history.texts import key_in
+from service.results.documents import key_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +39,7 @@ def write_proofs(fd: int, files: Iterable[Path]) -> None:
     came = dict.fromkeys(key[0] for file in files if (key := key_in(file.stem)) is not None)
     times = [*came][:_MOST]
     packed = struct.pack(f"<I{len(times)}Q", len(times), *times)
-    os.pwrite(fd, _HEAD.pack(zlib.crc32(packed), len(times)) + packed[4:], 0)
+    os.pwrite(fd, struct.pack("<I", zlib.crc32(packed)) + packed, 0)
 
 
 class Proofs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import httpx
 from service.results.follow import Follower
 from service.results.record import Kind
 from tests.results.served import FLOW, FRAME, RAW
-from tests.support.faults import children_of, command_of, until
+from tests.support.faults import program_of, until
 from tests.support.running import Server, write_project
 
 VIEWS = ("top", "left", "right")
@@ -68,14 +67,4 @@ def all_parts(follower: Follower) -> list[dict[str, Any]]:
 
 def desk_of(server: Server) -> int:
     """The process id of the part desk; waits until there is one."""
-    found: list[int] = []
-
-    def there() -> bool:
-        for pid in children_of(server.process.pid):
-            with suppress(OSError):  # it has ended meanwhile
-                if "service.beside.part_desk" in command_of(pid):
-                    found.append(pid)
-        return bool(found)
-
-    until(there)
-    return found[-1]
+    return program_of(server, "service.beside.part_desk")
