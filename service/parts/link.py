@@ -1,25 +1,31 @@
 """A front's end of its link to the part desk: each frame that names a part is told, and the answer waited for, briefly.
 
 The desk is a moment away, or it has died: then nobody waits for it but the first, and who cannot be told of a part in
-time is told of an error. What was said meanwhile lies in the socket, and the next desk takes it for an error, too.
+time is told of an error. What was said meanwhile lies in the socket, and behind it here, in its order; the next desk
+hears all of it, and takes it for an error, too.
 """
 
 from __future__ import annotations
 
 import itertools
+import logging
 import select
 import socket
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 
 from service.parts.joining import ERROR
 from service.parts.messages import MOST_ANSWER_BYTES, REQUEST, Kind, Said
 
+_log = logging.getLogger(__name__)
+
 _PATIENCE_NS = 250_000_000
 _GRACE_NS = 50_000_000  # between what the desk takes for too late, and who waits for it
 _AWAY_NS = 500_000_000  # until somebody waits for it again
 _MS_NS = 1_000_000
+_MOST_UNSENT = 20_000  # some 5 MiB, more than a minute of 300 views a second
 
 
 class DeskAway(Exception):
@@ -31,6 +37,7 @@ class DeskLink:
 
     def __init__(self, fd: int) -> None:
         self._link = socket.socket(fileno=fd)
+        self._line = _Line(self._link)
         self._poll = select.poll()
         self._poll.register(self._link, select.POLLIN)
         self._lock = threading.Lock()
@@ -47,18 +54,19 @@ class DeskLink:
         by_ns = now_ns + _PATIENCE_NS if now_ns >= self._away_until_ns else 0
         give_up_ns = now_ns + _PATIENCE_NS + _GRACE_NS
         if not self._lock.acquire(timeout=(give_up_ns - now_ns) / 1e9):
-            self._say(said._replace(word=ERROR, by_ns=0))
+            self._line.say(said._replace(word=ERROR, by_ns=0))
             raise DeskAway
         try:
             if now_ns < self._away_until_ns:  # so another thread has found meanwhile
                 by_ns = 0
             request = next(self._requests)
-            is_said = self._say(said._replace(request=request, by_ns=by_ns))
+            is_said = self._line.say(said._replace(request=request, by_ns=by_ns))
             answer = self._hear(request, give_up_ns) if is_said and by_ns else None
             if answer is None:
                 if by_ns:
                     self._away_until_ns = time.monotonic_ns() + _AWAY_NS
-                    self._say(said._replace(word=ERROR, by_ns=0))  # should the desk have had it: its client has not
+                    # should the desk have had it: its client has not
+                    self._line.say(said._replace(word=ERROR, by_ns=0))
                 raise DeskAway
         finally:
             self._lock.release()
@@ -77,13 +85,6 @@ class DeskLink:
                 raise DeskAway from None
         return ours
 
-    def _say(self, said: Said) -> bool:
-        try:
-            self._link.send(said.pack(), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-        except OSError:  # its queue is full, for nobody takes anything out
-            return False
-        return True
-
     def _hear(self, request: int, give_up_ns: int) -> bytes | None:
         """Wait for the answer to a request; those to earlier ones, whom nobody waits for any more, are passed over."""
         while True:
@@ -94,3 +95,50 @@ class DeskLink:
                 packed = self._link.recv(MOST_ANSWER_BYTES, socket.MSG_DONTWAIT)
                 if len(packed) >= REQUEST.size and REQUEST.unpack_from(packed)[0] == request:
                     return packed[REQUEST.size :]
+
+
+class _Line:
+    """What is said through a socket, in its order: what its queue has no place for waits here until it has."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+        self._lock = threading.Lock()
+        self._unsent: deque[bytes] = deque(maxlen=_MOST_UNSENT)  # all of it is about errors: the newest is worth most
+        self._is_served = False
+
+    def say(self, said: Said) -> bool:
+        """Send it now, or as soon as that can be; returns whether it is sent."""
+        with self._lock:
+            self._unsent.append(said.pack())
+            is_sent = self._send()
+            if not self._unsent or self._is_served:
+                return is_sent
+            self._is_served = True
+        _log.warning("the part desk takes nothing out of its queue; what is said of parts waits for it")
+        threading.Thread(target=self._serve, name="unsent of parts", daemon=True).start()
+        return False
+
+    def _send(self) -> bool:
+        """Send what waits; False where not all of it is sent: the queue is full, or nobody has its other end."""
+        while self._unsent:
+            try:
+                self._link.send(self._unsent[0], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            except BlockingIOError:
+                return False
+            except OSError:
+                self._unsent.clear()
+                return False
+            self._unsent.popleft()
+        return True
+
+    def _serve(self) -> None:
+        """Send until nothing waits: perhaps no frame comes that would."""
+        room = select.poll()
+        room.register(self._link, select.POLLOUT)
+        while True:
+            room.poll()
+            with self._lock:
+                self._send()
+                if not self._unsent:
+                    self._is_served = False
+                    return

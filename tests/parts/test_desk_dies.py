@@ -81,6 +81,26 @@ def test_who_waits_while_the_desk_dies_hears_from_the_next_one(server: Server) -
     assert answers[0].json() == {"state": "ended", **last["partResult"]}
 
 
+def test_what_has_no_place_in_the_queue_of_a_desk_that_hangs_is_said_once_it_reads(server: Server) -> None:
+    """Its queue holds some 280; what is said behind that must not wait for another frame."""
+    parts = [f"unheard {number}" for number in range(150)]
+    with follow(server) as follower, server.client() as client:
+        view(server, "heard", "top", client=client)
+        desk = desk_of(server)
+        os.kill(desk, signal.SIGSTOP)
+        try:
+            for part in parts:
+                answers = [view(server, part, name, client=client) for name in VIEWS]
+                assert all(answer.status_code == 200 for answer in answers)
+        finally:
+            os.kill(desk, signal.SIGCONT)
+        until(lambda: client.get(f"/api/v1/parts/{parts[-1]}").status_code == 200)
+        told = [asked(server, part, wait_s=30) for part in parts]
+        on_record = all_parts(follower)
+    assert {(one["state"], one["verdict"]) for one in told} == {("ended", "ERROR")}
+    assert sorted(one["part"] for one in on_record) == sorted(parts)
+
+
 def files_of(pid: int) -> int:
     """How many files a process has open."""
     return len([*Path(f"/proc/{pid}/fd").iterdir()])

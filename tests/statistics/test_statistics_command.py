@@ -29,7 +29,8 @@ from tests.support.running import CHECKOUT, Server, command, serving
 PAGE = CHECKOUT / "docs" / "statistics.md"
 SPAN_NS = 20 * 3600 * SECOND_NS
 HOSTILE = "=cmd\x1b[31m\N{RIGHT-TO-LEFT OVERRIDE}" + "x" * 100
-_TOMORROW = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"
+# two days on: near midnight the next day of UTC has begun in Prague
+_LATER = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}"
 SHIFTS = '[server]\nshifts = ["05:00 first", "17:00 second"]\ntime_zone = "Europe/Prague"\n'
 
 
@@ -100,7 +101,7 @@ def test_tables_are_those_of_the_api(server: Server, table: str) -> None:
 
 
 def test_a_person_can_read_it(server: Server) -> None:
-    printed = _printed(server, "--since", "30h", "--until", _TOMORROW, "--server", "line 2")
+    printed = _printed(server, "--since", "30h", "--until", _LATER, "--server", "line 2")
     assert printed.isascii() or "\N{HORIZONTAL ELLIPSIS}" in printed
     lines = printed.splitlines()
     counts = _api(server, since="30h").json()["counts"]

@@ -59,7 +59,10 @@ def test_every_page_is_whole_at_every_size(line: Line, frame: str, browser: Brow
     page.context.clear_cookies()
     page.goto(f"{line.server.url}/sign_in")
     faults += _looked_at(page, "sign_in", theme)
+    found, looked = _pointed_at(page, "sign_in")
     page.context.close()
+    assert looked >= 2  # the key and the button
+    faults += found
     assert faults == []
     assert [one for one in said if "404" not in one] == []
 
@@ -87,6 +90,9 @@ def test_a_held_line_is_whole_at_every_size(line: Line, browser: Browser, theme:
     alert = page.locator(".alert.held")
     expect(alert).to_contain_text("scratches")
     faults = _looked_at(page, "held", theme)
+    found, looked = _pointed_at(page, "held")
+    assert looked > 5
+    faults += found
     alert.get_by_role("button").click()
     expect(alert).to_have_count(0)
     page.context.close()
@@ -124,20 +130,29 @@ def test_what_is_pointed_at_or_has_the_focus_can_be_read(line: Line, frame: str,
     for name in OPENED:
         page.goto(f"{line.server.url}/{_path(name, frame)}")
         faults += serious_faults(page)
-        for place, _ in enumerate(page.evaluate(_ONE_OF_EACH)):
-            thing = page.locator(f"[data-looked='{place}']")
-            if not thing.count():  # a piece that came anew meanwhile
-                continue
-            thing.scroll_into_view_if_needed()
-            box = thing.bounding_box()
-            assert box
-            page.mouse.move(box["x"] + box["width"] / 2, box["y"] + min(box["height"] / 2, 20))
-            thing.focus()  # beside the outline nothing of it hides what it looks like below the pointer
-            faults += [f"{name}: {one}" for one in page.evaluate(_CONTRAST, place)]
-            looked += 1
+        found, count = _pointed_at(page, name)
+        faults += found
+        looked += count
     page.context.close()
     assert faults == []
     assert looked > 30
+
+
+def _pointed_at(page: Page, name: str) -> tuple[list[str], int]:
+    """Go through one of each kind of thing, with pointer and focus; returns what cannot be read then, and how many."""
+    faults, looked = [], 0
+    for place, _ in enumerate(page.evaluate(_ONE_OF_EACH)):
+        thing = page.locator(f"[data-looked='{place}']")
+        if not thing.count():  # a piece that came anew meanwhile
+            continue
+        thing.scroll_into_view_if_needed()
+        box = thing.bounding_box()
+        assert box
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + min(box["height"] / 2, 20))
+        thing.focus()  # beside the outline nothing of it hides what it looks like below the pointer
+        faults += [f"{name}: {one}" for one in page.evaluate(_CONTRAST, place)]
+        looked += 1
+    return faults, looked
 
 
 _FOCUSED = """() => {
@@ -190,4 +205,5 @@ def test_a_history_that_is_away_is_said_in_a_page(tmp_path: Path, browser: Brows
             assert answer
             assert answer.status == 503
             assert _looked_at(page, "history_away", theme) == []
+            assert _pointed_at(page, "history_away")[0] == []
             page.context.close()
