@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from workers.errors import FramemillError
-
-if TYPE_CHECKING:
-    pass
 
 
 class NoHistory(FramemillError):

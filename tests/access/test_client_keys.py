@@ -27,6 +27,8 @@ from tests.support.pictures import png
 from tests.support.running import Server, serving, start_command, write_project
 from workers.errors import SettingsInvalid
 
+pytestmark = pytest.mark.long
+
 SCOPES: tuple[Word, ...] = ("analyze", "operate", "admin")
 
 
@@ -148,7 +150,6 @@ BROKEN = {
 }
 
 
-@pytest.mark.long
 def test_a_broken_file_keeps_the_keys_and_the_log_says_what_is_wrong(house: House) -> None:
     good = house.file.read_text()
     for text in BROKEN.values():
@@ -262,7 +263,6 @@ def test_the_command_leaves_a_broken_file_as_it_is(tmp_path: Path) -> None:
     assert file.read_text() == "[keys.a\n"
 
 
-@pytest.mark.long
 def test_a_file_of_keys_beside_the_one_key(tmp_path: Path) -> None:
     key = add_key("camera", "analyze", tmp_path / "keys.toml")
     env = {"FRAMEMILL_KEYS_FILE": str(tmp_path / "keys.toml"), "FRAMEMILL_API_KEY": "the-one"}

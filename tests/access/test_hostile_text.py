@@ -191,6 +191,7 @@ def _check_paths(rooted: tuple[Server, NDArray[np.uint8]], number: int) -> None:
             assert SECRET not in client.post("/analyze_image", params={"data": "good"}, files=form).text
 
 
+@pytest.mark.long
 def test_no_name_leads_out_of_the_project(rooted: tuple[Server, NDArray[np.uint8]]) -> None:
     _check_names(rooted, 150)
     _check_paths(rooted, 150)

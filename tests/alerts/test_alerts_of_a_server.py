@@ -20,6 +20,8 @@ from tests.succession.upgrades import line_of_servers
 from tests.support.faults import children_of, fronts_master, is_gone, program_of, until
 from tests.support.running import Server, command, serving
 
+pytestmark = pytest.mark.long
+
 ALERTS = """
 [[server.alerts]]
 name = "scratches"
@@ -177,7 +179,6 @@ def _front(server: Server) -> int:
     return children_of(fronts_master(server))[0]
 
 
-@pytest.mark.long
 def test_a_hold_outlasts_a_takeover_and_a_server_that_is_killed(tmp_path: Path) -> None:
     with line_of_servers(project_of(tmp_path / "p"), tmp_path / "copy") as line:
         hold(line.server)
@@ -193,7 +194,6 @@ def test_a_hold_outlasts_a_takeover_and_a_server_that_is_killed(tmp_path: Path) 
         assert alerts(server)["by_name"]["scratches"]["acknowledged"]["address"] == "127.0.0.1"
 
 
-@pytest.mark.long
 def test_a_damaged_file_holds_and_a_key_to_send_with_lets_nothing_go(tmp_path: Path) -> None:
     project = project_of(tmp_path / "p", alerts="")
     (project / ".framemill" / "alerts").mkdir(parents=True)

@@ -30,6 +30,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tests.support.pictures import decoded, png
 from tests.support.running import Server, serving
 
+pytestmark = pytest.mark.long
+
 PROJECTS = Path(__file__).with_name("projects")
 
 
@@ -49,7 +51,6 @@ def flat(level: int, height: int = 30, width: int = 40) -> NDArray[np.uint8]:
     return np.full((height, width, 3), level, np.uint8)
 
 
-@pytest.mark.long
 def test_counting(tmp_path: Path) -> None:
     cover = flat(60, 200, 300)
     for x, y in [(40, 40), (260, 40), (40, 160)]:
@@ -62,7 +63,6 @@ def test_counting(tmp_path: Path) -> None:
         assert asked(server, cover)["result"] is True
 
 
-@pytest.mark.long
 def test_a_gap_in_millimetres(tmp_path: Path) -> None:
     def part(left_px: float, right_px: float) -> NDArray[np.uint8]:
         """Bright but for what lies between two edges, each pixel as far as it is covered."""
@@ -80,7 +80,6 @@ def test_a_gap_in_millimetres(tmp_path: Path) -> None:
         assert "no gap" in none["errors"][0]["message"]
 
 
-@pytest.mark.long
 def test_codes(tmp_path: Path) -> None:
     code = zxingcpp.create_barcode("PART 4711", zxingcpp.BarcodeFormat.QRCode)
     part = flat(255, 300, 400)
@@ -115,7 +114,6 @@ def write_model(file: Path) -> None:
     file.write_bytes(model.SerializeToString())
 
 
-@pytest.mark.long
 def test_a_model_in_onnx(tmp_path: Path) -> None:
     project = copied("onnx_model", tmp_path)
     write_model(project / "code" / "model.onnx")
@@ -156,7 +154,6 @@ def test_state_that_all_workers_share_and_that_outlives_them(tmp_path: Path) -> 
         assert asked(server, flat(20), "lot 8")["badParts"] == 1
 
 
-@pytest.mark.long
 def test_several_files_and_a_list_that_another_system_updates(tmp_path: Path) -> None:
     project = copied("recipes", tmp_path)
     folder = project / "data"
@@ -197,7 +194,6 @@ def broker(folder: Path) -> Iterator[int]:
             process.terminate()
 
 
-@pytest.mark.long
 def test_csv_sqlite_and_mqtt_from_code(tmp_path: Path) -> None:
     project = copied("records", tmp_path)
     heard: list[dict[str, Any]] = []
@@ -231,7 +227,6 @@ def test_csv_sqlite_and_mqtt_from_code(tmp_path: Path) -> None:
     assert sorted(each["part"] for each in heard) == sorted(parts)
 
 
-@pytest.mark.long
 def test_crop_and_heat(tmp_path: Path) -> None:
     part = flat(200, 80, 160)
     part[10:15, 5:10] = 0  # dark, and not on the label
@@ -251,7 +246,6 @@ def test_crop_and_heat(tmp_path: Path) -> None:
     assert np.abs(cold - heat[60, 10]).max() < 10
 
 
-@pytest.mark.long
 def test_branches(tmp_path: Path) -> None:
     part = flat(200)
     with serving(copied("branches", tmp_path)) as server:
@@ -262,7 +256,6 @@ def test_branches(tmp_path: Path) -> None:
         assert asked(server, part)["result"] is False
 
 
-@pytest.mark.long
 def test_slow_code_with_threads_and_asyncio(tmp_path: Path) -> None:
     with serving(copied("slow", tmp_path)) as server:
         for _ in range(3):
@@ -271,7 +264,6 @@ def test_slow_code_with_threads_and_asyncio(tmp_path: Path) -> None:
             assert context["tens"] == [10, 20, 30]
 
 
-@pytest.mark.long
 def test_the_vendors_signatures(tmp_path: Path) -> None:
     with serving(copied("signatures", tmp_path)) as server:
         assert asked(server, flat(1))["operatorInput"] == {"alone": 30, "item": "second", "limit": 7}

@@ -10,6 +10,8 @@ import pytest
 from tests.command_line.tried import CRASH, NOK, OK, RAISE, framemill, judge, picture
 from tests.support.running import write_project
 
+pytestmark = pytest.mark.long
+
 FLOW = """
 [[flow]]
 module = "code"

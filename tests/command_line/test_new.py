@@ -12,6 +12,8 @@ import pytest
 from tests.command_line.tried import framemill
 from tests.support.pictures import png
 
+pytestmark = pytest.mark.long
+
 
 def _draw(*, hole: bool) -> bytes:
     """A plate with four screws; one may be missing."""
@@ -30,7 +32,6 @@ def good(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.long
 def test_it_leaves_a_project_that_checks_clean_runs_and_finds_a_defect(tmp_path: Path, good: Path) -> None:
     project = tmp_path / "line 3" / 'scr"ews'
     done = framemill("new", project, "--good", good, "--yes")
@@ -60,7 +61,6 @@ def test_every_option_that_is_commented_out_is_one_that_may_be_switched_on(tmp_p
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.long
 def test_nothing_is_overwritten(tmp_path: Path, good: Path) -> None:
     project = tmp_path / "p"
     project.mkdir()

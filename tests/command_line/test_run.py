@@ -33,6 +33,8 @@ from tests.command_line.tried import (
 )
 from tests.support.running import CHECKOUT, serving, write_project
 
+pytestmark = pytest.mark.long
+
 TIMES = {"processingTime", "completeTime", "timings"}
 
 
@@ -41,7 +43,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return judge(tmp_path_factory.mktemp("judge"))
 
 
-@pytest.mark.long
 def test_it_prints_a_table_in_the_order_of_the_files_and_ends_with_a_status_to_script_with(
     project: Path, tmp_path: Path
 ) -> None:
@@ -61,7 +62,6 @@ def test_it_prints_a_table_in_the_order_of_the_files_and_ends_with_a_status_to_s
     assert framemill("run", project, tmp_path / "01.png").returncode == 0
 
 
-@pytest.mark.long
 def test_the_contexts_are_those_that_a_server_answers(project: Path, tmp_path: Path) -> None:
     files = [picture(tmp_path / f"{mark}.png", mark) for mark in (OK, NOK, RAISE)]
     framemill("run", project, tmp_path, "--jsonl", tmp_path / "a.jsonl")
@@ -82,7 +82,6 @@ def _without_times(context: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in context.items() if key not in TIMES}
 
 
-@pytest.mark.long
 def test_a_frame_that_ends_its_process_is_an_error_row_and_the_run_goes_on(tmp_path: Path) -> None:
     project = judge(tmp_path / "p", "run_ms = 300\nworkers = 2\n")
     marks = [OK, CRASH, NOK, EXIT, HANG, RAISE, GREEDY, DEAF, OK]
@@ -114,7 +113,6 @@ def test_a_worker_that_grows_is_replaced_and_no_frame_is_lost(tmp_path: Path) ->
         assert len({row["pid"] for row in csv.DictReader(file)}) == 3
 
 
-@pytest.mark.long
 def test_threads_that_never_end_hold_up_neither_the_run_nor_its_end(tmp_path: Path) -> None:
     code = "import threading\nthreading.Thread(target=threading.Event().wait).start()\ndef main(context): pass\n"
     project = write_project(tmp_path / "p", f"{FLOW}[server]\nrecycle_after_frames = 2\nworkers = 1\n", judge=code)
@@ -124,7 +122,6 @@ def test_threads_that_never_end_hold_up_neither_the_run_nor_its_end(tmp_path: Pa
     assert (done.returncode, done.stderr.partition(";")[0]) == (0, "3 frames: 3 OK")
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("code", "why"),
     [
@@ -162,7 +159,6 @@ def main(context):
     assert [path.name for path in (project / "seen").iterdir()] == ["part.png"]
 
 
-@pytest.mark.long
 def test_what_the_server_would_refuse_to_start_with_is_a_clear_error(tmp_path: Path) -> None:
     part = picture(tmp_path / "part.png", OK)
     bad = write_project(tmp_path / "bad", '[[flow]]\nmodule = "cod"\n')

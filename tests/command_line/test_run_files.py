@@ -15,6 +15,8 @@ from tests.support.pictures import decoded
 from tests.support.running import write_project
 from workers.pool.job import MAX_DATA_BYTES
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:

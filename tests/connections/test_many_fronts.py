@@ -18,6 +18,8 @@ from tests.support.faults import FRAME, RAW, children_of, until
 from tests.support.running import Server, serving, write_project
 from workers.settings import fronts_for
 
+pytestmark = pytest.mark.long
+
 _ASK = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
 _CAMERAS = 24
 _SLOW = """
@@ -132,7 +134,6 @@ def _wait_for_port(port: int) -> socket.socket:
     return found
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("fronts", ["1", "2"])
 def test_who_comes_before_the_server_is_ready_waits_until_then_and_is_answered(tmp_path: Path, fronts: str) -> None:
     project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/slow.py"\n', slow=_SLOW)

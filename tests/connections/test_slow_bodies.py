@@ -19,6 +19,8 @@ from tests.conftest import MARK
 from tests.support.faults import until
 from tests.support.running import Server, serving, write_project
 
+pytestmark = pytest.mark.long
+
 Connect = Callable[..., Connection]
 PIXELS = bytes(range(256)) * 16
 RAW = "/analyze_raw_image?width=64&height=64&pixel_format=Mono8"
@@ -116,7 +118,6 @@ def test_a_body_that_comes_late_and_in_pieces_is_answered_as_one_that_does_not(c
         _is_right(way, client.answer())
 
 
-@pytest.mark.long
 def test_bodies_that_never_come_are_408_and_hold_nobody_up(connect: Connect) -> None:
     with ExitStack() as stack:
         slow = [stack.enter_context(connect(source="127.0.0.2")) for _ in range(_CLIENTS)]
@@ -196,7 +197,6 @@ def _small_server(folder_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.long
 def test_an_address_that_leaves_all_it_can_has_its_share_and_others_theirs(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

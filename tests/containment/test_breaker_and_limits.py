@@ -15,6 +15,8 @@ from tests.support.faults import FRAME, RAW, until, whole
 from tests.support.pictures import png
 from tests.support.running import Server, serving, write_project
 
+pytestmark = pytest.mark.long
+
 CODE = """
 import os, pathlib, signal, threading
 import numpy as np
@@ -73,7 +75,6 @@ def test_a_flow_that_ends_every_worker_is_refused_until_a_reload(server: Server)
         assert client.post(f"{RAW}&data=fine", content=FRAME).status_code == 200
 
 
-@pytest.mark.long
 def test_a_flow_that_was_refused_is_tried_again_by_itself(tmp_path: Path) -> None:
     env = {"FRAMEMILL_BROKEN_FLOW_PAUSE_MS": "1000"}
     with serving(project(tmp_path / "p"), env=env) as server, server.client() as client:
@@ -100,7 +101,6 @@ def test_what_no_flow_saw_does_not_close_it(server: Server) -> None:
             assert client.get("/readyz").status_code == 503
 
 
-@pytest.mark.long
 def test_single_frames_that_end_workers_among_good_ones_refuse_nobody(server: Server) -> None:
     with server.client() as client:
         for _ in range(10):
@@ -108,7 +108,6 @@ def test_single_frames_that_end_workers_among_good_ones_refuse_nobody(server: Se
             assert [client.post(f"{RAW}&data=fine", content=FRAME).status_code for _ in range(4)] == [200] * 4
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("leak", ["leak-memory", "reserve-memory", "leak-files", "leak-threads"])
 def test_a_worker_that_grows_is_replaced_without_an_error(server: Server, leak: str) -> None:
     with server.client() as client:
@@ -135,7 +134,6 @@ def test_what_one_frame_takes_beyond_the_limit_is_its_own_error(server: Server) 
     assert server.status()["workers"]["deaths"] == 0
 
 
-@pytest.mark.long
 def test_workers_are_replaced_after_so_many_frames(tmp_path: Path) -> None:
     with (
         serving(project(tmp_path / "p"), "--workers", "1", env={"FRAMEMILL_RECYCLE_AFTER_FRAMES": "20"}) as server,
@@ -157,7 +155,6 @@ def test_a_limit_that_is_too_small_for_the_project_says_what_is_needed(tmp_path:
         pass
 
 
-@pytest.mark.long
 def test_a_picture_that_needs_more_memory_than_there_is_says_so(tmp_path: Path) -> None:
     with (
         serving(project(tmp_path / "p"), env={"FRAMEMILL_WORKER_MEMORY_MIB": "260"}) as server,
@@ -178,7 +175,6 @@ def test_a_frame_whose_flow_closes_all_descriptors_still_gets_its_answer(server:
     until(lambda: whole(server) and server.status()["workers"]["deaths"] == 3)
 
 
-@pytest.mark.long
 def test_a_worker_that_dies_while_a_project_loads_is_replaced_at_once(tmp_path: Path) -> None:
     slow = project(tmp_path / "p")
     gate = tmp_path / "gate"
@@ -194,7 +190,6 @@ def test_a_worker_that_dies_while_a_project_loads_is_replaced_at_once(tmp_path: 
         until(lambda: "the project was reloaded" in "".join(server.log))
 
 
-@pytest.mark.long
 def test_a_process_that_cannot_be_made_is_made_later(server: Server) -> None:
     with server.client() as client:
         before = client.post(f"{RAW}&data=fine", content=FRAME).json()["pid"]
@@ -207,7 +202,6 @@ def test_a_process_that_cannot_be_made_is_made_later(server: Server) -> None:
         until(lambda: whole(server))
 
 
-@pytest.mark.long
 def test_workers_go_first_where_memory_runs_out(tmp_path: Path) -> None:
     with serving(project(tmp_path / "p")) as server, server.client() as client:
         pid = client.post(RAW, content=FRAME).json()["pid"]

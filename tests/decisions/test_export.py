@@ -15,6 +15,8 @@ from tests.decisions.line import BAD, FLOW, await_picture, line, lose_picture, p
 from tests.support.pictures import png
 from tests.support.running import Server, command, write_project
 
+pytestmark = pytest.mark.long
+
 HOSTILE = 'x"\\\n\x7f]]\u202e{{'
 
 
@@ -89,7 +91,6 @@ def test_a_flow_is_tried_against_what_was_decided(decided: Decided, tmp_path: Pa
     }
 
 
-@pytest.mark.long
 def test_a_proof_is_what_prove_reads(decided: Decided, tmp_path: Path) -> None:
     project = write_project(
         tmp_path / "next",
@@ -117,7 +118,6 @@ def test_a_proof_is_what_prove_reads(decided: Decided, tmp_path: Path) -> None:
     assert "2 of 4 frames of the proof are wrong" in said
 
 
-@pytest.mark.long
 def test_an_export_overwrites_nothing_and_leaves_nothing_half(decided: Decided, tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.mkdir()

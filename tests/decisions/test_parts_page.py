@@ -16,6 +16,8 @@ from tests.decisions.line import BAD, HEIGHT, WIDTH, await_picture, line, lose_p
 from tests.support.pictures import png
 from tests.support.running import Server
 
+pytestmark = pytest.mark.long
+
 GOLDEN = '[[flow]]\nmodule = "reference"\nimage = "references/golden.png"\n'
 HOSTILE = ("<script>alert(1)</script>\"'&{{ 7*7 }}%s\u202e\u0007]]>\N{PILE OF POO}<!-- javascript:" * 8)[:500]
 
@@ -243,8 +245,8 @@ def test_hundreds_of_rectangles_a_frame_of_one_pixel_and_one_without_a_picture(s
     [
         ("light", 400, 800),
         ("dark", 1280, 800),
-        pytest.param("light", 1280, 800, marks=pytest.mark.long),
-        pytest.param("dark", 1920, 1080, marks=pytest.mark.long),
+        ("light", 1280, 800),
+        ("dark", 1920, 1080),
     ],
 )
 def test_it_is_right_for_readers_in_all_sizes(

@@ -17,6 +17,8 @@ from tests.command_line.tried import EXIT, JUDGE, NOK, OK, RAISE
 from tests.going_live.proved import edition, part, proved_project
 from tests.support.running import CHECKOUT, write_project
 
+pytestmark = pytest.mark.long
+
 FLOW = '[[flow]]\nmodule = "code"\nfile = "code/judge.py"\n'
 
 
@@ -46,7 +48,6 @@ def two_versions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, 
     return old, new, pictures
 
 
-@pytest.mark.long
 def test_each_verdict_that_changes_is_told_with_what_differs(sides: tuple[Path, Path, Path], tmp_path: Path) -> None:
     done = framemill("compare", *sides, folder=tmp_path)
     assert done.returncode == 1, done.stderr
@@ -82,7 +83,6 @@ def test_the_same_twice_changes_nothing(sides: tuple[Path, Path, Path], tmp_path
     assert not [*tmp_path.iterdir()]
 
 
-@pytest.mark.long
 def test_mistakes_are_told_with_status_2(sides: tuple[Path, Path, Path], tmp_path: Path) -> None:
     old, _, pictures = sides
     broken = write_project(tmp_path / "broken", FLOW + "file_of = 1\n", judge=JUDGE)
@@ -118,7 +118,6 @@ def test_what_counts_as_a_difference() -> None:
     assert [each.words for each in values.differences] == ["flag false -> true", "y 2 -> none"]
 
 
-@pytest.mark.long
 def test_a_proof_is_tried_without_a_server(tmp_path: Path) -> None:
     project = proved_project(tmp_path / "p")
     done = framemill("prove", project)

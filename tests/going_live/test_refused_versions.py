@@ -18,6 +18,8 @@ from tests.support.faults import children_of, is_gone, until
 from tests.support.running import CHECKOUT, Server, serving
 from tests.support.versions import template_of, templates_of, under_load
 
+pytestmark = pytest.mark.long
+
 _PROCESSES = 5  # fronts, a template, two workers, and a spare where loading takes long
 
 BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
@@ -96,10 +98,7 @@ def proved_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-_LONG = {"hangs in C", "hangs and hides it", "expression", "label", "kills its process", "ends its parent"}
-
-
-@pytest.mark.parametrize("kind", [pytest.param(k, marks=[pytest.mark.long] if k in _LONG else []) for k in BROKEN])
+@pytest.mark.parametrize("kind", BROKEN)
 def test_a_broken_version_is_refused_and_the_answer_says_why(server: Server, kind: str) -> None:
     break_it, why = BROKEN[kind]
     version, template = server.status()["flowVersion"], template_of(server)
@@ -119,7 +118,6 @@ def test_a_broken_version_is_refused_and_the_answer_says_why(server: Server, kin
     until(lambda: templates_of(server) == [template])
 
 
-@pytest.mark.long
 def test_what_fails_is_shown_beside_what_runs_in_a_page_for_the_servers_user_alone(server: Server) -> None:
     save(server.project, edition(2).replace("mark == 10", "True"))
     detail = ask(server).json()["detail"]
@@ -172,7 +170,6 @@ def test_a_mended_version_is_taken_over_and_one_that_is_accepted_too(server: Ser
     until(lambda: any(f"version {third} is accepted by a client without a key, 127.0.0.1" in x for x in server.log))
 
 
-@pytest.mark.long
 def test_a_key_that_is_for_operators_accepts_nothing_and_who_accepts_is_named(tmp_path: Path) -> None:
     project = proved_project(tmp_path / "p", JUDGE)
     with serving(project, env={"FRAMEMILL_API_KEY": "the-key-of-the-line"}) as server:
@@ -196,7 +193,6 @@ def test_a_version_that_cannot_be_forked_is_proved_in_a_process_that_loads_it(se
     assert edition_of(server) == 2
 
 
-@pytest.mark.long
 def test_a_start_with_a_proof_that_fails_is_said_and_serves_all_the_same(tmp_path: Path) -> None:
     project = proved_project(tmp_path / "p", JUDGE.replace("mark == 10", "True"))
     with serving(project) as server:
@@ -223,7 +219,6 @@ def test_the_command_says_why_a_version_is_refused(server: Server, edited: Path)
     assert "there is no version before it to go back to" in done.stderr
 
 
-@pytest.mark.long
 def test_a_server_that_is_asked_to_stop_while_it_proves_ends_with_all_it_started(tmp_path: Path) -> None:
     project = proved_project(tmp_path / "p")
     with serving(project) as server:
@@ -239,7 +234,6 @@ def test_a_server_that_is_asked_to_stop_while_it_proves_ends_with_all_it_started
         until(lambda: all(is_gone(pid) for pid in started))
 
 
-@pytest.mark.long
 def test_a_reload_takes_the_place_of_one_that_is_being_proved(tmp_path: Path) -> None:
     project = proved_project(tmp_path / "p")
     with serving(project) as server:

@@ -14,6 +14,8 @@ from tests.support.running import Server, serving
 from tests.support.versions import kill_all_workers, under_load, workers_of
 from workers.versions.copy import MANIFEST
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(name="server")
 def proved_server(tmp_path: Path) -> Iterator[Server]:
@@ -49,7 +51,6 @@ def test_back_and_forth(server: Server) -> None:
     assert ask(server, "rollback").json()["flowVersion"] == first
 
 
-@pytest.mark.long
 def test_the_copy_of_the_version_before_is_kept_and_no_other(server: Server) -> None:
     for number in range(2, 6):
         save(server.project, edition(number))
@@ -62,7 +63,6 @@ def test_the_copy_of_the_version_before_is_kept_and_no_other(server: Server) -> 
     until(lambda: not processes & workers_of(server))
 
 
-@pytest.mark.long
 def test_a_reload_that_is_refused_leaves_the_way_back_as_it_was(server: Server) -> None:
     save(server.project, edition(2))
     ask(server)
@@ -72,7 +72,6 @@ def test_a_reload_that_is_refused_leaves_the_way_back_as_it_was(server: Server) 
     assert edition_of(server) == 1
 
 
-@pytest.mark.long
 def test_a_rollback_while_a_reload_is_under_way_is_refused(server: Server) -> None:
     save(server.project, edition(2))
     ask(server)
@@ -85,7 +84,6 @@ def test_a_rollback_while_a_reload_is_under_way_is_refused(server: Server) -> No
     assert edition_of(server) == 2
 
 
-@pytest.mark.long
 def test_ten_switches_under_load_lose_no_frame_and_each_camera_sees_them_in_order(server: Server) -> None:
     """No answer comes from an older version than one before it on the same connection, but where somebody went back."""
     versions = [server.status()["flowVersion"]]

@@ -30,6 +30,8 @@ from tests.results.served import FRAME, RAW, follow, next_frames, post, project_
 from tests.support.faults import children_of, programs_of, until
 from tests.support.running import Server, serving
 
+pytestmark = pytest.mark.long
+
 RECORD = ("--workers", "1", "--record", "before_answer")
 SOON_NS = 60_000_000_000
 
@@ -181,7 +183,6 @@ def test_each_way_to_say_no_has_its_words(recorder: _Recorder) -> None:
     assert "by its deadline" in recorder.outcome.pop()
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("whom", ["recorder", "front"])
 def test_who_is_killed_under_load_costs_no_record_and_doubles_none(tmp_path: Path, whom: str) -> None:
     answered: list[str] = []
@@ -221,7 +222,6 @@ def test_who_is_killed_under_load_costs_no_record_and_doubles_none(tmp_path: Pat
     assert len(found) == len(set(found))
 
 
-@pytest.mark.long
 def test_a_supervisor_that_is_killed_takes_no_answered_frame_with_it(tmp_path: Path) -> None:
     project = project_in(tmp_path / "p")
     answered: list[str] = []
@@ -235,7 +235,6 @@ def test_a_supervisor_that_is_killed_takes_no_answered_frame_with_it(tmp_path: P
     assert {*answered} <= _recorded(_path(server))
 
 
-@pytest.mark.long
 def test_a_full_disk_is_503_until_there_is_room(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()

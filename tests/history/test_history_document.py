@@ -15,6 +15,8 @@ from tests.results.served import post, project_in
 from tests.support.faults import until
 from tests.support.running import CHECKOUT, Server, command, serving
 
+pytestmark = pytest.mark.long
+
 DOCUMENT = (CHECKOUT / "docs" / "history.md").read_text()
 COMMANDS = re.findall(r"^framemill (history PROJECT.*?) +#", DOCUMENT, flags=re.MULTILINE)
 

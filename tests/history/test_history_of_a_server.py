@@ -23,6 +23,8 @@ from tests.succession.upgrades import line_of_servers
 from tests.support.faults import RECORDER, program_of, until
 from tests.support.running import Server, command, serving
 
+pytestmark = pytest.mark.long
+
 RECORD = ("--workers", "1", "--record", "async")
 
 
@@ -96,7 +98,6 @@ def test_who_was_refused_is_there_as_counts(tmp_path: Path) -> None:
     assert {(one["client"], one["status"]) for one in told} == {("127.0.0.1", 429)}
 
 
-@pytest.mark.long
 def test_a_recorder_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     with serving(project_in(tmp_path / "p"), *RECORD) as server:
         _await_recorder(server)
@@ -119,7 +120,6 @@ def test_the_last_frame_before_the_end_is_there_and_is_read_without_a_server(tmp
     assert rows(_path(server), "SELECT count(*) FROM runs WHERE ended_ns IS NULL") == [(0,)]
 
 
-@pytest.mark.long
 def test_a_supervisor_that_is_killed_leaves_an_interval_that_is_unknown(tmp_path: Path) -> None:
     project = project_in(tmp_path / "p")
     with serving(project, *RECORD) as server:
@@ -136,7 +136,6 @@ def test_a_supervisor_that_is_killed_leaves_an_interval_that_is_unknown(tmp_path
     assert told[2]["time"] < told[1]["until"] < told[0]["time"]
 
 
-@pytest.mark.long
 def test_one_server_after_the_other_keeps_one_history(tmp_path: Path) -> None:
     with line_of_servers(project_in(tmp_path / "p"), tmp_path / "code", *RECORD) as line:
         _await_recorder(line.server)
@@ -147,7 +146,6 @@ def test_one_server_after_the_other_keeps_one_history(tmp_path: Path) -> None:
         assert [one["id"] for one in printed(line.server)[::-1]] == ids
 
 
-@pytest.mark.long
 def test_a_database_that_is_locked_is_waited_for_and_frames_are_answered(tmp_path: Path) -> None:
     with serving(project_in(tmp_path / "p"), *RECORD) as server:
         _await_recorder(server)
@@ -164,7 +162,6 @@ def test_a_database_that_is_locked_is_waited_for_and_frames_are_answered(tmp_pat
         assert len(said) == 1
 
 
-@pytest.mark.long
 def test_what_the_ring_could_not_keep_meanwhile_is_counted(tmp_path: Path) -> None:
     with serving(project_in(tmp_path / "p"), *RECORD, "--results-mib", "1", "--fronts", "1") as server:
         _await_recorder(server)
@@ -183,7 +180,6 @@ def test_what_the_ring_could_not_keep_meanwhile_is_counted(tmp_path: Path) -> No
     assert kinds["frame"] == sent - sum(one["count"] for one in told if one["kind"] == "unknown")
 
 
-@pytest.mark.long
 def test_a_full_disk_costs_no_frame_and_is_written_to_again(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -206,7 +202,6 @@ def test_a_full_disk_costs_no_frame_and_is_written_to_again(tmp_path: Path) -> N
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
-@pytest.mark.long
 def test_the_history_keeps_as_many_as_are_asked_for(tmp_path: Path) -> None:
     with serving(project_in(tmp_path / "p"), *RECORD, "--history-records", "5") as server:
         ids = [post(server).json()["id"] for _ in range(20)]

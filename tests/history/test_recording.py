@@ -30,6 +30,8 @@ from tests.results.house import House, house
 from tests.support.faults import until
 from workers.errors import SettingsInvalid
 
+pytestmark = pytest.mark.long
+
 
 class Recorder:
     """A recorder in this process, for a server of a test."""

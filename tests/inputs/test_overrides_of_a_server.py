@@ -19,6 +19,8 @@ from workers.errors import ProjectInvalid
 from workers.flow.overrides import Override, as_text, parse_overrides
 from workers.flow.project import load_project
 
+pytestmark = pytest.mark.long
+
 FLOW = """
 [[flow]]
 module = "brightness"

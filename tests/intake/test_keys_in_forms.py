@@ -101,6 +101,7 @@ def test_no_key_in_a_form_is_not_an_attempt(guarded: tuple[Server, str], scene: 
     assert said == {401}
 
 
+@pytest.mark.long
 def test_a_deadline_in_a_field_is_kept(guarded: tuple[Server, str]) -> None:
     server, key = guarded
     described = fields(width="16", height="16", data="wait:go", deadline_ms="100", api_key=key)

@@ -20,6 +20,8 @@ import pytest
 from tests.support.pictures import segment
 from tests.support.running import Server, serving, write_project
 
+pytestmark = pytest.mark.long
+
 FOLDER = Path("/dev/shm")
 URL = "/analyze_image_shared_memory"
 SIZE = {"width": "64", "height": "48"}
@@ -238,7 +240,6 @@ def test_a_frame_stays_as_it_was_copied_while_its_owner_writes_on(hashing: Serve
         assert len(digests) > 1
 
 
-@pytest.mark.long
 def test_a_segment_is_still_its_owners_after_the_server_has_gone(client: httpx.Client, tmp_path: Path) -> None:
     content = bytes(range(256)) * 36
     with segment(content) as name:

@@ -16,6 +16,8 @@ from tests.support.faults import FRAME, RAW, is_gone, post, until
 from tests.support.running import Server, serving, write_project
 from tests.support.versions import template_of, workers_of
 
+pytestmark = pytest.mark.long
+
 SLOW_TO_LOAD = """
 import os, pathlib, time
 

@@ -30,6 +30,8 @@ from tests.support.faults import (
 from tests.support.running import Server, serving, write_project
 from tests.support.versions import workers_of
 
+pytestmark = pytest.mark.long
+
 
 def test_a_frame_whose_worker_is_killed_is_done_once_more_and_nobody_else_notices(server: Server) -> None:
     thread, answers, gate = begin(server, "go")
@@ -79,7 +81,6 @@ def test_a_flow_that_is_not_idempotent_is_never_run_twice(tmp_path: Path) -> Non
         until(lambda: whole(server))
 
 
-@pytest.mark.long
 def test_user_code_that_leaves_the_process_is_a_crash_of_its_own_frame_only(server: Server) -> None:
     assert post(server, "exit").json()["code"] == "worker_crashed"
     until(lambda: whole(server))
@@ -87,7 +88,6 @@ def test_user_code_that_leaves_the_process_is_a_crash_of_its_own_frame_only(serv
     assert post(server, "none:x").json()["token"] == "x"
 
 
-@pytest.mark.long
 def test_a_frame_that_overruns_its_deadline_is_an_error_and_its_worker_is_replaced(tmp_path: Path) -> None:
     with serving(faulty(tmp_path / "slow"), env={"FRAMEMILL_DEADLINE_MS": "400"}) as server:
         with ThreadPoolExecutor(3) as cameras:
@@ -136,7 +136,6 @@ def test_a_front_that_is_killed_comes_back_with_all_its_slots(server: Server) ->
     assert server.status()["workers"]["deaths"] == 0
 
 
-@pytest.mark.long
 def test_the_fronts_master_that_is_killed_is_started_again(server: Server) -> None:
     master = fronts_master(server)
     os.kill(master, signal.SIGKILL)
@@ -176,7 +175,6 @@ def test_a_full_server_says_so_at_once_and_recovers(tmp_path: Path) -> None:
         assert server.status()["frames"]["refused"] == 1
 
 
-@pytest.mark.long
 def test_a_project_that_each_worker_loads_slowly_keeps_one_in_reserve(tmp_path: Path) -> None:
     slow = "import time\ntime.sleep(0.3)\n" + FAULT
     toml = 'fork = false\n[[flow]]\nmodule = "code"\nfile = "code/fault.py"\n'

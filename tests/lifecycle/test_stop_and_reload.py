@@ -26,6 +26,8 @@ from tests.support.faults import (
 )
 from tests.support.running import Server, serving, write_project
 
+pytestmark = pytest.mark.long
+
 
 def test_a_server_that_is_asked_to_stop_finishes_its_frames_first(server: Server) -> None:
     thread, answers, gate = begin(server, "go")
@@ -66,7 +68,6 @@ def main(context):
 """
 
 
-@pytest.mark.long
 def test_a_frame_that_hangs_holds_a_stop_up_until_its_deadline(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/hangs.py"\n', hangs=HANGS)
     with serving(project, env={"FRAMEMILL_DEADLINE_MS": "1500"}) as server, ThreadPoolExecutor(1) as cameras:
@@ -79,7 +80,6 @@ def test_a_frame_that_hangs_holds_a_stop_up_until_its_deadline(tmp_path: Path) -
         assert answer.result().json()["code"] == "deadline_exceeded"
 
 
-@pytest.mark.long
 def test_what_does_not_end_is_killed_two_seconds_after_the_deadline(tmp_path: Path) -> None:
     with serving(faulty(tmp_path / "p"), env={"FRAMEMILL_DEADLINE_MS": "500"}) as server:
         started = children_of(server.process.pid)
@@ -93,7 +93,6 @@ def test_what_does_not_end_is_killed_two_seconds_after_the_deadline(tmp_path: Pa
     assert any("not everything ended in time; the rest is killed" in line for line in server.log)
 
 
-@pytest.mark.long
 def test_stop_over_http_ends_the_server(tmp_path: Path) -> None:
     with serving(faulty(tmp_path / "p"), "--stop-key", "open-sesame") as server:
         with server.client() as client:
@@ -110,7 +109,6 @@ def _version(number: int) -> str:
     return f"def main(context):\n    context['version'] = {number}\n"
 
 
-@pytest.mark.long
 def test_a_reload_brings_new_code_and_loses_nothing(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/v.py"\n', v=_version(1))
     with serving(project) as server, ThreadPoolExecutor(4) as cameras:
@@ -147,7 +145,6 @@ _BROKEN = [
 ]
 
 
-@pytest.mark.long
 def test_a_reload_of_a_broken_project_changes_nothing(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/v.py"\n', v=_version(1))
     with serving(project) as server:
@@ -164,7 +161,6 @@ def test_a_reload_of_a_broken_project_changes_nothing(tmp_path: Path) -> None:
         until(lambda: whole(server))
 
 
-@pytest.mark.long
 def test_a_reload_that_never_ends_is_given_up_and_leaves_nobody_behind(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/v.py"\n', v=_version(1))
     with serving(project, env={"FRAMEMILL_BOOT_MS": "1000"}) as server:
@@ -176,7 +172,6 @@ def test_a_reload_that_never_ends_is_given_up_and_leaves_nobody_behind(tmp_path:
         assert post(server, "").json()["version"] == 1
 
 
-@pytest.mark.long
 def test_many_reloads_in_a_row_end_with_the_last_one(tmp_path: Path) -> None:
     slow = "import time\ntime.sleep(0.2)\n"
     project = write_project(tmp_path / "p", '[[flow]]\nmodule = "code"\nfile = "code/v.py"\n', v=slow + _version(1))

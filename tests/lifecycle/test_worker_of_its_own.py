@@ -23,6 +23,8 @@ from workers.programs.trying import TriedProject
 from workers.settings import MIB, PoolSettings
 from workers.told.thread_watch import ThreadWatch
 
+pytestmark = pytest.mark.long
+
 FLOW = '[[flow]]\nmodule = "code"\nfile = "code/look.py"\n'
 NUMBER = """
 import os, time
@@ -34,7 +36,6 @@ def main(context):
 """
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("fork", ["true", "false"])
 def test_a_workers_number_is_its_own_in_the_environment_and_the_context(tmp_path: Path, fork: str) -> None:
     project = write_project(tmp_path / "p", f"fork = {fork}\n{FLOW}", look=NUMBER)
@@ -90,7 +91,6 @@ def rows(project: Path) -> str:
     return (project / "data" / "rows.txt").read_text()
 
 
-@pytest.mark.long
 def test_relative_names_lead_into_the_data_folder_wherever_it_is_run(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", FLOW, look=WRITES)
     elsewhere = tmp_path / "elsewhere"
@@ -119,7 +119,6 @@ def test_relative_names_lead_into_the_data_folder_wherever_it_is_run(tmp_path: P
     assert [path.name for path in elsewhere.iterdir()] == ["part.png"]
 
 
-@pytest.mark.long
 def test_a_data_folder_that_is_made_anew_is_the_working_folder_again(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", FLOW, look=WRITES)
     with serving(project, "--workers", "1") as server:
@@ -158,7 +157,6 @@ def main(context):
 """
 
 
-@pytest.mark.long
 def test_a_worker_that_computes_on_more_threads_than_its_share_is_named_once(tmp_path: Path) -> None:
     with serving(write_project(tmp_path / "p", FLOW, look=COMPUTES)) as server:
         until(lambda: post(server, "").is_success and named(server.log))
@@ -215,7 +213,6 @@ def main(context):
 """
 
 
-@pytest.mark.long
 def test_a_project_whose_first_frame_takes_much_goes_on_and_is_told(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", FLOW, look=HUNGRY)
     with serving(project, "--workers", "1", "--worker-memory-mib", "300") as server:

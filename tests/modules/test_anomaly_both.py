@@ -18,6 +18,8 @@ from workers.modules.anomaly.both.learned import Both
 from workers.modules.anomaly.methods import COMPARED, METHODS, WITH_BACKBONE, method_of
 from workers.modules.anomaly.score import score_of
 
+pytestmark = pytest.mark.long
+
 _SIZE_PX = (112, 144)  # height and width
 
 

@@ -16,6 +16,8 @@ from schemathesis.specs.openapi import checks as openapi_checks
 from tests.openapi.conftest import METHODS
 from tests.support.running import Server
 
+pytestmark = pytest.mark.long
+
 _WITHOUT_END = {"/live/events", "/api/v1/events"}
 _NOT_TRIED = {*_WITHOUT_END, "/stop", "/api/v1/reload", "/api/v1/rollback"}  # one after another they would take minutes
 _CHECKS = [
@@ -111,7 +113,6 @@ def test_a_key_of_the_described_scope_is_what_is_asked_for(keys: tuple[Server, d
     assert tried > 60
 
 
-@pytest.mark.long
 def test_the_server_does_what_the_description_says(server: Server, document: dict[str, Any], frame: str) -> None:
     schema = schemathesis.openapi.from_dict(document)
     tried = 0

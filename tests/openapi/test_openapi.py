@@ -24,6 +24,8 @@ from tests.support.running import CHECKOUT, Server
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+pytestmark = pytest.mark.long
+
 _BY_KEY = {"api_key"}  # a parameter of every path: its security scheme says so
 _READERS = {"flag", "dimension", "_text"}
 _QUERIES = {"values", "params"}

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from service.errors import STATUS
 from service.panel.languages import Language, all_languages
 from tests.clients.browser import serious_faults
 from tests.clients.page import Tags
@@ -74,6 +75,13 @@ def test_numbers_and_forms_are_those_of_the_language(
     assert languages["cs"].say("frame.minutes_ago", n=n) == czech
     assert languages["en"].number(1234.56, 1) == "1,234.6"
     assert languages["cs"].number(1234.56, 1) == "1\u202f234,6"
+
+
+def test_what_went_wrong_is_said_in_words_for_errors_that_there_are(languages: dict[str, Language]) -> None:
+    for language in languages.values():
+        told = {key.partition(".")[2] for key in language.words if key.startswith("trouble_of.")}
+        assert told <= set(STATUS)
+        assert {"history_away", "no_history", "not_found", "forbidden", "internal_error"} <= told
 
 
 def test_values_stay_values_whatever_they_look_like(languages: dict[str, Language]) -> None:

@@ -17,6 +17,8 @@ from tests.support.running import Server, serving, write_project
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+pytestmark = pytest.mark.long
+
 JUDGE = """
 import json
 
@@ -133,7 +135,6 @@ def test_hostile_text_is_text_on_a_page_that_lives(line: Server, page: Page, sce
     assert not serious_faults(page)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1280, 800), (400, 800), (1920, 1080)])
 def test_pictures_of_it_are_kept_to_be_looked_at(
@@ -170,7 +171,6 @@ def test_pictures_of_it_are_kept_to_be_looked_at(
         context.close()
 
 
-@pytest.mark.long
 def test_without_scripts_it_comes_again_by_itself(line: Server, browser: Browser, scene: NDArray[np.uint8]) -> None:
     context = browser.new_context(java_script_enabled=False, locale="en")
     try:

@@ -17,6 +17,8 @@ from tests.clients.browser import keep_picture, serious_faults
 from tests.clients.guests import add_key
 from tests.support.running import Server, serving, write_project
 
+pytestmark = pytest.mark.long
+
 
 @dataclass(frozen=True)
 class House:
@@ -171,7 +173,6 @@ def test_in_a_browser_by_keyboard_and_a_live_page_says_that_its_session_has_ende
     expect(stranger.get_by_role("alert")).to_contain_text("This session has ended.")
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_log_page_is_right_for_all_and_kept_as_pictures(house: House, browser: Browser, scheme: Any) -> None:
     with _sign_in(house, "admin") as client:

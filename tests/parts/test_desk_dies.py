@@ -19,6 +19,8 @@ from tests.results.served import follow
 from tests.support.faults import children_of, fronts_master, until
 from tests.support.running import Server, serving
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(name="server", scope="module")
 def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -106,7 +108,6 @@ def files_of(pid: int) -> int:
     return len([*Path(f"/proc/{pid}/fd").iterdir()])
 
 
-@pytest.mark.long
 def test_killed_under_load_nothing_is_ok_that_should_not_be_and_every_part_is_on_record(tmp_path: Path) -> None:
     project = project_in(tmp_path / "p", 'views = ["top", "left", "right"]\nwait_ms = 4000')
     with serving(project, "--fronts", "2") as server, follow(server) as follower:
@@ -164,7 +165,6 @@ def test_a_view_that_does_not_come_is_an_error_on_record_and_a_late_one_another_
         assert {key: counted[key] for key in ("ok", "error", "missing")} == {"ok": 1, "error": 2, "missing": 2}
 
 
-@pytest.mark.long
 def test_a_reload_in_the_middle_leaves_a_part_as_it_was_begun_and_brings_parts_where_there_were_none(
     tmp_path: Path,
 ) -> None:
@@ -193,7 +193,6 @@ def test_a_reload_in_the_middle_leaves_a_part_as_it_was_begun_and_brings_parts_w
         assert client.get("/api/v1/parts/5").status_code == 404
 
 
-@pytest.mark.long
 def test_what_is_open_at_the_end_of_the_server_is_an_error_in_the_history(tmp_path: Path) -> None:
     project = project_in(tmp_path / "p")
     with serving(project, "--record", "async") as server:
@@ -212,7 +211,6 @@ def asked_or_none(server: Server, part: str) -> dict[str, Any] | None:
         return answer.json() if answer.status_code == 200 else None
 
 
-@pytest.mark.long
 def test_too_many_parts_end_the_oldest_as_errors(tmp_path: Path) -> None:
     with serving(project_in(tmp_path / "p")) as server, server.client() as client:
         for number in range(1003):

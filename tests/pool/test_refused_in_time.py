@@ -25,6 +25,8 @@ from workers.pool.job import Job
 from workers.pool.pool import Pool
 from workers.settings import PoolSettings
 
+pytestmark = pytest.mark.long
+
 SECOND = 1_000_000_000
 
 GATE = """
@@ -155,7 +157,6 @@ def test_a_deadline_that_no_flow_can_meet_is_504_at_once_and_costs_no_worker_a_m
         assert "framemill_frames_not_begun_total 3.0" in client.get("/metrics").text
 
 
-@pytest.mark.long
 def test_frames_beyond_what_can_be_done_in_time_are_429_and_say_when(slow: Server) -> None:
     """On connections that are known, and on new ones."""
     known = [Connection(slow.port) for _ in range(6)]
@@ -178,7 +179,6 @@ def test_frames_beyond_what_can_be_done_in_time_are_429_and_say_when(slow: Serve
     assert send(slow, "work").status == 200
 
 
-@pytest.mark.long
 def test_a_frame_that_cannot_be_in_time_is_refused_before_its_body_has_come(tmp_path: Path) -> None:
     head = b"POST /analyze_raw_image?width=1920&height=1024 HTTP/1.1\r\nHost: a\r\nContent-Length: 5898240\r\n\r\n"
     env = {"FRAMEMILL_DEADLINE_MS": "1000"}
@@ -217,7 +217,6 @@ def test_run_ms_is_the_deadline_unless_set_and_never_more() -> None:
         load_settings({"deadline_ms": 700, "run_ms": 701}, {})
 
 
-@pytest.mark.long
 def test_under_twice_the_load_workers_never_rest_and_every_camera_has_its_share(tmp_path: Path) -> None:
     """Twelve cameras, each with an address of its own, that send 20 frames a second where 10 can be done."""
     env = {"FRAMEMILL_DEADLINE_MS": "1000"}

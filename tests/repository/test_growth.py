@@ -14,6 +14,8 @@ from tests.support.contract import raw
 from tests.support.installed import code_of, install_copy
 from tests.support.running import CHECKOUT, serving
 
+pytestmark = pytest.mark.long
+
 DOCUMENT = (CHECKOUT / "docs" / "modules.md").read_text()
 EXAMPLE = dict(re.findall(r"`([\w/.]+)`:\n\n```\w+\n(.*?)```", DOCUMENT, flags=re.DOTALL))
 PROJECT = re.findall(r"```toml\n(\[project\]\nname = \"Tiles\".*?)```", DOCUMENT, flags=re.DOTALL)[0]
@@ -54,7 +56,6 @@ def checked(python: Path, project: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
 
 
-@pytest.mark.long
 def test_the_module_of_the_documents_works_as_printed(python: Path, tmp_path: Path) -> None:
     install(python, EXAMPLE)
     project = write(tmp_path / "p", PROJECT)
@@ -80,7 +81,6 @@ def test_the_mistakes_of_an_installed_modules_options_are_told_with_all_others(p
     assert "flow[0].area: is unknown; known are module, name, enabled, limit_ms, level, min_area_px" in told
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
@@ -130,7 +130,6 @@ def test_a_command_is_a_file(python: Path) -> None:
         assert said in done.stdout
 
 
-@pytest.mark.long
 def test_a_counter_is_a_row_and_a_call(python: Path, tmp_path: Path) -> None:
     code = code_of(python.parents[1])
     table = code / "workers" / "memory" / "counters.py"
@@ -157,7 +156,6 @@ class Greeting:
 """
 
 
-@pytest.mark.long
 def test_a_route_is_a_row(python: Path, tmp_path: Path) -> None:
     code = code_of(python.parents[1])
     (code / "service" / "api" / "greeting.py").write_text(PAGE)

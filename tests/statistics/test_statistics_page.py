@@ -29,6 +29,8 @@ from tests.statistics.factory import frames
 from tests.support.faults import until
 from tests.support.running import Server, serving
 
+pytestmark = pytest.mark.long
+
 HOSTILE = "<script>alert(1)</script>\"'&\N{RIGHT-TO-LEFT OVERRIDE}" + "x" * 150
 LABELS = ["scratch", HOSTILE, *(f"defect of kind {number}" for number in range(38))]
 SPAN_NS = 20 * 3600 * SECOND_NS
@@ -158,7 +160,6 @@ def test_decisions_about_frames_that_are_in_no_sums_are_shown(client: httpx.Clie
     assert client.get(f"/statistics?{asked}").status_code == 200
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everybody_can_read_it_at_each_size(browser: Browser, server: Server, scheme: Any) -> None:
     for width, height in SIZES:

@@ -17,6 +17,8 @@ from tests.results.served import post, project_in
 from tests.support.faults import RECORDER, programs_of, until
 from tests.support.running import Server, serving
 
+pytestmark = pytest.mark.long
+
 FRAMES = 300
 
 

@@ -23,6 +23,8 @@ from tests.support.faults import FRAME, GIVE_UP_S, RAW, children_of, is_gone, un
 from tests.support.running import Server, serving, write_project
 from workers.supervisor.successor import KILL, READY, STOP, Started, Successor
 
+pytestmark = pytest.mark.long
+
 _FOLLOWED = "answers in place"
 
 
@@ -40,7 +42,6 @@ def _post_until(over: threading.Event, port: int, seen: list[tuple[float, bool]]
         connection.close()
 
 
-@pytest.mark.long
 def test_what_is_switched_off_while_both_answer_is_off_for_both(tmp_path: Path) -> None:
     over = threading.Event()
     seen: list[tuple[float, bool]] = []
@@ -62,7 +63,6 @@ def test_what_is_switched_off_while_both_answer_is_off_for_both(tmp_path: Path) 
     assert [sent_s for sent_s, inspected in seen if inspected and sent_s > thrown_s] == []
 
 
-@pytest.mark.long
 def test_one_who_is_asked_to_stop_when_another_took_over_asks_that_one_too(tmp_path: Path) -> None:
     with line_of_servers(write_project(tmp_path / "p"), tmp_path / "code") as line:
         (connection := http.client.HTTPConnection("127.0.0.1", line.server.port)).connect()
@@ -80,7 +80,6 @@ def _pids_of_line(line: Line) -> list[int]:
     return [line.pid, *line.pids()]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("wait_s", [0.05, 0.3, 0.6, 0.9])
 def test_asked_to_stop_at_any_moment_of_a_takeover_nothing_is_left(tmp_path: Path, wait_s: float) -> None:
     with line_of_servers(write_project(tmp_path / "p"), tmp_path / "code") as line:
@@ -170,7 +169,6 @@ def test_who_has_opened_the_page_and_who_tried_keys_stays_known_when_the_fronts_
         assert client.get("/", headers={"X-API-Key": "other"}).status_code == 429
 
 
-@pytest.mark.long
 def test_who_has_opened_the_page_stays_known_to_the_next_server(tmp_path: Path) -> None:
     with line_of_servers(write_project(tmp_path / "q"), tmp_path / "other", env={"FRAMEMILL_API_KEY": "k-ey"}) as line:
         with line.server.client() as client:

@@ -16,6 +16,8 @@ from tests.succession.upgrades import Line, line_of_servers
 from tests.support.faults import FRAME, GIVE_UP_S, RAW, children_of, faulty, is_gone, until
 from tests.support.running import write_project
 
+pytestmark = pytest.mark.long
+
 _SLOW = """
 import os, pathlib, time
 here = pathlib.Path(os.environ["FRAMEMILL_DATA"])
@@ -72,7 +74,6 @@ def test_a_version_that_cannot_start_leaves_the_one_before(line: Line) -> None:
     assert line.server.process.wait(GIVE_UP_S) == 0
 
 
-@pytest.mark.long
 def test_under_load_nobody_is_cut_or_refused(tmp_path: Path) -> None:
     with (
         line_of_servers(soak_project(tmp_path / "p", work_s=0.001), tmp_path / "code", "--fronts", "2") as line,
@@ -89,7 +90,6 @@ def test_under_load_nobody_is_cut_or_refused(tmp_path: Path) -> None:
     assert [answer for answer in cameras.answers if answer.wrong] == []
 
 
-@pytest.mark.long
 def test_while_the_next_one_loads_the_one_before_answers_and_what_is_switched_holds(tmp_path: Path) -> None:
     with slow_line(tmp_path) as line:
         begin_next(line)
@@ -105,7 +105,6 @@ def test_while_the_next_one_loads_the_one_before_answers_and_what_is_switched_ho
             until(lambda: client.get("/api/v1/process").json() == {"process": False})
 
 
-@pytest.mark.long
 def test_one_that_does_not_get_ready_is_given_up(tmp_path: Path) -> None:
     with slow_line(tmp_path, boot_ms=1000) as line:
         before = set(children_of(line.pid))
@@ -117,7 +116,6 @@ def test_one_that_does_not_get_ready_is_given_up(tmp_path: Path) -> None:
         assert set(children_of(line.pid)) == before
 
 
-@pytest.mark.long
 def test_a_server_that_stops_takes_the_one_that_would_follow_with_it(tmp_path: Path) -> None:
     with slow_line(tmp_path) as line:
         started = begin_next(line)
@@ -126,7 +124,6 @@ def test_a_server_that_stops_takes_the_one_that_would_follow_with_it(tmp_path: P
         until(lambda: all(map(is_gone, family)))
 
 
-@pytest.mark.long
 def test_one_whose_starter_is_killed_serves_alone(tmp_path: Path) -> None:
     with slow_line(tmp_path) as line:
         before = set(children_of(line.pid))

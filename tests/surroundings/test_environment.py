@@ -17,6 +17,8 @@ from service.settings import Settings, load_settings
 from tests.support.running import Server, serving, write_project
 from workers.errors import SettingsInvalid
 
+pytestmark = pytest.mark.long
+
 KEY = "the-key-of-this-test"
 ODD = {
     "SCRIPT_NAME": "/elsewhere",

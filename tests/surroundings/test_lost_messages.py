@@ -19,6 +19,8 @@ from tests.support.faults import until
 from tests.support.pictures import png
 from tests.support.running import CHECKOUT, Server, write_project
 
+pytestmark = pytest.mark.long
+
 NAME = "Desky č. 3"
 FLOW = '[[flow]]\nmodule = "code"\nfile = "code/c.py"\n'
 CODE = """
@@ -114,7 +116,6 @@ def goes_on(server: Mute) -> None:
     assert server.process.wait(60) == 0
 
 
-@pytest.mark.long
 def test_standard_output_and_error_may_be_closed(tmp_path: Path) -> None:
     with mute_server(tmp_path / "p", "sh", "-c", 'exec "$@" <&- >&- 2>&-', "closed") as server:
         taken = [str(Path(f"/proc/{server.process.pid}/fd/{fd}").readlink()) for fd in range(3)]
@@ -122,13 +123,11 @@ def test_standard_output_and_error_may_be_closed(tmp_path: Path) -> None:
         goes_on(server)
 
 
-@pytest.mark.long
 def test_standard_output_and_error_may_be_full(tmp_path: Path) -> None:
     with mute_server(tmp_path / "p", "sh", "-c", 'exec "$@" >/dev/full 2>&1', "full") as server:
         goes_on(server)
 
 
-@pytest.mark.long
 def test_whoever_read_may_have_gone(tmp_path: Path) -> None:
     writer = closed_pipe()
     with mute_server(tmp_path / "p", stdout=writer, stderr=writer) as server:
@@ -136,7 +135,6 @@ def test_whoever_read_may_have_gone(tmp_path: Path) -> None:
         goes_on(server)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("full", [full_pipe, full_socket])
 def test_whoever_reads_may_have_stopped(tmp_path: Path, full: object) -> None:
     assert callable(full)
@@ -147,7 +145,6 @@ def test_whoever_reads_may_have_stopped(tmp_path: Path, full: object) -> None:
     os.close(reader)
 
 
-@pytest.mark.long
 def test_a_name_that_cannot_be_encoded_is_shown_as_far_as_it_can(tmp_path: Path) -> None:
     said = tmp_path / "said"
     launcher = ("env", "LC_ALL=C", "PYTHONIOENCODING=ascii", "PYTHONUTF8=0", "PYTHONCOERCECLOCALE=0")

@@ -16,6 +16,8 @@ from tests.support.faults import post, until
 from tests.support.running import Server, serving, write_project
 from workers.containment.log import Outputs
 
+pytestmark = pytest.mark.long
+
 FLOW = '[[flow]]\nmodule = "code"\nfile = "code/speak.py"\n'
 SPEAK = """
 import logging, os, threading

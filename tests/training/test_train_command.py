@@ -25,6 +25,8 @@ from workers.modules.anomaly.learned_file import About, read_learned
 from workers.modules.anomaly.methods import METHODS
 from workers.teaching.teaching import teach
 
+pytestmark = pytest.mark.long
+
 LEARNED = "models/surface.npz"
 
 
@@ -98,7 +100,6 @@ def test_the_page_needs_nothing_from_elsewhere_and_shows_everything(taught: Taug
     assert "framemill run" in page
 
 
-@pytest.mark.long
 def test_the_same_seed_learns_the_same_however_many_processes_there_are(taught: Taught, tmp_path: Path) -> None:
     project, _ = taught
     again = untaught_project(tmp_path / "p")
@@ -166,7 +167,6 @@ def test_wrong_use_and_projects_with_mistakes_have_their_own_status(tmp_path: Pa
         assert (done.exit_code, why in " ".join(done.stderr.split())) == (status, True), done.output
 
 
-@pytest.mark.long
 def test_where_the_file_cannot_be_written_the_project_stays_as_it_was(tmp_path: Path) -> None:
     project = untaught_project(tmp_path / "p")
     (project / "models").write_text("in the way")
@@ -175,9 +175,7 @@ def test_where_the_file_cannot_be_written_the_project_stays_as_it_was(tmp_path: 
     assert (project / "models").read_text() == "in the way"
 
 
-@pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupted_it_leaves_nothing(tmp_path: Path, number: signal.Signals, status: int) -> None:
     project = untaught_project(tmp_path / "p")
     (tmp_path / "temporary").mkdir()

@@ -24,6 +24,8 @@ from tests.support.versions import (
 )
 from workers.settings import PoolSettings
 
+pytestmark = pytest.mark.long
+
 CODE = '[[flow]]\nmodule = "code"\nfile = "code/c.py"\n'
 SLOW = """
 import os, random, time
@@ -38,7 +40,6 @@ def main(context):
 """
 
 
-@pytest.mark.long
 def test_a_replacement_takes_milliseconds_however_slow_the_project_loads(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", CODE, c=SLOW.format(load_s=2))
     settings = PoolSettings(workers=1, fronts=1, slots=2, max_frame_mib=1, max_reply_mib=1)
@@ -50,7 +51,6 @@ def test_a_replacement_takes_milliseconds_however_slow_the_project_loads(tmp_pat
     assert took_ms[49] < 1000
 
 
-@pytest.mark.long
 def test_forks_have_random_numbers_of_their_own(tmp_path: Path) -> None:
     with serving(write_project(tmp_path / "p", CODE, c=SLOW.format(load_s=0))) as server:
         first: dict[int, list[float]] = {}
@@ -73,9 +73,7 @@ NOT_TO_BE_FORKED = {
 }
 
 
-@pytest.mark.parametrize(
-    "why", [pytest.param(why, marks=[] if "threads" in why else [pytest.mark.long]) for why in NOT_TO_BE_FORKED]
-)
+@pytest.mark.parametrize("why", NOT_TO_BE_FORKED)
 def test_what_cannot_be_forked_is_loaded_by_each_worker_from_the_copy(tmp_path: Path, why: str) -> None:
     toml = "" if NOT_TO_BE_FORKED[why] else "fork = false\n"
     project = versioned(tmp_path / "p", toml, check=NOT_TO_BE_FORKED[why] + CHECK)
@@ -90,7 +88,6 @@ def test_what_cannot_be_forked_is_loaded_by_each_worker_from_the_copy(tmp_path: 
         assert len([said for said in server.log if why in said]) == 1, server.log
 
 
-@pytest.mark.long
 def test_a_file_that_is_only_read_is_no_obstacle(tmp_path: Path) -> None:
     project = versioned(tmp_path / "p", check="held = open(__file__)\n" + CHECK)
     with serving(project) as server:
@@ -109,7 +106,6 @@ def main(context):
 """
 
 
-@pytest.mark.long
 def test_a_replacement_that_cannot_load_ends_nobody_and_is_tried_again(tmp_path: Path) -> None:
     with serving(write_project(tmp_path / "p", CODE, c=FICKLE)) as server:
         broken = server.project / "data" / "broken"
@@ -126,7 +122,6 @@ def test_a_replacement_that_cannot_load_ends_nobody_and_is_tried_again(tmp_path:
         assert server.process.poll() is None
 
 
-@pytest.mark.long
 def test_a_template_that_does_not_fork_in_time_is_replaced(tmp_path: Path) -> None:
     with serving(write_project(tmp_path / "p", CODE, c=SLOW.format(load_s=0))) as server:
         stuck = template_of(server)
@@ -156,7 +151,6 @@ def main(context):
 """
 
 
-@pytest.mark.long
 def test_a_template_whose_death_and_whose_end_of_stream_are_heard_at_once_ends_nobody(tmp_path: Path) -> None:
     """Its death first: a child that it was forking has kept its end of the stream open a little longer."""
     with serving(write_project(tmp_path / "p", CODE, c=LATE_FORK)) as server:
@@ -190,7 +184,6 @@ def main(context):
 """
 
 
-@pytest.mark.long
 def test_what_all_workers_share_counts_for_none_of_them(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", CODE, c=GREEDY)
     with serving(project, env={"FRAMEMILL_WORKER_MEMORY_MIB": "120"}) as server:
@@ -207,7 +200,6 @@ def test_what_all_workers_share_counts_for_none_of_them(tmp_path: Path) -> None:
             assert int(own_kib) < 60 * 1024
 
 
-@pytest.mark.long
 def test_a_reload_takes_the_next_edition_and_leaves_nothing_of_the_one_before(tmp_path: Path) -> None:
     project = versioned(tmp_path / "p")
     with serving(project) as server, server.client() as client:
