@@ -78,9 +78,9 @@ class LessonPool:
                     number = member.number
                     member.hear()
                     shares[number] = member.share
+                    tell(member.doing, part.begins + part.share * sum(shares) / len(shares))
                     if not member.is_busy and waiting:
                         member.begin(*waiting.popleft())
-                    tell(member.doing, part.begins + part.share * sum(shares) / len(shares))
         return [_read(lesson.found) for lesson in lessons]
 
 
