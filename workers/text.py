@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from pathlib import Path
+from typing import NamedTuple
 
 _NAME = type.__dict__["__name__"].__get__
 
@@ -49,6 +50,21 @@ def type_name(value: object) -> str:
 def said_of(path: Path, pattern: str) -> str:
     """Return what is said of a file: {stem} is its name without its ending, {folder} the name of its folder."""
     return pattern.replace("{stem}", path.stem).replace("{folder}", path.absolute().parent.name)
+
+
+class Told(NamedTuple):
+    """What a client says with a frame, or patterns of that (said_of): `data`, its camera, its view of a part."""
+
+    data: str = ""
+    camera: str = ""
+    view: str = ""
+
+    def of(self, path: Path) -> Told:
+        """Return what is said of a file."""
+        return Told(*(said_of(path, pattern) for pattern in self))
+
+
+NOTHING_TOLD = Told()
 
 
 def shown_on_terminal(line: str) -> str:

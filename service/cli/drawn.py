@@ -16,7 +16,7 @@ from service.cli.options import utf8
 from service.cli.progress import with_progress
 from service.tryout.inspecting import Wishes, inspect
 from workers.errors import ProjectInvalid
-from workers.text import printable
+from workers.text import Told, printable
 
 if TYPE_CHECKING:
     from service.tryout.drawn import DrawnWishes, Level, Outcome
@@ -97,7 +97,7 @@ def drawn_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def run_drawn(
-    trial: Trial, files: Sequence[Path], data: str, options: DrawnOptions, report_file: Path | None
+    trial: Trial, files: Sequence[Path], told: Told, options: DrawnOptions, report_file: Path | None
 ) -> NoReturn:
     """Do it, say what was found, and end the command."""
     # after the command line was read: who is told of a mistake in it does not wait for OpenCV
@@ -110,10 +110,10 @@ def run_drawn(
     if options.save:
         _make(options.save)
     with tempfile.TemporaryDirectory(prefix="framemill-drawn-") as folder:
-        wishes = _wishes(options, data, Path(folder))
+        wishes = _wishes(options, told, Path(folder))
         try:
             drawing = drawing_for(trial, options.where)
-            good = _good_ones(trial, files, data, findings)
+            good = _good_ones(trial, files, told, findings)
             score = DrawnScore(wishes.kinds, [one.name for one in wishes.sizes], [one.name for one in wishes.contrasts])
             outcomes = _draw(trial, drawing, good, wishes, findings)
             for outcome in outcomes:
@@ -148,7 +148,7 @@ def _make(folder: Path) -> None:
         fail(_FAILED, f"{printable(folder)} cannot be made: {error.strerror}")
 
 
-def _wishes(options: DrawnOptions, data: str, folder: Path) -> DrawnWishes:
+def _wishes(options: DrawnOptions, told: Told, folder: Path) -> DrawnWishes:
     from service.tryout.drawn import CONTRASTS, SIZES, DrawnWishes  # noqa: PLC0415 - as above
     from workers.training.kinds import KINDS  # noqa: PLC0415
 
@@ -159,7 +159,7 @@ def _wishes(options: DrawnOptions, data: str, folder: Path) -> DrawnWishes:
             raise click.UsageError(f"--drawn-kinds: {unknown[0]!r} is unknown; known are {', '.join(KINDS)}")
     return DrawnWishes(
         folder=folder,
-        data=data,
+        told=told,
         kinds=kinds,
         sizes=_levels(options.sizes, "size ") or SIZES,
         contrasts=_levels(options.contrasts, "contrast ") or CONTRASTS,
@@ -175,13 +175,13 @@ def _levels(shares: tuple[float, ...] | None, before: str) -> tuple[Level, ...]:
     return tuple(Level(f"{before}{100 * share:g}%", share) for share in shares or ())
 
 
-def _good_ones(trial: Trial, files: Sequence[Path], data: str, findings: DrawnFindings) -> list[Path]:
+def _good_ones(trial: Trial, files: Sequence[Path], told: Told, findings: DrawnFindings) -> list[Path]:
     """Return the pictures that are OK as they are; those that are not are said, and left out."""
     from service.tryout.truth import Expected  # noqa: PLC0415 - as above
 
     expected = dict.fromkeys(files, Expected(result=True))
     good = []
-    for row, _ in with_progress(inspect(trial, files, Wishes(data, expected=expected)), len(files)):
+    for row, _ in with_progress(inspect(trial, files, Wishes(told, expected=expected)), len(files)):
         if row.verdict == "OK":
             good.append(row.path)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,13 +12,19 @@ from pydantic import SecretStr
 
 from service.settings import Settings
 from workers.settings import PoolSettings
-from workers.text import is_utf8
+from workers.text import Told, is_utf8
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 # of commands that try files
 DATA_HELP = "free text for the flow: context['data']; {stem} is the file's name without ending, {folder} its folder's"
+
+_TOLD = {
+    "data": DATA_HELP,
+    "camera": "which camera the frames say that they are from: context['frame']['camera']; likewise",
+    "view": "which view of a part they say that they are: context['frame']['view']; likewise",
+}
 
 _Given = TypeVar("_Given", str, Path, None)
 
@@ -42,6 +49,18 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for name in reversed([*(name for name in Settings.model_fields if name in own), *pool]):
         command = _option(name, Settings.model_fields[name])(command)
     return command
+
+
+def told_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --data, --camera and --view; the command is handed `told`, patterns of what is said with each file."""
+
+    @functools.wraps(command)
+    def gathered(*arguments: Any, **named: Any) -> Any:
+        return command(*arguments, told=Told(*(named.pop(name) for name in Told._fields)), **named)
+
+    for name in reversed(Told._fields):
+        gathered = click.option(f"--{name}", default="", callback=utf8, help=_TOLD[name])(gathered)
+    return gathered
 
 
 def utf8(_: click.Context, __: click.Parameter, value: _Given) -> _Given:

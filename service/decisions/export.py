@@ -4,7 +4,8 @@
 
     FOLDER/good/ID.png   parts that are OK, whatever the machine said: to teach with
            bad/ID.jpg    those that are NOK
-           truth.json    {"good/ID.png": {"result": true}, "bad/ID.jpg": {"result": false, "label": "scratch"}}
+           truth.json    {"good/ID.png": {"result": true}, "bad/ID.jpg": {"result": false, "label": "scratch"}},
+                         and beside `result` what a client said with the frame: data, camera, view
 
     FOLDER/ID.png        frames of a proof
            proof.toml    tables [[proof]], to be put into the project's framemill.toml
@@ -14,6 +15,7 @@ A folder is made beside its place and put there when all of it is written.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import shutil
@@ -29,6 +31,7 @@ from service.decisions.deciding import decided_of
 from service.history.schema.decision_tables import DECIDED
 from service.history.schema.tables import PICTURES, RECORDS, RUNS
 from service.results.documents import id_text
+from workers.text import Told
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -72,7 +75,7 @@ class _Frame(NamedTuple):
     frame_id: str
     is_good: bool
     label: str | None
-    data: str
+    told: Told
     picture: Path | None
 
 
@@ -87,6 +90,7 @@ def export_truth(engine: Engine, pictures: Path, folder: Path, chosen: Chosen) -
                 entry: dict[str, Any] = {"result": frame.is_good}
                 if frame.label is not None and not frame.is_good:
                     entry["label"] = frame.label
+                entry |= _said(frame)
                 truth[f"{side}/{frame.frame_id}{frame.picture.suffix}"] = entry
                 written.good += frame.is_good
                 written.bad += not frame.is_good
@@ -132,9 +136,13 @@ def _table(frame: _Frame, named: str) -> str:
     lines = ["[[proof]]", f"frame = {_toml(named)}", f"result = {'true' if frame.is_good else 'false'}"]
     if frame.label is not None and not frame.is_good:
         lines[-1] += f"  # {_toml(frame.label)}"
-    if frame.data and len(frame.data) <= _MOST_DATA_CHARS:
-        lines.append(f"data = {_toml(frame.data)}")
+    lines += [f"{name} = {_toml(text)}" for name, text in _said(frame).items()]
     return "\n".join([*lines, ""])
+
+
+def _said(frame: _Frame) -> dict[str, str]:
+    """Return what a client said with it, as far as that can be said once more."""
+    return {name: text for name, text in frame.told._asdict().items() if text and len(text) <= _MOST_DATA_CHARS}
 
 
 def _toml(text: str) -> str:
@@ -172,7 +180,18 @@ def _decided(engine: Engine, pictures: Path, chosen: Chosen) -> Iterator[_Frame]
 def _frame(row: Row[Any], pictures: Path, labels: list[str]) -> _Frame:
     path = None if row.file is None else pictures / row.file
     label = labels[0] if labels else None
-    return _Frame(id_text(row.came_ns, row.slot), row.truth == "OK", label, row.data, path)
+    # a client that has no key and names no camera is known by its address
+    camera = "" if row.camera == row.client and _is_address(row.client) else row.camera
+    told = Told(row.data, camera, row.view or "")
+    return _Frame(id_text(row.came_ns, row.slot), row.truth == "OK", label, told, path)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _copied(picture: Path, folder: Path, frame_id: str) -> bool:

@@ -18,7 +18,7 @@ from service.tryout.inspecting import Trial, begin
 from workers.errors import FramemillError
 from workers.teaching.gathering import Form, Gathered, Source, gather
 from workers.teaching.teaching import LEAST_PICTURES, Taught, teach
-from workers.text import said_of
+from workers.text import Told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,7 +57,7 @@ class Training:
     trial: Trial
     chosen: Chosen
     asked: Asked
-    data: str
+    told: Told
     folder: Path
     watching: Watching
 
@@ -95,7 +95,7 @@ class Training:
         known = frozenset(about.good) if about else frozenset[str]()
         taught = Form(*about.image_px, about.channels) if about else None
         processes = self.trial.processes(len(files))
-        source = Source(start, processes, files, lambda path: said_of(path, self.data), known, taught)
+        source = Source(start, processes, files, self.told, known, taught)
         for _ in self.watching.frames(gather(source, gathered), len(files)):
             pass
         for line in gathered_lines(gathered, len(files)):

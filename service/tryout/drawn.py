@@ -19,7 +19,7 @@ from service.tryout.inspecting import Trial, begin, names_for
 from service.tryout.row import Row, row_of
 from service.tryout.truth import Expected
 from workers.programs.try_pool import Tried, TryPool
-from workers.text import said_of
+from workers.text import NOTHING_TOLD, Told
 from workers.training.kinds import KINDS
 from workers.trying.drawn_files import CannotDraw, Drawing, DrawnFile, Wish, hottest_px
 from workers.trying.try_messages import Frame
@@ -58,12 +58,12 @@ CONTRASTS = tuple(
 class DrawnWishes:
     """What is to be drawn: `each` defects of every kind and size into every picture, in all contrasts by turns.
 
-    `data` is what a client would send. Drawn pictures lie in `folder` while they are
+    `told` are patterns of what a client would say. Drawn pictures lie in `folder` while they are
     inspected, and go to `keep` then, or nowhere.
     """
 
     folder: Path
-    data: str = ""
+    told: Told = NOTHING_TOLD
     kinds: tuple[str, ...] = tuple(KINDS)
     sizes: tuple[Level, ...] = SIZES
     contrasts: tuple[Level, ...] = CONTRASTS
@@ -153,7 +153,10 @@ def inspect_drawn(
 
 def truth_of(outcomes: Sequence[Outcome]) -> bytes:
     """Return the right verdicts of drawn pictures, as `framemill run --against` reads them."""
-    truth = {one.drawn.path.name: Expected(result=False, label=one.drawn.wish.kind).model_dump() for one in outcomes}
+    truth = {
+        one.drawn.path.name: Expected(result=False, label=one.drawn.wish.kind).model_dump(exclude_none=True)
+        for one in outcomes
+    }
     return orjson.dumps(truth, option=orjson.OPT_INDENT_2)
 
 
@@ -208,7 +211,7 @@ def _tried(pool: TryPool, made: _Made, wishes: DrawnWishes, left_out: set[Path])
     frames = [
         Frame(
             str(one.file.path),
-            said_of(one.planned.good, wishes.data),
+            wishes.told.of(one.planned.good),
             expected=False,
             heat=str(_heat(one.file.path)),
         )

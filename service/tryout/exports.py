@@ -22,7 +22,7 @@ def json_line(row: Row, context: bytes) -> bytes:
         "error": row.notes[0] if row.verdict == "ERROR" else None,
     }
     if row.expected is not None:
-        document["expected"] = row.expected.model_dump()
+        document["expected"] = row.expected.model_dump(include={"result", "label"})
     return orjson.dumps(document) + b"\n"
 
 

@@ -17,7 +17,7 @@ from workers.flow.inputs import packed
 from workers.flow.project import Project, load_project
 from workers.programs.try_pool import Tried, TryPool
 from workers.settings import PoolSettings
-from workers.text import said_of
+from workers.text import NOTHING_TOLD, Told
 from workers.trying.try_messages import Frame, Start
 from workers.versions.copy import version_of
 
@@ -45,13 +45,14 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What is wanted of a run: `data` is what a client would send, `annotated` a folder for annotated pictures.
+    """What is wanted of a run: `told` are patterns of what a client would say.
 
-    In `data` {stem} is the file's name without its ending, and {folder} the name of the folder that it lies in.
-    `expected` are the verdicts that are right, by file: a row with another has a preview. With `previews` each has one.
+    `annotated` is a folder for annotated pictures. `expected` are the verdicts that are right, by file: a row with
+    another has a preview, and what is said there of a frame's data, camera and view holds for that frame. With
+    `previews` each has one.
     """
 
-    data: str = ""
+    told: Told = NOTHING_TOLD
     annotated: Path | None = None
     expected: Mapping[Path, Expected] | None = None
     previews: bool = False
@@ -112,7 +113,7 @@ def inspect(trial: Trial, files: Sequence[Path], wishes: Wishes) -> Iterator[tup
     frames = [
         Frame(
             str(path.absolute()),
-            said_of(path, wishes.data),
+            expected[path].told(wishes.told.of(path)) if path in expected else wishes.told.of(path),
             str(written / saved[path]) if written else "",
             expected[path].result if path in expected else None,
             wishes.previews,
@@ -134,7 +135,7 @@ class Proven(NamedTuple):
 def prove(trial: Trial, *, previews: bool = False) -> Iterator[Proven]:
     """Inspect the frames of a project's proof, as `inspect` does; raises as that does."""
     proofs = trial.project.proofs
-    frames = [Frame(str(proof.path), proof.options.data, preview=previews) for proof in proofs]
+    frames = [Frame(str(proof.path), proof.told, preview=previews) for proof in proofs]
     for proof, tried in zip(proofs, _tried(trial, frames), strict=True):
         wrong: tuple[str, ...] = (f"has no verdict: {tried.error}",)
         if tried.context:

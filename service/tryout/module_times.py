@@ -14,7 +14,7 @@ import orjson
 from service.trial.machine import machine
 from service.tryout.inspecting import Trial, begin
 from workers.programs.try_pool import Tried, TryPool
-from workers.text import printable, said_of
+from workers.text import Told, printable
 from workers.trying.try_messages import Frame
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def measure(
         OSError: the machine refuses a process.
     """
     times = ModuleTimes(trial.project.steps)
-    frames = [Frame(str(path.absolute()), said_of(path, data)) for path in files]
+    frames = [Frame(str(path.absolute()), Told(data).of(path)) for path in files]
     with TryPool(begin(trial), 1) as pool:
         once = ModuleTimes(trial.project.steps)
         for tried in progress(pool.run(frames), len(frames)):

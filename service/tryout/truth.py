@@ -2,7 +2,8 @@
 
     {"part_1.png": {"result": true}, "part_2.png": {"result": false, "label": "scratch"}}
 
-Names are those of files in the folders that are tried, or paths from the truth's own folder.
+Names are those of files in the folders that are tried, or paths from the truth's own folder. `data`, `camera` and
+`view` beside `result` are what a client said with a frame.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workers.errors import FramemillError
-from workers.text import as_text, shown
+from workers.text import Told, as_text, shown
 
 
 class TruthInvalid(FramemillError):
@@ -32,6 +33,14 @@ class Expected(BaseModel):
 
     result: Annotated[bool, Field(description="true is OK, false is NOK")]
     label: Annotated[str | None, Field(description="what is wrong with a part that is NOK")] = None
+    data: Annotated[str | None, Field(description="what a client sent with it")] = None
+    camera: Annotated[str | None, Field(description="which camera it was from")] = None
+    view: Annotated[str | None, Field(description="which view of a part it was")] = None
+
+    def told(self, otherwise: Told) -> Told:
+        """Return what is said with its frame: what stands here, else `otherwise`."""
+        known = (self.data, self.camera, self.view)
+        return Told(*(mine if mine is not None else other for mine, other in zip(known, otherwise, strict=True)))
 
 
 @dataclass(slots=True)

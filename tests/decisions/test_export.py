@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,14 @@ from tests.support.running import Server, command, write_project
 pytestmark = pytest.mark.long
 
 HOSTILE = 'x"\\\n\x7f]]\u202e{{'
+ESCAPED = json.dumps({"result": True, "batch": HOSTILE})
+
+
+SEEING = """
+def main(context):
+    context["result"] = bool((context["image"][100:101, 195:245] < 230).all())
+    context["told"] = [context["data"], context["frame"]["camera"], context["frame"]["view"]]
+"""
 
 
 class Decided:
@@ -27,7 +35,7 @@ class Decided:
         self.server = server
         self.confirmed = self._say(BAD, 1, kind="confirmed")
         self.false_call = self._say(BAD, 2, kind="false_call")
-        self.escape = self._say(json.dumps({"result": True, "batch": HOSTILE}), 3, kind="escape", label=HOSTILE)
+        self.escape = self._say(ESCAPED, 3, {"camera": "hall 2", "view": "top"}, kind="escape", label=HOSTILE)
         self.undone = self._say(BAD, 4, kind="confirmed")
         self.relabelled = self._say(BAD, 5, kind="confirmed")
         self.lost = self._say(BAD, 6, kind="confirmed")
@@ -41,8 +49,8 @@ class Decided:
             client.post(label, json=said).raise_for_status()
         lose_picture(server, self.lost)
 
-    def _say(self, data: str, number: int, **said: str) -> str:
-        frame = send(self.server, data, number)
+    def _say(self, data: str, number: int, told: Mapping[str, str] | None = None, **said: str) -> str:
+        frame = send(self.server, data, number, **(told or {}))
         await_picture(self.server, frame)
         with self.server.client() as client:
             client.post(f"/api/v1/frames/{frame}/decisions", json={"after": 0, **said}).raise_for_status()
@@ -60,25 +68,32 @@ def test_a_flow_is_tried_against_what_was_decided(decided: Decided, tmp_path: Pa
     done = command("history", "export", project, "--decided", folder)
     assert (done.returncode, done.stdout) == (0, f"{folder}: 1 good, 3 bad\n"), done.stderr
     assert done.stderr == "framemill: 1 decided frames have no picture\n"
-    truth = {name: entry.model_dump() for name, entry in read_truth(folder / "truth.json").items()}
+    truth = {name: entry.model_dump(exclude_none=True) for name, entry in read_truth(folder / "truth.json").items()}
     assert truth == {
-        f"bad/{decided.confirmed}.png": {"result": False, "label": "scratch"},
-        f"good/{decided.false_call}.png": {"result": True, "label": None},
-        f"bad/{decided.escape}.png": {"result": False, "label": HOSTILE},
-        f"bad/{decided.relabelled}.png": {"result": False, "label": "hair"},
+        f"bad/{decided.confirmed}.png": {"result": False, "label": "scratch", "data": BAD},
+        f"good/{decided.false_call}.png": {"result": True, "data": BAD},
+        f"bad/{decided.escape}.png": {
+            "result": False,
+            "label": HOSTILE,
+            "data": ESCAPED,
+            "camera": "hall 2",
+            "view": "top",
+        },
+        f"bad/{decided.relabelled}.png": {"result": False, "label": "hair", "data": BAD},
     }
     picture = folder / "bad" / f"{decided.confirmed}.png"
     assert picture.read_bytes() == png(part_picture(1, is_bad=True))
     assert oct(picture.stat().st_mode & 0o777) == oct(0o666 & ~_umask())
     # a flow that calls everything OK: it is right about the good one, and all bad ones escape it
-    blind = write_project(tmp_path / "blind", '[[flow]]\nmodule = "code"\nfile = "code/flow.py"\n', flow=FLOW)
+    code = '[[flow]]\nmodule = "code"\nfile = "code/flow.py"\n'
+    blind = write_project(tmp_path / "blind", code, flow="def main(context):\n    pass\n")
     tried = command("run", blind, folder / "good", folder / "bad", "--against", folder / "truth.json")
     assert tried.returncode == 6, tried.stderr
     assert "false OK" in tried.stdout + tried.stderr
     seeing = write_project(
         tmp_path / "seeing",
-        '[[flow]]\nmodule = "code"\nfile = "code/flow.py"\n',
-        flow="def main(context):\n    context['result'] = bool((context['image'][100:101, 195:245] < 230).all())\n",
+        code,
+        flow=SEEING,
     )
     lines = tmp_path / "seen.jsonl"
     command("run", seeing, folder / "good", folder / "bad", "--against", folder / "truth.json", "--jsonl", lines)
@@ -89,6 +104,8 @@ def test_a_flow_is_tried_against_what_was_decided(decided: Decided, tmp_path: Pa
         decided.escape: False,
         decided.relabelled: False,
     }
+    about = seen[decided.escape]["context"]
+    assert about["told"] == [ESCAPED, "hall 2", "top"]
 
 
 def test_a_proof_is_what_prove_reads(decided: Decided, tmp_path: Path) -> None:
@@ -107,6 +124,8 @@ def test_a_proof_is_what_prove_reads(decided: Decided, tmp_path: Path) -> None:
     assert by_frame[decided.false_call]["frame"] == f"proof/november/{decided.false_call}.png"
     assert by_frame[decided.false_call]["result"] is True
     assert json.loads(by_frame[decided.escape]["data"])["batch"] == HOSTILE
+    assert (by_frame[decided.escape]["camera"], by_frame[decided.escape]["view"]) == ("hall 2", "top")
+    assert "camera" not in by_frame[decided.false_call]
     with (project / "framemill.toml").open("a") as file:
         file.write((folder / "proof.toml").read_text())
     proved = command("prove", project)

@@ -16,6 +16,7 @@ from tests.support.projects import write_project
 from workers.errors import ProjectInvalid
 from workers.teaching.gathering import Form, Gathered, Source, gather
 from workers.teaching.pictures import KeptPictures
+from workers.text import Told
 
 ANOMALY = '[[flow]]\nmodule = "anomaly"\nfile = "models/a.npz"\n'
 CUT = """
@@ -47,7 +48,7 @@ def gathered(
     found = Gathered(folder)
     folder.mkdir()
     start = begin(trial, seen_by=choose(trial.project, module).id)
-    done = [*gather(Source(start, 1, files, lambda path: path.stem, known, taught), found)]
+    done = [*gather(Source(start, 1, files, Told("{stem}"), known, taught), found)]
     assert sorted(done) == sorted(files)
     return found
 

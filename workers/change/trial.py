@@ -101,7 +101,7 @@ class Trial:
         template = self._template(self._wanted)
         if template.takes_orders:
             proofs = self._wanted.proofs
-            frames = [ProofFrame(path=str(p.path), data=p.options.data, judged_by=n) for n, p in enumerate(proofs)]
+            frames = [ProofFrame(path=str(p.path), told=p.told, judged_by=n) for n, p in enumerate(proofs)]
             self._begun = True
             self._start(template, frames, self._on_proved)
 
@@ -133,7 +133,7 @@ class Trial:
             self._say(Verdict())
             return
         numbers = sorted({*proved.wrong, *([proved.at] if proved.failure and proved.at is not None else [])})
-        shown = [ProofFrame(path=f.path, data=f.data) for f in (proved.frames[n] for n in numbers[:_MOST_SHOWN])]
+        shown = [ProofFrame(path=f.path, told=f.told) for f in (proved.frames[n] for n in numbers[:_MOST_SHOWN])]
         self._failed = FailedProof(project, proved, shown, self._old)
         old = self._template(self._old) if self._old else None
         if old and old.takes_orders and shown and self._make_page:

@@ -218,7 +218,8 @@ class _Reading:
         self._overriding.tell_unused()
         verdict = read_verdict(tables["verdict"], self.mistakes) if "verdict" in tables else None
         part = self.mistakes.valid(PartOptions, tables["part"], "part") if "part" in tables else None
-        proofs = read_proofs(tables.get("proof", []), self._folder, self._data, self.mistakes)
+        views = part.views if part else ()
+        proofs = read_proofs(tables.get("proof", []), self._folder, self._data, views, self.mistakes)
         inputs = read_inputs(tables.get("input", []), self.mistakes)
         for kind in [kind for kind in registry().kinds.values() if kind.looks_at_all_files]:
             self.mistakes.lines += kind.options.mistakes_of_project(self._files)

@@ -9,7 +9,9 @@
     result = false
     labels = ["scratch"]           # what is found: these labels, however often, and no others
     holds = "score > 0.5"          # an expression over the context, as only_if has it
-    data = "M4"                    # what a client would send with it
+    data = "M4"                    # what a client would send with it,
+    camera = "hall 2"              # which camera it would say that it is,
+    view = "top"                   # and which view of a part
 
 A version that says something else of one of them is not taken over by a reload. This file imports neither OpenCV nor
 numpy.
@@ -17,7 +19,7 @@ numpy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +30,7 @@ from workers.context.expression import expression
 from workers.flow.mistakes import Mistakes
 from workers.modules.only_if.options import ExpressionText
 from workers.modules.project_files import find_file
+from workers.text import Told
 
 MOST_PROOFS = 1000
 
@@ -46,6 +49,8 @@ class ProofOptions(BaseModel):
         ExpressionText | None, Field(description="an expression over the context at the end that must hold")
     ] = None
     data: Annotated[str, Field(max_length=10_000, description="what a client would send with it")] = ""
+    camera: Annotated[str, Field(max_length=200, description="which camera a client would say that it is from")] = ""
+    view: Annotated[str, Field(max_length=64, description="which view of a part a client would say that it is")] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,11 @@ class Proof:
     where: str
     path: Path
     options: ProofOptions
+
+    @property
+    def told(self) -> Told:
+        """What a client would say with it."""
+        return Told(self.options.data, self.options.camera, self.options.view)
 
     @property
     def label(self) -> str:
@@ -81,8 +91,13 @@ def found_labels(context: Mapping[str, Any]) -> list[str]:
     return [str(each["classNames"][0]["label"]) for each in context["detectedRectangles"] if each["classNames"]]
 
 
-def read_proofs(tables: object, folder: Path, data: Path, mistakes: Mistakes) -> tuple[Proof, ...]:
-    """Read the tables [[proof]] of the project in `folder`; what is returned counts only if there are no mistakes."""
+def read_proofs(
+    tables: object, folder: Path, data: Path, views: Sequence[str], mistakes: Mistakes
+) -> tuple[Proof, ...]:
+    """Read the tables [[proof]] of the project in `folder`; what is returned counts only if there are no mistakes.
+
+    `views` are those of its parts, none where it has none.
+    """
     if not isinstance(tables, list):
         mistakes.add("proof", "is no list of tables, expected [[proof]], with two brackets")
         return ()
@@ -96,6 +111,8 @@ def read_proofs(tables: object, folder: Path, data: Path, mistakes: Mistakes) ->
         frame = table.get("frame") if isinstance(table, dict) else None
         if isinstance(frame, str) and frame:
             _check_file(frame, f"{where}.frame", folder, data, mistakes)
+        if options and options.view and views and options.view not in views:
+            mistakes.add(f"{where}.view", f"{options.view!r} is no view of a part, expected one of {', '.join(views)}")
         if options:
             proofs.append(Proof(where, folder / options.frame, options))
     return tuple(proofs)

@@ -7,7 +7,7 @@ import hashlib
 import math
 import struct
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from typing import NamedTuple
 from workers.modules.anomaly.learned_file import OTHER_SIZE, is_of_other_size
 from workers.programs.try_pool import TryPool
 from workers.teaching.pictures import place_of
+from workers.text import Told
 from workers.trying.seen import NOT_KEPT
 from workers.trying.try_messages import Frame, Start
 
@@ -64,14 +65,14 @@ class Gathered:
 class Source:
     """Where pictures come from: files through the processes that `start` begins.
 
-    `data_of` says what a client would send with a file; `known` are the sums of those that were learned before, and
-    `taught` is their form.
+    `told` are patterns of what a client would say with a file; `known` are the sums of those that were learned before,
+    and `taught` is their form.
     """
 
     start: Start
     processes: int
     files: Sequence[Path]
-    data_of: Callable[[Path], str]
+    told: Told
     known: Collection[str] = ()
     taught: Form | None = None
 
@@ -102,7 +103,7 @@ def gather(source: Source, gathered: Gathered) -> Iterator[Path]:
     seen.mkdir()
     paths, why = [*wanted.values()], dict[int, str]()
     frames = [
-        Frame(str(path.absolute()), source.data_of(path), str(place_of(seen, number)))
+        Frame(str(path.absolute()), source.told.of(path), str(place_of(seen, number)))
         for number, path in enumerate(paths)
     ]
     with TryPool(source.start, max(1, min(source.processes, len(frames)))) as pool:

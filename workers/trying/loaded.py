@@ -37,7 +37,8 @@ class LoadedProject:
     """A project whose flow is prepared, with `inspector`; see `load`.
 
     What code opens by a relative name lies in `folder`, where one is given. `witness` is told of frames; `shared_fd` is
-    the memory of globalData where others have it, too. `inputs` is what operators would have set, as JSON.
+    the memory of globalData where others have it, too. `inputs` is what operators would have set, as JSON;
+    `views` those of the project's parts.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class LoadedProject:
             weakref.finalize(self, os.close, shared_fd)
         self._shared = GlobalData(shared_fd)
         self.inputs = b""
+        self.views: Sequence[str] = ()
 
     @classmethod
     def load(
@@ -79,7 +81,9 @@ class LoadedProject:
             inspector = Inspector.prepare(project, settings)
         inspector.flow.worker = number
         told = witness or Witness(str(project.folder))
-        return cls(inspector, settings, folder=folder, witness=told, shared_fd=shared_fd)
+        loaded = cls(inspector, settings, folder=folder, witness=told, shared_fd=shared_fd)
+        loaded.views = project.part.views if project.part else ()
+        return loaded
 
     def inspect(self, job: Job, frame: bytes) -> Answered:
         """Inspect a frame; raises FramemillError where a client would have had an error instead of a context."""

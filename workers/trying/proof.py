@@ -75,7 +75,7 @@ class _Proving:
         settings = self._place.settings
         # by C, even while C code keeps the interpreter's lock
         faulthandler.dump_traceback_later(settings.run_ms / 1000 + _GRACE_S, exit=True, file=self._place.lifeline_fd)
-        said = try_frame(self._loaded, Frame(frame.path, frame.data), settings.max_frame_mib, _PREVIEW_PX)
+        said = try_frame(self._loaded, Frame(frame.path, frame.told), settings.max_frame_mib, _PREVIEW_PX)
         faulthandler.cancel_dump_traceback_later()
         proofs: Sequence[Proof] = self._place.project.proofs
         wrong = _wrong(said, proofs[frame.judged_by]) if frame.judged_by is not None else []

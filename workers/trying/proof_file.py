@@ -17,17 +17,19 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
+from workers.text import Told
+
 _FIRST_LINE_BYTES = 1 << 24
 
 
 class ProofFrame(BaseModel):
-    """A frame to try: its file, what a client would send as `data`, and which table [[proof]] it is judged by.
+    """A frame to try: its file, what a client would say with it, and which table [[proof]] it is judged by.
 
     One that nobody judges is shown.
     """
 
     path: str
-    data: str = ""
+    told: Told = Told()
     judged_by: int | None = None
 
 

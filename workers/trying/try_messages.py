@@ -24,6 +24,7 @@ from typing import NamedTuple
 from pydantic import BaseModel
 
 from workers.settings import PoolSettings
+from workers.text import Told
 
 _HEAD = struct.Struct("<BIIQQQ")
 
@@ -48,14 +49,14 @@ class Start(BaseModel):
 
 
 class Frame(NamedTuple):
-    """A frame to inspect: a file, what a client would send as `data`, where to save its annotated picture, if at all.
+    """A frame to inspect: a file, what a client would say with it, where to save its annotated picture, if at all.
 
     Where the verdict is another than `expected`, a preview comes back with the context; None expects nothing. With
     `preview` it comes in any case. `heat` is where to save the heatmap of a part that is NOK, if at all.
     """
 
     path: str
-    data: str = ""
+    told: Told = Told()
     save: str = ""
     expected: bool | None = None
     preview: bool = False
@@ -68,7 +69,8 @@ class Frame(NamedTuple):
     @classmethod
     def of(cls, line: bytes) -> Frame:
         """Read such a line."""
-        return cls(*json.loads(os.fsdecode(line)))
+        path, told, *wanted = json.loads(os.fsdecode(line))
+        return cls(path, Told(*told), *wanted)
 
 
 class What(enum.IntEnum):

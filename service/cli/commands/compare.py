@@ -12,14 +12,14 @@ import orjson
 
 from service.cli.client import fail
 from service.cli.images import NoImages, find_images
-from service.cli.options import DATA_HELP, utf8
+from service.cli.options import told_options, utf8
 from service.cli.progress import with_progress
 from service.compared.compare_page import MOST_PICTURES, Side, compare_page
 from service.compared.comparing import Compared, Pair
 from service.tryout.inspecting import Trial, Wishes, inspect, open_trial
 from service.tryout.row import Row
 from workers.errors import FramemillError
-from workers.text import printable
+from workers.text import Told, printable
 
 _CHANGES = 1
 _MISTAKES = 2
@@ -32,7 +32,7 @@ _SHOWN_DIFFERENCES = 4
 @click.argument("new", type=click.Path(path_type=Path))
 @click.argument("frames", nargs=-1, required=True, metavar="FRAMES...", type=click.Path(path_type=Path))
 @click.option("--workers", type=int, help="processes that inspect; default as for serve, one per core")
-@click.option("--data", default="", callback=utf8, help=DATA_HELP)
+@told_options
 @click.option("--json", "as_json", is_flag=True, help="print JSON in place of the table")
 @click.option(
     "--report",
@@ -46,7 +46,7 @@ def compare(
     new: Path,
     frames: tuple[Path, ...],
     workers: int | None,
-    data: str,
+    told: Told,
     as_json: bool,
     report_file: Path | None,
 ) -> None:
@@ -69,13 +69,13 @@ def compare(
         rows = [
             row
             for row, _ in with_progress(
-                (each for trial in trials for each in inspect(trial, files, Wishes(data))), 2 * len(files)
+                (each for trial in trials for each in inspect(trial, files, Wishes(told))), 2 * len(files)
             )
         ]
         compared = Compared.of(rows[: len(files)], rows[len(files) :])
         _tell(trials, compared, as_json=as_json)
         if compared.changed and (page := report_file or (None if as_json else _PAGE)):
-            _add_previews(trials, compared, data)
+            _add_previews(trials, compared, told)
             _write(page, trials, compared)
     except (FramemillError, NoImages) as error:
         fail(_MISTAKES, str(error))
@@ -118,11 +118,11 @@ def _side(row: Row) -> dict[str, object]:
     return {"verdict": row.verdict, "score": row.score, "labels": row.labels, "notes": row.notes}
 
 
-def _add_previews(trials: Sequence[Trial], compared: Compared, data: str) -> None:
+def _add_previews(trials: Sequence[Trial], compared: Compared, told: Told) -> None:
     """Inspect the frames that are shown once more, with pictures; what was said of them first counts."""
     shown = compared.changed[:MOST_PICTURES]
     files = [pair.new.path for pair in shown]
-    old, new = ([row for row, _ in inspect(trial, files, Wishes(data, previews=True))] for trial in trials)
+    old, new = ([row for row, _ in inspect(trial, files, Wishes(told, previews=True))] for trial in trials)
     compared.changed[:MOST_PICTURES] = _with_previews(shown, old, new)
 
 

@@ -15,7 +15,7 @@ import click
 from service.cli.client import fail
 from service.cli.drawn import DrawnOptions, drawn_options, run_drawn
 from service.cli.images import named_images
-from service.cli.options import DATA_HELP, utf8
+from service.cli.options import told_options, utf8
 from service.cli.progress import with_progress
 from service.tryout.exports import JsonLines, write_csv
 from service.tryout.inspecting import Trial, Wishes, inspect, open_trial, with_inputs
@@ -25,7 +25,7 @@ from service.tryout.score import Score
 from service.tryout.table import Table, Tally, score_lines
 from service.tryout.truth import Matched, TruthInvalid, match, read_truth
 from workers.errors import ProjectInvalid, SettingsInvalid
-from workers.text import printable
+from workers.text import Told, printable
 
 _FAILED = 1
 _MISTAKES = 3
@@ -57,7 +57,7 @@ class _Run:
 @click.argument("project", type=click.Path(path_type=Path))
 @click.argument("folders", nargs=-1, required=True, metavar="FOLDER...", type=click.Path(path_type=Path))
 @click.option("--workers", type=int, help="processes that inspect; default as for serve, one per core")
-@click.option("--data", default="", callback=utf8, help=DATA_HELP)
+@told_options
 @click.option(
     "--input",
     "inputs",
@@ -83,7 +83,7 @@ def run(
     project: Path,
     folders: tuple[Path, ...],
     workers: int | None,
-    data: str,
+    told: Told,
     inputs: tuple[str, ...],
     annotated: Path | None,
     csv_file: Path | None,
@@ -124,11 +124,11 @@ def run(
     trial = _open(project, workers, inputs)
     found = named_images(folders)
     if drawn:
-        run_drawn(trial, found.files, data, drawn, report_file)
+        run_drawn(trial, found.files, told, drawn, report_file)
     truth = _read(truth_file, folders, found.files) if truth_file else None
     if annotated:
         _make(annotated)
-    wishes = Wishes(data, annotated, truth.expected if truth else None)
+    wishes = Wishes(told, annotated, truth.expected if truth else None)
     done = _Run()
     begun_s = time.monotonic()
     try:

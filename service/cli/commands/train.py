@@ -12,11 +12,11 @@ import click
 from service.cli.client import fail
 from service.cli.command_line import ending_in_order
 from service.cli.images import named_images
-from service.cli.options import DATA_HELP, utf8
+from service.cli.options import told_options, utf8
 from service.cli.progress import bar_of_shares, with_progress
 from service.tryout.inspecting import Trial, open_trial
 from workers.errors import FramemillError, ProjectInvalid, SettingsInvalid
-from workers.text import printable
+from workers.text import Told, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ _PAGE = Path("train_report.html")
     help="ONNX file of your own that neighbours looks through; it is copied into the project",
 )
 @click.option("--workers", type=int, help="processes that learn; default as for serve, one per core")
-@click.option("--data", default="", callback=utf8, help=DATA_HELP)
+@told_options
 @click.option(
     "--report",
     "report_file",
@@ -71,7 +71,7 @@ def train(
     seed: int | None,
     backbone: Path | None,
     workers: int | None,
-    data: str,
+    told: Told,
     report_file: Path | None,
 ) -> None:
     """Teach the module `anomaly` of PROJECT what good parts look like: with the pictures of each GOOD_FOLDER, or files.
@@ -104,7 +104,7 @@ def train(
         asked = Asked(method, false_alarms, seed, backbone, more)
         # processes and pictures are cleared away whatever ends this
         with ending_in_order(), tempfile.TemporaryDirectory(prefix="framemill-train-") as folder:
-            training = Training(trial, chosen, asked, data, Path(folder), Watching(with_progress, bar_of_shares, _say))
+            training = Training(trial, chosen, asked, told, Path(folder), Watching(with_progress, bar_of_shares, _say))
             taught = training.run(found.files)
             if taught is None:
                 click.echo(f"{chosen.title} has learned all of these pictures already; nothing has changed")

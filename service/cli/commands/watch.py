@@ -9,13 +9,14 @@ import click
 
 from service.cli.client import fail
 from service.cli.images import NoImages, find_images, is_image
-from service.cli.options import DATA_HELP, utf8
+from service.cli.options import told_options
 from service.cli.progress import with_progress
 from service.compared.watching import Watched, changed
 from service.tryout.inspecting import Wishes, inspect, open_trial
 from service.tryout.row import Row
 from service.tryout.table import Table, Tally
 from workers.errors import ProjectInvalid, SettingsInvalid
+from workers.text import Told
 
 _FAILED = 1
 _NAMED = 3
@@ -26,8 +27,8 @@ _SHOWN = 40  # lines of one run: what is new must not scroll away
 @click.argument("project", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("folders", nargs=-1, required=True, metavar="FOLDER...", type=click.Path(path_type=Path, exists=True))
 @click.option("--workers", type=int, help="processes that inspect; default as for serve, one per core")
-@click.option("--data", default="", callback=utf8, help=DATA_HELP)
-def watch(project: Path, folders: tuple[Path, ...], workers: int | None, data: str) -> None:
+@told_options
+def watch(project: Path, folders: tuple[Path, ...], workers: int | None, told: Told) -> None:
     """Run PROJECT on the pictures of each FOLDER again whenever a file of either is saved; say what changed.
 
     \b
@@ -45,7 +46,7 @@ def watch(project: Path, folders: tuple[Path, ...], workers: int | None, data: s
         for names in watched.saved():
             if names:
                 click.echo(f"\nsaved: {', '.join(names[:_NAMED])}{_more(len(names) - _NAMED)}")
-            rows = _run(project, folders, workers, data, watched)
+            rows = _run(project, folders, workers, told, watched)
             if rows is not None:
                 runs += 1
                 _tell(before, rows)
@@ -59,14 +60,14 @@ def watch(project: Path, folders: tuple[Path, ...], workers: int | None, data: s
 
 
 def _run(
-    project: Path, folders: tuple[Path, ...], workers: int | None, data: str, watched: Watched
+    project: Path, folders: tuple[Path, ...], workers: int | None, told: Told, watched: Watched
 ) -> dict[Path, Row] | None:
     """Return the rows by file, or say why there are none."""
     try:
         trial = open_trial(project, workers)
         watched.data = trial.project.data
         files = find_images(folders).files
-        results = with_progress(inspect(trial, files, Wishes(data)), len(files))
+        results = with_progress(inspect(trial, files, Wishes(told)), len(files))
         return {row.path: row for row, _ in results}
     except (ProjectInvalid, SettingsInvalid, NoImages) as error:
         click.echo(str(error), err=True)
