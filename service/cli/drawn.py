@@ -119,7 +119,7 @@ def run_drawn(
             for outcome in outcomes:
                 score.add(outcome)
             if options.save:
-                (options.save / "truth.json").write_bytes(truth_of(outcomes))
+                (options.save / "truth.json").write_bytes(truth_of(outcomes, told))
         except (ProjectInvalid, CannotDraw) as error:
             fail(_MISTAKES, error.message)
         except OSError as error:

@@ -151,12 +151,12 @@ def inspect_drawn(
             yield from _tried(pool, coming.popleft().result(), wishes, left_out)
 
 
-def truth_of(outcomes: Sequence[Outcome]) -> bytes:
-    """Return the right verdicts of drawn pictures, as `framemill run --against` reads them."""
-    truth = {
-        one.drawn.path.name: Expected(result=False, label=one.drawn.wish.kind).model_dump(exclude_none=True)
-        for one in outcomes
-    }
+def truth_of(outcomes: Sequence[Outcome], told: Told) -> bytes:
+    """Return the right verdicts of drawn pictures, as `framemill run --against` reads them, and what was `told`."""
+    truth = {}
+    for one in outcomes:
+        said = {name: text for name, text in told.of(one.good)._asdict().items() if text}
+        truth[one.drawn.path.name] = {"result": False, "label": one.drawn.wish.kind, **said}
     return orjson.dumps(truth, option=orjson.OPT_INDENT_2)
 
 
