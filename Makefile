@@ -31,7 +31,7 @@ test: .venv/.done  ## run all tests that need neither root nor minutes
 	$(BIN)/pytest -n 2 --dist loadfile -m "not systemd and not soak and not long"
 
 test-long: .venv/.done  ## those that would take `make test` past five minutes
-	$(BIN)/pytest -n 2 --dist loadfile -m long
+	$(BIN)/pytest -n 2 --dist loadfile -m "long and not soak and not systemd"
 
 soak: .venv/.done  ## the worst days of a server, minutes each; SOAK_MINUTES=240 for a night of all of them mixed
 	$(BIN)/pytest -m soak -p no:cacheprovider -o faulthandler_timeout=0 --timeout 0 -rA
