@@ -163,7 +163,7 @@ def test_the_frame_is_right_by_keyboard_and_for_readers(page: Page, server: Serv
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-@pytest.mark.long
+@pytest.mark.soak  # tests/whole_page looks at each page in each size, too
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_is_right_for_all_at_every_size(server: Server, browser: Browser, scheme: Any) -> None:
     context = browser.new_context(color_scheme=scheme, locale="cs-CZ" if scheme == "dark" else "en-GB")
