@@ -16,10 +16,10 @@ def as_text(content: bytes) -> str:
     return content.decode("utf-8-sig")
 
 
-def is_utf8(path: Path) -> bool:
-    """Whether a path is text: on disk names are bytes, and others than UTF-8 can be in no JSON, log or answer."""
+def is_utf8(name: Path | str) -> bool:
+    """Whether a name is text: on disk names are bytes, and others than UTF-8 can be in no JSON, log or answer."""
     try:
-        str(path).encode()
+        str(name).encode()
     except UnicodeEncodeError:
         return False
     return True

@@ -9,12 +9,12 @@ that both must agree; against the second the name in `Host` must be one of ours.
 from __future__ import annotations
 
 import functools
-import ipaddress
 import os
 from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from service.local_client import address_in
 from workers.errors import Forbidden
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -62,14 +62,6 @@ class HostRule:
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
         except ValueError:
             name = ""
-        if name in self._names or _is_address(name) or (self._short and name and "." not in name):
+        if name in self._names or address_in(name) is not None or (self._short and name and "." not in name):
             return
         raise Forbidden("the Host that was asked for is no name of this server; the setting allowed_hosts lists them")
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

@@ -15,7 +15,6 @@ A folder is made beside its place and put there when all of it is written.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import shutil
@@ -30,6 +29,7 @@ from sqlalchemy import Engine, select
 from service.decisions.deciding import decided_of
 from service.history.schema.decision_tables import DECIDED
 from service.history.schema.tables import PICTURES, RECORDS, RUNS
+from service.local_client import address_in
 from service.results.documents import id_text
 from workers.text import Told
 
@@ -181,17 +181,9 @@ def _frame(row: Row[Any], pictures: Path, labels: list[str]) -> _Frame:
     path = None if row.file is None else pictures / row.file
     label = labels[0] if labels else None
     # a client that has no key and names no camera is known by its address
-    camera = "" if row.camera == row.client and _is_address(row.client) else row.camera
+    camera = "" if row.camera == row.client and address_in(row.client) is not None else row.camera
     told = Told(row.data, camera, row.view or "")
     return _Frame(id_text(row.came_ns, row.slot), row.truth == "OK", label, told, path)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _copied(picture: Path, folder: Path, frame_id: str) -> bool:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from service.intake.body import small_body
 from service.intake.params import once
 from workers.errors import InvalidParameter
+from workers.text import is_utf8
 
 if TYPE_CHECKING:
     import falcon
@@ -39,7 +40,7 @@ def checked_query(req: falcon.Request, model: type[_Model]) -> _Model:
     pairs = parse_qsl(req.query_string, keep_blank_values=True, errors="surrogateescape")
     values = once((name, value) for name, value in pairs if name != "api_key")
     for name, value in values.items():
-        if not _is_utf8(name + value):
+        if not is_utf8(name + value):
             raise InvalidParameter(f"{_shown(name)} is not UTF-8")
     return checked(values, model)
 
@@ -72,14 +73,6 @@ def _what_it_is(loc: tuple[str | int, ...], model: type[BaseModel]) -> str:
     fields = {field.alias or name: field for name, field in model.model_fields.items()}
     field = fields.get(str(loc[0])) if len(loc) == 1 else None
     return f": {field.description}" if field and field.description else ""
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _shown(value: Any) -> str:

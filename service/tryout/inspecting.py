@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
+from service.inputs.typed import typed
 from service.server.preflight import refuse_code
 from service.settings import Settings, load_settings
 from service.tryout.row import Row, row_of
@@ -77,11 +78,7 @@ def open_trial(folder: Path, workers: int | None = None, *, taught: bool = True)
 
 def with_inputs(trial: Trial, given: Sequence[str]) -> Trial:
     """Have `given`, each NAME=VALUE, be what operators have set; raises ProjectInvalid."""
-    declared = {one.name: one for one in trial.project.inputs}
-    values: dict[str, object] = {}
-    for one in given:
-        name, _, text = one.partition("=")
-        values[name] = declared[name].of_text(text) if name in declared else text
+    values = typed(given, {one.name: one for one in trial.project.inputs})
     return replace(trial, inputs=packed(trial.project.inputs, values).decode()) if values else trial
 
 

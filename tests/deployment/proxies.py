@@ -60,6 +60,8 @@ def _command(name: str, folder: Path, port: int, origin: int, second: int) -> li
     if second:
         assert "#server two 127.0.0.1:8001" in text
         text = text.replace("#server two 127.0.0.1:8001", f"server two 127.0.0.1:{second}")
+    # of two threads of HAProxy that write a line at once one leaves it out, rather than wait for the other
+    text = text.replace("    log stdout format raw local0\n", "    log stdout format raw local0\n    nbthread 1\n")
     # where the package's own folders are may only root write
     places = "".join(f"{what}_temp_path {folder}/{what};" for what in _TEMPORARY.split())
     file = folder / _FILES[name]

@@ -48,12 +48,6 @@ def _send(port: int, data: bytes, silence_s: float) -> list[Answer]:
 
 
 def _difference(proxy: Proxy, noting: Noting, data: bytes, silence_s: float) -> str | None:
-    """What differs between proxy and origin for `data`, None where nothing does, twice: a line of a log may be lost."""
-    once = _difference_once(proxy, noting, data, silence_s)
-    return once and _difference_once(proxy, noting, data, silence_s)
-
-
-def _difference_once(proxy: Proxy, noting: Noting, data: bytes, silence_s: float) -> str | None:
     """Send through the proxy; None where it let pass as many frames as were inspected, else what differs."""
     lines, place = len(proxy.log), noting.noted_bytes
     _send(proxy.port, data, silence_s)

@@ -49,6 +49,7 @@ class LoadedProject:
         folder: Path | None = None,
         witness: Witness | None = None,
         shared_fd: int | None = None,
+        views: Sequence[str] = (),
     ) -> None:
         self._inspector = inspector
         self._folder = folder
@@ -63,7 +64,7 @@ class LoadedProject:
             weakref.finalize(self, os.close, shared_fd)
         self._shared = GlobalData(shared_fd)
         self.inputs = b""
-        self.views: Sequence[str] = ()
+        self.views = views
 
     @classmethod
     def load(
@@ -81,9 +82,8 @@ class LoadedProject:
             inspector = Inspector.prepare(project, settings)
         inspector.flow.worker = number
         told = witness or Witness(str(project.folder))
-        loaded = cls(inspector, settings, folder=folder, witness=told, shared_fd=shared_fd)
-        loaded.views = project.part.views if project.part else ()
-        return loaded
+        views = project.part.views if project.part else ()
+        return cls(inspector, settings, folder=folder, witness=told, shared_fd=shared_fd, views=views)
 
     def inspect(self, job: Job, frame: bytes) -> Answered:
         """Inspect a frame; raises FramemillError where a client would have had an error instead of a context."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from service.cli.client import ask, connect, server_options, values_of
+from service.inputs.typed import typed
 from workers.flow.inputs import KINDS
 from workers.text import is_utf8, printable
 
@@ -28,11 +28,15 @@ def inputs(values: tuple[str, ...], defaults: tuple[str, ...], url: str, api_key
       framemill inputs --default limit
     """
     for given in (*values, *defaults):
-        if not is_utf8(Path(given)):
+        if not is_utf8(given):
             raise click.UsageError(f"{printable(given)!r} is not UTF-8")
+    for given in values:
+        if "=" not in given:
+            raise click.UsageError(f"{given!r} sets nothing: expected NAME=VALUE, or --default {given}")
     with connect(url, api_key) as client:
         declared, revision = values_of(ask(client, "GET", _PATH), client, "inputs", "revision")
-        asked = _asked(values, declared) | dict.fromkeys(defaults)
+        kinds = {one["name"]: KINDS[one["kind"]].model_construct() for one in declared if one["kind"] in KINDS}
+        asked = typed(values, kinds) | dict.fromkeys(defaults)
         if asked:
             changed = ask(client, "PUT", _PATH, json={"values": asked, "revision": revision})
             declared, revision = values_of(changed, client, "inputs", "revision")
@@ -43,18 +47,6 @@ def inputs(values: tuple[str, ...], defaults: tuple[str, ...], url: str, api_key
     for one in declared:
         click.echo(f"{one['name']:{width}}  {_shown(one)}")
     click.echo(f"revision {revision}")
-
-
-def _asked(values: tuple[str, ...], declared: list[dict[str, Any]]) -> dict[str, object]:
-    """What is to be set, by name, with its type; what no input is called the server names."""
-    kinds = {one["name"]: KINDS[one["kind"]] for one in declared if one["kind"] in KINDS}
-    asked: dict[str, object] = {}
-    for given in values:
-        name, sign, text = given.partition("=")
-        if not sign:
-            raise click.UsageError(f"{given!r} sets nothing: expected NAME=VALUE, or --default {given}")
-        asked[name] = kinds[name].model_construct().of_text(text) if name in kinds else text
-    return asked
 
 
 def _shown(one: dict[str, Any]) -> str:
