@@ -14,16 +14,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from workers.errors import FramemillError
-from workers.text import Told, as_text, shown
+from workers.text import Told, as_text, is_utf8, shown
 
 
 class TruthInvalid(FramemillError):
     """A file of right verdicts has mistakes; the message has a line for each."""
 
     code = "truth_invalid"
+
+
+def _utf8(text: str) -> str:
+    if not is_utf8(text):
+        raise ValueError("is not UTF-8")
+    return text
+
+
+_Said = Annotated[str, AfterValidator(_utf8)]
 
 
 class Expected(BaseModel):
@@ -33,9 +42,9 @@ class Expected(BaseModel):
 
     result: Annotated[bool, Field(description="true is OK, false is NOK")]
     label: Annotated[str | None, Field(description="what is wrong with a part that is NOK")] = None
-    data: Annotated[str | None, Field(description="what a client sent with it")] = None
-    camera: Annotated[str | None, Field(description="which camera it was from")] = None
-    view: Annotated[str | None, Field(description="which view of a part it was")] = None
+    data: Annotated[_Said | None, Field(description="what a client sent with it")] = None
+    camera: Annotated[_Said | None, Field(description="which camera it was from")] = None
+    view: Annotated[_Said | None, Field(description="which view of a part it was")] = None
 
     def told(self, otherwise: Told) -> Told:
         """Return what is said with its frame: what stands here, else `otherwise`."""

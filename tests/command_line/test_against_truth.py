@@ -125,6 +125,14 @@ def test_all_mistakes_of_a_truth_are_named_at_once(folder: Path, tmp_path: Path)
     assert (done.returncode, "cannot be read" in done.stderr) == (3, True)
 
 
+@pytest.mark.parametrize("name", ["data", "camera", "view"])
+def test_what_no_client_could_say_is_a_mistake_of_the_truth(tmp_path: Path, name: str) -> None:
+    truth = tmp_path / "truth.json"
+    truth.write_text(json.dumps({"a.png": {"result": True, name: "\ud800"}}))
+    with pytest.raises(TruthInvalid, match=rf"'a\.png'\.{name}: .*is not UTF-8"):
+        read_truth(truth)
+
+
 def test_names_are_paths_or_the_name_of_one_file(tmp_path: Path) -> None:
     files = [tmp_path / place / name for place, name in (("a", "1.png"), ("b", "1.png"), ("b", "2.png"))]
     good = Expected(result=True)
