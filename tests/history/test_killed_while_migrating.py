@@ -1,4 +1,4 @@
-"""Killed at each statement that brings a history to its present form, the next start finds all that was in it."""
+"""Killed while a history is brought to its present form, the next start finds all that was in it."""
 
 from __future__ import annotations
 
