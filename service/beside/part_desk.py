@@ -17,12 +17,14 @@ from service.environment import for_fronts
 from service.parts.counts import create_page
 from service.parts.desk.before import Before
 from service.parts.desk.desk import Next, PartDesk, links, woken_by
+from service.parts.desk.hearing import FrontLink
 from service.parts.desk.heir import HeirPage
 from service.parts.desk.joins import Joins, Tells
 from service.parts.desk.kept import Kept
 from service.parts.desk.told import NoRing, PartRing, Recent, documents_in
 from service.parts.handed import PartsHandedOn, PartsPlan
 from service.parts.plans import PartPlan, PlanBook, Plans
+from service.parts.unsent import create_unsent
 from service.results.files import ResultsPlan
 from service.results.reading import RingReader
 from service.results.ring import RingWriter
@@ -50,6 +52,7 @@ class PartDeskPlan(BaseModel):
 
     supervisor_pid: int
     links: tuple[int, ...]
+    unsent_fds: tuple[int, ...]
     plans_fd: int
     kept_fd: int
     counts_fd: int
@@ -65,6 +68,7 @@ class PartDeskStart:
     def __init__(self, fronts: int, results: ResultsPlan | None, before: PartsHandedOn | None = None) -> None:
         """Say to the server before, if there is one, that what is open there is gone on with here; raises OSError."""
         self._links = links(fronts)
+        self._unsent_fds = tuple(create_unsent() for _ in self._links)
         self._book = PlanBook()
         self._before = before
         self._kept_fd = before.kept_fd if before else os.memfd_create("framemill-open-parts")
@@ -90,7 +94,8 @@ class PartDeskStart:
     def plan(self) -> PartsPlan:
         """What a front is handed."""
         fronts = tuple(front for front, _ in self._links)
-        return PartsPlan(links=fronts, plans_fd=self._book.fd, counts_fd=self._counts_fd)
+        pages = {"plans_fd": self._book.fd, "counts_fd": self._counts_fd}
+        return PartsPlan(links=fronts, unsent_fds=self._unsent_fds, **pages)
 
     def enter(self, project: Project, running: Project) -> None:
         """Hear of a version before it sees a frame, and of the one that runs."""
@@ -105,6 +110,7 @@ class PartDeskStart:
         plan = PartDeskPlan(
             supervisor_pid=os.getpid(),
             links=tuple(ours for _, ours in self._links),
+            unsent_fds=self._unsent_fds,
             plans_fd=self._book.fd,
             kept_fd=self._kept_fd,
             counts_fd=self._counts_fd,
@@ -118,8 +124,8 @@ class PartDeskStart:
         os.ftruncate(self._plan_fd, len(text))
         of_results = self._results.fds if self._results else ()
         of_before = self._before.fds if self._before else ()
-        ours = (*plan.links, plan.plans_fd, plan.kept_fd, plan.counts_fd, plan.next_link, plan.heir_fd, self._plan_fd)
-        fds = tuple({*ours, *of_results, *of_before})
+        pages = (plan.plans_fd, plan.kept_fd, plan.counts_fd, plan.heir_fd, self._plan_fd)
+        fds = tuple({*plan.links, *plan.unsent_fds, plan.next_link, *pages, *of_results, *of_before})
         return Command(isolated("-m", "service.beside.part_desk", str(self._plan_fd)), for_fronts(), fds)
 
 
@@ -139,10 +145,14 @@ def main() -> int:
     plan = PartDeskPlan.model_validate_json(os.pread(int(sys.argv[1]), _PLAN_BYTES, 0))
     die_with_parent(plan.supervisor_pid)
     keep_private()
-    ends = [socket.socket(fileno=fd) for fd in plan.links]
+    plans = Plans(plan.plans_fd)
+    fronts = [
+        FrontLink(socket.socket(fileno=link), unsent_fd, plans)
+        for link, unsent_fd in zip(plan.links, plan.unsent_fds, strict=True)
+    ]
     following = Next(socket.socket(fileno=plan.next_link), HeirPage(plan.heir_fd))
     before = Before(plan.before.link()) if plan.before else None
-    PartDesk(ends, Plans(plan.plans_fd), _joins(plan), following=following, before=before).run(end_fd)
+    PartDesk(fronts, _joins(plan), following=following, before=before).run(end_fd)
     return 0
 
 

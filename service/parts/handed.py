@@ -11,18 +11,22 @@ from pydantic import BaseModel, ConfigDict
 
 
 class PartsPlan(BaseModel):
-    """The fronts' ends of the links to the part desk, by their numbers, and the pages that they read."""
+    """By the numbers of the fronts: their ends of the links to the part desk, and what waits for a place there.
+
+    And the pages that all of them read.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     links: tuple[int, ...]
+    unsent_fds: tuple[int, ...]
     plans_fd: int
     counts_fd: int
 
     @property
     def fds(self) -> tuple[int, ...]:
         """Every descriptor that a front must inherit."""
-        return (*self.links, self.plans_fd, self.counts_fd)
+        return (*self.links, *self.unsent_fds, self.plans_fd, self.counts_fd)
 
 
 class PartsHandedOn(NamedTuple):

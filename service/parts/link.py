@@ -1,8 +1,8 @@
 """A front's end of its link to the part desk: each frame that names a part is told, and the answer waited for, briefly.
 
 The desk is a moment away, or it has died: then nobody waits for it but the first, and who cannot be told of a part in
-time is told of an error. What was said meanwhile lies in the socket, and behind it here, in its order; the next desk
-hears all of it, and takes it for an error, too.
+time is told of an error. What was said meanwhile lies in the socket, and behind it in memory that outlives this front
+(unsent.py), in its order; the next desk hears all of it, and takes it for an error, too.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import select
 import socket
 import threading
 import time
-from collections import deque
 from contextlib import suppress
 
 from service.parts.joining import ERROR
 from service.parts.messages import MOST_ANSWER_BYTES, REQUEST, Kind, Said
+from service.parts.unsent import Unsent
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +25,6 @@ _PATIENCE_NS = 250_000_000
 _GRACE_NS = 50_000_000  # between what the desk takes for too late, and who waits for it
 _AWAY_NS = 500_000_000  # until somebody waits for it again
 _MS_NS = 1_000_000
-_MOST_UNSENT = 20_000  # some 5 MiB, more than a minute of 300 views a second
 
 
 class DeskAway(Exception):
@@ -33,11 +32,11 @@ class DeskAway(Exception):
 
 
 class DeskLink:
-    """For all threads of a front; `fd` is its end."""
+    """For all threads of a front; `fd` is its end, `unsent` what a front before it could not send."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, unsent: Unsent) -> None:
         self._link = socket.socket(fileno=fd)
-        self._line = _Line(self._link)
+        self._line = _Line(self._link, unsent)
         self._poll = select.poll()
         self._poll.register(self._link, select.POLLIN)
         self._lock = threading.Lock()
@@ -98,38 +97,52 @@ class DeskLink:
 
 
 class _Line:
-    """What is said through a socket, in its order: what its queue has no place for waits here until it has."""
+    """What is said through a socket, in its order: what its queue has no place for waits until it has."""
 
-    def __init__(self, link: socket.socket) -> None:
+    def __init__(self, link: socket.socket, unsent: Unsent) -> None:
         self._link = link
+        self._unsent = unsent
         self._lock = threading.Lock()
-        self._unsent: deque[bytes] = deque(maxlen=_MOST_UNSENT)  # all of it is about errors: the newest is worth most
-        self._is_served = False
+        self._is_served = bool(unsent)
+        if unsent:
+            self._serve_beside()
 
     def say(self, said: Said) -> bool:
         """Send it now, or as soon as that can be; returns whether it is sent."""
+        packed = said.pack()
         with self._lock:
-            self._unsent.append(said.pack())
-            is_sent = self._send()
-            if not self._unsent or self._is_served:
-                return is_sent
+            if self._send_unsent() and self._is_sent(packed):
+                return True
+            try:
+                self._unsent.put(packed)
+            except OSError as error:
+                _log.error("nobody hears of a frame of a part: %s", error)
+                return False
+            if self._is_served:
+                return False
             self._is_served = True
         _log.warning("the part desk takes nothing out of its queue; what is said of parts waits for it")
-        threading.Thread(target=self._serve, name="unsent of parts", daemon=True).start()
+        self._serve_beside()
         return False
 
-    def _send(self) -> bool:
-        """Send what waits; False where not all of it is sent: the queue is full, or nobody has its other end."""
-        while self._unsent:
-            try:
-                self._link.send(self._unsent[0], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-            except BlockingIOError:
-                return False
-            except OSError:
-                self._unsent.clear()
-                return False
-            self._unsent.popleft()
+    def _send_unsent(self) -> bool:
+        """Send what waits, the oldest first; returns whether nothing waits any more."""
+        while self._unsent and self._is_sent(self._unsent.first()):
+            self._unsent.drop_first()
+        return not self._unsent
+
+    def _is_sent(self, packed: bytes) -> bool:
+        try:
+            self._link.send(packed, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        except BlockingIOError:
+            return False
+        except OSError:  # nobody has its other end, nor will: the whole server is gone
+            self._unsent.clear()
+            return False
         return True
+
+    def _serve_beside(self) -> None:
+        threading.Thread(target=self._serve, name="unsent of parts", daemon=True).start()
 
     def _serve(self) -> None:
         """Send until nothing waits: perhaps no frame comes that would."""
@@ -138,7 +151,6 @@ class _Line:
         while True:
             room.poll()
             with self._lock:
-                self._send()
-                if not self._unsent:
+                if self._send_unsent():
                     self._is_served = False
                     return

@@ -17,6 +17,7 @@ from service.panel.parts.golden import Golden
 from service.parts.link import DeskLink
 from service.parts.plans import Plans
 from service.parts.resource import PartResource
+from service.parts.unsent import Unsent
 from service.server.app import Colleagues
 from workers.memory.control import Control
 from workers.pool.to_supervisor import SupervisorLink
@@ -50,7 +51,8 @@ def colleagues_of(
     switch = ProcessSwitch(heirloom, plan.state_dir)
     holds = Holds(heirloom, plan.state_dir)
     stored = Stored(plan.history_place)
-    desk, plans = DeskLink(plan.parts.links[front]), Plans(plan.parts.plans_fd)
+    desk = DeskLink(plan.parts.links[front], Unsent(plan.parts.unsent_fds[front]))
+    plans = Plans(plan.parts.plans_fd)
     rings = plan.results.rings if plan.results else ()
     return Colleagues(
         pool=pool,

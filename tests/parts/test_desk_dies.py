@@ -83,20 +83,25 @@ def test_who_waits_while_the_desk_dies_hears_from_the_next_one(server: Server) -
     assert answers[0].json() == {"state": "ended", **last["partResult"]}
 
 
-def test_what_has_no_place_in_the_queue_of_a_desk_that_hangs_is_said_once_it_reads(server: Server) -> None:
-    """Its queue holds some 280; what is said behind that must not wait for another frame."""
-    parts = [f"unheard {number}" for number in range(150)]
-    with follow(server) as follower, server.client() as client:
-        view(server, "heard", "top", client=client)
+@pytest.mark.parametrize("fronts_die", [False, True])
+def test_what_has_no_place_in_the_queue_of_a_desk_that_hangs_is_said_once_it_reads(
+    server: Server, fronts_die: bool
+) -> None:
+    """Its queue holds some 280; what is said behind that must not wait for another frame, nor for its front."""
+    parts = [f"unheard {number} {fronts_die}" for number in range(150)]
+    with follow(server) as follower:
+        view(server, "heard", "top")
         desk = desk_of(server)
         os.kill(desk, signal.SIGSTOP)
         try:
-            for part in parts:
-                answers = [view(server, part, name, client=client) for name in VIEWS]
-                assert all(answer.status_code == 200 for answer in answers)
+            with server.client() as client:
+                answers = [view(server, part, name, client=client) for part in parts for name in VIEWS]
+            assert all(answer.status_code == 200 for answer in answers)
+            for front in children_of(fronts_master(server)) if fronts_die else ():
+                os.kill(front, signal.SIGKILL)
         finally:
             os.kill(desk, signal.SIGCONT)
-        until(lambda: client.get(f"/api/v1/parts/{parts[-1]}").status_code == 200)
+        until(lambda: asked_or_none(server, parts[-1]))
         told = [asked(server, part, wait_s=30) for part in parts]
         on_record = all_parts(follower)
     assert {(one["state"], one["verdict"]) for one in told} == {("ended", "ERROR")}
@@ -108,7 +113,6 @@ def files_of(pid: int) -> int:
     return len([*Path(f"/proc/{pid}/fd").iterdir()])
 
 
-@pytest.mark.soak  # beside other work a part is missing now and then, see docs/parts.md
 def test_killed_under_load_nothing_is_ok_that_should_not_be_and_every_part_is_on_record(tmp_path: Path) -> None:
     project = project_in(tmp_path / "p", 'views = ["top", "left", "right"]\nwait_ms = 4000')
     with serving(project, "--fronts", "2") as server, follow(server) as follower:

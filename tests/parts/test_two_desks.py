@@ -177,4 +177,5 @@ def test_rubbish_from_the_next_server_is_passed_over(two: Two) -> None:
     for said in (b"rubbish", b"x" * 100):
         two.old.next_desk.send(said)
         assert link.hear() is True
+        link.take_out()
     assert link.hear() is None

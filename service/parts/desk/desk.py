@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from service.parts.desk.asking import send
 from service.parts.desk.before import Before
 from service.parts.desk.hearing import FrontLink, Heard, NextLink
 from service.parts.desk.heir import HeirPage
 from service.parts.desk.joins import Joins
-from service.parts.plans import Plans
 
 _AT_ONCE = 64  # messages of one front before the others have their turn
 _LONGEST_SLEEP_MS = 60_000
@@ -28,22 +28,21 @@ class Next(NamedTuple):
 
 
 class PartDesk:
-    """For one thread. `links` are its ends of those of the fronts; `joins` makes who joins them here.
+    """For one thread. `fronts` are its ends of their links; `joins` makes who joins what they say here.
 
     While `before` has the parts that are open, it is passed what is heard.
     """
 
     def __init__(
         self,
-        links: Sequence[socket.socket],
-        plans: Plans,
+        fronts: Sequence[FrontLink],
         joins: Callable[[select.poll], Joins],
         *,
         following: Next,
         before: Before | None = None,
     ) -> None:
         self._poll = select.poll()
-        self._fronts = {link.fileno(): FrontLink(link, plans) for link in links}
+        self._fronts = {front.link.fileno(): front for front in fronts}
         self._links: dict[int, FrontLink | NextLink] = dict(self._fronts)
         self._next = following
         self._links[following.link.fileno()] = NextLink(following.link)
@@ -76,7 +75,7 @@ class PartDesk:
         self._before = None
         self._joins = self._make_joins(self._poll)
         for heard in before.left():
-            self._joins.take(heard, time.monotonic_ns())
+            send(heard.link, self._joins.take(heard, time.monotonic_ns()))
 
     def _serve(self, fd: int) -> None:
         if fd in self._links:
@@ -87,17 +86,27 @@ class PartDesk:
             self._joins.forget(fd)
 
     def _hear(self, fd: int) -> bool:
-        """Hear one message; whether there was one."""
-        heard = self._links[fd].hear()
-        if isinstance(heard, Heard):
-            self._take(heard)
-        return bool(heard)
+        """Hear one message; whether there was one. Only what is joined is taken out, and only what is out answered."""
+        link = self._links[fd]
+        heard = link.hear()
+        if heard is None:
+            return False
+        try:
+            answer = self._take(heard) if isinstance(heard, Heard) else b""
+        except Exception:
+            link.take_out()  # what nobody can join must not end the next desk, too
+            raise
+        link.take_out()
+        if answer:
+            send(link.link, answer)
+        return True
 
-    def _take(self, heard: Heard) -> None:
+    def _take(self, heard: Heard) -> bytes:
         if self._joins:
-            self._joins.take(heard, time.monotonic_ns())
-        elif self._before:
+            return self._joins.take(heard, time.monotonic_ns())
+        if self._before:
             self._before.take(heard)
+        return b""
 
     def _end(self, joins: Joins) -> None:
         is_left = self._next.page.is_certain
@@ -106,6 +115,9 @@ class PartDesk:
         for fd in self._links:  # what was said before that
             while self._hear(fd):
                 pass
+        for front in self._fronts.values():  # behind the last front
+            for heard in front.hear_unsent():
+                self._take(heard)
         if is_left:
             joins.leave()
             self._next.link.shutdown(socket.SHUT_RDWR)

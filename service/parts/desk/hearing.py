@@ -17,12 +17,14 @@ import array
 import logging
 import socket
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import orjson
 
 from service.parts.messages import MOST_BYTES, Said
 from service.parts.plans import PartPlan, Plans, plan_in
+from service.parts.unsent import Unsent
 
 _log = logging.getLogger(__name__)
 
@@ -50,19 +52,42 @@ class Heard(NamedTuple):
             one.close()
 
 
-class FrontLink:
-    """The desk's end of the link to a front."""
+class _Link:
+    """The desk's end of a link."""
 
-    def __init__(self, link: socket.socket, plans: Plans) -> None:
+    def __init__(self, link: socket.socket) -> None:
         self.link = link
+
+    def take_out(self) -> None:
+        """Have the message gone that `hear` has returned; what came along with it was given out there."""
+        self.link.recv(1, socket.MSG_DONTWAIT)
+
+
+class FrontLink(_Link):
+    """To a front; behind `unsent_fd` is what it had no place for in its queue (see unsent.py)."""
+
+    def __init__(self, link: socket.socket, unsent_fd: int, plans: Plans) -> None:
+        super().__init__(link)
+        self._unsent_fd = unsent_fd
         self._plans = plans
 
     def hear(self) -> Heard | bool | None:
-        """Return the next message, True for one that nobody understands, None where there is none."""
+        """Return the next message, which stays; True for one that nobody understands, None where there is none."""
         try:
-            packed, asking = _receive(self.link, MOST_BYTES)
+            packed, asking = _look(self.link, MOST_BYTES)
         except BlockingIOError:
             return None
+        return self._understood(packed, asking)
+
+    def hear_unsent(self) -> Iterator[Heard]:
+        """Yield what it has not got rid of, once no front is left that could; what was yielded then waits no more."""
+        unsent = Unsent(self._unsent_fd)
+        while unsent:
+            if isinstance(heard := self._understood(unsent.first(), ()), Heard):
+                yield heard
+            unsent.drop_first()
+
+    def _understood(self, packed: bytes, asking: tuple[socket.socket, ...]) -> Heard | bool:
         try:
             said = Said.unpack(packed)
         except ValueError as error:
@@ -70,16 +95,13 @@ class FrontLink:
         return Heard(said, self._plans.of(said.flow), self.link, said.request, asking)
 
 
-class NextLink:
-    """The desk's end of the link to the part desk of a server that is to follow."""
-
-    def __init__(self, link: socket.socket) -> None:
-        self.link = link
+class NextLink(_Link):
+    """To the part desk of a server that is to follow."""
 
     def hear(self) -> Heard | bool | None:
         """See FrontLink."""
         try:
-            packed, asking = _receive(self.link, _MOST_PASSED_BYTES)
+            packed, asking = _look(self.link, _MOST_PASSED_BYTES)
         except BlockingIOError:
             return None
         if not packed:  # let go of
@@ -111,9 +133,9 @@ def _unpack(packed: bytes) -> tuple[Said, PartPlan | None, int]:
     return Said.unpack(rest[:size]), plan_in(orjson.loads(rest[size:])), request
 
 
-def _receive(link: socket.socket, most_bytes: int) -> tuple[bytes, tuple[socket.socket, ...]]:
-    """Take one message out, with the sockets that came along; raises BlockingIOError where there is none."""
-    flags = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
+def _look(link: socket.socket, most_bytes: int) -> tuple[bytes, tuple[socket.socket, ...]]:
+    """Read a message that stays, and sockets like those that came along; raises BlockingIOError where there is none."""
+    flags = socket.MSG_PEEK | socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
     packed, ancillary, _, _ = link.recvmsg(most_bytes, socket.CMSG_SPACE(4), flags)
     fds = array.array("i")
     for _, _, part in ancillary:

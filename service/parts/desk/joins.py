@@ -1,8 +1,9 @@
 """Joins frames to parts: ends these, has them on record, and tells who asks.
 
-A frame's way here: its part is changed, kept (kept.py), and if it ended by that on record, then let go of, counted, and
-its front told. Killed at any step the next desk begins anew with what is kept: what was not heard of makes its part
-miss a view, and what is on record already is not ended again. Nobody here waits for a front that does not listen.
+A frame's way here: its part is changed, kept (kept.py), and if it ended by that on record, then let go of, counted, its
+message taken out of its queue, and its front told. Killed at any step the next desk begins anew with what is kept, and
+hears that message again: a frame that its part has changes nothing, and what is on record already is not ended again.
+Nobody here waits for a front that does not listen.
 """
 
 from __future__ import annotations
@@ -63,22 +64,23 @@ class Joins:
                 self._joining.take_on(part)
                 if part.is_whole:
                     self._end(part, part.verdict(holds))
-        self._count()
+        self._count(self._counts)
 
-    def take(self, heard: Heard, now_ns: int) -> None:
-        """Take on what was heard."""
+    def take(self, heard: Heard, now_ns: int) -> bytes:
+        """Take on what was heard; returns the answer, nothing where there is none."""
         self._end_overdue(now_ns)
         said = heard.said
-        if said.kind is Kind.FRAME:
-            document = self._frame(said, heard.plan, now_ns)
-            send(heard.link, REQUEST.pack(heard.request) + (orjson.dumps(document) if document else b""))
         for one in heard.asking:
             self._ask(One(one, said.part, said.by_ns), now_ns)
+        if said.kind is not Kind.FRAME:
+            return b""
+        document = self._frame(said, heard.plan, now_ns)
+        return REQUEST.pack(heard.request) + (orjson.dumps(document) if document else b"")
 
     def tend(self, now_ns: int) -> None:
         """Do what is due."""
         self._end_overdue(now_ns)
-        self._count()
+        self._count(self._counts)
 
     def forget(self, fd: int) -> None:
         """Let go of who asks and is not there any more."""
@@ -94,7 +96,6 @@ class Joins:
         """End all that is open as errors."""
         for part in self._joining.all():
             self._end(part, Verdict(ERROR, part.fault or "ended"))
-        self._count()
 
     def leave(self) -> None:
         """Leave all that is open to the next server."""
@@ -103,9 +104,11 @@ class Joins:
     def _frame(self, said: Said, plan: PartPlan | None, now_ns: int) -> dict[str, Any] | None:
         """Take a frame on; returns what became of its part, if it ended by that."""
         frame = Frame(said.came_ns, said.slot)
+        if told := self._recent.with_frame(said.part, frame):
+            return (
+                told  # its front has not heard of it; if that part is open it is another pass, which it must not join
+            )
         before = self._joining.get(said.part)
-        if before is None and (told := self._recent.with_frame(said.part, frame)):
-            return told  # its front has not heard of it
         plan = before.plan if before else plan
         if plan is None:
             return None
@@ -126,7 +129,7 @@ class Joins:
             self._kept.clear(part)
         self._joining.end(part)
         self._recent.put(document)
-        self._counts = self._counts.with_one(verdict)
+        self._count(self._counts.with_one(verdict))
         self._asking.tell(part.name, {"state": "ended", **document})
         return document
 
@@ -155,7 +158,8 @@ class Joins:
         else:
             send(one.link, NOBODY_KNOWS)
 
-    def _count(self) -> None:
-        counts = self._counts._replace(open=len(self._joining))
-        if counts != Counts.read(self._counts_fd):
+    def _count(self, counts: Counts) -> None:
+        counts = counts._replace(open=len(self._joining))
+        if counts != self._counts:
             counts.write(self._counts_fd)
+            self._counts = counts

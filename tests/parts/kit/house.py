@@ -6,13 +6,16 @@ import itertools
 import os
 import select
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from service.parts.counts import create_page
+from service.parts.desk import asking
 from service.parts.desk.before import Before
 from service.parts.desk.desk import Next, PartDesk, links, woken_by
+from service.parts.desk.hearing import FrontLink
 from service.parts.desk.heir import HeirPage
 from service.parts.desk.joins import Joins
 from service.parts.desk.kept import Kept
@@ -20,6 +23,7 @@ from service.parts.desk.told import PartRing, Recent
 from service.parts.joining import OK
 from service.parts.messages import Kind, Said
 from service.parts.plans import PartPlan, PlanBook, Plans
+from service.parts.unsent import create_unsent
 from service.results.files import ResultsFiles
 from service.results.ring import RingWriter
 from service.results.seats import Sleepers
@@ -39,6 +43,7 @@ class House:
         self.house_before = house_before
         self.files = ResultsFiles.create(1, 1)
         self.front, self.link = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.unsent_fd = create_unsent()
         self.book = PlanBook()
         self.book.enter("7", PartPlan(VIEWS, 600_000))
         self.kept_fd = os.memfd_create("kept")
@@ -51,7 +56,8 @@ class House:
     def desk(self, before: Before | None = None) -> PartDesk:
         """One that goes on with what is there."""
         following = Next(self.next_link, self.heir)
-        return PartDesk([self.link], Plans(self.book.fd), self._joins, following=following, before=before)
+        front = FrontLink(self.link, self.unsent_fd, Plans(self.book.fd))
+        return PartDesk([front], self._joins, following=following, before=before)
 
     def _joins(self, poll: select.poll) -> Joins:
         recent = Recent()
@@ -82,7 +88,7 @@ class House:
         seats = self.files.seats
         rings = itertools.chain(*self.files.rings)
         fds = (*seats.pages, *seats.wakes, seats.desk, seats.read_desk, *rings)
-        for fd in (*fds, self.book.fd, self.kept_fd, self.counts_fd, self.end_fd, self.heir.fd):
+        for fd in (*fds, self.unsent_fd, self.book.fd, self.kept_fd, self.counts_fd, self.end_fd, self.heir.fd):
             os.close(fd)
 
 
@@ -91,20 +97,28 @@ class Steps:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.left = -1
-        pwrite, append = os.pwrite, RingWriter.append
+        pwrite, append, take_out, send = os.pwrite, RingWriter.append, FrontLink.take_out, asking.send
 
-        def writes(fd: int, data: bytes, at: int) -> int:
+        def writes(fd: int, data: bytes, at: int) -> Any:
             return self._around(lambda: pwrite(fd, data, at))
 
-        def appends(ring: RingWriter, packed: bytes) -> int:
+        def appends(ring: RingWriter, packed: bytes) -> Any:
             return self._around(lambda: append(ring, packed))
+
+        def takes_out(link: FrontLink) -> None:
+            self._around(lambda: take_out(link))
+
+        def answers(link: socket.socket, packed: bytes) -> None:
+            self._around(lambda: send(link, packed))
 
         monkeypatch.setattr("service.parts.desk.kept.os.pwrite", writes)
         monkeypatch.setattr(RingWriter, "append", appends)
+        monkeypatch.setattr(FrontLink, "take_out", takes_out)
+        monkeypatch.setattr("service.parts.desk.desk.send", answers)
 
-    def _around(self, step: Any) -> int:
+    def _around(self, step: Callable[[], Any]) -> Any:
         self._pass()
-        done: int = step()
+        done = step()
         self._pass()
         return done
 
