@@ -20,9 +20,11 @@ setup: .venv/.done  ## make .venv with everything that development needs
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv/sdk-1.4.4 pekat-vision-sdk==1.4.4
 	@touch $@
 
-setup-system:  ## install what tests take from Debian: PostgreSQL, Chromium, debootstrap (root)
+# RUNLEVEL=1: none of them is started here, for tests start their own
+setup-system:  ## install what tests take from Debian: PostgreSQL, Chromium, HAProxy, nginx, debootstrap (root)
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql chromium debootstrap >/dev/null
+	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+		postgresql chromium haproxy nginx slowhttptest debootstrap >/dev/null
 
 serve: .venv/.done  ## run the server with the example project (PROJECT=..., PORT=...)
 	$(BIN)/framemill serve $(PROJECT) --port $(PORT)

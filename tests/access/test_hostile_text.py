@@ -5,7 +5,6 @@ from __future__ import annotations
 import html.parser
 import http.server
 import random
-import shutil
 import socket
 import subprocess
 import threading
@@ -19,6 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.access.hostile_text import RUN, SCRIPTS, ways_out
+from tests.support.children import from_debian
 from tests.support.pictures import png
 from tests.support.running import Server, serving, write_project
 from workers.pool.job import MAX_DATA_BYTES
@@ -113,9 +113,7 @@ def _title(chromium: str, url: str, profile: Path) -> str:
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_no_script_runs_in_a_real_browser(shown: Server, scene: NDArray[np.uint8], tmp_path: Path) -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no chromium is installed")
+    chromium = from_debian("chromium")
     with http.server.HTTPServer(("127.0.0.1", 0), _Careless) as careless:
         threading.Thread(target=careless.serve_forever, daemon=True).start()
         title = _title(chromium, f"http://127.0.0.1:{careless.server_port}/", tmp_path / "profile")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.children import from_debian
 from tests.support.running import CHECKOUT
 
 if TYPE_CHECKING:
@@ -40,11 +39,7 @@ _OPTIONS = (
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where a Chromium can be spoken to; it ends with the run."""
-    program = shutil.which("chromium")
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is not here: `make setup-system` installs it")
-        pytest.skip("chromium is not here: `make setup-system` installs it")
+    program = from_debian("chromium")
     profile = tmp_path_factory.mktemp("chromium")
     command = [program, *_OPTIONS, f"--user-data-dir={profile}", "about:blank"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import select
 import selectors
-import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import pytest
 from tests.clients.bystanders import good_cameras
 from tests.clients.front_costs import front_bytes, front_sockets
 from tests.clients.raw_http import Connection, frame_request
+from tests.support.children import from_debian
 from tests.support.faults import until
 from tests.support.running import Server, serving, write_project
 
@@ -164,10 +164,22 @@ def test_1000_slow_clients_beside_good_traffic_cost_it_nothing(server: Server) -
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", ["-H", "-B", "-X"], ids=["heads", "bodies", "readers"])
 def test_slowhttptest_cannot_keep_the_server_from_good_traffic(server: Server, way: str) -> None:
-    program = shutil.which("slowhttptest")
-    if program is None:
-        pytest.skip("slowhttptest is not installed (apt install slowhttptest)")
-    command = [program, way, "-c", "1000", "-r", "200", "-i", "1", "-l", "30", "-p", "5", "-u", f"{server.url}/ping"]
+    command = [
+        from_debian("slowhttptest"),
+        way,
+        "-c",
+        "1000",
+        "-r",
+        "200",
+        "-i",
+        "1",
+        "-l",
+        "30",
+        "-p",
+        "5",
+        "-u",
+        f"{server.url}/ping",
+    ]
     _beside(server, lambda: subprocess.check_call(command, stdout=subprocess.DEVNULL, timeout=200))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import socket
 import subprocess
 import threading
@@ -12,8 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
-
+from tests.support.children import from_debian
 from tests.support.faults import until
 from tests.support.running import CHECKOUT
 
@@ -73,10 +71,8 @@ def _command(name: str, folder: Path, port: int, origin: int, second: int) -> li
 
 @contextmanager
 def in_front(name: str, folder: Path, origin: int, second: int = 0) -> Iterator[Proxy]:
-    """Run the proxy `name` in front of the port `origin`, and of `second`; skips where it is not installed."""
-    program = shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-    if program is None:
-        pytest.skip(f"{name} is not installed (apt install {name})")
+    """Run the proxy `name` in front of the port `origin`, and of `second`; see from_debian."""
+    program = from_debian(name)
     port = _free_port()
     _, *arguments = _command(name, folder, port, origin, second)
     process = subprocess.Popen([program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

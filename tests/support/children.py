@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +15,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+import pytest
 
 from workers.flow.project import load_project
 from workers.pool.channel import Channel
@@ -31,6 +34,19 @@ import os, signal, sys
 os.write(int(sys.argv[1]), b"r")
 signal.pause()
 """
+
+
+def from_debian(program: str) -> str:
+    """Where a program is that Debian has; without it a test is skipped, in CI it fails."""
+    return shutil.which(program, path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin") or is_missing(program)
+
+
+def is_missing(what: str) -> NoReturn:
+    """Skip a test for what `make setup-system` installs, or fail it in CI, which has called that."""
+    why = f"{what} is not installed: make setup-system (root) does that"
+    if "CI" in os.environ:
+        pytest.fail(why)
+    pytest.skip(why)
 
 
 @contextmanager

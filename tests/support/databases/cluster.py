@@ -17,6 +17,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
+from tests.support.children import is_missing
 from tests.support.faults import until
 
 USER = "framemill"
@@ -124,10 +125,7 @@ def _programs() -> Path:
     """Where Debian has the programs of the newest PostgreSQL; without one the test is skipped, in CI it fails."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     if not found or shutil.which("setpriv") is None:
-        why = "PostgreSQL is not installed: make setup-system"
-        if "CI" in os.environ:
-            pytest.fail(why)
-        pytest.skip(why)
+        is_missing("PostgreSQL")
     return found[-1]
 
 
