@@ -63,6 +63,11 @@ class Told(NamedTuple):
         """Return what is said of a file."""
         return Told(*(said_of(path, pattern) for pattern in self))
 
+    @property
+    def of_all(self) -> Told:
+        """Return what is said of every file; nothing in place of what differs."""
+        return Told(*("" if "{stem}" in pattern or "{folder}" in pattern else pattern for pattern in self))
+
 
 NOTHING_TOLD = Told()
 

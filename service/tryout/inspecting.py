@@ -13,13 +13,13 @@ from service.inputs.typed import typed
 from service.server.preflight import refuse_code
 from service.settings import Settings, load_settings
 from service.tryout.row import Row, row_of
-from workers.errors import ProjectInvalid
+from workers.errors import InvalidParameter, ProjectInvalid
 from workers.flow.inputs import packed
 from workers.flow.project import Project, load_project
 from workers.programs.try_pool import Tried, TryPool
 from workers.settings import PoolSettings
 from workers.text import NOTHING_TOLD, Told
-from workers.trying.try_messages import Frame, Start
+from workers.trying.try_messages import Frame, Start, check_told
 from workers.versions.copy import version_of
 
 if TYPE_CHECKING:
@@ -59,14 +59,21 @@ class Wishes:
     previews: bool = False
 
 
-def open_trial(folder: Path, workers: int | None = None, *, taught: bool = True) -> Trial:
+def open_trial(folder: Path, workers: int | None = None, told: Told = NOTHING_TOLD, *, taught: bool = True) -> Trial:
     """Read a project and its settings as `framemill serve` does; one that is not `taught` yet may lack what it learns.
 
+    `told` are the patterns that are to be said with each file.
+
     Raises:
-        ProjectInvalid, SettingsInvalid: they have mistakes; the message names all of them.
+        ProjectInvalid, SettingsInvalid: they have mistakes, the message names all of them; or nothing can be inspected
+            with which `told` is said.
     """
     project = load_project(folder, taught=taught)
     settings = load_settings(project.server, {"workers": workers})
+    try:
+        check_told(told.of_all, project.part.views if project.part else ())
+    except InvalidParameter as error:
+        raise ProjectInvalid(f"--{error.message}") from None
     refuse_code(project, settings)
     try:
         version = version_of(project.folder, [project.data])

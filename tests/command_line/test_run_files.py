@@ -105,5 +105,6 @@ def test_data_may_be_as_long_as_a_client_may_send_it(tmp_path: Path) -> None:
     with (tmp_path / "a.csv").open(newline="") as file:
         assert [row["long"] for row in csv.DictReader(file)] == [str(MAX_DATA_BYTES)] * 20
     done = framemill("run", project, tmp_path / "parts", "--data", "x" * (MAX_DATA_BYTES + 1))
-    assert done.returncode == 1
-    assert f"at most {MAX_DATA_BYTES} are accepted" in done.stdout
+    assert done.returncode == 3  # said once, before the run
+    assert f"at most {MAX_DATA_BYTES} are accepted" in done.stderr
+    assert not done.stdout

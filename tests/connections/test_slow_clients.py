@@ -164,22 +164,8 @@ def test_1000_slow_clients_beside_good_traffic_cost_it_nothing(server: Server) -
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", ["-H", "-B", "-X"], ids=["heads", "bodies", "readers"])
 def test_slowhttptest_cannot_keep_the_server_from_good_traffic(server: Server, way: str) -> None:
-    command = [
-        from_debian("slowhttptest"),
-        way,
-        "-c",
-        "1000",
-        "-r",
-        "200",
-        "-i",
-        "1",
-        "-l",
-        "30",
-        "-p",
-        "5",
-        "-u",
-        f"{server.url}/ping",
-    ]
+    options = ["-c", "1000", "-r", "200", "-i", "1", "-l", "30", "-p", "5", "-u"]
+    command = [from_debian("slowhttptest"), way, *options, f"{server.url}/ping"]
     _beside(server, lambda: subprocess.check_call(command, stdout=subprocess.DEVNULL, timeout=200))
 
 

@@ -16,6 +16,7 @@ from tests.support.projects import frame
 from tests.support.running import serving, write_project
 from workers.errors import ProjectInvalid
 from workers.flow.project import load_project
+from workers.pool.job import MAX_DATA_BYTES
 
 FLOW = """
 def main(context):
@@ -89,20 +90,45 @@ def test_what_the_truth_says_of_a_frame_is_what_it_says(part: Path, tmp_path: Pa
     assert done.exit_code == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("command", ["run", "compare", "train", "drawn"])
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        (("--view", "{foo}"), "view='{foo}' is no view of a part; expected one of top, left"),
-        (("--view", "x" * 65), "view has 65 bytes, at most 64 are accepted"),
-        (("--camera", "x" * 201), "camera has 201 bytes, at most 200 are accepted"),
+        (("--view", "{foo}"), "--view='{foo}' is no view of a part; expected one of top, left"),
+        (("--view", "ř" * 33), "--view has 66 bytes, at most 64 are accepted"),
+        (("--camera", "x" * 201), "--camera has 201 bytes, at most 200 are accepted"),
+        (("--data", "x" * (MAX_DATA_BYTES + 1)), f"--data has {MAX_DATA_BYTES + 1} bytes, at most"),
     ],
 )
-def test_what_no_server_would_take_is_an_error_of_each_frame(
-    part: Path, tmp_path: Path, said: tuple[str, str], why: str
+def test_what_no_server_would_take_of_any_frame_is_one_mistake(
+    part: Path, tmp_path: Path, command: str, said: tuple[str, str], why: str
 ) -> None:
+    project = project_in(tmp_path / "p")
+    arguments = {
+        "run": ("run", project, part),
+        "compare": ("compare", project, project, part),
+        "train": ("train", project, part),
+        "drawn": ("run", project, part, "--drawn-defects"),
+    }
+    done = _run(*arguments[command], *said)
+    assert done.exit_code == (2 if command == "compare" else 3)
+    assert done.stderr.startswith(f"framemill: {why}")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_no_server_would_take_of_one_frame_is_its_error(part: Path, tmp_path: Path) -> None:
+    said = ("--view", "{stem}", "--camera", "{folder}" * 60)
     done = _run("run", project_in(tmp_path / "p"), part, *said, "--jsonl", tmp_path / "lines", "--workers", "1")
     assert done.exit_code == 1
-    assert {one["error"] for one in _told(tmp_path / "lines").values()} == {why}
+    errors = {one["error"] for one in _told(tmp_path / "lines").values()}
+    assert errors == {f"camera has {60 * len(part.name)} bytes, at most 200 are accepted"}
+
+
+@pytest.mark.parametrize(("key", "most"), [("data", MAX_DATA_BYTES), ("camera", 200), ("view", 64)])
+def test_what_no_server_would_take_is_a_mistake_of_a_proof(tmp_path: Path, key: str, most: int) -> None:
+    toml = f'{PROOF}\n[[proof]]\nframe = "proof/one.png"\nresult = true\n{key} = "{"ř" * (most // 2 + 1)}"\n'
+    with pytest.raises(ProjectInvalid, match=rf"proof\[2\]\.{key}: .*has \d+ bytes, at most {most} are accepted"):
+        load_project(project_in(tmp_path / "p", toml))
 
 
 def test_frames_of_a_proof_are_the_views_that_they_say(tmp_path: Path) -> None:

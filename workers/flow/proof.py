@@ -24,15 +24,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from workers.context.expression import expression
 from workers.flow.mistakes import Mistakes
 from workers.modules.only_if.options import ExpressionText
 from workers.modules.project_files import find_file
+from workers.pool.job import MAX_CAMERA_BYTES, MAX_DATA_BYTES, MAX_VIEW_BYTES
 from workers.text import Told
 
 MOST_PROOFS = 1000
+
+
+def _at_most(most_bytes: int) -> AfterValidator:
+    def check(text: str) -> str:
+        if (size := len(text.encode())) > most_bytes:
+            raise ValueError(f"has {size} bytes, at most {most_bytes} are accepted")
+        return text
+
+    return AfterValidator(check)
 
 
 class ProofOptions(BaseModel):
@@ -48,9 +58,13 @@ class ProofOptions(BaseModel):
     holds: Annotated[
         ExpressionText | None, Field(description="an expression over the context at the end that must hold")
     ] = None
-    data: Annotated[str, Field(max_length=10_000, description="what a client would send with it")] = ""
-    camera: Annotated[str, Field(max_length=200, description="which camera a client would say that it is from")] = ""
-    view: Annotated[str, Field(max_length=64, description="which view of a part a client would say that it is")] = ""
+    data: Annotated[str, _at_most(MAX_DATA_BYTES), Field(description="what a client would send with it")] = ""
+    camera: Annotated[
+        str, _at_most(MAX_CAMERA_BYTES), Field(description="which camera a client would say that it is from")
+    ] = ""
+    view: Annotated[
+        str, _at_most(MAX_VIEW_BYTES), Field(description="which view of a part a client would say that it is")
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True)

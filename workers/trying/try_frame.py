@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,19 +10,17 @@ import cv2
 import numpy as np
 import orjson
 
-from workers.errors import FramemillError, FrameTooLarge, InvalidParameter
-from workers.pool.job import MAX_CAMERA_BYTES, MAX_DATA_BYTES, MAX_VIEW_BYTES, Encoding, Job, ResponseType
+from workers.errors import FramemillError, FrameTooLarge
+from workers.pool.job import Encoding, Job, ResponseType
 from workers.settings import MIB
 from workers.trying.seen import NOT_KEPT, NotSeen, Seen
-from workers.trying.try_messages import Frame, Said, What
+from workers.trying.try_messages import Frame, Said, What, check_told
 from workers.worker.runner import as_error_of_ours
 
 if TYPE_CHECKING:
-    from workers.text import Told
     from workers.trying.loaded import LoadedProject
 
 _JPEG_QUALITY = 88
-_MOST_BYTES = {"data": MAX_DATA_BYTES, "camera": MAX_CAMERA_BYTES, "view": MAX_VIEW_BYTES}
 
 
 def try_frame(loaded: LoadedProject, frame: Frame, max_frame_mib: int, max_preview_px: int) -> Said:
@@ -63,17 +61,8 @@ def as_bytes(message: str) -> bytes:
     return message.encode("utf-8", "backslashreplace")
 
 
-def _check(told: Told, views: Sequence[str]) -> None:
-    """Refuse what a server would; `views` are those of the project's parts, none where it has none."""
-    for name, most_bytes in _MOST_BYTES.items():
-        if (size := len(getattr(told, name).encode("utf-8", "surrogatepass"))) > most_bytes:
-            raise InvalidParameter(f"{name} has {size} bytes, at most {most_bytes} are accepted")
-    if told.view and views and told.view not in views:
-        raise InvalidParameter(f"view={told.view!r} is no view of a part; expected one of {', '.join(views)}")
-
-
 def _inspect(loaded: LoadedProject, frame: Frame, max_frame_mib: int, max_preview_px: int) -> Said:
-    _check(frame.told, loaded.views)
+    check_told(frame.told, loaded.views)
     content = Path(frame.path).read_bytes()
     if len(content) > max_frame_mib * MIB:
         msg = f"the file has {len(content):,} bytes, at most {max_frame_mib * MIB:,} are taken (max_frame_mib)"

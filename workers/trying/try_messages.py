@@ -18,13 +18,18 @@ import enum
 import json
 import os
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel
 
+from workers.errors import InvalidParameter
+from workers.pool.job import MAX_CAMERA_BYTES, MAX_DATA_BYTES, MAX_VIEW_BYTES
 from workers.settings import PoolSettings
 from workers.text import Told
+
+_MOST_BYTES = {"data": MAX_DATA_BYTES, "camera": MAX_CAMERA_BYTES, "view": MAX_VIEW_BYTES}
 
 _HEAD = struct.Struct("<BIIQQQ")
 
@@ -71,6 +76,18 @@ class Frame(NamedTuple):
         """Read such a line."""
         path, told, *wanted = json.loads(os.fsdecode(line))
         return cls(path, Told(*told), *wanted)
+
+
+def check_told(told: Told, views: Sequence[str]) -> None:
+    """Refuse what a server would; `views` are those of the project's parts, none where it has none.
+
+    Raises InvalidParameter.
+    """
+    for name, most_bytes in _MOST_BYTES.items():
+        if (size := len(getattr(told, name).encode("utf-8", "surrogatepass"))) > most_bytes:
+            raise InvalidParameter(f"{name} has {size} bytes, at most {most_bytes} are accepted")
+    if told.view and views and told.view not in views:
+        raise InvalidParameter(f"view={told.view!r} is no view of a part; expected one of {', '.join(views)}")
 
 
 class What(enum.IntEnum):

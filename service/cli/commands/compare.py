@@ -64,7 +64,7 @@ def compare(
     picture, or the page cannot be written.
     """
     try:
-        trials = [open_trial(folder, workers) for folder in (old, new)]
+        trials = [open_trial(folder, workers, told) for folder in (old, new)]
         files = find_images(frames).files
         rows = [
             row

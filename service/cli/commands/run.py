@@ -121,7 +121,7 @@ def run(
         raise click.UsageError(
             "--report shows which verdicts are false: name the right ones with --against, or try --drawn-defects"
         )
-    trial = _open(project, workers, inputs)
+    trial = _open(project, workers, told, inputs)
     found = named_images(folders)
     if drawn:
         run_drawn(trial, found.files, told, drawn, report_file)
@@ -151,9 +151,9 @@ def run(
     sys.exit(_FAILED if done.tally.verdicts["ERROR"] else _NOK if done.tally.false else 0)
 
 
-def _open(project: Path, workers: int | None, inputs: Sequence[str]) -> Trial:
+def _open(project: Path, workers: int | None, told: Told, inputs: Sequence[str]) -> Trial:
     try:
-        return with_inputs(open_trial(project, workers), inputs)
+        return with_inputs(open_trial(project, workers, told), inputs)
     except (ProjectInvalid, SettingsInvalid) as error:
         fail(_MISTAKES, error.message)
 

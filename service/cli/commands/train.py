@@ -90,7 +90,7 @@ def train(
     Exit status 0 when it has learned, 1 when it could not (too few pictures, no room), 2 for wrong use, 3 when project
     or settings have mistakes, 130 when it was interrupted, which leaves everything as it was.
     """
-    trial = _open(project, workers)
+    trial = _open(project, workers, told)
     page = _place_of(report_file, trial.project.folder)
     # imported here: OpenCV takes a while, and --help should not
     from service.taught.chosen import NotOne, choose  # noqa: PLC0415
@@ -121,9 +121,9 @@ def train(
         fail(_FAILED, f"the machine refuses what it takes to learn: {where}{error.strerror or error}")
 
 
-def _open(project: Path, workers: int | None) -> Trial:
+def _open(project: Path, workers: int | None, told: Told) -> Trial:
     try:
-        return open_trial(project, workers, taught=False)
+        return open_trial(project, workers, told, taught=False)
     except (ProjectInvalid, SettingsInvalid) as error:
         fail(_MISTAKES, error.message)
 

@@ -64,7 +64,7 @@ def _run(
 ) -> dict[Path, Row] | None:
     """Return the rows by file, or say why there are none."""
     try:
-        trial = open_trial(project, workers)
+        trial = open_trial(project, workers, told)
         watched.data = trial.project.data
         files = find_images(folders).files
         results = with_progress(inspect(trial, files, Wishes(told)), len(files))
