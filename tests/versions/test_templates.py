@@ -173,8 +173,9 @@ def test_a_template_whose_death_and_whose_end_of_stream_are_heard_at_once_ends_n
 
 
 GREEDY = """
-import os
+import os, time
 import numpy as np
+time.sleep(0.1)
 kept = [np.ones(200 << 20, np.uint8)]
 
 def main(context):
@@ -187,22 +188,18 @@ def main(context):
 def test_what_all_workers_share_counts_for_none_of_them(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", CODE, c=GREEDY)
     with serving(project, env={"FRAMEMILL_WORKER_MEMORY_MIB": "120"}) as server:
-        warm: set[int] = set()  # what the first frame of a worker has left counts as loaded
-
-        def all_are_warm() -> bool:
-            answer = post(server, "").json()
-            assert answer["errors"] == []
-            warm.add(answer["pid"])
-            return len(warm) == 2
-
-        until(all_are_warm)
+        with under_load(server, data="") as line:  # of one frame at a time the same worker may have each
+            # what the first frame of a worker has left counts as loaded
+            until(lambda: len({context["pid"] for context in line.contexts}) == 2)
+        assert [context["errors"] for context in line.contexts if context["errors"]] == []
         assert server.status()["workers"]["recycled"] == 0
         # 200 MiB are there and shared; of its own a worker may have 120, and is replaced at half of that
         assert [entry["type"] for entry in post(server, "130").json()["errors"]] == ["MemoryError"]
         assert post(server, "80").json()["errors"] == []
-        # a worker is weighed behind a frame, and not behind each
-        until(lambda: post(server, "").json()["errors"] == [] and server.status()["workers"]["recycled"] == 1)
-        until(lambda: whole(server) and len(workers_of(server)) == 3)  # one is a spare, for this takes its time to load
+        with under_load(server, data="") as line:  # a worker is weighed behind a frame, and not behind each
+            until(lambda: server.status()["workers"]["recycled"] == 1)
+        assert [context["errors"] for context in line.contexts if context["errors"]] == []
+        until(lambda: whole(server) and len(workers_of(server)) == 3)  # one is a spare, for this is long in loading
         for pid in workers_of(server):
             own_kib = Path(f"/proc/{pid}/smaps_rollup").read_text().split("Private_Dirty:")[1].split()[0]
             assert int(own_kib) < 60 * 1024
