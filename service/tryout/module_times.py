@@ -132,7 +132,7 @@ class ModuleTimes:
 
 
 def measure(
-    trial: Trial, files: Sequence[Path], data: str, progress: Callable[[Iterable[Tried], int], Iterator[Tried]]
+    trial: Trial, files: Sequence[Path], told: Told, progress: Callable[[Iterable[Tried], int], Iterator[Tried]]
 ) -> ModuleTimes:
     """Inspect the files again and again in one process, as a worker does; what comes first warms it up.
 
@@ -144,7 +144,7 @@ def measure(
         OSError: the machine refuses a process.
     """
     times = ModuleTimes(trial.project.steps)
-    frames = [Frame(str(path.absolute()), Told(data).of(path)) for path in files]
+    frames = [Frame(str(path.absolute()), told.of(path)) for path in files]
     with TryPool(begin(trial), 1) as pool:
         once = ModuleTimes(trial.project.steps)
         for tried in progress(pool.run(frames), len(frames)):

@@ -158,6 +158,32 @@ def test_a_frame_that_cannot_be_inspected_is_no_measurement(
 
 
 @pytest.mark.long
+@pytest.mark.long
+def test_frames_are_what_their_patterns_say(tmp_path: Path, scene: NDArray[np.uint8]) -> None:
+    """One of which something else is said fails, and so it is no measurement."""
+    judge = """
+def main(context):
+    about = context["frame"]
+    said = f"{context['data']} {about['camera']} {about['view']}"
+    if said not in ("lot left cam parts left", "lot top cam parts top"):
+        raise ValueError(said)
+"""
+    project = write_project(tmp_path / "p", f'[part]\nviews = ["left", "top"]\n{CODE}', step=judge)
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    for view in ("left", "top"):
+        (parts / f"{view}.png").write_bytes(png(scene))
+    said = ("--data", "lot {stem}", "--camera", "cam {folder}", "--view", "{stem}")
+    for way in ((), ("--as", "raw"), ("--modules",)):
+        done = bench(project, parts, *said, *way, *SHORT)
+        assert done.returncode == 0, done.stderr
+    wrong = bench(project, parts, *said[:-1], "left", *SHORT)
+    assert (wrong.returncode, "the flow fails: lot top cam parts left" in wrong.stderr) == (1, True)
+    wrong = bench(project, parts, "--view", "front", *SHORT)
+    said_of_it = "framemill: --view='front' is no view of a part; expected one of left, top\n"
+    assert (wrong.returncode, wrong.stderr) == (3, said_of_it)
+
+
 def test_mistakes_of_project_and_settings_keep_the_status_they_have_elsewhere(tmp_path: Path, image: Path) -> None:
     bad = write_project(tmp_path / "bad", '[[flow]]\nmodule = "cod"\n')
     for arguments, words in (

@@ -8,11 +8,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from bench.draw_sleeve import SAMPLES, VIEWS, sample, write_frame
+from service.cli.command_line import main
 from service.results.follow import Follower, Start
 from tests.support.faults import until
 from tests.support.running import CHECKOUT, Server, command, serving
+from workers.flow.project import load_project
 from workers.programs.trying import TriedProject
 
 PROJECT = CHECKOUT / "deploy" / "projects" / "sleeve"
@@ -45,6 +48,13 @@ def test_views_are_judged_as_they_were_drawn(project: TriedProject, name: str) -
         if not context["result"]:
             wrong.add(view)
     assert wrong == _WRONG.get(name, set())
+
+
+def test_its_proof_holds_and_says_both_of_each_kind_of_view() -> None:
+    said = {(proof.options.view, proof.options.result) for proof in load_project(PROJECT).proofs}
+    assert said == {(view, result) for view in ("top", "left") for result in (True, False)}
+    done = CliRunner().invoke(main, ["prove", str(PROJECT)])
+    assert done.exit_code == 0, done.output
 
 
 def test_there_are_the_frames_that_are_drawn_and_no_others(tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ from service.access.keyring import new_key
 from service.cli.client import connect, explain, fail
 from service.cli.command_line import ending_in_order
 from service.cli.images import named_images
+from service.cli.options import told_options
 from service.cli.progress import with_progress
-from service.settings import Settings, load_settings
+from service.settings import Settings
 from service.trial.load import Shot
 from service.trial.report import TABLE_HEAD, Line, document, summary, table_row
 from service.trial.search import Found, rising_load
@@ -27,8 +28,8 @@ from service.trial.step import LoadStep, ServerEnded, TrialServer, trial_server
 from service.tryout.inspecting import open_trial
 from service.tryout.module_times import CannotBeInspected, measure
 from workers.errors import FramemillError, ProjectInvalid, SettingsInvalid
-from workers.flow.project import load_project
 from workers.settings import MIB, Format
+from workers.text import Told
 
 if TYPE_CHECKING:
     from workers.pixels.camera_frames import CameraFrame, Form
@@ -60,7 +61,7 @@ _TAKTS_PER_STEP = 10  # fewer frames have no p99
     help="what cameras send: the files as they are, or their pixels as raw BGR or BayerRG8",
 )
 @click.option("--max-cameras", type=click.IntRange(1, 1024), default=256, show_default=True, help="more are not tried")
-@click.option("--data", default="", help="free text for the flow: context['data']")
+@told_options
 @click.option("--modules", is_flag=True, help="say where the time of a frame goes instead, module by module")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON document, for scripts")
 def bench(
@@ -71,7 +72,7 @@ def bench(
     step_s: float,
     form: Form,
     max_cameras: int,
-    data: str,
+    told: Told,
     modules: bool,
     as_json: bool,
 ) -> None:
@@ -96,27 +97,27 @@ def bench(
     if modules:
         if form != "file":
             raise click.UsageError("--modules takes the files as they are: leave --as out")
-        _tell_modules(project, named_images(images).files, data, as_json=as_json)
+        _tell_modules(project, named_images(images).files, told, as_json=as_json)
         return
     if 1e3 * step_s < _TAKTS_PER_STEP * takt_ms:
         raise click.UsageError(f"a step lasts {_TAKTS_PER_STEP} takts at least: make --step-s longer")
     try:
         with ending_in_order():  # the server is stopped on the way out
             busy = os.getloadavg()[0]
-            name, settings = _load(project, workers)
+            name, settings = _load(project, workers, told)
             files = named_images(images).files
             line = Line(name, settings, form, _frames(files, form, settings), takt_ms, step_s, max_cameras, busy)
-            found = _measure(project, line, files, data, _say_nothing if as_json else _say)
+            found = _measure(project, line, files, told, _say_nothing if as_json else _say)
     except KeyboardInterrupt:
         fail(_INTERRUPTED, "interrupted; the server that was measured is stopped")
     print(document(line, found) if as_json else "\n".join(["", *summary(line, found)]))
     sys.exit(0 if found.sustained else _FAILED)
 
 
-def _tell_modules(project: Path, files: Sequence[Path], data: str, *, as_json: bool) -> None:
+def _tell_modules(project: Path, files: Sequence[Path], told: Told, *, as_json: bool) -> None:
     try:
-        trial = open_trial(project, 1)
-        times = measure(trial, files, data, with_progress)
+        trial = open_trial(project, 1, told)
+        times = measure(trial, files, told, with_progress)
     except (ProjectInvalid, SettingsInvalid) as error:
         fail(_MISTAKES, error.message)
     except CannotBeInspected as error:
@@ -134,16 +135,15 @@ def _say_nothing(_: str) -> None:
     pass
 
 
-def _load(project: Path, workers: int | None) -> tuple[str, Settings]:
+def _load(project: Path, workers: int | None, told: Told) -> tuple[str, Settings]:
     """Return the project's name and the settings that it will be served with."""
     try:
-        loaded = load_project(project)
-        settings = load_settings(loaded.server, {"workers": workers})
+        trial = open_trial(project, workers, told)
     except (ProjectInvalid, SettingsInvalid) as error:
         fail(_MISTAKES, error.message)
-    if settings.certfile is not None:
+    if trial.settings.certfile is not None:
         fail(_MISTAKES, "certfile: these cameras speak no TLS; measure without certfile and keyfile")
-    return loaded.name, settings
+    return trial.project.name, trial.settings
 
 
 def _frames(files: Sequence[Path], form: Form, settings: Settings) -> list[CameraFrame]:
@@ -167,13 +167,14 @@ def _frames(files: Sequence[Path], form: Form, settings: Settings) -> list[Camer
     return frames
 
 
-def _measure(project: Path, line: Line, files: Sequence[Path], data: str, say: Callable[[str], None]) -> Found:
+def _measure(project: Path, line: Line, files: Sequence[Path], told: Told, say: Callable[[str], None]) -> Found:
     try:
         with (
             _entrance(line.settings) as (key, arguments),
             trial_server(project, "--workers", str(line.settings.workers), *arguments) as server,
         ):
-            shots = [_shot(frame, line.form, data, key) for frame in line.frames]
+            said = (told.of(path) for path in files)
+            shots = [_shot(frame, line.form, one, key) for frame, one in zip(line.frames, said, strict=True)]
             _send_each_once(server, files, shots, key)
             return _raise_load(server, shots, line, say)
     except SettingsInvalid as error:
@@ -199,8 +200,8 @@ def _entrance(settings: Settings) -> Iterator[tuple[str | None, tuple[str, ...]]
         yield key, ("--api-key-file", file.name)
 
 
-def _shot(frame: CameraFrame, form: Form, data: str, key: str | None) -> Shot:
-    query: dict[str, str | int] = {"data": data} if data else {}
+def _shot(frame: CameraFrame, form: Form, told: Told, key: str | None) -> Shot:
+    query: dict[str, str | int] = {name: text for name, text in told._asdict().items() if text}
     if form != "file":
         query |= {"width": frame.width_px, "height": frame.height_px}
     if form == "bayer":
