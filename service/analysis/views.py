@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from service.errors import STATUS
-from service.parts.joining import ERROR, NOK, OFF, OK
+from service.parts.joining import DESK_AWAY, ERROR, NOK, OFF, OK
 from service.parts.link import DeskAway
 from service.parts.messages import Kind, Said
 from workers.errors import FramemillError, InvalidParameter
@@ -81,7 +81,7 @@ class Views:
         try:
             return self._link.tell(Said(Kind.FRAME, part, 0, 0, word, wish.view, story.came_ns, story.slot, flow))
         except DeskAway:
-            return orjson.dumps({"kind": "part", "part": part, "verdict": ERROR, "result": False, "why": "desk_away"})
+            return orjson.dumps({"kind": "part", "part": part, "verdict": ERROR, "result": False, "why": DESK_AWAY})
 
 
 def with_part(document: bytes, result: bytes) -> bytes:

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from service.parts.plans import PartPlan
 
 OK, NOK, OFF, ERROR, MISSING, TWICE = "OK", "NOK", "OFF", "ERROR", "MISSING", "TWICE"
+DESK_AWAY = "desk_away"  # why: nobody joined its views while they came
 _MS_NS = 1_000_000
 
 # whether the rule of a project holds, for the views that are OK; may raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,11 +13,13 @@ import pytest
 from service.parts.counts import Counts
 from service.parts.desk.hearing import FrontLink, Heard
 from service.parts.desk.joins import Joins
+from service.parts.desk.kept import Kept
 from service.parts.joining import OK
 from service.parts.messages import Kind, Said
-from service.parts.plans import Plans
+from service.parts.plans import PartPlan, Plans
 from tests.parts.kit.house import LATER_NS, VIEWS, Ended, House, Steps
 from tests.parts.kit.served import words
+from tests.support.faults import until
 
 
 @pytest.fixture
@@ -90,6 +93,20 @@ def test_who_asks_while_the_desk_dies_hears_from_the_next_one(house: House) -> N
             house.say(number, "4711", view)
         house.work(house.desk())
         assert orjson.loads(ours.recv(2000, socket.MSG_DONTWAIT))["verdict"] == OK
+
+
+def test_a_part_whose_time_is_over_while_there_is_no_desk_is_one_error_with_all_that_was_said(house: House) -> None:
+    """Not one that lacks views, and another pass of these; nor is it OK, for who can say when they came?"""
+    house.book.enter("7", PartPlan(VIEWS, 1))
+    house.say(1, "4711", "top")
+    desk = house.desk()
+    desk._hear(house.link.fileno())  # and dies
+    (part,) = Kept(house.kept_fd).load()
+    until(lambda: time.monotonic_ns() > part.due_ns)
+    for number, view in enumerate(VIEWS[1:], 2):
+        house.say(number, "4711", view)
+    house.work(house.desk())
+    assert [(one["why"], words(one)) for one in house.ring().told()] == [("desk_away", ["OK"] * 3)]
 
 
 def test_a_message_that_nobody_can_join_ends_one_desk_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

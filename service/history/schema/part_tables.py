@@ -23,7 +23,7 @@ PARTS = Table(
     Column("slot", Integer, nullable=False),  # with begin_ns its id
     Column("flow_version", String(16), nullable=False),
     Column("verdict", String(8), nullable=False),  # OK, NOK, OFF; ERROR: see why
-    Column("why", String(16)),  # missing, twice, error, off, unknown_view, rule, pushed_out, ended
+    Column("why", String(16)),  # missing, twice, error, off, unknown_view, rule, pushed_out, ended, desk_away
     Index("parts_part", "part"),
     Index("parts_time", "begin_ns"),
 )

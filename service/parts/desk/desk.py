@@ -88,14 +88,14 @@ class PartDesk:
     def _hear(self, fd: int) -> bool:
         """Hear one message; whether there was one. Only what is joined is taken out, and only what is out answered."""
         link = self._links[fd]
-        heard = link.hear()
-        if heard is None:
-            return False
         try:
+            heard = link.hear()
             answer = self._take(heard) if isinstance(heard, Heard) else b""
         except Exception:
             link.take_out()  # what nobody can join must not end the next desk, too
             raise
+        if heard is None:
+            return False
         link.take_out()
         if answer:
             send(link.link, answer)

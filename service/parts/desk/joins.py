@@ -21,13 +21,14 @@ from service.parts.desk.asking import Asking, One, send
 from service.parts.desk.hearing import Heard
 from service.parts.desk.kept import Kept
 from service.parts.desk.told import Recent, open_document
-from service.parts.joining import ERROR, Frame, Holds, Joining, Part, Seen, Verdict
+from service.parts.joining import DESK_AWAY, ERROR, Frame, Holds, Joining, Part, Seen, Verdict
 from service.parts.messages import NOBODY_KNOWS, REQUEST, Kind, Said
 from service.parts.plans import PartPlan
 
 _log = logging.getLogger(__name__)
 
 MOST_OPEN = 1000
+_CATCH_UP_NS = 500_000_000  # what fronts have said while there was no desk is heard within that
 
 
 class Tells(Protocol):
@@ -57,13 +58,18 @@ class Joins:
         self._asking = Asking(poll)
         for document in tells.told():
             recent.put(document)
+        now_ns = time.monotonic_ns()
         for part in kept.load():
             if recent.has(part):
                 kept.clear(part)  # it is on record; its desk ended before it could let go of it
-            else:
-                self._joining.take_on(part)
-                if part.is_whole:
-                    self._end(part, part.verdict(holds))
+                continue
+            if (
+                part.due_ns <= now_ns
+            ):  # what was said of it meanwhile belongs to it, though it can be nothing but an error
+                part.fault, part.due_ns = part.fault or DESK_AWAY, now_ns + _CATCH_UP_NS
+            self._joining.take_on(part)
+            if part.is_whole:
+                self._end(part, part.verdict(holds))
         self._count(self._counts)
 
     def take(self, heard: Heard, now_ns: int) -> bytes:
@@ -104,10 +110,9 @@ class Joins:
     def _frame(self, said: Said, plan: PartPlan | None, now_ns: int) -> dict[str, Any] | None:
         """Take a frame on; returns what became of its part, if it ended by that."""
         frame = Frame(said.came_ns, said.slot)
+        # one that was in the pass before is none of the pass that may be open; its front has not heard of its own
         if told := self._recent.with_frame(said.part, frame):
-            return (
-                told  # its front has not heard of it; if that part is open it is another pass, which it must not join
-            )
+            return told
         before = self._joining.get(said.part)
         plan = before.plan if before else plan
         if plan is None:
