@@ -158,7 +158,6 @@ def test_a_frame_that_cannot_be_inspected_is_no_measurement(
 
 
 @pytest.mark.long
-@pytest.mark.long
 def test_frames_are_what_their_patterns_say(tmp_path: Path, scene: NDArray[np.uint8]) -> None:
     """One of which something else is said fails, and so it is no measurement."""
     judge = """
@@ -184,6 +183,7 @@ def main(context):
     assert (wrong.returncode, wrong.stderr) == (3, said_of_it)
 
 
+@pytest.mark.long
 def test_mistakes_of_project_and_settings_keep_the_status_they_have_elsewhere(tmp_path: Path, image: Path) -> None:
     bad = write_project(tmp_path / "bad", '[[flow]]\nmodule = "cod"\n')
     for arguments, words in (

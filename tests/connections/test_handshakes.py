@@ -16,6 +16,8 @@ from tests.conftest import MARK
 from tests.support.faults import until
 from tests.support.running import write_project
 
+pytestmark = pytest.mark.long
+
 PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
 _CLIENTS = 250  # more than a front has threads
 
@@ -200,7 +202,6 @@ def test_http_2_is_not_offered(tls: TlsServer) -> None:
             assert answer.status == 200
 
 
-@pytest.mark.long
 def test_handshakes_that_never_end_are_closed_after_five_seconds(tls: TlsServer) -> None:
     with Connection(tls.server.port) as client:
         begun_s = time.monotonic()

@@ -17,6 +17,8 @@ from bench.draw_turned_parts import SAMPLES
 from tests.support.running import CHECKOUT
 from workers.programs.trying import TriedProject
 
+pytestmark = pytest.mark.long
+
 PROJECT = CHECKOUT / "deploy" / "projects" / "turned_parts"
 GOLDEN = "references/bracket.png"
 FRAMES = [f"samples/{name}.jpg" for name in SAMPLES]

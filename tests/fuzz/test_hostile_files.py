@@ -37,6 +37,8 @@ from workers.gate import ImageLimits, inspect
 from workers.pixels.encoded import decode_frame, decode_image
 from workers.pixels.scratch import Scratch
 
+pytestmark = pytest.mark.long
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 BATCH = 150
 SCRATCH = Scratch()
@@ -199,7 +201,6 @@ def strict_simplejpeg_decodes(file: bytes) -> bool:
     return True
 
 
-@pytest.mark.long
 def test_no_pixel_comes_from_stale_memory(hostile_files: list[Path]) -> None:
     """The allocator fills fresh and freed memory with one byte, then with another (opencv issue 26488).
 

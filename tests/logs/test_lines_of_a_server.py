@@ -21,6 +21,8 @@ from tests.support.faults import until
 from tests.support.pictures import png
 from tests.support.running import Server, serving, write_project
 
+pytestmark = pytest.mark.long
+
 TRACE_ID, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE_ID}-{PARENT}-01"
 KEY = "a-key-that-no-line-may-have"
