@@ -15,6 +15,8 @@ from tests.clients.guests import add_key, client_from
 from tests.support.faults import until
 from tests.support.running import Server, serving, write_project
 
+pytestmark = pytest.mark.long
+
 
 def _attempts() -> Attempts:
     heirloom = Heirloom.create()
@@ -133,7 +135,6 @@ def test_an_ipv6_network_counts_as_one_address(one: str, other: str, same: bool)
     assert attempts.wait_s(one, Kind.STOP_KEY) == 0
 
 
-@pytest.mark.long
 def test_a_minute_later_it_may_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
     now_ns = 10**9
     monkeypatch.setattr("service.access.attempts.time.monotonic_ns", lambda: now_ns)

@@ -14,6 +14,8 @@ import pytest
 from tests.support.faults import post, until, whole
 from tests.support.running import Server, serving, write_project
 
+pytestmark = pytest.mark.long
+
 WAYS = """
 import concurrent.futures, json, multiprocessing, os, select, socket, subprocess, sys, tempfile
 

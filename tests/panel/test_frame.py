@@ -17,6 +17,8 @@ from tests.clients.browser import serious_faults
 from tests.clients.page import Tags
 from tests.support.running import CHECKOUT, Server
 
+pytestmark = pytest.mark.long
+
 PANEL = CHECKOUT / "service" / "panel"
 TEMPLATES = sorted((PANEL / "templates").rglob("*.html"))
 JINJA = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}", re.DOTALL)

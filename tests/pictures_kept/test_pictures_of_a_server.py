@@ -18,6 +18,8 @@ from tests.results.served import post, project_in
 from tests.support.faults import until
 from tests.support.running import Server, command, serving
 
+pytestmark = pytest.mark.long
+
 IMAGE = np.random.default_rng(1).integers(0, 255, (24, 32, 3), np.uint8)
 
 

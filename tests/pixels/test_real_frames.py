@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from tests.support.pictures import png
 from tests.support.running import Server, serving, write_project
 
+pytestmark = pytest.mark.long
+
 MIN_IOU = 0.1
 MIN_PRECISION, MIN_RECALL = 0.9, 0.95
 Box = dict[str, float]

@@ -16,6 +16,8 @@ from service.settings import Settings
 from tests.support.faults import is_gone, until
 from tests.support.running import write_project
 
+pytestmark = pytest.mark.long
+
 COMMAND = [sys.executable, "-I", "-m", "service.cli"]
 FLOW = '[[flow]]\nmodule = "code"\nfile = "code/c.py"\n'
 FINE = "def main(context):\n    pass\n"
@@ -132,7 +134,6 @@ def test_a_port_in_use_is_no_mistake_of_a_project(tmp_path: Path) -> None:
         assert framemill("check", write_project(tmp_path / "p"), "--port", taken.getsockname()[1]) == (0, "")
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("command", ["check", "serve", "replay", "bench"])
 def test_a_project_whose_path_is_not_utf8_is_one_clear_line(tmp_path: Path, command: str) -> None:
     project = write_project(tmp_path / "p").rename(tmp_path / os.fsdecode(b"p\xff"))

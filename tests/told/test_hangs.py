@@ -12,6 +12,8 @@ import pytest
 from tests.support.faults import FRAME, RAW, begin, faulty, post, until
 from tests.support.running import Server, serving, write_project
 
+pytestmark = pytest.mark.long
+
 FIRST = "def main(context):\n    print('the first one')\n"
 STUCK = """
 import ctypes, signal, threading, time
@@ -109,7 +111,6 @@ def test_a_worker_that_dies_at_a_frame_says_in_which_module_and_what_it_printed(
         until(lambda: any(re.fullmatch(r"worker \d+: about to die\n", line) for line in server.log))
 
 
-@pytest.mark.long
 def test_a_worker_may_die_of_a_signal_without_a_name(tmp_path: Path) -> None:
     kill = "import os\ndef main(context):\n    if context['data']:\n        os.kill(os.getpid(), 40)\n"
     with serving(write_project(tmp_path / "p", FLOW, first=FIRST, stuck=kill), "--workers", "1") as server:
@@ -124,7 +125,6 @@ def asked(server: Server, data: str, deadline_ms: int) -> httpx.Response:
         return client.post(RAW, params=params, content=FRAME)
 
 
-@pytest.mark.long
 def test_a_client_whose_deadline_comes_first_is_told_too_and_code_is_not_disturbed(tmp_path: Path) -> None:
     """Calls of C that a signal would end go on: usleep(3) returns 0."""
     nap = (
@@ -149,7 +149,6 @@ def test_a_client_whose_deadline_comes_first_is_told_too_and_code_is_not_disturb
         assert server.status()["workers"]["deaths"] == 0
 
 
-@pytest.mark.long
 def test_a_frame_that_was_not_begun_says_how_long_it_waited(tmp_path: Path) -> None:
     with serving(faulty(tmp_path / "p"), "--workers", "1") as server:
         thread, _, gate = begin(server, "go")

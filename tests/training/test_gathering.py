@@ -18,6 +18,8 @@ from workers.teaching.gathering import Form, Gathered, Source, gather
 from workers.teaching.pictures import KeptPictures
 from workers.text import Told
 
+pytestmark = pytest.mark.long
+
 ANOMALY = '[[flow]]\nmodule = "anomaly"\nfile = "models/a.npz"\n'
 CUT = """
     def main(context):
@@ -118,7 +120,6 @@ def test_a_module_in_a_branch_is_taught_while_the_others_have_learned_nothing(tm
         choose(open_trial(project, taught=False).project, "middle")
 
 
-@pytest.mark.long
 def test_grey_pictures_stay_grey_and_most_say_what_the_rest_must_be(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", "[frame]\ngrey = true\n" + ANOMALY)
     files = write(tmp_path / "f", a=picture(1), b=picture(2, (20, 30)))
@@ -155,7 +156,6 @@ def test_where_there_is_no_room_for_pictures_nothing_is_learned_of_the_rest(
         gathered(project, write(tmp_path / "f", a=picture(1)), tmp_path / "seen")
 
 
-@pytest.mark.long
 def test_sixteen_bits_are_seen_as_the_module_sees_them(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", "[frame]\ndepth = 16\n" + ANOMALY)
     deep = np.random.default_rng(1).integers(0, 1 << 16, (20, 30), np.uint16)
