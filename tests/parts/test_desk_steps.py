@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -107,6 +108,24 @@ def test_a_part_whose_time_is_over_while_there_is_no_desk_is_one_error_with_all_
         house.say(number, "4711", view)
     house.work(house.desk())
     assert [(one["why"], words(one)) for one in house.ring().told()] == [("desk_away", ["OK"] * 3)]
+
+
+def test_a_part_that_was_whole_in_time_is_judged_however_late_the_next_desk_comes(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.book.enter("7", PartPlan(VIEWS, 1000))
+    for number, view in enumerate(VIEWS, 1):
+        house.say(number, "4711", view)
+    with monkeypatch.context() as patched:
+        patched.setattr(Joins, "_end", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            house.work(house.desk())
+    os.eventfd_read(house.end_fd)  # that desk did not get so far
+    (part,) = Kept(house.kept_fd).load()
+    assert part.is_whole
+    until(lambda: time.monotonic_ns() > part.due_ns)
+    house.work(house.desk())
+    assert [(one["verdict"], words(one)) for one in house.ring().told()] == [("OK", ["OK"] * 3)]
 
 
 def test_a_message_that_nobody_can_join_ends_one_desk_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

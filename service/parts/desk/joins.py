@@ -63,9 +63,8 @@ class Joins:
             if recent.has(part):
                 kept.clear(part)  # it is on record; its desk ended before it could let go of it
                 continue
-            if (
-                part.due_ns <= now_ns
-            ):  # what was said of it meanwhile belongs to it, though it can be nothing but an error
+            if part.due_ns <= now_ns and not part.is_whole:
+                # what was said of it meanwhile belongs to it, though it can be nothing but an error by now
                 part.fault, part.due_ns = part.fault or DESK_AWAY, now_ns + _CATCH_UP_NS
             self._joining.take_on(part)
             if part.is_whole:
