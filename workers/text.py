@@ -25,6 +25,12 @@ def is_utf8(name: Path | str) -> bool:
     return True
 
 
+def too_long(text: str, most_bytes: int) -> str:
+    """Return what is wrong with a text of more bytes of UTF-8 than are accepted; nothing where it has no more."""
+    size = len(text.encode("utf-8", "surrogatepass"))
+    return f"has {size} bytes, at most {most_bytes} are accepted" if size > most_bytes else ""
+
+
 def printable(text: object) -> str:
     """Return `text` with what cannot be encoded shown as escapes."""
     return str(text).encode("utf-8", "backslashreplace").decode()

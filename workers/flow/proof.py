@@ -31,15 +31,15 @@ from workers.flow.mistakes import Mistakes
 from workers.modules.only_if.options import ExpressionText
 from workers.modules.project_files import find_file
 from workers.pool.job import MAX_CAMERA_BYTES, MAX_DATA_BYTES, MAX_VIEW_BYTES
-from workers.text import Told
+from workers.text import Told, too_long
 
 MOST_PROOFS = 1000
 
 
 def _at_most(most_bytes: int) -> AfterValidator:
     def check(text: str) -> str:
-        if (size := len(text.encode())) > most_bytes:
-            raise ValueError(f"has {size} bytes, at most {most_bytes} are accepted")
+        if wrong := too_long(text, most_bytes):
+            raise ValueError(wrong)
         return text
 
     return AfterValidator(check)

@@ -27,7 +27,7 @@ from pydantic import BaseModel
 from workers.errors import InvalidParameter
 from workers.pool.job import MAX_CAMERA_BYTES, MAX_DATA_BYTES, MAX_VIEW_BYTES
 from workers.settings import PoolSettings
-from workers.text import Told
+from workers.text import Told, too_long
 
 _MOST_BYTES = {"data": MAX_DATA_BYTES, "camera": MAX_CAMERA_BYTES, "view": MAX_VIEW_BYTES}
 
@@ -84,8 +84,8 @@ def check_told(told: Told, views: Sequence[str]) -> None:
     Raises InvalidParameter.
     """
     for name, most_bytes in _MOST_BYTES.items():
-        if (size := len(getattr(told, name).encode("utf-8", "surrogatepass"))) > most_bytes:
-            raise InvalidParameter(f"{name} has {size} bytes, at most {most_bytes} are accepted")
+        if wrong := too_long(getattr(told, name), most_bytes):
+            raise InvalidParameter(f"{name} {wrong}")
     if told.view and views and told.view not in views:
         raise InvalidParameter(f"view={told.view!r} is no view of a part; expected one of {', '.join(views)}")
 
